@@ -1,0 +1,5 @@
+"""``python -m eigensam`` is the ``eigensam`` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,224 @@
+"""Weak order as a measured slope, without Monte-Carlo noise (theory, sections 3 and 4)."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.linalg import expm
+
+from ..landscapes import InputError, TiltedTorus
+from .rules import Rule
+from .torus_operators import Array, TorusGrid
+from .truncation import TAYLOR, exact_increments, moments, truncated_increments
+
+__all__ = ["ETAS", "WeakOrder", "expected_order", "observed_slopes", "step_count", "verify_on_torus"]
+
+ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 10))
+"""Step sizes ``2^-3 .. 2^-9`` (ours: enough halvings for the slope to settle)."""
+
+TOLERANCE = 0.05
+"""Ours: neighbouring orders are at least 1/3 apart, so 0.05 is far below half the gap."""
+
+
+@dataclass(frozen=True)
+class WeakOrder:
+    """What a verification found.
+
+    Attributes:
+        rule: name of the update rule.
+        drift_order: powers ``rho^0 .. rho^{drift_order - 1}`` kept.
+        rho_exponent: ``beta`` of ``rho = rho_scale * eta^beta``.
+        rho_scale: the constant ``c`` of that law.
+        etas: step sizes, decreasing.
+        errors: weak error at each step size: the maximum over test functions, start points and steps.
+        slopes: ``log(e_i / e_{i+1}) / log(eta_i / eta_{i+1})``.
+        expected: the order that theory predicts.
+        tolerance: largest accepted distance between the last slope and ``expected``.
+        discretisation: relative change of the last error when the grid is refined.
+        verdict: ``pass``, ``fail``, or ``inconclusive`` where the grid is too coarse to tell.
+    """
+
+    rule: str
+    drift_order: int
+    rho_exponent: float
+    rho_scale: float
+    etas: list[float]
+    errors: list[float]
+    slopes: list[float]
+    expected: float
+    tolerance: float
+    discretisation: float
+    verdict: Literal["pass", "fail", "inconclusive"]
+
+    def to_dict(self) -> dict[str, object]:
+        """A JSON-ready dictionary."""
+        return asdict(self)
+
+
+def expected_order(rule: Rule, drift_order: int, rho_exponent: float) -> float:
+    """``min(1, drift_order * beta)``: the first neglected power of ``rho``, capped at the SDE's own order 1.
+
+    Example:
+        >>> from eigensam.sde import expected_order, find_rule
+        >>> expected_order(find_rule("sam"), 2, 0.25), expected_order(find_rule("sgd"), 1, 0.25)
+        (0.5, 1.0)
+    """
+    return min(1.0, drift_order * rho_exponent) if rule.perturbed else 1.0
+
+
+def observed_slopes(etas: Sequence[float], errors: Sequence[float]) -> list[float]:
+    """Slopes between neighbouring points in the log-log plane; NaN where an error is zero.
+
+    Example:
+        >>> observed_slopes([0.5, 0.25, 0.125], [0.4, 0.2, 0.05])
+        [1.0, 2.0]
+    """
+    return [
+        math.log(e0 / e1) / math.log(h0 / h1) if e0 > 0 and e1 > 0 else math.nan
+        for h0, h1, e0, e1 in zip(etas, etas[1:], errors, errors[1:], strict=False)
+    ]
+
+
+def step_count(horizon: float, eta: float) -> int:
+    """``N = T / eta``, refused unless it is a whole number of steps.
+
+    Example:
+        >>> step_count(1.0, 0.125)
+        8
+    """
+    if not eta > 0:
+        raise InputError(f"eta = {eta} is not positive; give step sizes such as 1/8,1/16")
+    steps = round(horizon / eta)
+    if steps < 1 or not math.isclose(steps * eta, horizon, rel_tol=1e-9):
+        raise InputError(
+            f"eta = {eta:g} does not divide T = {horizon:g}: T/eta = {horizon / eta:g}; "
+            f"use e.g. eta = {horizon / max(steps, 1):g}"
+        )
+    return steps
+
+
+def _test_functions(points: Array) -> Array:
+    """Three smooth periodic test functions, shape ``(n^d, 3)``."""
+    first, last = points[:, 0], points[:, -1]
+    return np.stack([np.sin(first) + 0.5 * np.cos(last), np.exp(0.5 * np.cos(first - 1)), np.cos(2 * last + 0.3)], 1)
+
+
+def _weak_error(
+    landscape: TiltedTorus,
+    rule: Rule,
+    coefficients: Sequence[float],
+    rho: float,
+    eta: float,
+    steps: int,
+    grid: TorusGrid,
+    noise: bool,
+) -> float:
+    x = torch.from_numpy(grid.points)[:, None]
+    transition = grid.transition(exact_increments(landscape, rule, x, rho).numpy(), eta)
+    drift, covariance = moments(truncated_increments(landscape, rule, x, rho, coefficients))
+    generator = grid.generator(drift.numpy(), covariance.numpy() * noise, eta)
+    semigroup = expm(eta * generator)
+    chain = sde = _test_functions(grid.points)
+    worst = 0.0
+    for _ in range(steps):
+        chain, sde = transition @ chain, semigroup @ sde
+        worst = max(worst, float(np.abs(chain - sde).max()))
+    return worst
+
+
+def verify_on_torus(
+    rule: Rule,
+    drift_order: int,
+    rho_exponent: float | Fraction,
+    *,
+    landscape: TiltedTorus | None = None,
+    etas: Sequence[float] = ETAS,
+    horizon: float = 1.0,
+    rho_scale: float = 0.8,
+    resolution: int = 21,
+    coefficients: Sequence[float] | None = None,
+    noise: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> WeakOrder:
+    """Measure the weak order of a truncated SDE against its rule, exactly, on a tilted torus.
+
+    For periodic ``phi`` the rule's ``E phi(x_k)`` is ``P^k phi`` with a dense matrix ``P``, and the SDE's is
+    ``expm(k eta L) phi``; the largest difference over start points, test functions and ``k = 1 .. T/eta`` is the
+    weak error, with no sampling noise.
+
+    Args:
+        rule: update rule.
+        drift_order: 1, 2 or 3; powers of ``rho`` below it are kept in drift and covariance.
+        rho_exponent: ``beta > 0`` in ``rho = rho_scale * eta^beta``.
+        landscape: default ``TiltedTorus.default(2)``.
+        etas: at least two step sizes, decreasing; each divides ``horizon``.
+        horizon: final time ``T``.
+        rho_scale: ``c > 0`` (default as in theory, section 4).
+        resolution: odd number of grid points per axis (ours: discretisation error below 1e-3 of the weak error).
+        coefficients: replaces the true Taylor coefficients ``1, 1, 1/2``; for negative controls.
+        noise: False drops the diffusion term; at order 1 this changes the constant, not the slope.
+        progress: called with (done, total) before each step size.
+
+    Raises:
+        InputError: a drift order other than 1, 2, 3; a nonpositive exponent or scale; step sizes that do not
+            decrease or do not divide the horizon.
+
+    Example:
+        >>> from eigensam.landscapes import TiltedTorus
+        >>> from eigensam.sde import find_rule, verify_on_torus
+        >>> result = verify_on_torus(find_rule("sam"), 2, 1/2, landscape=TiltedTorus.default(1))
+        >>> result.verdict, round(result.slopes[-1], 1)
+        ('pass', 1.0)
+    """
+    if drift_order not in (1, 2, 3):
+        raise InputError(f"drift order {drift_order} is not available; choose 1, 2 or 3")
+    beta = float(rho_exponent)
+    if not (beta > 0 and math.isfinite(beta)):
+        raise InputError(f"rho exponent {rho_exponent} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
+    if not (rho_scale > 0 and math.isfinite(rho_scale)):
+        raise InputError(f"rho scale {rho_scale} is not positive; the perturbation radius rho must be > 0")
+    if len(etas) < 2 or any(a <= b for a, b in zip(etas, etas[1:], strict=False)):
+        raise InputError(f"step sizes {list(etas)} must be at least two and decreasing; give e.g. 1/8,1/16,1/32")
+    counts = [step_count(horizon, eta) for eta in etas]
+    landscape = landscape or TiltedTorus.default(2)
+    coefficients = TAYLOR[:drift_order] if coefficients is None else coefficients
+
+    def error(index: int, grid: TorusGrid) -> float:
+        eta = etas[index]
+        rho = rho_scale * eta**beta
+        return _weak_error(landscape, rule, coefficients, rho, eta, counts[index], grid, noise)
+
+    grid = TorusGrid(landscape.dim, resolution)
+    errors = []
+    for index in range(len(etas)):
+        progress(index, len(etas) + 1)
+        errors.append(error(index, grid))
+    progress(len(etas), len(etas) + 1)
+    refined = error(len(etas) - 1, TorusGrid(landscape.dim, resolution + 4))
+    discretisation = abs(refined - errors[-1]) / refined if refined > 0 else math.inf
+    progress(len(etas) + 1, len(etas) + 1)
+
+    slopes = observed_slopes(etas, errors)
+    expected = expected_order(rule, drift_order, beta)
+    verdict: Literal["pass", "fail", "inconclusive"] = "fail"
+    if discretisation > 0.1:
+        verdict = "inconclusive"
+    elif abs(slopes[-1] - expected) <= TOLERANCE:
+        verdict = "pass"
+    return WeakOrder(
+        rule.name,
+        drift_order,
+        beta,
+        rho_scale,
+        list(etas),
+        errors,
+        slopes,
+        expected,
+        TOLERANCE,
+        discretisation,
+        verdict,
+    )
