@@ -1,7 +1,22 @@
 """What is minimised: a finite family of M minibatch losses over a flat vector, and its curvature."""
 
+from .checkpoint import Checkpoint, load_tensors, save_tensors
+from .curvature import (
+    Eigenpairs,
+    alignment,
+    lanczos,
+    power_iterates,
+    power_method,
+    start_vector,
+    top_eigenpairs,
+)
+from .data import DATA, DataSet, load_data
 from .errors import InputError
+from .flat import flatten, unflatten
 from .landscape import Landscape
+from .models import MODELS, build_model
+from .network import Mode, NetworkLandscape
 from .quadratic import Quadratic
+from .records import code_fingerprint, provenance, read_json, write_atomically, write_json
 from .torus import TiltedTorus
 from .valley import Valley

@@ -1,0 +1,7 @@
+"""The algorithms that train full models: SAM, Eigen-SAM, and the training loop."""
+
+from .eigen_sam import EigenSAM, Eigensolver, eigen_perturbation
+from .measurement import SpectrumRecorder, evaluate
+from .sam import SAM
+from .settings import OPTIMIZERS, TrainSettings
+from .training import read_metrics, train

@@ -1,0 +1,126 @@
+"""Checkpoints: safetensors (which cannot execute code) plus a JSON sidecar that says what they are."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from safetensors.torch import save as dump_safetensors
+from torch import Tensor, nn
+
+from .errors import InputError
+from .models import build_model
+from .records import provenance, read_json, write_atomically, write_json
+
+__all__ = ["Checkpoint", "load_tensors", "save_tensors"]
+
+_FORMAT = "eigensam-checkpoint/1"
+_TRAINED = "checkpoint.safetensors"
+_INITIAL = "initial.safetensors"
+_SIDECAR = "checkpoint.json"
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write named tensors atomically."""
+    write_atomically(path, dump_safetensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read named tensors.
+
+    Raises:
+        InputError: the file is missing, truncated, or not safetensors (a pickle is never opened).
+    """
+    path = Path(path)
+    try:
+        return parse_safetensors(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'") from None
+    except SafetensorError as error:
+        raise InputError(
+            f"{path} is not a complete safetensors file ({error}); it is truncated or of another format "
+            f"(pickles are refused): train again or restore it from a copy"
+        ) from None
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = model.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise InputError(f"{path} has no tensor '{name}': it belongs to another model than its sidecar says")
+        if tensors[name].shape != tensor.shape:
+            raise InputError(
+                f"{path}: '{name}' has shape {tuple(tensors[name].shape)}, the model needs {tuple(tensor.shape)}: "
+                f"it belongs to another model than its sidecar says"
+            )
+    extra = sorted(tensors.keys() - expected.keys())
+    if extra:
+        raise InputError(f"{path} has an unknown tensor '{extra[0]}': it belongs to another model than its sidecar says")
+    model.load_state_dict(tensors)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run directory says of itself.
+
+    Attributes:
+        model: name of the network.
+        shape: ``(C, H, W)`` of its inputs.
+        classes: number of outputs.
+        data: name of the data set it was trained on.
+        settings: every hyper-parameter of the training.
+        seed: of initialisation and minibatches.
+    """
+
+    model: str
+    shape: tuple[int, int, int]
+    classes: int
+    data: str
+    settings: dict[str, Any]
+    seed: int
+
+    def save(self, directory: Path, trained: nn.Module, initial: dict[str, Tensor]) -> None:
+        """Write the trained network, its initial state and the sidecar; the sidecar comes last."""
+        directory = Path(directory)
+        save_tensors(directory / _TRAINED, trained.state_dict())
+        save_tensors(directory / _INITIAL, initial)
+        write_json(directory / _SIDECAR, {"format": _FORMAT, **asdict(self), "made_with": provenance()})
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read the sidecar of a run directory.
+
+        Raises:
+            InputError: no run directory, or a sidecar that lacks what it must say.
+        """
+        directory = Path(directory)
+        if not (directory / _SIDECAR).is_file():
+            raise InputError(f"{directory} is not a finished run: no {_SIDECAR} in it; make one with 'eigensam train'")
+        record = read_json(directory / _SIDECAR)
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise InputError(f"{directory / _SIDECAR} is not of format '{_FORMAT}'; train again with this version")
+        try:
+            channels, height, width = (int(n) for n in record["shape"])
+            return cls(
+                str(record["model"]),
+                (channels, height, width),
+                int(record["classes"]),
+                str(record["data"]),
+                dict(record["settings"]),
+                int(record["seed"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{directory / _SIDECAR} is damaged at {error}; train again") from None
+
+    def network(self, directory: Path, *, initial: bool = False) -> nn.Module:
+        """The trained network (or its initial state) of the run directory, on the CPU, in eval mode.
+
+        Raises:
+            InputError: the tensors are truncated, of another model, or not safetensors.
+        """
+        path = Path(directory) / (_INITIAL if initial else _TRAINED)
+        tensors = load_tensors(path)
+        model = build_model(self.model, self.shape, self.classes)
+        _fill(model, tensors, path)
+        return model.eval()

@@ -1,0 +1,137 @@
+"""Data sets as tensors: scikit-learn's digits built in, the rest through torchvision under a data root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+from torchvision import datasets
+
+from .errors import InputError
+
+__all__ = ["DATA", "DataSet", "load_data"]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A classification data set in memory.
+
+    Attributes:
+        name: as on the command line.
+        train_inputs: standardised images, float32, shape ``(n, C, H, W)``.
+        train_targets: class numbers, int64, shape ``(n,)``.
+        test_inputs: as ``train_inputs``.
+        test_targets: as ``train_targets``.
+        classes: number of classes.
+        augmentable: natural images, for which padded crops and flips keep the class.
+    """
+
+    name: str
+    train_inputs: Tensor
+    train_targets: Tensor
+    test_inputs: Tensor
+    test_targets: Tensor
+    classes: int
+    augmentable: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape ``(C, H, W)`` of one image."""
+        channels, height, width = self.train_inputs.shape[1:]
+        return channels, height, width
+
+
+def _digits() -> DataSet:
+    bunch = load_digits()
+    # 0..16 grey levels; the constants do not depend on the split, as PAC-Bayes priors need.
+    images = torch.from_numpy(bunch.images).float().unsqueeze(1) / 8 - 1
+    targets = torch.from_numpy(bunch.target).long()
+    train, test = train_test_split(np.arange(len(targets)), test_size=0.2, random_state=0, stratify=bunch.target)
+    return DataSet("digits", images[train], targets[train], images[test], targets[test], 10, False)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """How torchvision's class is called and its images standardised (published channel statistics)."""
+
+    factory: Callable[..., datasets.VisionDataset]
+    arguments: tuple[dict[str, object], dict[str, object]]  # of the train and of the test part
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: int
+    augmentable: bool
+
+
+_TRAIN_FLAG: tuple[dict[str, object], dict[str, object]] = ({"train": True}, {"train": False})
+_SOURCES = {
+    "mnist": _Source(datasets.MNIST, _TRAIN_FLAG, (0.1307,), (0.3081,), 10, False),
+    "fashion-mnist": _Source(datasets.FashionMNIST, _TRAIN_FLAG, (0.2860,), (0.3530,), 10, True),
+    "cifar10": _Source(
+        datasets.CIFAR10, _TRAIN_FLAG, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 10, True
+    ),
+    "cifar100": _Source(
+        datasets.CIFAR100, _TRAIN_FLAG, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762), 100, True
+    ),
+    "svhn": _Source(
+        datasets.SVHN,
+        ({"split": "train"}, {"split": "test"}),
+        (0.4377, 0.4438, 0.4728),
+        (0.1980, 0.2010, 0.1970),
+        10,
+        False,
+    ),
+}
+DATA: tuple[str, ...] = ("digits", *_SOURCES)
+"""Names that :func:`load_data` knows."""
+
+
+def _tensors(part: datasets.VisionDataset, source: _Source) -> tuple[Tensor, Tensor]:
+    images = torch.as_tensor(part.data)  # type: ignore[attr-defined]
+    if images.ndim == 3:  # grey
+        images = images.unsqueeze(1)
+    elif images.shape[-1] == 3:  # channels last
+        images = images.permute(0, 3, 1, 2)
+    targets = part.targets if hasattr(part, "targets") else part.labels  # type: ignore[attr-defined]
+    mean, std = (torch.tensor(constant).view(-1, 1, 1) for constant in (source.mean, source.std))
+    return (images.float() / 255 - mean) / std, torch.as_tensor(targets).long()
+
+
+def load_data(name: str, root: Path | str | None = None, *, download: bool = False) -> DataSet:
+    """Load a data set by name.
+
+    Args:
+        name: one of ``DATA``.
+        root: folder in torchvision's layout; not needed for ``digits``.
+        download: let torchvision fetch (or unpack) what is missing under ``root``.
+
+    Raises:
+        InputError: unknown name, no root, or files missing or corrupted under the root. Every file is compared
+            with the checksum of the official one before it is opened (some of them are pickles).
+
+    Example:
+        >>> data = load_data("digits")
+        >>> data.shape, len(data.train_targets), len(data.test_targets)
+        ((1, 8, 8), 1437, 360)
+    """
+    if name == "digits":
+        return _digits()
+    if name not in _SOURCES:
+        raise InputError(f"unknown data '{name}'; choose one of: {', '.join(DATA)}")
+    if root is None:
+        raise InputError(f"data '{name}' is not built in; give --data-root FOLDER (and --download to fetch it there)")
+    if not download and not Path(root).is_dir():
+        raise InputError(f"data root {root} is not a folder; give one that holds {name}, or add --download")
+    source = _SOURCES[name]
+    try:
+        train, test = (
+            source.factory(root=str(root), download=download, **arguments) for arguments in source.arguments
+        )
+    except (RuntimeError, OSError, ValueError, EOFError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        repair = "check the network and that the folder is writable" if download else "add --download to fetch it"
+        raise InputError(f"cannot load {name} from {root}: {reason}; {repair}") from None
+    return DataSet(name, *_tensors(train, source), *_tensors(test, source), source.classes, source.augmentable)

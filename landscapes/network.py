@@ -1,0 +1,166 @@
+"""A neural network as a landscape: any module, loss and fixed family of minibatches over one flat vector."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from .errors import InputError
+from .flat import flatten, unflatten
+from .landscape import Landscape, taylor_gradient_of
+
+__all__ = ["Batch", "LossFunction", "Mode", "NetworkLandscape"]
+
+Batch = tuple[Tensor, Tensor]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+Mode = Literal["train", "eval"]
+
+_Dropout = nn.modules.dropout._DropoutNd
+
+
+@contextmanager
+def _in_mode(model: nn.Module, mode: Mode) -> Iterator[None]:
+    """Put every submodule in ``mode`` (dropout always in eval: a loss must be a function) and restore it after."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in before:
+            module.training = mode == "train" and not isinstance(module, _Dropout)
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+class NetworkLandscape(Landscape):
+    """``f_m(x)`` is the loss of a network with trainable parameters ``x`` on minibatch ``m``.
+
+    ``x`` enters the module as views, without a copy; the module's own parameters, buffers and mode are left as they
+    were. Members are evaluated one at a time, so memory is that of one minibatch.
+
+    Args:
+        model: any module; its trainable parameters are the coordinates, in the order of ``named_parameters``.
+        loss: maps (outputs, targets) of one minibatch to its mean loss, a scalar.
+        batches: (inputs, targets) of the ``M`` minibatches, equally large, so that ``E`` over them is the mean over
+            all examples.
+        mode: ``eval`` uses batch norm's running statistics; ``train`` those of each minibatch (the function that
+            training sees), leaving the running ones untouched. Dropout is off in both.
+
+    Raises:
+        InputError: no batch, batches of unequal size, or no trainable parameter.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import NetworkLandscape
+        >>> model = torch.nn.Linear(3, 2)
+        >>> data = torch.randn(8, 3), torch.arange(8) % 2
+        >>> f = NetworkLandscape.from_tensors(model, torch.nn.functional.cross_entropy, *data, batch_size=4)
+        >>> f.gradients(f.point()).shape
+        torch.Size([2, 8])
+    """
+
+    def __init__(self, model: nn.Module, loss: LossFunction, batches: Sequence[Batch], *, mode: Mode = "eval") -> None:
+        names = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        if not names:
+            raise InputError("the model has no trainable parameter; set requires_grad=True on some")
+        sizes = {len(inputs) for inputs, _ in batches}
+        if len(sizes) != 1:
+            raise InputError(
+                f"found minibatches of sizes {sorted(sizes) or 'none'}; expected equal ones, use drop_last=True"
+            )
+        if mode not in ("train", "eval"):
+            raise InputError(f"mode '{mode}' is not one of: train, eval")
+        self.model, self.loss_function, self.batches, self.mode = model, loss, batches, mode
+        self.names = [name for name, _ in names]
+        self.shapes = [p.shape for _, p in names]
+        first = names[0][1]
+        super().__init__(sum(p.numel() for _, p in names), len(batches), first.dtype, first.device)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        model: nn.Module,
+        loss: LossFunction,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        batch_size: int | None = None,
+        mode: Mode = "eval",
+    ) -> Self:
+        """Cut tensors into minibatches of ``batch_size`` in order (default: one batch); a smaller rest is left out."""
+        size = len(inputs) if batch_size is None else batch_size
+        if not 0 < size <= len(inputs):
+            raise InputError(f"batch size {size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
+        starts = range(0, len(inputs) - size + 1, size)
+        return cls(model, loss, [(inputs[i : i + size], targets[i : i + size]) for i in starts], mode=mode)
+
+    @classmethod
+    def from_loader(cls, model: nn.Module, loss: LossFunction, loader: Iterable[Batch], *, mode: Mode = "eval") -> Self:
+        """Freeze one pass over a data loader (``drop_last=True``) into the finite family."""
+        return cls(model, loss, [(inputs, targets) for inputs, targets in loader], mode=mode)
+
+    def point(self) -> Tensor:
+        """The module's current parameters as one new vector, shape ``(d,)``."""
+        parameters = dict(self.model.named_parameters())
+        return flatten(parameters[name].detach() for name in self.names)
+
+    @torch.no_grad()
+    def load_point(self, x: Tensor) -> None:
+        """Write ``x`` into the module's parameters."""
+        parameters = dict(self.model.named_parameters())
+        for name, view in zip(self.names, unflatten(x, self.shapes), strict=True):
+            parameters[name].copy_(view)
+
+    def outputs(self, x: Tensor, inputs: Tensor) -> Tensor:
+        """The network's outputs at parameters ``x`` of shape ``(d,)``."""
+        state: dict[str, Tensor] = dict(zip(self.names, unflatten(x, self.shapes), strict=True))
+        if self.mode == "train":  # batch norm writes its running statistics into these copies
+            state |= {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        # The fused attention kernels have no second derivative; the plain one has all of them.
+        with _in_mode(self.model, self.mode), sdpa_kernel(SDPBackend.MATH):
+            result: Tensor = functional_call(self.model, state, (inputs.to(self.device),))
+        return result
+
+    def member_loss(self, x: Tensor, member: int) -> Tensor:
+        """Loss of one member at ``x`` of shape ``(d,)``, a scalar."""
+        inputs, targets = self.batches[member]
+        return self.loss_function(self.outputs(x, inputs), targets.to(self.device))
+
+    def _losses(self, x: Tensor) -> Tensor:
+        points = x.reshape(-1, self.size, self.dim)
+        values = [self.member_loss(point[m], m) for point in points for m in range(self.size)]
+        return torch.stack(values).view(x.shape[:-1])
+
+    def _member_taylor(self, x: Tensor, u: Tensor | None, member: int, coefficients: Sequence[float]) -> Tensor:
+        return taylor_gradient_of(lambda point: self.member_loss(point, member), x, u, coefficients)
+
+    def member_gradient(self, x: Tensor, member: int) -> Tensor:
+        """Gradient of one member at ``x`` of shape ``(d,)``, without the memory of all M."""
+        return self._member_taylor(x, None, member, (1.0,))
+
+    def taylor_gradients(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
+        """See :meth:`Landscape.taylor_gradients`; one graph per member, freed before the next."""
+        x = self._expand(x)
+        if u is not None:
+            x, u = torch.broadcast_tensors(x, self._expand(u, "u"))
+            u = u.reshape(-1, self.size, self.dim)
+        points = x.reshape(-1, self.size, self.dim)
+        results = [
+            self._member_taylor(point[m], None if u is None else u[b, m], m, coefficients)
+            for b, point in enumerate(points)
+            for m in range(self.size)
+        ]
+        return torch.stack(results).view(x.shape)
+
+    def taylor_gradient(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
+        """See :meth:`Landscape.taylor_gradient`; at one point and direction it needs memory for one vector, not M."""
+        if x.ndim > 1 or (u is not None and u.ndim > 1):
+            return super().taylor_gradient(x, u, coefficients)
+        self._expand(x)
+        total = torch.zeros_like(x)
+        for m in range(self.size):
+            total += self._member_taylor(x, u, m, coefficients)
+        return total / self.size

@@ -1,0 +1,113 @@
+"""Results on disk: JSON that is either complete or absent, and what produced it."""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+__all__ = ["code_fingerprint", "provenance", "read_json", "write_atomically", "write_json"]
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_CODE_FOLDERS = (".", "landscapes", "sde", "optim", "bounds", "paper_figures")
+
+
+def _jsonable(value: Any) -> Any:
+    """Replace what JSON cannot hold: NaN and infinities become null, paths become text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or none: a temporary sibling, then one rename.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; choose a writable place") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically; NaN and infinity become null.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.json"
+        >>> write_json(path, {"slope": float("nan"), "etas": [0.5]})
+        >>> read_json(path)
+        {'slope': None, 'etas': [0.5]}
+    """
+    write_atomically(path, (json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        InputError: the file is missing, unreadable, or not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
+    except ValueError:  # includes bytes that are not text
+        raise InputError(f"{path} is not JSON; it is damaged or another kind of file, make it again") from None
+
+
+@cache
+def code_fingerprint() -> str:
+    """SHA-256 over the package's own sources: results are reused only while it stays the same."""
+    digest = hashlib.sha256()
+    for folder in _CODE_FOLDERS:
+        for source in sorted((_PACKAGE / folder).glob("*.py")):
+            digest.update(f"{folder}/{source.name}".encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def provenance() -> dict[str, str | None]:
+    """Versions, commit and platform that a result was made with."""
+    commit = None
+    if (_PACKAGE / ".git").exists():
+        found = subprocess.run(
+            ["git", "-C", str(_PACKAGE), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+        commit = found.stdout.strip() or None
+    libraries = {name: version(name) for name in ("eigensam", "torch", "torchvision", "numpy", "scipy")}
+    return {
+        **libraries,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "git_commit": commit,
+        "code": code_fingerprint(),
+    }

@@ -1,0 +1,216 @@
+"""The training loop: deterministic, resumable bit for bit, and either finished or not there."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torchvision.transforms import v2
+
+from ..landscapes import Checkpoint, DataSet, InputError, build_model, write_atomically
+from .measurement import SpectrumRecorder, evaluate
+from .sam import SAM
+from .settings import TrainSettings
+from .state import load_state, save_state
+
+__all__ = ["read_metrics", "train"]
+
+_STATE = "state.safetensors"
+_METRICS = "metrics.jsonl"
+
+Progress = Callable[[int, int, dict[str, Any]], None]
+
+
+def read_metrics(directory: Path) -> list[dict[str, Any]]:
+    """The metrics of a run, one dictionary per epoch.
+
+    Raises:
+        InputError: no such file, or not JSON lines.
+    """
+    path = Path(directory) / _METRICS
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'") from None
+    except ValueError:
+        raise InputError(f"{path} is damaged; train again") from None
+
+
+def _minibatches(data: DataSet, settings: TrainSettings, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """One permutation of the training set; all randomness follows from (seed, epoch)."""
+    crop_and_flip = v2.Compose([v2.RandomCrop(data.shape[1:], padding=4), v2.RandomHorizontalFlip()])
+    torch.manual_seed(settings.seed * 1_000_003 + epoch)
+    order = torch.randperm(len(data.train_targets))
+    for indices in order.split(settings.batch_size):
+        if len(indices) == settings.batch_size:
+            inputs = data.train_inputs[indices]
+            if settings.augment:
+                inputs = torch.stack([crop_and_flip(image) for image in inputs])
+            yield inputs, data.train_targets[indices]
+
+
+class _Run:
+    """Model, optimizer and metrics of a run between epochs."""
+
+    def __init__(self, settings: TrainSettings, data: DataSet, device: torch.device) -> None:
+        self.settings, self.data, self.device = settings, data, device
+        torch.manual_seed(settings.seed)
+        self.model = build_model(settings.model, data.shape, data.classes)
+        self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.model.to(device)
+        self.optimizer = settings.build_optimizer(self.model)
+        self.recorder = SpectrumRecorder(data, settings.batch_size)
+        self.metrics: list[dict[str, Any]] = []
+        self.steps_per_epoch = len(data.train_targets) // settings.batch_size
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "settings": self.settings.to_dict(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "recorder": self.recorder.state(),
+            "metrics": self.metrics,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        ours = self.settings.to_dict()
+        for name, value in ours.items():
+            if state["settings"].get(name) != value:
+                raise InputError(
+                    f"the unfinished run has {name} = {state['settings'].get(name)}, this command {value}; "
+                    f"repeat the first command's settings, or choose another --out"
+                )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.recorder.load_state(state["recorder"])
+        self.metrics = state["metrics"]
+
+    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        outputs: Tensor = self.model(inputs.to(self.device, non_blocking=True))
+        return cross_entropy(outputs, targets.to(self.device, non_blocking=True))
+
+    def epoch(self, after_step: Callable[[int, float], None]) -> None:
+        """Train one epoch and append its metrics."""
+        done, settings = len(self.metrics), self.settings
+        total_steps = settings.epochs * self.steps_per_epoch
+        self.model.train()
+        losses = 0.0
+        for step, (inputs, targets) in enumerate(_minibatches(self.data, settings, done)):
+            fraction = (done * self.steps_per_epoch + step) / total_steps
+            lr = settings.lr * 0.5 * (1 + math.cos(math.pi * fraction))
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            if isinstance(self.optimizer, SAM):
+                loss = float(self.optimizer.step(lambda: self._loss(inputs, targets)))  # noqa: B023 (called at once)
+            else:
+                self.optimizer.zero_grad()
+                batch_loss = self._loss(inputs, targets)
+                batch_loss.backward()  # type: ignore[no-untyped-call]
+                self.optimizer.step()
+                loss = float(batch_loss.detach())
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"the loss became {loss} at step {step + 1} of epoch {done + 1}; lower --lr (now {settings.lr:g}) "
+                    f"or --rho (now {settings.rho:g})"
+                )
+            losses += loss
+            after_step(step, loss)
+        test_loss, test_accuracy = evaluate(self.model, self.data.test_inputs, self.data.test_targets)
+        row: dict[str, Any] = {
+            "epoch": done + 1,
+            "lr": lr,
+            "train_loss": losses / self.steps_per_epoch,
+            "test_loss": test_loss,
+            "test_accuracy": test_accuracy,
+        }
+        every = settings.spectrum_every
+        if every and ((done + 1) % every == 0 or done + 1 == settings.epochs):
+            row |= self.recorder.measure(self.model, self.optimizer)
+        self.metrics.append(row)
+
+
+def train(
+    settings: TrainSettings,
+    data: DataSet,
+    out: Path,
+    *,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+    progress: Progress = lambda step, steps, latest: None,
+) -> Path:
+    """Train one network into a run directory: ``metrics.jsonl`` and the checkpoint.
+
+    The work goes on in ``<out>.partial``, saved after every epoch and renamed to ``out`` at the end: a killed run
+    leaves the last finished epoch there, from which ``resume`` goes on, bit for bit as if it had never stopped.
+
+    Args:
+        settings: every hyper-parameter.
+        data: the data set that the settings name.
+        out: run directory; must not exist (or be empty).
+        device: where to train.
+        resume: go on from ``<out>.partial`` if it is there.
+        progress: called with (steps done, all steps, latest metrics).
+
+    Returns:
+        ``out``.
+
+    Raises:
+        InputError: ``out`` exists; an unfinished run is in the way or has other settings; a loss that is not
+            finite (what was made in an unfinished first epoch is removed, finished epochs are kept).
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from eigensam.landscapes import load_data
+        >>> out = pathlib.Path(tempfile.mkdtemp()) / "a"
+        >>> _ = train(TrainSettings(optimizer="sgd", epochs=1), load_data("digits"), out)
+        >>> sorted(path.name for path in out.iterdir())
+        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
+    """
+    out, device = Path(out), torch.device(device)
+    partial = out.with_name(out.name + ".partial")
+    if data.name != settings.data:
+        raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
+    if settings.batch_size > len(data.train_targets):
+        raise InputError(
+            f"batch_size = {settings.batch_size} exceeds the {len(data.train_targets)} training examples; lower it"
+        )
+    if settings.augment and not data.augmentable:
+        raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists already; choose another --out or remove it")
+    if partial.exists() and not resume:
+        raise InputError(f"an unfinished run is in {partial}; add --resume to go on with it, or remove it")
+
+    with torch.random.fork_rng():
+        run = _Run(settings, data, device)
+        if partial.exists():
+            run.restore(load_state(partial / _STATE))
+        steps = settings.epochs * run.steps_per_epoch
+
+        def after_step(step: int, loss: float) -> None:
+            latest = run.metrics[-1] if run.metrics else {}
+            progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
+
+        while len(run.metrics) < settings.epochs:
+            try:
+                run.epoch(after_step)
+            except InputError as error:
+                if run.metrics:
+                    raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
+                raise
+            save_state(partial / _STATE, run.state())
+            lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
+            write_atomically(partial / _METRICS, lines.encode())
+
+    architecture = Checkpoint(settings.model, data.shape, data.classes, data.name, settings.to_dict(), settings.seed)
+    architecture.save(partial, run.model, run.initial)
+    (partial / _STATE).unlink()
+    try:
+        partial.replace(out)
+    except OSError as error:
+        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
+    return out
