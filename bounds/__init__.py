@@ -1,0 +1,24 @@
+"""What a trained point guarantees: PAC-Bayes bounds with every term separate."""
+
+from .bounded_loss import BoundedCrossEntropy
+from .gaussian import PriorGrid, gaussian_kl
+from .kl import binary_kl, kl_inverse
+from .theorem41 import Bound, Curvature, Kind, Term, eigenvalue_bound, remainder
+from .trained_point import PriorCentre, bound_checkpoint, estimate_fourth_derivative
+
+__all__ = [
+    "Bound",
+    "BoundedCrossEntropy",
+    "Curvature",
+    "Kind",
+    "PriorCentre",
+    "PriorGrid",
+    "Term",
+    "binary_kl",
+    "bound_checkpoint",
+    "eigenvalue_bound",
+    "estimate_fourth_derivative",
+    "gaussian_kl",
+    "kl_inverse",
+    "remainder",
+]

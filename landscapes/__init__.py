@@ -20,3 +20,35 @@ from .quadratic import Quadratic
 from .records import code_fingerprint, provenance, read_json, write_atomically, write_json
 from .torus import TiltedTorus
 from .valley import Valley
+
+__all__ = [
+    "DATA",
+    "MODELS",
+    "Checkpoint",
+    "DataSet",
+    "Eigenpairs",
+    "InputError",
+    "Landscape",
+    "Mode",
+    "NetworkLandscape",
+    "Quadratic",
+    "TiltedTorus",
+    "Valley",
+    "alignment",
+    "build_model",
+    "code_fingerprint",
+    "flatten",
+    "lanczos",
+    "load_data",
+    "load_tensors",
+    "power_iterates",
+    "power_method",
+    "provenance",
+    "read_json",
+    "save_tensors",
+    "start_vector",
+    "top_eigenpairs",
+    "unflatten",
+    "write_atomically",
+    "write_json",
+]

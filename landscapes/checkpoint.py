@@ -36,7 +36,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return parse_safetensors(path.read_bytes())
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'") from None
+        raise InputError(
+            f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'"
+        ) from None
     except SafetensorError as error:
         raise InputError(
             f"{path} is not a complete safetensors file ({error}); it is truncated or of another format "
@@ -56,7 +58,9 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
             )
     extra = sorted(tensors.keys() - expected.keys())
     if extra:
-        raise InputError(f"{path} has an unknown tensor '{extra[0]}': it belongs to another model than its sidecar says")
+        raise InputError(
+            f"{path} has an unknown tensor '{extra[0]}': it belongs to another model than its sidecar says"
+        )
     model.load_state_dict(tensors)
 
 

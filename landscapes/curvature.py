@@ -9,7 +9,15 @@ from torch import Tensor
 from .errors import InputError
 from .landscape import Landscape
 
-__all__ = ["Eigenpairs", "alignment", "lanczos", "power_iterates", "power_method", "start_vector", "top_eigenpairs"]
+__all__ = [
+    "Eigenpairs",
+    "alignment",
+    "lanczos",
+    "power_iterates",
+    "power_method",
+    "start_vector",
+    "top_eigenpairs",
+]
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -33,9 +41,7 @@ class Eigenpairs:
     converged: bool
 
 
-def start_vector(
-    dim: int, start: Tensor | None, seed: int, dtype: torch.dtype, device: torch.device | str
-) -> Tensor:
+def start_vector(dim: int, start: Tensor | None, seed: int, dtype: torch.dtype, device: torch.device | str) -> Tensor:
     """``start`` (or a random vector where it is None) scaled to length 1, shape ``(dim,)``."""
     if start is None:
         # Drawn on the CPU so that every device starts from the same vector.
@@ -47,7 +53,8 @@ def start_vector(
     norm = start.norm()
     if not (torch.isfinite(norm) and norm > 0):
         raise InputError("start vector is zero or not finite; leave it out to draw one at random")
-    return start / norm
+    unit: Tensor = start / norm
+    return unit
 
 
 def _checked(product: Tensor, hvps: int) -> Tensor:
@@ -72,7 +79,7 @@ def lanczos(
 
     After ``j`` products the Krylov basis ``V`` (``j x d``) gives the tridiagonal ``T = V H V^T``; its largest
     eigenvalues ``theta_i`` are the Ritz values, and ``|H v_i - theta_i v_i| = beta_j |s_{j,i}|`` without a further
-    product. Stops when all ``k`` residuals are at most ``tolerance * max(|theta_1|, |theta_k|)``, when the Krylov space is
+    product. Stops when all ``k`` residuals are at most ``tolerance * max(|theta_1|, |theta_k|)``, when it is
     exhausted, or after ``max_hvps`` products. If the Krylov space closes early (repeated eigenvalues), the iteration
     goes on in a random direction orthogonal to it, at most ``k`` times.
 
@@ -215,9 +222,9 @@ def power_method(
     if iterations < 1:
         raise InputError(f"iterations = {iterations}; the power method needs at least 1")
     device = torch.device(device)
-    v = start_vector(dim, start, seed, dtype, device)
-    hvps = 0
-    for hvps, (v, product) in zip(range(1, iterations + 1), power_iterates(operator, v, shift), strict=False):  # noqa: B007
+    first = start_vector(dim, start, seed, dtype, device)
+    steps = zip(range(1, iterations + 1), power_iterates(operator, first, shift), strict=False)
+    for hvps, (v, product) in steps:  # noqa: B007 (the last ones count)
         pass
     value = v.double() @ product.double()
     residual = (product - value.to(dtype) * v).double().norm()
@@ -265,4 +272,5 @@ def alignment(u: Tensor, v: Tensor) -> Tensor:
         >>> round(alignment(torch.tensor([3.0, -4.0]), torch.tensor([0.0, 1.0])).item(), 6)
         0.8
     """
-    return (u @ v).abs() / torch.linalg.vector_norm(u, dim=-1)
+    cosine: Tensor = (u @ v).abs() / torch.linalg.vector_norm(u, dim=-1)
+    return cosine

@@ -70,12 +70,8 @@ _TRAIN_FLAG: tuple[dict[str, object], dict[str, object]] = ({"train": True}, {"t
 _SOURCES = {
     "mnist": _Source(datasets.MNIST, _TRAIN_FLAG, (0.1307,), (0.3081,), 10, False),
     "fashion-mnist": _Source(datasets.FashionMNIST, _TRAIN_FLAG, (0.2860,), (0.3530,), 10, True),
-    "cifar10": _Source(
-        datasets.CIFAR10, _TRAIN_FLAG, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 10, True
-    ),
-    "cifar100": _Source(
-        datasets.CIFAR100, _TRAIN_FLAG, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762), 100, True
-    ),
+    "cifar10": _Source(datasets.CIFAR10, _TRAIN_FLAG, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 10, True),
+    "cifar100": _Source(datasets.CIFAR100, _TRAIN_FLAG, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762), 100, True),
     "svhn": _Source(
         datasets.SVHN,
         ({"split": "train"}, {"split": "test"}),
@@ -90,12 +86,12 @@ DATA: tuple[str, ...] = ("digits", *_SOURCES)
 
 
 def _tensors(part: datasets.VisionDataset, source: _Source) -> tuple[Tensor, Tensor]:
-    images = torch.as_tensor(part.data)  # type: ignore[attr-defined]
+    images = torch.as_tensor(part.data)
     if images.ndim == 3:  # grey
         images = images.unsqueeze(1)
     elif images.shape[-1] == 3:  # channels last
         images = images.permute(0, 3, 1, 2)
-    targets = part.targets if hasattr(part, "targets") else part.labels  # type: ignore[attr-defined]
+    targets = part.targets if hasattr(part, "targets") else part.labels
     mean, std = (torch.tensor(constant).view(-1, 1, 1) for constant in (source.mean, source.std))
     return (images.float() / 255 - mean) / std, torch.as_tensor(targets).long()
 
@@ -127,9 +123,7 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
         raise InputError(f"data root {root} is not a folder; give one that holds {name}, or add --download")
     source = _SOURCES[name]
     try:
-        train, test = (
-            source.factory(root=str(root), download=download, **arguments) for arguments in source.arguments
-        )
+        train, test = (source.factory(root=str(root), download=download, **arguments) for arguments in source.arguments)
     except (RuntimeError, OSError, ValueError, EOFError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         repair = "check the network and that the folder is writable" if download else "add --download to fetch it"

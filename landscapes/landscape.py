@@ -4,7 +4,7 @@ Layout, everywhere in this package: the last axis is the parameter axis ``d``, t
 axis ``M``, everything in front is batch. A point is given as
 
 - ``(d,)``: the same point for every member;
-- ``(..., 1, d)``: a batch of points, the same for every member (``points[:, None]`` for ``points`` of shape ``(B, d)``);
+- ``(..., 1, d)``: a batch of points, each the same for every member (``points[:, None]`` where ``points`` is ``(B, d)``);
 - ``(..., M, d)``: every member at its own point, as SAM needs it (``x + rho * u_m``).
 
 Plural methods return one value per member; singular methods return the mean over members, ``f = E f_m``.

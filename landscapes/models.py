@@ -51,7 +51,7 @@ def _small_image_resnet(build: Callable[..., models.ResNet]) -> Callable[[Shape,
     """Torchvision's ResNet with the CIFAR stem: a 3x3 convolution of stride 1 and no max pooling."""
 
     def make(shape: Shape, classes: int) -> nn.Module:
-        network = build(weights=None, num_classes=classes)
+        network: nn.Module = build(weights=None, num_classes=classes)
         network.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()

@@ -5,3 +5,16 @@ from .measurement import SpectrumRecorder, evaluate
 from .sam import SAM
 from .settings import OPTIMIZERS, TrainSettings
 from .training import read_metrics, train
+
+__all__ = [
+    "OPTIMIZERS",
+    "SAM",
+    "EigenSAM",
+    "Eigensolver",
+    "SpectrumRecorder",
+    "TrainSettings",
+    "eigen_perturbation",
+    "evaluate",
+    "read_metrics",
+    "train",
+]

@@ -92,7 +92,9 @@ class EigenSAM(SAM):
         **base_arguments: Any,
     ) -> None:
         if not 0 <= alpha < float("inf"):
-            raise InputError(f"alpha = {alpha} is negative or not finite; give alpha >= 0 (the paper tunes 0.05 to 0.2)")
+            raise InputError(
+                f"alpha = {alpha} is negative or not finite; give alpha >= 0 (the paper tunes 0.05 to 0.2)"
+            )
         if refresh_every < 1 or iterations < 1:
             raise InputError(f"refresh_every = {refresh_every}, iterations = {iterations}: both must be at least 1")
         if solver not in get_args(Eigensolver):
@@ -140,17 +142,24 @@ class EigenSAM(SAM):
                     torch.autograd.grad(slope, parameters, retain_graph=True, materialize_grads=True)  # type: ignore[arg-type]
                 )
 
-            first = parameters[0]
+            like = parameters[0]
             dim = sum(p.numel() for p in parameters)
-            start, dtype, device = self.eigenvector, first.dtype, first.device
+            start, dtype, device = self.eigenvector, like.dtype, like.device
             if self.solver == "lanczos":
                 pairs = lanczos(
-                    product, dim, max_hvps=self.iterations, start=start, seed=self.seed, dtype=dtype, device=device
+                    product,
+                    dim,
+                    max_hvps=self.iterations,
+                    start=start,
+                    seed=self.seed,
+                    dtype=dtype,
+                    device=device,
                 )
                 self.eigenvector, self.eigenvalue = pairs.vectors[0], float(pairs.values[0])
                 return
-            v = start_vector(dim, start, self.seed, dtype, device)
-            for _, (v, hv) in zip(range(self.iterations), power_iterates(product, v), strict=False):  # noqa: B007
+            first = start_vector(dim, start, self.seed, dtype, device)
+            steps = zip(range(self.iterations), power_iterates(product, first), strict=False)
+            for _, (v, hv) in steps:  # noqa: B007 (the last ones count)
                 pass
         # Algorithm 1 keeps the vector after the last product; the value belongs to the one before.
         self.eigenvalue = float(v @ hv)

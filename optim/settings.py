@@ -100,9 +100,9 @@ class TrainSettings:
     def build_optimizer(self, model: nn.Module) -> Optimizer:
         """The optimizer that these settings describe, on the model's trainable parameters."""
         parameters = [p for p in model.parameters() if p.requires_grad]
-        base = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
+        base: dict[str, Any] = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
         if self.optimizer == "sgd":
-            return SGD(parameters, **base)  # type: ignore[arg-type]
+            return SGD(parameters, **base)
         if self.optimizer == "sam":
             return SAM(parameters, rho=self.rho, **base)
         return EigenSAM(

@@ -35,7 +35,9 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in path.read_text().splitlines()]
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'") from None
+        raise InputError(
+            f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'"
+        ) from None
     except ValueError:
         raise InputError(f"{path} is damaged; train again") from None
 

@@ -41,11 +41,11 @@ class Rule:
 
 
 def _unit(g: Tensor) -> Tensor:
-    return g / torch.linalg.vector_norm(g, dim=-1, keepdim=True)
+    return g.div(torch.linalg.vector_norm(g, dim=-1, keepdim=True))
 
 
 def _by_mean_norm(g: Tensor) -> Tensor:
-    return g / torch.linalg.vector_norm(g.mean(-2, keepdim=True), dim=-1, keepdim=True)
+    return g.div(torch.linalg.vector_norm(g.mean(-2, keepdim=True), dim=-1, keepdim=True))
 
 
 RULES: dict[str, Rule] = {

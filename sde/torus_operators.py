@@ -5,7 +5,7 @@ i.e. by trigonometric interpolation, whose error decays faster than any power of
 """
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +57,11 @@ class TorusGrid:
         n = self.resolution
         axis = 2 * np.pi * np.arange(n) / n
         waves = np.arange(1, n // 2 + 1)
-        rows = None
+        rows = np.ones((len(x), 1))
         for coordinate in x.T:
             offset = coordinate[:, None] - axis
             kernel = (1 + 2 * np.cos(offset[..., None] * waves).sum(-1)) / n  # Dirichlet kernel
-            rows = kernel if rows is None else (rows[:, :, None] * kernel[:, None, :]).reshape(len(x), -1)
-        assert rows is not None
+            rows = (rows[:, :, None] * kernel[:, None, :]).reshape(len(x), -1)
         return rows
 
     @cached_property
@@ -73,14 +72,21 @@ class TorusGrid:
         with np.errstate(divide="ignore"):
             single = np.where(steps == 0, 0.0, 0.5 * (-1.0) ** steps / np.sin(np.pi * steps / n))
         identity = np.eye(n)
-        return [
-            reduce(np.kron, [single if axis == i else identity for axis in range(self.dim)]) for i in range(self.dim)
-        ]
+        result = []
+        for i in range(self.dim):
+            matrix = np.eye(1)
+            for axis in range(self.dim):
+                matrix = np.kron(matrix, single if axis == i else identity)
+            result.append(matrix)
+        return result
 
     def transition(self, increments: Array, step: float) -> Array:
         """``(P phi)(x) = E phi(x + step h_m(x))``, matrix ``(n^d, n^d)``, for increments ``(n^d, M, d)``."""
+        result = np.zeros((len(self.points), len(self.points)))
         members = increments.shape[1]
-        return sum(self.interpolation(self.points + step * increments[:, m]) for m in range(members)) / members
+        for m in range(members):
+            result += self.interpolation(self.points + step * increments[:, m]) / members
+        return result
 
     def generator(self, drift: Array, covariance: Array, step: float) -> Array:
         """``L = b . grad + (step / 2) Sigma : Hessian``, matrix ``(n^d, n^d)``."""

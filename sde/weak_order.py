@@ -1,5 +1,6 @@
 """Weak order as a measured slope, without Monte-Carlo noise (theory, sections 3 and 4)."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -181,7 +182,7 @@ def verify_on_torus(
         raise InputError(f"rho exponent {rho_exponent} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
     if not (rho_scale > 0 and math.isfinite(rho_scale)):
         raise InputError(f"rho scale {rho_scale} is not positive; the perturbation radius rho must be > 0")
-    if len(etas) < 2 or any(a <= b for a, b in zip(etas, etas[1:], strict=False)):
+    if len(etas) < 2 or any(a <= b for a, b in itertools.pairwise(etas)):
         raise InputError(f"step sizes {list(etas)} must be at least two and decreasing; give e.g. 1/8,1/16,1/32")
     counts = [step_count(horizon, eta) for eta in etas]
     landscape = landscape or TiltedTorus.default(2)

@@ -1,0 +1,36 @@
+"""A smooth cross-entropy with values in [0, 1]: bounds need a bounded loss, curvature a differentiable one."""
+
+import math
+
+from torch import Tensor
+from torch.nn.functional import nll_loss
+
+from ..landscapes import InputError
+
+__all__ = ["BoundedCrossEntropy"]
+
+
+class BoundedCrossEntropy:
+    """``-ln(p_min + (1 - p_min) p_y) / ln(1/p_min)``: 0 for certain and right, 1 for certain and wrong.
+
+    Args:
+        p_min: floor of every probability, in (0, 1) (Perez-Ortiz et al. 2021 use 1e-5; ours is larger, for smaller
+            derivatives).
+
+    Example:
+        >>> import torch
+        >>> loss = BoundedCrossEntropy(0.01)
+        >>> scores = torch.tensor([[0.0, 0.0], [0.0, 900.0]])
+        >>> [round(float(loss(scores[i:i+1], torch.tensor([0]))), 4) for i in (0, 1)]
+        [0.1484, 1.0]
+    """
+
+    def __init__(self, p_min: float = 1e-3) -> None:
+        if not 0 < p_min < 1:
+            raise InputError(f"p_min = {p_min} does not lie in (0, 1); give e.g. 1e-3")
+        self.p_min = p_min
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean over the minibatch, a scalar; outputs are class scores of shape ``(batch, classes)``."""
+        floored = self.p_min + (1 - self.p_min) * outputs.softmax(1)
+        return nll_loss(floored.log(), targets) / math.log(1 / self.p_min)

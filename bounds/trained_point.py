@@ -1,0 +1,153 @@
+"""From a trained checkpoint to the ingredients of Theorem 4.1, each labelled for what it is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..landscapes import Checkpoint, DataSet, InputError, NetworkLandscape, top_eigenpairs
+from .bounded_loss import BoundedCrossEntropy
+from .theorem41 import Bound, Curvature, eigenvalue_bound
+
+__all__ = ["PriorCentre", "bound_checkpoint", "estimate_fourth_derivative"]
+
+PriorCentre = Literal["initial", "zero"]
+
+
+def estimate_fourth_derivative(landscape: NetworkLandscape, x: Tensor, directions: Tensor) -> float:
+    """``max_v |d_v^4 f(x)|`` over unit directions (rows): a lower *estimate* of the operator norm ``K_4`` at ``x``.
+
+    One nested derivative per direction; nothing about points other than ``x`` is known from it.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import NetworkLandscape
+        >>> model = torch.nn.Linear(1, 1, bias=False, dtype=torch.float64)
+        >>> quartic = lambda outputs, targets: (outputs**4).mean()
+        >>> f = NetworkLandscape.from_tensors(model, quartic, torch.ones(1, 1, dtype=torch.float64), torch.zeros(1))
+        >>> round(estimate_fourth_derivative(f, f.point(), torch.ones(1, 1, dtype=torch.float64)), 9)
+        24.0
+    """
+    values = [abs(float(landscape.taylor_gradient(x, v, (0.0, 0.0, 0.0, 1.0)) @ v)) for v in directions]
+    return max(values)
+
+
+def _assumptions(model: nn.Module, data: DataSet, centre: PriorCentre) -> list[str]:
+    found = [
+        f"The {len(data.train_targets)} training examples are independent draws from one distribution.",
+        "What is bounded is the risk of the randomised predictor N(x, sigma^2 I); carrying it over to the point x "
+        "needs f_D(x) <= E f_D(x + e), as the paper and Foret et al. (2021) assume; compare test_loss_at_x with test_loss_around_x.",
+        "lambda_1 is a Ritz value (a lower bound of the eigenvalue) and K_4 is sampled at x only: an estimate, "
+        "not a certificate.",
+        "The prior grid and its centre were fixed before the training set was seen "
+        + ("(centre: the initialisation)." if centre == "initial" else "(centre: zero)."),
+    ]
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        found.append(
+            "Batch norm's running statistics count as fixed before the sample was drawn, though they were computed "
+            "from it; the bound does not pay for them."
+        )
+    if any(isinstance(module, nn.ReLU) for module in model.modules()):
+        found.append("The loss has four continuous derivatives; with ReLU this holds almost everywhere only.")
+    return found
+
+
+def bound_checkpoint(
+    directory: Path,
+    data: DataSet,
+    *,
+    delta: float = 0.05,
+    p_min: float = 1e-3,
+    centre: PriorCentre = "initial",
+    sigma: float | None = None,
+    batch_size: int = 500,
+    max_hvps: int = 30,
+    random_directions: int = 4,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Callable[[str], None] = lambda what: None,
+) -> Bound:
+    """Theorem 4.1 for a run directory, on its own training set, in float64.
+
+    Args:
+        directory: made by ``eigensam train``.
+        data: the data set the run was trained on.
+        delta: probability of failure.
+        p_min: of the bounded cross-entropy that the bound is about.
+        centre: prior mean, the network's initialisation or zero; both are independent of the sample.
+        sigma: posterior standard deviation; default: the best.
+        batch_size: examples per pass (memory only).
+        max_hvps: most Hessian-vector products for lambda_1.
+        random_directions: for ``K_4``, besides the top eigenvector.
+        seed: of the random directions and the Lanczos start.
+        device: where to compute.
+        progress: called with what is being computed.
+
+    Raises:
+        InputError: not a run directory, damaged or foreign tensors, ``delta`` outside (0, 1), other data.
+    """
+    if not 0 < delta < 1:  # before minutes of work
+        raise InputError(f"delta = {delta} does not lie in (0, 1); give e.g. 0.05 for 95 % confidence")
+    if centre not in ("initial", "zero"):
+        raise InputError(f"unknown prior centre '{centre}'; choose one of: initial, zero")
+    checkpoint = Checkpoint.read(directory)
+    if checkpoint.data != data.name:
+        raise InputError(f"{directory} was trained on {checkpoint.data}, not {data.name}; load that data set")
+    loss = BoundedCrossEntropy(p_min)
+    model = checkpoint.network(directory).to(device, torch.float64)
+    # Equal parts of the training set, as large as batch_size allows, so that no example is left out.
+    examples = len(data.train_targets)
+    parts = next(k for k in range(-(-examples // batch_size), examples + 1) if examples % k == 0)
+    landscape = NetworkLandscape.from_tensors(
+        model, loss, data.train_inputs.double(), data.train_targets, batch_size=examples // parts
+    )
+    x = landscape.point()
+    start = torch.zeros_like(x)
+    if centre == "initial":
+        initial = checkpoint.network(directory, initial=True).to(device, torch.float64)
+        start = NetworkLandscape(initial, loss, landscape.batches).point()
+
+    progress("top eigenvalue of the bounded loss")
+    pairs = top_eigenpairs(landscape, x, max_hvps=max_hvps, seed=seed)
+    progress("fourth derivative")
+    generator = torch.Generator().manual_seed(seed)
+    random = torch.randn(random_directions, landscape.dim, generator=generator, dtype=torch.float64).to(x)
+    directions = torch.cat([pairs.vectors, random / random.norm(dim=1, keepdim=True)])
+    k4 = estimate_fourth_derivative(landscape, x, directions)
+    progress("empirical loss")
+    with torch.no_grad():
+        empirical = sum(float(landscape.member_loss(x, m)) for m in range(landscape.size)) / landscape.size
+    result = eigenvalue_bound(
+        min(max(empirical, 0.0), 1.0),  # the loss lies in [0, 1] up to rounding
+        Curvature(float(pairs.values[0]), fourth_derivative=k4),
+        dim=landscape.dim,
+        squared_distance=float((x - start).square().sum()),
+        examples=examples,
+        delta=delta,
+        sigma=sigma,
+        assumptions=_assumptions(model, data, centre),
+    )
+    progress("point check")
+    test = NetworkLandscape.from_tensors(
+        model,
+        loss,
+        data.test_inputs.double(),
+        data.test_targets,
+        batch_size=min(batch_size, len(data.test_targets)),
+    )
+    with torch.no_grad():
+        at_point = float(test.loss(x[None]))
+        noise = torch.randn(8, landscape.dim, generator=generator, dtype=torch.float64).to(x)
+        around = sum(float(test.loss((x + result.details["sigma"] * e)[None])) for e in noise) / len(noise)
+    details = {
+        **result.details,
+        "lambda_1_residual": float(pairs.residuals[0]),
+        "lambda_1_converged": float(pairs.converged),
+        "k4_estimate": k4,
+        "test_loss_at_x": at_point,
+        "test_loss_around_x": around,
+    }
+    return replace(result, details=details)

@@ -1,0 +1,94 @@
+"""``eigensam train``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..landscapes import DATA, MODELS, load_data
+from ..landscapes.console import (
+    DataRoot,
+    Device,
+    Download,
+    JsonFile,
+    check_json,
+    console,
+    find_device,
+    progress_bar,
+    save_json,
+)
+from .settings import OPTIMIZERS, TrainSettings
+from .training import read_metrics, train
+
+__all__ = ["train_command"]
+
+_DEFAULT = TrainSettings()
+
+
+def train_command(
+    out: Annotated[Path, typer.Option(help="Run directory to make.")],
+    data: Annotated[str, typer.Option(help=f"{', '.join(DATA)}.")] = _DEFAULT.data,
+    model: Annotated[str, typer.Option(help=f"{', '.join(MODELS)}.")] = _DEFAULT.model,
+    optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = _DEFAULT.optimizer,
+    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = _DEFAULT.epochs,
+    batch_size: Annotated[int, typer.Option(help="Examples per minibatch.")] = _DEFAULT.batch_size,
+    lr: Annotated[float, typer.Option(help="Initial learning rate; cosine to zero.")] = _DEFAULT.lr,
+    momentum: Annotated[float, typer.Option(help="Of SGD.")] = _DEFAULT.momentum,
+    weight_decay: Annotated[float, typer.Option(help="Of SGD.")] = _DEFAULT.weight_decay,
+    rho: Annotated[float, typer.Option(help="Perturbation radius.")] = _DEFAULT.rho,
+    alpha: Annotated[float, typer.Option(help="Eigen-SAM: weight of the eigenvector.")] = _DEFAULT.alpha,
+    refresh_every: Annotated[
+        int, typer.Option(help="Eigen-SAM: steps between estimates (k).")
+    ] = _DEFAULT.refresh_every,
+    power_iterations: Annotated[
+        int, typer.Option(help="Eigen-SAM: products per estimate (p).")
+    ] = _DEFAULT.power_iterations,
+    solver: Annotated[str, typer.Option(help="Eigen-SAM: power or lanczos.")] = _DEFAULT.solver,
+    normalize: Annotated[bool, typer.Option("--normalize", help="Eigen-SAM: perturbation of length rho.")] = False,
+    augment: Annotated[bool, typer.Option("--augment", help="Random crops and flips.")] = False,
+    spectrum_every: Annotated[int, typer.Option(help="Epochs between lambda_1 and alignment; 0 is never.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    data_root: DataRoot = None,
+    download: Download = False,
+    device: Device = "auto",
+    json: JsonFile = None,
+) -> None:
+    """Train one network into a run directory: metrics.jsonl and a checkpoint."""
+    check_json(json)
+    settings = TrainSettings(
+        data,
+        model,
+        optimizer,
+        epochs,
+        batch_size,
+        lr,
+        momentum,
+        weight_decay,
+        rho,
+        alpha,
+        refresh_every,
+        power_iterations,
+        solver,
+        normalize,
+        augment,
+        spectrum_every,
+        seed,
+    )
+    target = find_device(device)
+    tensors = load_data(data, data_root, download=download)
+    console.print(f"training {model} on {data} with {optimizer} into {out} ({target})", markup=False)
+    with progress_bar("steps") as (progress, task):
+
+        def show(done: int, total: int, latest: dict[str, Any]) -> None:
+            accuracy = f", test accuracy {latest['test_accuracy']:.1%}" if "test_accuracy" in latest else ""
+            progress.update(task, completed=done, total=total, description=f"loss {latest['loss']:.4f}{accuracy}")
+
+        train(settings, tensors, out, device=target, resume=resume, progress=show)
+    last = read_metrics(out)[-1]
+    console.print(
+        f"finished: train loss {last['train_loss']:.4f}, test loss {last['test_loss']:.4f}, "
+        f"test accuracy {last['test_accuracy']:.2%}"
+    )
+    console.print(f"wrote {out}", markup=False)
+    save_json(json, {"run": str(out), "settings": settings.to_dict(), "metrics": read_metrics(out)})

@@ -1,0 +1,90 @@
+"""``eigensam figures``."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from matplotlib.figure import Figure
+
+from ..landscapes import InputError, load_data
+from ..landscapes.console import (
+    DataRoot,
+    Device,
+    Download,
+    JsonFile,
+    check_json,
+    console,
+    find_device,
+    progress_bar,
+    save_json,
+)
+from ..optim import OPTIMIZERS
+from . import bound_terms, figure1, weak_order
+from .presets import PRESETS, find_preset
+from .report import comparisons, write_report
+from .store import measured
+from .style import save_figure
+
+__all__ = ["figures"]
+
+
+def figures(
+    preset: Annotated[str, typer.Option(help=f"{', '.join(PRESETS)}.")] = "quick",
+    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("out"),
+    jobs: Annotated[int, typer.Option(help="Trainings at a time; 0 is one per core.")] = 0,
+    data_root: DataRoot = None,
+    download: Download = False,
+    device: Device = "auto",
+    json: JsonFile = None,
+) -> None:
+    """Measure, plot and report: weak order, Figure 1, the terms of Theorem 4.1."""
+    check_json(json)
+    chosen = find_preset(preset)
+    if jobs < 0:
+        raise InputError(f"jobs = {jobs}; give a positive number, or 0 for one per core")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; choose another --out")
+    check_json(out / "report.html")
+    target = str(find_device(device))
+    data = load_data(chosen.training.data, data_root, download=download)
+    runs = chosen.runs()
+    console.print(f"measuring into {out}", markup=False)
+    total = 3 * len(chosen.rho_exponents) + len(runs) + len(OPTIMIZERS)
+    with progress_bar("weak order", total) as (progress, task):
+
+        def advance() -> None:
+            progress.advance(task)
+
+        def stage(description: str, completed: int) -> None:  # also where a stage was reused
+            progress.update(task, description=description, completed=completed)
+
+        orders = {"etas": chosen.etas, "rho_exponents": chosen.rho_exponents}
+        weak = measured(out / "weak_order.json", orders, lambda: weak_order.measure(chosen, advance))
+        stage(f"training into {out / 'runs'}", 3 * len(chosen.rho_exponents))
+        training = [run.to_dict() for run in runs]
+        count = jobs or min(os.cpu_count() or 1, len(runs))
+        metrics = measured(
+            out / "figure1.json",
+            training,
+            lambda: figure1.measure(chosen, data, out, jobs=count, device=target, progress=advance),
+        )
+        stage("bounds", total - len(OPTIMIZERS))
+        bounds = measured(
+            out / "bound_terms.json",
+            training,
+            lambda: bound_terms.measure(chosen, data, out, device=target, progress=advance),
+        )
+        stage("pictures", total)
+        plotted: dict[str, Figure] = {
+            "weak_order": weak_order.plot(weak),
+            "figure1": figure1.plot(metrics),
+            "bound_terms": bound_terms.plot(bounds),
+        }
+        pictures = {name: save_figure(figure, out / name)["svg"] for name, figure in plotted.items()}
+        write_report(out / "report.html", chosen, pictures, weak, metrics, bounds)
+    rows: list[dict[str, Any]] = comparisons(weak, metrics, bounds)
+    for row in rows:
+        console.print(f"{row['verdict']}: {row['claim']}: {row['measured']} (paper: {row['paper']})", markup=False)
+    console.print(f"wrote {out / 'report.html'}", markup=False)
+    save_json(json, {"preset": preset, "out": str(out), "comparisons": rows})

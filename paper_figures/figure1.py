@@ -1,0 +1,116 @@
+"""Figure 1 of the paper: alignment and top eigenvalue along training, averaged over seeds."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from matplotlib.figure import Figure
+from scipy.stats import t as student
+
+from ..landscapes import DataSet
+from ..optim import OPTIMIZERS, TrainSettings, read_metrics, train
+from .presets import Preset
+from .store import fingerprint
+from .style import LINES, new_figure
+
+__all__ = ["Interval", "mean_interval", "measure", "plot", "ratios", "run_directory"]
+
+LABELS = {"sgd": "SGD", "sam": "SAM", "eigen-sam": "Eigen-SAM"}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds and the half width of its 95 % Student interval."""
+
+    mean: float
+    half_width: float
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+        return self.mean + self.half_width
+
+
+def mean_interval(values: list[float]) -> Interval:
+    """95 % Student interval of the mean.
+
+    Example:
+        >>> interval = mean_interval([1.0, 2.0, 3.0])
+        >>> round(interval.mean, 3), round(interval.half_width, 3)
+        (2.0, 2.484)
+    """
+    n = len(values)
+    spread = float(np.std(values, ddof=1)) / n**0.5
+    return Interval(float(np.mean(values)), float(student.ppf(0.975, n - 1)) * spread)
+
+
+def run_directory(out: Path, settings: TrainSettings) -> Path:
+    """Where a training run lives; its name carries the hash of settings and code."""
+    return out / "runs" / f"{settings.optimizer}-seed{settings.seed}-{fingerprint(settings.to_dict())[:12]}"
+
+
+def _train_one(settings: TrainSettings, data: DataSet, directory: Path, device: str) -> None:
+    torch.set_num_threads(1)  # two workers with one thread each beat one with two
+    if directory.is_dir() and not (directory / "checkpoint.json").is_file():
+        shutil.rmtree(directory)  # made by us: the name is a hash
+    if not directory.is_dir():
+        train(settings, data, directory, device=device, resume=True)
+
+
+def measure(
+    preset: Preset, data: DataSet, out: Path, *, jobs: int, device: str, progress: Callable[[], None]
+) -> dict[str, list[list[dict[str, Any]]]]:
+    """Metrics of every run, ``{optimizer: [seed][epoch]}``; runs that are there already are reused."""
+    runs = preset.runs()
+    tasks = (delayed(_train_one)(s, data, run_directory(out, s), device) for s in runs)
+    for _ in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
+        progress()
+    return {name: [read_metrics(run_directory(out, s)) for s in runs if s.optimizer == name] for name in OPTIMIZERS}
+
+
+def _series(runs: list[list[dict[str, Any]]], key: str) -> tuple[list[int], list[Interval]]:
+    rows = list(zip(*[[row for row in run if key in row] for run in runs], strict=True))
+    return [row[0]["epoch"] for row in rows], [mean_interval([r[key] for r in row]) for row in rows]
+
+
+def ratios(metrics: dict[str, list[list[dict[str, Any]]]], key: str, over: str, under: str) -> list[float]:
+    """Last-epoch ratio ``over / under`` of a metric, seed by seed (same initialisation and minibatches)."""
+    return [a[-1][key] / b[-1][key] for a, b in zip(metrics[over], metrics[under], strict=True)]
+
+
+def plot(metrics: dict[str, list[list[dict[str, Any]]]]) -> Figure:
+    """(a) alignment, (b) lambda_1, means over seeds with 95 % bands."""
+    figure = new_figure(2)
+    panels = (
+        ("alignment", r"alignment $|\langle u, v_1\rangle|$", "(a) perturbation-eigenvector alignment"),
+        ("lambda_1", r"top eigenvalue $\lambda_1$", "(b) top Hessian eigenvalue"),
+    )
+    for axes, (key, label, title) in zip(figure.axes, panels, strict=True):
+        for (name, runs), line in zip(metrics.items(), LINES, strict=True):
+            epochs, intervals = _series(runs, key)
+            axes.plot(epochs, [i.mean for i in intervals], label=LABELS[name], **line)
+            axes.fill_between(
+                epochs,
+                [i.low for i in intervals],
+                [i.high for i in intervals],
+                color=line["color"],
+                alpha=0.18,
+                lw=0,
+            )
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        axes.set_title(title)
+        axes.legend(frameon=False)
+    figure.axes[0].set_ylim(0, 1)
+    figure.axes[1].set_yscale("log")
+    return figure
