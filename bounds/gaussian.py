@@ -27,7 +27,8 @@ def gaussian_kl(dim: int, posterior_variance: float, prior_variance: float, squa
 class PriorGrid:
     """Priors ``N(x0, s_j^2 I)``, ``s_j^2 = c e^{-j/b}``, ``j = 1, 2, ...``.
 
-    Prior ``j`` spends ``delta_j = 6 delta / (pi^2 j^2)``. The ``delta_j`` add up to ``delta``, so the best ``j`` may be chosen after seeing the data. ``c`` and ``b`` may not.
+    Prior ``j`` spends ``delta_j = 6 delta / (pi^2 j^2)``. The ``delta_j`` add up to ``delta``, so the best ``j`` may be
+    chosen after seeing the data. ``c`` and ``b`` may not.
 
     Args:
         scale: ``c > 0``, the largest prior variance over ``e^{-1/b}`` (ours: 100, wider than any initialisation).

@@ -67,7 +67,7 @@ def kl_inverse(q: float, c: float) -> float:
     Example:
         >>> r = kl_inverse(0.1, 0.05)
         >>> round(r, 6), binary_kl(0.1, r) >= 0.05
-        (0.219267, True)
+        (0.220079, True)
     """
     _probability("q", q)
     if not c >= 0:

@@ -39,7 +39,8 @@ def _assumptions(model: nn.Module, data: DataSet, centre: PriorCentre) -> list[s
     found = [
         f"The {len(data.train_targets)} training examples are independent draws from one distribution.",
         "What is bounded is the risk of the randomised predictor N(x, sigma^2 I); carrying it over to the point x "
-        "needs f_D(x) <= E f_D(x + e), as the paper and Foret et al. (2021) assume; compare test_loss_at_x with test_loss_around_x.",
+        "needs f_D(x) <= E f_D(x + e), as the paper and Foret et al. (2021) assume; compare test_loss_at_x "
+        "with test_loss_around_x.",
         "lambda_1 is a Ritz value (a lower bound of the eigenvalue) and K_4 is sampled at x only: an estimate, "
         "not a certificate.",
         "The prior grid and its centre were fixed before the training set was seen "

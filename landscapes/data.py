@@ -124,7 +124,7 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
     source = _SOURCES[name]
     try:
         train, test = (source.factory(root=str(root), download=download, **arguments) for arguments in source.arguments)
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
+    except Exception as error:  # torchvision raises many kinds on missing and damaged files, AssertionError among them
         reason = (str(error) or type(error).__name__).splitlines()[0]
         repair = "check the network and that the folder is writable" if download else "add --download to fetch it"
         raise InputError(f"cannot load {name} from {root}: {reason}; {repair}") from None

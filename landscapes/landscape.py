@@ -4,7 +4,7 @@ Layout, everywhere in this package: the last axis is the parameter axis ``d``, t
 axis ``M``, everything in front is batch. A point is given as
 
 - ``(d,)``: the same point for every member;
-- ``(..., 1, d)``: a batch of points, each the same for every member (``points[:, None]`` where ``points`` is ``(B, d)``);
+- ``(..., 1, d)``: a batch of points, each the same for every member (``points[:, None]`` if ``points`` is ``(B, d)``);
 - ``(..., M, d)``: every member at its own point, as SAM needs it (``x + rho * u_m``).
 
 Plural methods return one value per member; singular methods return the mean over members, ``f = E f_m``.
@@ -13,12 +13,14 @@ Plural methods return one value per member; singular methods return the mean ove
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import final
 
 import torch
 from torch import Tensor
 
 from .errors import InputError
+from .smooth_norms import SmoothNorms
 
 __all__ = ["Landscape", "taylor_coefficients", "taylor_gradient_of"]
 
@@ -49,7 +51,9 @@ def taylor_gradient_of(
         Shape of ``x``.
     """
     x = x.detach().requires_grad_(True)
-    term = losses(x)
+    # Torch's fused normalisations are right up to the second derivative, and faster.
+    with SmoothNorms() if len(coefficients) > 2 else nullcontext():
+        term = losses(x)
     total = coefficients[0] * term
     for coefficient in coefficients[1:]:
         if u is None:

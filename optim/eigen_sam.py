@@ -150,6 +150,7 @@ class EigenSAM(SAM):
                     product,
                     dim,
                     max_hvps=self.iterations,
+                    tolerance=1e-7,  # spend the products: an optimizer wants the best vector for its budget
                     start=start,
                     seed=self.seed,
                     dtype=dtype,

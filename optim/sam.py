@@ -118,7 +118,7 @@ class SAM(Optimizer):
         self.zero_grad()
         loss = self._evaluate(closure)
         try:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         except RuntimeError as error:
             if "second time" in str(error):
                 raise InputError("the closure called backward; it must only compute and return the loss") from error

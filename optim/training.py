@@ -111,7 +111,7 @@ class _Run:
             else:
                 self.optimizer.zero_grad()
                 batch_loss = self._loss(inputs, targets)
-                batch_loss.backward()  # type: ignore[no-untyped-call]
+                batch_loss.backward()
                 self.optimizer.step()
                 loss = float(batch_loss.detach())
             if not math.isfinite(loss):

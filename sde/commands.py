@@ -32,6 +32,7 @@ def weak_order(
     steps = [float(parse_number("--etas", text)) for text in etas.split(",")] if etas else list(ETAS)
     beta = parse_number("--rho-exponent", rho_exponent)
     found = find_rule(rule)
+    torus = TiltedTorus.default(dim)
     if not 3 <= resolution**dim <= 2500:
         raise InputError(f"resolution {resolution} in dimension {dim}: dense operators need 3 to 2500 grid points")
     with progress_bar("step sizes") as (progress, task):
@@ -39,7 +40,7 @@ def weak_order(
             found,
             drift_order,
             beta,
-            landscape=TiltedTorus.default(dim),
+            landscape=torus,
             etas=steps,
             horizon=float(parse_number("--horizon", horizon)),
             rho_scale=rho_scale,

@@ -74,7 +74,7 @@ class TorusGrid:
         identity = np.eye(n)
         result = []
         for i in range(self.dim):
-            matrix = np.eye(1)
+            matrix: Array = np.eye(1)
             for axis in range(self.dim):
                 matrix = np.kron(matrix, single if axis == i else identity)
             result.append(matrix)

@@ -1,0 +1,41 @@
+"""The bounded cross-entropy: range, formula, derivatives."""
+
+import math
+
+import pytest
+import torch
+
+from eigensam.bounds import BoundedCrossEntropy
+from eigensam.landscapes import InputError
+
+
+def test_formula_and_range(f64):
+    scores = 30 * torch.randn(200, 5, generator=torch.Generator().manual_seed(0), dtype=f64)
+    targets = torch.arange(200) % 5
+    loss = BoundedCrossEntropy(0.01)
+    each = torch.stack([loss(scores[i : i + 1], targets[i : i + 1]) for i in range(200)])
+    p = scores.softmax(1).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(each, -torch.log(0.01 + 0.99 * p) / math.log(100))
+    assert 0 <= each.min()
+    assert each.max() <= 1
+    torch.testing.assert_close(loss(scores, targets), each.mean())
+
+
+def test_is_cross_entropy_up_to_scale_for_small_floors(f64):
+    scores, targets = torch.randn(9, 4, dtype=f64), torch.arange(9) % 4
+    p_min = 1e-12
+    truth = torch.nn.functional.cross_entropy(scores, targets)
+    torch.testing.assert_close(BoundedCrossEntropy(p_min)(scores, targets) * -math.log(p_min), truth, rtol=1e-9, atol=0)
+
+
+def test_smooth(f64):
+    loss = BoundedCrossEntropy(0.1)
+    assert torch.autograd.gradgradcheck(
+        lambda s: loss(s, torch.tensor([1, 0])), torch.randn(2, 3, dtype=f64, requires_grad=True)
+    )
+
+
+@pytest.mark.parametrize("p_min", [0.0, 1.0, -0.1, math.nan])
+def test_refusals(p_min):
+    with pytest.raises(InputError, match=r"does not lie in \(0, 1\)"):
+        BoundedCrossEntropy(p_min)

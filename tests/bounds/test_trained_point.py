@@ -1,0 +1,86 @@
+"""The bound of a run directory: ingredients against dense ones, and what is said about them."""
+
+import dataclasses
+import shutil
+
+import pytest
+import torch
+
+from eigensam.bounds import BoundedCrossEntropy, bound_checkpoint, estimate_fourth_derivative
+from eigensam.landscapes import Checkpoint, InputError, NetworkLandscape, load_tensors, top_eigenpairs
+
+
+@pytest.fixture(scope="module")
+def result(trained, digits):
+    seen = []
+    return bound_checkpoint(trained, digits, batch_size=10_000, progress=seen.append)
+
+
+def test_ingredients(result, trained, digits):
+    model = Checkpoint.read(trained).network(trained).double()
+    loss = BoundedCrossEntropy(1e-3)
+    f = NetworkLandscape.from_tensors(model, loss, digits.train_inputs.double(), digits.train_targets)
+    outputs = model(digits.train_inputs.double()).detach()
+    assert result.terms[0].value == pytest.approx(loss(outputs, digits.train_targets).item(), rel=1e-9)
+    top = top_eigenpairs(f, f.point(), tolerance=1e-7).values.item()
+    assert result.details["lambda_1"] == pytest.approx(top, rel=1e-5)
+    initial, trained_state = load_tensors(trained / "initial.safetensors"), model.state_dict()
+    distance = sum((trained_state[name] - initial[name].double()).square().sum().item() for name in initial)
+    assert result.details["squared_distance"] == pytest.approx(distance, rel=1e-9)
+    assert (result.details["dim"], result.details["examples"]) == (f.dim, 1437)
+
+
+def test_what_is_said(result):
+    assert result.vacuous  # 10^5 parameters, 1437 examples
+    assert result.kind == "estimate"
+    text = " ".join(result.assumptions)
+    for word in ("independent draws", "randomised predictor", "Ritz value", "initialisation", "f_D(x) <= E f_D(x + e)"):
+        assert word in text
+    assert 0 <= result.details["test_loss_at_x"] < result.details["test_loss_around_x"] * 2 < 1
+
+
+def test_batches_do_not_matter(result, trained, digits):
+    other = bound_checkpoint(trained, digits, batch_size=400)  # 1437 = 3 * 479: equal parts below 400
+    assert other.bound == pytest.approx(result.bound, rel=1e-9)
+    zero = bound_checkpoint(trained, digits, batch_size=10_000, centre="zero")
+    assert zero.details["squared_distance"] > result.details["squared_distance"]
+    assert "centre: zero" in " ".join(zero.assumptions)
+
+
+def test_fourth_derivative_of_a_quartic():
+    """f(w) = (w . a)^4: d_v^4 f = 24 (v . a)^4."""
+    model = torch.nn.Linear(3, 1, bias=False).double()
+    a = torch.tensor([[1.0, 2.0, -1.0]], dtype=torch.float64)
+    f = NetworkLandscape.from_tensors(model, lambda o, t: (o**4).mean(), a, torch.zeros(1))
+    v = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]], dtype=torch.float64))
+    truth = max(24 * (v @ a[0]) ** 4).item()
+    assert estimate_fourth_derivative(f, f.point(), v) == pytest.approx(truth)
+
+
+def test_batch_norm_and_relu_are_confessed(tmp_path, digits):
+    torch.manual_seed(0)
+    small = dataclasses.replace(
+        digits, train_inputs=digits.train_inputs[:16], train_targets=digits.train_targets[:16],
+        test_inputs=digits.test_inputs[:8], test_targets=digits.test_targets[:8],
+    )  # fmt: skip
+    from eigensam.landscapes import build_model
+
+    model = build_model("resnet18", (1, 8, 8), 10)
+    Checkpoint("resnet18", (1, 8, 8), 10, "digits", {}, 0).save(tmp_path, model, model.state_dict())
+    found = bound_checkpoint(tmp_path, small, max_hvps=2, random_directions=0)
+    text = " ".join(found.assumptions)
+    assert "running statistics count as fixed" in text
+    assert "almost everywhere" in text
+
+
+def test_refusals(trained, digits, tmp_path):
+    with pytest.raises(InputError, match=r"delta = 2 does not lie in \(0, 1\)"):
+        bound_checkpoint(trained, digits, delta=2)
+    with pytest.raises(InputError, match="unknown prior centre 'mean'; choose one of: initial, zero"):
+        bound_checkpoint(trained, digits, centre="mean")
+    with pytest.raises(InputError, match="was trained on digits, not svhn"):
+        bound_checkpoint(trained, dataclasses.replace(digits, name="svhn"))
+    shutil.copytree(trained, tmp_path / "copy")
+    (tmp_path / "copy" / "initial.safetensors").unlink()
+    with pytest.raises(InputError, match=r"cannot read .*initial.safetensors"):
+        bound_checkpoint(tmp_path / "copy", digits)

@@ -1,0 +1,107 @@
+"""Checkpoints come back bit for bit; damaged, foreign and disguised ones are refused."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from eigensam.landscapes import Checkpoint, InputError, build_model, load_tensors, save_tensors
+
+
+@pytest.fixture
+def run(tmp_path):
+    torch.manual_seed(0)
+    initial = build_model("mlp", (1, 8, 8), 10).state_dict()
+    model = build_model("mlp", (1, 8, 8), 10)
+    Checkpoint("mlp", (1, 8, 8), 10, "digits", {"lr": 0.1}, 7).save(tmp_path / "run", model, initial)
+    return tmp_path / "run", model, initial
+
+
+def test_round_trip(run):
+    directory, model, initial = run
+    checkpoint = Checkpoint.read(directory)
+    assert (checkpoint.model, checkpoint.shape, checkpoint.seed, checkpoint.settings) == (
+        "mlp",
+        (1, 8, 8),
+        7,
+        {"lr": 0.1},
+    )
+    for source, loaded in (
+        (model.state_dict(), checkpoint.network(directory)),
+        (initial, checkpoint.network(directory, initial=True)),
+    ):
+        assert all(torch.equal(tensor, source[name]) for name, tensor in loaded.state_dict().items())
+        assert not loaded.training
+    sidecar = json.loads((directory / "checkpoint.json").read_text())
+    assert sidecar["made_with"]["torch"] == torch.__version__.split("+")[0] or "torch" in sidecar["made_with"]
+
+
+def test_truncated(run):
+    path = run[0] / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not a complete safetensors file .* truncated"):
+        Checkpoint.read(run[0]).network(run[0])
+
+
+def test_a_pickle_in_disguise_is_not_executed(run, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "exploded"), "w"))
+
+    (run[0] / "checkpoint.safetensors").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputError, match="pickles are refused"):
+        Checkpoint.read(run[0]).network(run[0])
+    torch.save(run[1].state_dict(), run[0] / "checkpoint.safetensors")
+    with pytest.raises(InputError, match="pickles are refused"):
+        Checkpoint.read(run[0]).network(run[0])
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_tensors_of_another_model(run):
+    directory = run[0]
+    save_tensors(directory / "checkpoint.safetensors", build_model("cnn6", (1, 8, 8), 10).state_dict())
+    with pytest.raises(InputError, match="has no tensor '1.weight': it belongs to another model"):
+        Checkpoint.read(directory).network(directory)
+    save_tensors(directory / "checkpoint.safetensors", build_model("mlp", (1, 8, 8), 9).state_dict())
+    with pytest.raises(InputError, match=r"'5.weight' has shape \(9, 288\), the model needs \(10, 288\)"):
+        Checkpoint.read(directory).network(directory)
+    extra = {**run[1].state_dict(), "more": torch.zeros(1)}
+    save_tensors(directory / "checkpoint.safetensors", extra)
+    with pytest.raises(InputError, match="unknown tensor 'more'"):
+        Checkpoint.read(directory).network(directory)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("shape"), "damaged at 'shape'"),
+        (lambda s: s.update(shape=[1, 8]), "is damaged at"),
+        (lambda s: s.update(format="other"), "is not of format 'eigensam-checkpoint/1'"),
+        (lambda s: s.update(seed="x"), "is damaged at"),
+    ],
+)
+def test_damaged_sidecar(run, change, message):
+    path = run[0] / "checkpoint.json"
+    sidecar = json.loads(path.read_text())
+    change(sidecar)
+    path.write_text(json.dumps(sidecar))
+    with pytest.raises(InputError, match=message):
+        Checkpoint.read(run[0])
+
+
+def test_not_a_run(tmp_path, run):
+    with pytest.raises(InputError, match="is not a finished run: no checkpoint.json"):
+        Checkpoint.read(tmp_path)
+    (run[0] / "checkpoint.safetensors").unlink()
+    with pytest.raises(InputError, match="No such file"):
+        Checkpoint.read(run[0]).network(run[0])
+    shutil.rmtree(run[0])
+    with pytest.raises(InputError, match="is not a finished run"):
+        Checkpoint.read(run[0])
+
+
+def test_load_tensors(tmp_path):
+    save_tensors(tmp_path / "t", {"a": torch.arange(6).view(2, 3).T})  # not contiguous
+    assert load_tensors(tmp_path / "t")["a"].tolist() == [[0, 3], [1, 4], [2, 5]]

@@ -1,0 +1,37 @@
+"""What the commands share."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+from eigensam.landscapes import InputError
+from eigensam.landscapes.console import check_json, find_device, parse_number
+
+
+@pytest.mark.parametrize(("text", "value"), [("1/3", Fraction(1, 3)), ("0.5", Fraction(1, 2)), ("1e-3", Fraction(1, 1000))])
+def test_numbers(text, value):
+    assert parse_number("--x", text) == value
+
+
+@pytest.mark.parametrize("text", ["a third", "1/0", "", "nan"])
+def test_not_numbers(text):
+    with pytest.raises(InputError, match="--x '.*' is not a number; give e.g. 1/3"):
+        parse_number("--x", text)
+
+
+def test_devices():
+    assert find_device("cpu") == torch.device("cpu")
+    assert find_device("auto").type in ("cpu", "cuda", "mps", "xpu")
+    for name in ("tpu9", "cuda:99"):
+        with pytest.raises(InputError, match=f"no device '{name}'"):
+            find_device(name)
+
+
+def test_json_path(tmp_path):
+    check_json(None)
+    check_json(tmp_path / "new" / "folder" / "a.json")
+    (tmp_path / "file").touch()
+    for bad in (tmp_path, tmp_path / "file" / "a.json"):
+        with pytest.raises(InputError, match="cannot write --json"):
+            check_json(bad)

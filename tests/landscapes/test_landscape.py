@@ -1,0 +1,137 @@
+"""The abstraction, on every analytic landscape: two truths for each derivative (sympy, dense torch.func)."""
+
+import pytest
+import sympy
+import torch
+
+from eigensam.landscapes import InputError, Quadratic, TiltedTorus, Valley
+from eigensam.landscapes.landscape import taylor_coefficients, taylor_gradient_of
+
+LANDSCAPES = {
+    "quadratic": Quadratic([[3.0, 1.0], [1.0, 2.0]], centres=[[1.0, 0.0], [-1.0, 0.5], [0.0, -0.5]]),
+    "valley": Valley(),
+    "torus-1": TiltedTorus.default(1),
+    "torus-2": TiltedTorus.default(2),
+}
+
+
+@pytest.fixture(params=LANDSCAPES, name="landscape")
+def _landscape(request):
+    return LANDSCAPES[request.param]
+
+
+@pytest.fixture(name="x")
+def _x(landscape):
+    return torch.randn(landscape.dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.fixture(name="u")
+def _u(landscape):
+    shape = (landscape.size, landscape.dim)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+def test_derivatives_equal_dense_ones(landscape, x, u):
+    """Truth: torch.func.hessian of one member at a time, and its derivative by jacfwd."""
+    for m in range(landscape.size):
+        member = lambda point, m=m: landscape.losses(point)[m]  # noqa: E731
+        hessian = torch.func.hessian(member)
+        third = torch.func.jacfwd(hessian)(x)
+        torch.testing.assert_close(landscape.gradients(x)[m], torch.func.grad(member)(x))
+        torch.testing.assert_close(landscape.hessian_products(x, u)[m], hessian(x) @ u[m], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(
+            landscape.third_products(x, u)[m], torch.einsum("ijk,i,j->k", third, u[m], u[m]), rtol=1e-10, atol=1e-12
+        )
+
+
+def _symbolic(name, symbols):
+    """The members' losses, written a second time in sympy."""
+    f = LANDSCAPES[name]
+    if name == "quadratic":
+        offsets = [sympy.Matrix([s - c for s, c in zip(symbols, row, strict=True)]) for row in f.centres.tolist()]
+        return [(o.T * sympy.Matrix(f.hessian.tolist()) * o)[0] / 2 for o in offsets]
+    if name == "valley":
+        a, b = symbols
+        s = f.sharp - (f.sharp - f.flat) * sympy.exp(-(a**2) / 2)
+        return [s * b**2 / 2 + n * b for n in f.noise.tolist()]
+    waves = [sum(k * s for k, s in zip(row, symbols, strict=True)) for row in f.frequencies.tolist()]
+    return [
+        sum(c * s for c, s in zip(tilt, symbols, strict=True))
+        + sum(a * sympy.cos(w + p) for a, w, p in zip(amplitudes, waves, phases, strict=True))
+        for tilt, amplitudes, phases in zip(f.tilts.tolist(), f.amplitudes.tolist(), f.phases.tolist(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", LANDSCAPES)
+def test_derivatives_equal_sympy(name):
+    landscape = LANDSCAPES[name]
+    symbols = sympy.symbols(f"x:{landscape.dim}")
+    x = [0.4, -0.9][: landscape.dim]
+    u = [0.7, 1.1][: landscape.dim]
+    at = dict(zip(symbols, x, strict=True))
+    point, direction = torch.tensor(x, dtype=torch.float64), torch.tensor(u, dtype=torch.float64)
+    for m, loss in enumerate(_symbolic(name, symbols)):
+        along = lambda e: sum(a * sympy.diff(e, s) for a, s in zip(u, symbols, strict=True))  # noqa: E731
+        for expression, ours in (
+            (loss, landscape.gradients(point)),
+            (along(loss), landscape.hessian_products(point, direction)),
+            (along(along(loss)), landscape.third_products(point, direction)),
+        ):
+            truth = [float(sympy.diff(expression, s).subs(at)) for s in symbols]
+            assert ours[m].tolist() == pytest.approx(truth, rel=1e-10, abs=1e-12)
+        assert float(landscape.losses(point)[m]) == pytest.approx(float(loss.subs(at)), rel=1e-12)
+
+
+def test_a_batch_of_points_equals_points_one_by_one(landscape, u):
+    points = torch.randn(5, landscape.dim, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    assert landscape.losses(points[:, None]).shape == (5, landscape.size)
+    for method in (landscape.hessian_products, landscape.third_products):
+        batched = method(points[:, None], u)
+        assert batched.shape == (5, landscape.size, landscape.dim)
+        torch.testing.assert_close(batched, torch.stack([method(p, u) for p in points]))
+
+
+def test_members_may_sit_at_their_own_points(landscape, u):
+    own = landscape.gradients(u)
+    for m in range(landscape.size):
+        torch.testing.assert_close(own[m], landscape.gradients(u[m])[m])
+
+
+def test_singular_methods_are_means(landscape, x, u):
+    torch.testing.assert_close(landscape.loss(x), landscape.losses(x).mean())
+    torch.testing.assert_close(landscape.gradient(x), landscape.gradients(x).mean(0))
+    torch.testing.assert_close(landscape.hessian_product(x, u[0]), landscape.hessian_products(x, u[0]).mean(0))
+    torch.testing.assert_close(landscape.third_product(x, u[0]), landscape.third_products(x, u[0]).mean(0))
+
+
+def test_taylor_gradient_is_the_sum_of_its_terms(landscape, x, u):
+    c = taylor_coefficients(0.3, 3)
+    terms = (landscape.gradients(x), landscape.hessian_products(x, u), landscape.third_products(x, u))
+    torch.testing.assert_close(
+        landscape.taylor_gradients(x, u, c), sum(a * t for a, t in zip(c, terms, strict=True)), rtol=1e-10, atol=1e-12
+    )
+
+
+def test_top_eigenvector_contraction_is_the_gradient_of_the_eigenvalue():
+    """T[v, v] = grad lambda on the valley, where lambda(x, 0) = s(x) in closed form."""
+    f = Valley(flat=1.0, sharp=5.0)
+    x = torch.tensor([0.8, 0.0], dtype=torch.float64)
+    v = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    slope = 4.0 * 0.8 * torch.exp(torch.tensor(-0.32)).item()
+    assert f.third_product(x, v).tolist() == pytest.approx([slope, 0.0], rel=1e-6)
+
+
+def test_linear_loss_has_no_higher_terms():
+    x = torch.ones(3, 2)
+    assert taylor_gradient_of(lambda p: p.sum(-1), x, x, (1.0, 1.0, 1.0)).equal(torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 2), (2, 2), ()])
+def test_wrong_shapes_are_refused(shape):
+    with pytest.raises(InputError, match=r"x has shape .*; expected \(2,\).*member axis"):
+        Valley().losses(torch.zeros(shape, dtype=torch.float64))
+
+
+def test_a_direction_is_needed():
+    with pytest.raises(InputError, match="needs a direction u"):
+        Valley().taylor_gradients(torch.zeros(2, dtype=torch.float64), None, (1.0, 1.0))

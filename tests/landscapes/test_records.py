@@ -1,0 +1,38 @@
+"""JSON is whole or absent; provenance says what made a result."""
+
+import json
+
+import pytest
+
+from eigensam.landscapes import InputError, code_fingerprint, provenance, read_json, records, write_atomically, write_json
+
+
+def test_nan_and_infinity_become_null(tmp_path):
+    path = tmp_path / "deep" / "a.json"
+    write_json(path, {"a": [float("inf"), 1.5, (float("nan"),)], "p": tmp_path, 3: True})
+    assert json.loads(path.read_text()) == {"a": [None, 1.5, [None]], "p": str(tmp_path), "3": True}
+
+
+def test_a_failed_write_leaves_nothing_and_keeps_the_old(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_json(path, 1)
+    monkeypatch.setattr(records.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(InputError, match=r"cannot write .*a.json: No space left; choose a writable place"):
+        write_atomically(path, b"2")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    assert read_json(path) == 1
+
+
+def test_unreadable_json(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*nothing.json: No such file"):
+        read_json(tmp_path / "nothing.json")
+    (tmp_path / "bad.json").write_bytes(b"\x80\x04pickle")
+    with pytest.raises(InputError, match="is not JSON"):
+        read_json(tmp_path / "bad.json")
+
+
+def test_provenance():
+    made_with = provenance()
+    assert made_with["eigensam"] == "0.1.0"
+    assert made_with["code"] == code_fingerprint()
+    assert len(code_fingerprint()) == 64

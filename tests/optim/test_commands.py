@@ -1,0 +1,49 @@
+"""``eigensam train``."""
+
+import json
+
+import pytest
+
+
+def test_train_writes_a_run_and_json(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = cli(
+        "train", "--data", "digits", "--model", "mlp", "--optimizer", "eigen-sam", "--epochs", 1, "--seed", 3,
+        "--out", "runs/a", "--json", "a.json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome
+    assert "into runs/a" in outcome.out
+    assert {p.name for p in (tmp_path / "runs" / "a").iterdir()} == {
+        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl",
+    }  # fmt: skip
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert result["settings"]["seed"] == 3
+    assert result["metrics"] == [json.loads((tmp_path / "runs" / "a" / "metrics.jsonl").read_text())]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "iris"], "unknown data 'iris'"),
+        (["--model", "gpt"], "unknown model 'gpt'"),
+        (["--optimizer", "adam"], "unknown optimizer 'adam'"),
+        (["--data", "mnist"], "give --data-root FOLDER"),
+        (["--data", "mnist", "--data-root", "nowhere"], "data root nowhere is not a folder"),
+        (["--rho", 0], "rho = 0.0 must be positive"),
+        (["--rho", -0.1], "rho = -0.1 must be positive"),
+        (["--lr", "1e30", "--optimizer", "sgd"], "the loss became"),
+        (["--lr", "1e30", "--refresh-every", 1], "not finite"),
+        (["--lr", "nan"], "lr = nan must be positive"),
+        (["--batch-size", 5000], "exceeds the 1437 training examples"),
+        (["--device", "tpu9"], "no device 'tpu9'"),
+    ],
+)
+def test_refusals_leave_nothing_behind(refused, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused("train", "--out", "runs/a", *options, "--json", "a.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_out(refused, tmp_path):
+    (tmp_path / "notes").touch()
+    assert "exists already" in refused("train", "--out", tmp_path)

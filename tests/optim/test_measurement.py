@@ -1,0 +1,66 @@
+"""Accuracy by hand; lambda_1 and alignment against a dense Hessian."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from eigensam.landscapes import DataSet
+from eigensam.optim import SAM, EigenSAM, SpectrumRecorder, evaluate
+
+
+@pytest.fixture
+def tiny():
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(40, 1, 1, 3, generator=generator), torch.arange(40) % 2
+    return DataSet("tiny", inputs, targets, inputs, targets, 2, False)
+
+
+def _model(*more):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3, 4), nn.Tanh(), *more, nn.Linear(4, 2))
+
+
+def test_evaluate_batches_and_keeps_the_mode(tiny):
+    model = _model(nn.Dropout(0.5)).train()
+    loss, accuracy = evaluate(model, tiny.test_inputs, tiny.test_targets, batch_size=7)
+    assert model.training
+    outputs = model.eval()(tiny.test_inputs)
+    assert loss == pytest.approx(cross_entropy(outputs, tiny.test_targets).item(), rel=1e-5)
+    assert accuracy == (outputs.argmax(1) == tiny.test_targets).float().mean().item()
+
+
+@pytest.mark.parametrize("name", ["sgd", "sam", "eigen-sam"])
+def test_spectrum_against_the_dense_hessian(tiny, name):
+    model = _model()
+    parameters = list(model.parameters())
+    optimizer = {
+        "sgd": lambda: torch.optim.SGD(parameters, lr=0.1),
+        "sam": lambda: SAM(parameters, rho=0.1, lr=0.1),
+        "eigen-sam": lambda: EigenSAM(parameters, rho=0.1, lr=0.1, alpha=0.7, iterations=50),
+    }[name]()
+    if name == "eigen-sam":
+        optimizer.refresh(lambda: cross_entropy(model(tiny.train_inputs), tiny.train_targets))
+    recorder = SpectrumRecorder(tiny, batch_size=10)
+    found = recorder.measure(model, optimizer)
+
+    names = [n for n, _ in model.named_parameters()]
+
+    def loss(x, rows=slice(None)):
+        parts = x.split([p.numel() for p in parameters])
+        state = {n: part.view(p.shape) for n, part, p in zip(names, parts, parameters, strict=True)}
+        outputs = torch.func.functional_call(model, state, (tiny.train_inputs[rows],))
+        return cross_entropy(outputs, tiny.train_targets[rows])
+
+    x = torch.cat([p.detach().reshape(-1) for p in parameters])
+    values, vectors = torch.linalg.eigh(torch.func.hessian(loss)(x))
+    assert found["lambda_1"] == pytest.approx(values[-1].item(), rel=1e-3)
+    cosines = []
+    for start in range(0, 40, 10):
+        u = torch.func.grad(loss)(x, slice(start, start + 10))
+        if name != "sgd":
+            u = optimizer.perturbation(u)
+        cosines.append(abs(u @ vectors[:, -1]).item() / u.norm().item())
+    assert found["alignment"] == pytest.approx(sum(cosines) / 4, rel=1e-2)
+    warm = recorder.measure(model, optimizer)
+    assert warm["lambda_1"] == pytest.approx(found["lambda_1"], rel=1e-4)

@@ -1,0 +1,162 @@
+"""Training: deterministic, resumable bit for bit, and nothing half-written after bad input."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from eigensam.landscapes import Checkpoint, DataSet, InputError, load_tensors
+from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train
+
+SETTINGS = TrainSettings(epochs=3, refresh_every=7, spectrum_every=2, batch_size=128)
+
+
+@pytest.fixture(scope="module")
+def small(digits):
+    """The first 300 examples: three epochs take half a second."""
+    return dataclasses.replace(
+        digits, train_inputs=digits.train_inputs[:300], train_targets=digits.train_targets[:300]
+    )
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "checkpoint.json"}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_learns_and_says_what_it_is(digits, tmp_path, optimizer):
+    settings = TrainSettings(optimizer=optimizer, epochs=4)
+    train(settings, digits, tmp_path / "run")
+    rows = read_metrics(tmp_path / "run")
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[-1]["test_accuracy"] > 0.9 > 0.2 > rows[0]["train_loss"] / 10
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"] / 3
+    checkpoint = Checkpoint.read(tmp_path / "run")
+    assert checkpoint.settings == settings.to_dict()
+    # the saved network is the one that was measured
+    network = checkpoint.network(tmp_path / "run")
+    accuracy = (network(digits.test_inputs).argmax(1) == digits.test_targets).float().mean().item()
+    assert accuracy == pytest.approx(rows[-1]["test_accuracy"])
+    initial = load_tensors(tmp_path / "run" / "initial.safetensors")
+    assert not torch.equal(initial["1.weight"], network.state_dict()["1.weight"])
+
+
+def test_same_settings_same_bits_and_the_callers_random_state_is_left_alone(small, tmp_path):
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    for name in ("a", "b"):
+        train(SETTINGS, small, tmp_path / name)
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.rand(5)
+        torch.manual_seed(123)
+    assert _files(tmp_path / "a") == _files(tmp_path / "b")
+    train(dataclasses.replace(SETTINGS, seed=1), small, tmp_path / "c")
+    assert _files(tmp_path / "a")["checkpoint.safetensors"] != _files(tmp_path / "c")["checkpoint.safetensors"]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("killed_at", [1, 3, 6])
+def test_a_killed_run_resumes_bit_for_bit(small, tmp_path, optimizer, killed_at):
+    """Two steps an epoch: killed in the first, the second, the last epoch."""
+    settings = dataclasses.replace(SETTINGS, optimizer=optimizer)
+
+    def kill(step, steps, latest):
+        if step == killed_at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, small, tmp_path / "killed", progress=kill)
+    assert not (tmp_path / "killed").exists()
+    torch.rand(17)  # a new process would not share the random state either
+    train(settings, small, tmp_path / "killed", resume=True)
+    train(settings, small, tmp_path / "whole")
+    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"killed", "whole"}
+
+
+def test_an_unfinished_run_is_not_overwritten_and_needs_the_same_settings(small, tmp_path):
+    def kill(step, steps, latest):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(SETTINGS, small, tmp_path / "r", progress=kill)
+    with pytest.raises(InputError, match=r"an unfinished run is in .*r.partial; add --resume"):
+        train(SETTINGS, small, tmp_path / "r")
+    with pytest.raises(InputError, match=r"has lr = 0.1, this command 0.2; repeat"):
+        train(dataclasses.replace(SETTINGS, lr=0.2), small, tmp_path / "r", resume=True)
+    (tmp_path / "r.partial" / "state.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="not a usable training state"):
+        train(SETTINGS, small, tmp_path / "r", resume=True)
+
+
+def test_nan_in_the_first_epoch_leaves_nothing(small, tmp_path):
+    with pytest.raises(InputError, match=r"the loss became (nan|inf) at step \d of epoch 1; lower --lr \(now 1e\+12\)"):
+        train(dataclasses.replace(SETTINGS, optimizer="sgd", lr=1e12, batch_size=30), small, tmp_path / "r")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_later_keeps_the_finished_epochs(small, tmp_path):
+    data = dataclasses.replace(small, train_inputs=small.train_inputs.clone())
+
+    def poison(step, steps, latest):
+        if step == 2:
+            data.train_inputs.fill_(float("nan"))
+
+    with pytest.raises(InputError, match=r"became nan at step 1 of epoch 2; .*the 1 finished epochs are kept in .*r.partial"):
+        train(dataclasses.replace(SETTINGS, optimizer="sam", spectrum_every=0), data, tmp_path / "r", progress=poison)
+    assert len(read_metrics(tmp_path / "r.partial")) == 1
+
+
+def test_augmentation_changes_training_and_needs_natural_images(small, tmp_path, digits):
+    with pytest.raises(InputError, match="crops and flips change the class of digits"):
+        train(dataclasses.replace(SETTINGS, augment=True), small, tmp_path / "r")
+    natural = DataSet(
+        "cifar10", torch.randn(20, 3, 8, 8), torch.arange(20) % 10, torch.randn(4, 3, 8, 8), torch.arange(4), 10, True
+    )
+    settings = TrainSettings(data="cifar10", model="cnn6", epochs=1, batch_size=10, lr=0.01)
+    for name, augment in (("a", True), ("b", True), ("c", False)):
+        train(dataclasses.replace(settings, augment=augment), natural, tmp_path / name)
+    assert _files(tmp_path / "a") == _files(tmp_path / "b")
+    assert _files(tmp_path / "a")["checkpoint.safetensors"] != _files(tmp_path / "c")["checkpoint.safetensors"]
+
+
+def test_a_network_with_batch_norm(tmp_path):
+    data = DataSet(
+        "svhn", torch.randn(16, 3, 8, 8), torch.arange(16) % 4, torch.randn(4, 3, 8, 8), torch.arange(4), 4, False
+    )
+    settings = TrainSettings(data="svhn", model="resnet18", epochs=1, batch_size=8, lr=0.01, refresh_every=1, power_iterations=1)
+    train(settings, data, tmp_path / "r")
+    state = load_tensors(tmp_path / "r" / "checkpoint.safetensors")
+    assert state["bn1.num_batches_tracked"] == 2  # once a step, whatever SAM and its refreshes did
+
+
+@pytest.mark.parametrize("kind", ["file", "run"])
+def test_an_existing_out_is_kept(small, tmp_path, kind):
+    out = tmp_path / "r"
+    if kind == "file":
+        out.write_text("mine")
+    else:
+        out.mkdir()
+        (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="exists already; choose another --out"):
+        train(SETTINGS, small, out)
+
+
+def test_an_empty_out_is_used(small, tmp_path):
+    train(dataclasses.replace(SETTINGS, epochs=1), small, tmp_path)
+    assert (tmp_path / "checkpoint.json").is_file()
+
+
+def test_refusals(small, tmp_path):
+    with pytest.raises(InputError, match="batch_size = 301 exceeds the 300 training examples"):
+        train(dataclasses.replace(SETTINGS, batch_size=301), small, tmp_path / "r")
+    with pytest.raises(InputError, match="the settings name data 'mnist', but 'digits' was given"):
+        train(dataclasses.replace(SETTINGS, data="mnist"), small, tmp_path / "r")
+    with pytest.raises(InputError, match="cannot read .*metrics.jsonl"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("{")
+    with pytest.raises(InputError, match="is damaged"):
+        read_metrics(tmp_path)
+    assert not (tmp_path / "r.partial").exists()

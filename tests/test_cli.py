@@ -1,0 +1,69 @@
+"""The assembled command: every subcommand is there, documents itself and can write JSON."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eigensam
+from eigensam.cli import app
+
+ROOT = Path(eigensam.__file__).parent
+COMMANDS = [command.name for command in app.registered_commands]
+
+
+def test_commands():
+    assert COMMANDS == ["figures", "weak-order", "train", "spectrum", "bound"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_json(cli, command):
+    outcome = cli(command, "--help")
+    assert outcome.code == 0
+    assert "--json" in outcome.out
+
+
+@pytest.mark.parametrize("command", [["weak-order", "sam"], ["train", "--out", "r"], ["figures", "--out", "f"]])
+def test_unwritable_json_is_refused_before_work(refused, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    assert "cannot write --json" in refused(*command, "--json", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_as_module_in_a_process_of_its_own():
+    found = subprocess.run(
+        [sys.executable, "-m", "eigensam", "weak-order", "newton"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 2
+    assert found.stderr.startswith("eigensam: unknown rule 'newton'; choose one of: sgd, usam, sam")
+    assert found.stderr.count("\n") == 1
+
+
+def test_unknown_option_exits_with_2(cli):
+    assert cli("weak-order", "sam", "--no-such-option").code == 2
+
+
+def test_readme_and_ci_agree_on_the_two_commands():
+    readme = (ROOT / "README.md").read_text()
+    first_screen = "\n".join(readme.splitlines()[:24])
+    assert "pip install -e . && eigensam figures --preset quick" in first_screen
+    assert "pip install -e '.[test]' && pytest" in first_screen
+    assert "pip install -e '.[test]' && pytest" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_arrows_point_down():
+    """landscapes imports none of the others; sde, optim and bounds not each other; nothing imports the figures."""
+    allowed = {
+        "landscapes": set(),
+        "sde": {"landscapes"},
+        "optim": {"landscapes"},
+        "bounds": {"landscapes"},
+        "paper_figures": {"landscapes", "sde", "optim", "bounds"},
+    }
+    for package, below in allowed.items():
+        for source in (ROOT / package).glob("*.py"):
+            text = source.read_text()
+            for other in allowed.keys() - below - {package}:
+                assert f"from ..{other}" not in text, source
+                assert f"eigensam.{other} import" not in text.replace(">>> ", "#"), source
