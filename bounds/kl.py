@@ -41,9 +41,11 @@ def binary_kl(q: float, p: float) -> float:
 
 
 def _psi(t: float, one_plus_t: float) -> float:
-    """``t - ln(1 + t)``, by its series for small ``t``; ``1 + t`` comes separately, it may be tiny."""
-    if abs(t) < 1e-2:  # the first term left out is below 1e-20 of the first one
-        return sum((-t) ** k / k for k in range(2, 12))
+    """``t - ln(1 + t)`` to a few dozen rounding units: by its series, by log1p, by log of the given ``1 + t``."""
+    if abs(t) < 0.1:  # the first term left out is below 1e-19 of the first one
+        return sum((-t) ** k / k for k in range(2, 22))
+    if abs(t) < 0.5:
+        return t - math.log1p(t)
     return t - math.log(one_plus_t) if one_plus_t > 0 else math.inf
 
 

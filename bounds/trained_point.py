@@ -99,11 +99,9 @@ def bound_checkpoint(
         raise InputError(f"{directory} was trained on {checkpoint.data}, not {data.name}; load that data set")
     loss = BoundedCrossEntropy(p_min)
     model = checkpoint.network(directory).to(device, torch.float64)
-    # Equal parts of the training set, as large as batch_size allows, so that no example is left out.
     examples = len(data.train_targets)
-    parts = next(k for k in range(-(-examples // batch_size), examples + 1) if examples % k == 0)
     landscape = NetworkLandscape.from_tensors(
-        model, loss, data.train_inputs.double(), data.train_targets, batch_size=examples // parts
+        model, loss, data.train_inputs.double(), data.train_targets, chunk_size=batch_size
     )
     x = landscape.point()
     start = torch.zeros_like(x)
@@ -120,7 +118,7 @@ def bound_checkpoint(
     k4 = estimate_fourth_derivative(landscape, x, directions)
     progress("empirical loss")
     with torch.no_grad():
-        empirical = sum(float(landscape.member_loss(x, m)) for m in range(landscape.size)) / landscape.size
+        empirical = float(landscape.loss(x))
     result = eigenvalue_bound(
         min(max(empirical, 0.0), 1.0),  # the loss lies in [0, 1] up to rounding
         Curvature(float(pairs.values[0]), fourth_derivative=k4),
@@ -140,9 +138,9 @@ def bound_checkpoint(
         batch_size=min(batch_size, len(data.test_targets)),
     )
     with torch.no_grad():
-        at_point = float(test.loss(x[None]))
+        at_point = float(test.loss(x))
         noise = torch.randn(8, landscape.dim, generator=generator, dtype=torch.float64).to(x)
-        around = sum(float(test.loss((x + result.details["sigma"] * e)[None])) for e in noise) / len(noise)
+        around = sum(float(test.loss(x + result.details["sigma"] * e)) for e in noise) / len(noise)
     details = {
         **result.details,
         "lambda_1_residual": float(pairs.residuals[0]),

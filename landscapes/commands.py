@@ -33,7 +33,7 @@ def spectrum(
     top: Annotated[int, typer.Option(help="How many of the largest eigenvalues.")] = 1,
     max_hvps: Annotated[int, typer.Option(help="Most Hessian-vector products to spend.")] = 100,
     tolerance: Annotated[float, typer.Option(help="Relative residual at which to stop.")] = 1e-3,
-    batch_size: Annotated[int, typer.Option(help="Examples per pass; a smaller rest is left out.")] = 500,
+    batch_size: Annotated[int, typer.Option(help="Examples per pass; in train mode a rest is left out.")] = 500,
     batches: Annotated[int, typer.Option(help="Use only this many minibatches; 0 is all.")] = 0,
     mode: Annotated[str, typer.Option(help="Batch norm: eval or train.")] = "eval",
     seed: Annotated[int, typer.Option(help="Of the random start vector.")] = 0,
@@ -55,16 +55,16 @@ def spectrum(
     inputs, targets = data.train_inputs, data.train_targets
     if double:
         model, inputs = model.double(), inputs.double()
-    size = min(batch_size, len(targets))
-    count = batches * size if batches else len(targets)
-    landscape = NetworkLandscape.from_tensors(
-        model,
-        cross_entropy,
-        inputs[:count],
-        targets[:count],
-        batch_size=size,
-        mode=mode,  # type: ignore[arg-type]
-    )
+    if batches:
+        inputs, targets = inputs[: batches * batch_size], targets[: batches * batch_size]
+    if mode == "train":  # minibatch statistics need whole minibatches
+        landscape = NetworkLandscape.from_tensors(
+            model, cross_entropy, inputs, targets, batch_size=batch_size, mode="train"
+        )
+        examples = landscape.size * batch_size
+    else:
+        landscape = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=batch_size)
+        examples = len(targets)
     x = landscape.point()
     with progress_bar("Hessian-vector products", max_hvps) as (progress, task):
 
@@ -87,7 +87,7 @@ def spectrum(
     for index, (value, residual) in enumerate(zip(pairs.values, pairs.residuals, strict=True), 1):
         table.add_row(str(index), f"{value:.6g}", f"{residual:.2g}")
     console.print(table)
-    console.print(f"{pairs.hvps} Hessian-vector products, {landscape.size} minibatches of {size} examples")
+    console.print(f"{pairs.hvps} Hessian-vector products over {examples} examples")
     if not pairs.converged:
         console.print(f"NOT converged to {tolerance:g}: raise --max-hvps (the values are lower bounds)")
     save_json(
@@ -99,7 +99,7 @@ def spectrum(
             "converged": pairs.converged,
             "tolerance": tolerance,
             "dim": landscape.dim,
-            "examples": landscape.size * size,
+            "examples": examples,
             "mode": mode,
         },
     )

@@ -1,15 +1,15 @@
-"""Data sets as tensors: scikit-learn's digits built in, the rest through torchvision under a data root."""
+"""Data sets as tensors: scikit-learn's digits built in, the rest through torchvision under a data root.
 
-from collections.abc import Callable
+Both libraries take seconds to import and are imported only where they are used.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
-from torchvision import datasets
 
 from .errors import InputError
 
@@ -46,6 +46,9 @@ class DataSet:
 
 
 def _digits() -> DataSet:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     bunch = load_digits()
     # 0..16 grey levels; the constants do not depend on the split, as PAC-Bayes priors need.
     images = torch.from_numpy(bunch.images).float().unsqueeze(1) / 8 - 1
@@ -58,7 +61,7 @@ def _digits() -> DataSet:
 class _Source:
     """How torchvision's class is called and its images standardised (published channel statistics)."""
 
-    factory: Callable[..., datasets.VisionDataset]
+    factory: str
     arguments: tuple[dict[str, object], dict[str, object]]  # of the train and of the test part
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -68,12 +71,12 @@ class _Source:
 
 _TRAIN_FLAG: tuple[dict[str, object], dict[str, object]] = ({"train": True}, {"train": False})
 _SOURCES = {
-    "mnist": _Source(datasets.MNIST, _TRAIN_FLAG, (0.1307,), (0.3081,), 10, False),
-    "fashion-mnist": _Source(datasets.FashionMNIST, _TRAIN_FLAG, (0.2860,), (0.3530,), 10, True),
-    "cifar10": _Source(datasets.CIFAR10, _TRAIN_FLAG, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 10, True),
-    "cifar100": _Source(datasets.CIFAR100, _TRAIN_FLAG, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762), 100, True),
+    "mnist": _Source("MNIST", _TRAIN_FLAG, (0.1307,), (0.3081,), 10, False),
+    "fashion-mnist": _Source("FashionMNIST", _TRAIN_FLAG, (0.2860,), (0.3530,), 10, True),
+    "cifar10": _Source("CIFAR10", _TRAIN_FLAG, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 10, True),
+    "cifar100": _Source("CIFAR100", _TRAIN_FLAG, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762), 100, True),
     "svhn": _Source(
-        datasets.SVHN,
+        "SVHN",
         ({"split": "train"}, {"split": "test"}),
         (0.4377, 0.4438, 0.4728),
         (0.1980, 0.2010, 0.1970),
@@ -85,7 +88,7 @@ DATA: tuple[str, ...] = ("digits", *_SOURCES)
 """Names that :func:`load_data` knows."""
 
 
-def _tensors(part: datasets.VisionDataset, source: _Source) -> tuple[Tensor, Tensor]:
+def _tensors(part: Any, source: _Source) -> tuple[Tensor, Tensor]:
     images = torch.as_tensor(part.data)
     if images.ndim == 3:  # grey
         images = images.unsqueeze(1)
@@ -121,9 +124,12 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
         raise InputError(f"data '{name}' is not built in; give --data-root FOLDER (and --download to fetch it there)")
     if not download and not Path(root).is_dir():
         raise InputError(f"data root {root} is not a folder; give one that holds {name}, or add --download")
+    from torchvision import datasets
+
     source = _SOURCES[name]
+    factory = getattr(datasets, source.factory)
     try:
-        train, test = (source.factory(root=str(root), download=download, **arguments) for arguments in source.arguments)
+        train, test = (factory(root=str(root), download=download, **arguments) for arguments in source.arguments)
     except Exception as error:  # torchvision raises many kinds on missing and damaged files, AssertionError among them
         reason = (str(error) or type(error).__name__).splitlines()[0]
         repair = "check the network and that the folder is writable" if download else "add --download to fetch it"

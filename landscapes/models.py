@@ -1,9 +1,11 @@
-"""The networks of the paper and one small one, built for a data set's image shape and number of classes."""
+"""The networks of the paper and one small one, built for a data set's image shape and number of classes.
+
+Torchvision takes seconds to import and is imported only where it is used.
+"""
 
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torchvision import models
 
 from .errors import InputError
 from .wide_resnet import WideResNet
@@ -47,11 +49,13 @@ def _cnn6(shape: Shape, classes: int) -> nn.Module:
     )
 
 
-def _small_image_resnet(build: Callable[..., models.ResNet]) -> Callable[[Shape, int], nn.Module]:
+def _small_image_resnet(name: str) -> Callable[[Shape, int], nn.Module]:
     """Torchvision's ResNet with the CIFAR stem: a 3x3 convolution of stride 1 and no max pooling."""
 
     def make(shape: Shape, classes: int) -> nn.Module:
-        network: nn.Module = build(weights=None, num_classes=classes)
+        from torchvision.models import get_model
+
+        network: nn.Module = get_model(name, weights=None, num_classes=classes)
         network.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
@@ -74,14 +78,16 @@ class _ImageNetInput(nn.Module):
 
 
 def _vit_b_16(shape: Shape, classes: int) -> nn.Module:
-    return _ImageNetInput(models.vit_b_16(weights=None, num_classes=classes))
+    from torchvision.models import get_model
+
+    return _ImageNetInput(get_model("vit_b_16", weights=None, num_classes=classes))
 
 
 MODELS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "mlp": _mlp,
     "cnn6": _cnn6,
-    "resnet18": _small_image_resnet(models.resnet18),
-    "resnet50": _small_image_resnet(models.resnet50),
+    "resnet18": _small_image_resnet("resnet18"),
+    "resnet50": _small_image_resnet("resnet50"),
     "wrn28-10": lambda shape, classes: WideResNet(shape[0], classes, depth=28, width=10),
     "vit-b-16": _vit_b_16,
 }

@@ -48,6 +48,9 @@ class NetworkLandscape(Landscape):
             all examples.
         mode: ``eval`` uses batch norm's running statistics; ``train`` those of each minibatch (the function that
             training sees), leaving the running ones untouched. Dropout is off in both.
+        chunk_size: most examples of a member that pass through the network at a time (memory only; default: all).
+            The loss must be a mean over examples. Not in ``train`` mode, where examples of a minibatch depend on
+            each other.
 
     Raises:
         InputError: no batch, batches of unequal size, or no trainable parameter.
@@ -62,7 +65,15 @@ class NetworkLandscape(Landscape):
         torch.Size([2, 8])
     """
 
-    def __init__(self, model: nn.Module, loss: LossFunction, batches: Sequence[Batch], *, mode: Mode = "eval") -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: LossFunction,
+        batches: Sequence[Batch],
+        *,
+        mode: Mode = "eval",
+        chunk_size: int | None = None,
+    ) -> None:
         names = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         if not names:
             raise InputError("the model has no trainable parameter; set requires_grad=True on some")
@@ -73,6 +84,9 @@ class NetworkLandscape(Landscape):
             )
         if mode not in ("train", "eval"):
             raise InputError(f"mode '{mode}' is not one of: train, eval")
+        if chunk_size is not None and (chunk_size < 1 or mode == "train"):
+            raise InputError(f"chunk_size = {chunk_size} in mode '{mode}'; it must be at least 1, in mode 'eval'")
+        self.chunk_size = chunk_size
         self.model, self.loss_function, self.batches, self.mode = model, loss, batches, mode
         self.names = [name for name, _ in names]
         self.shapes = [p.shape for _, p in names]
@@ -89,13 +103,15 @@ class NetworkLandscape(Landscape):
         *,
         batch_size: int | None = None,
         mode: Mode = "eval",
+        chunk_size: int | None = None,
     ) -> Self:
         """Cut tensors into minibatches of ``batch_size`` in order (default: one batch); a smaller rest is left out."""
         size = len(inputs) if batch_size is None else batch_size
         if not 0 < size <= len(inputs):
             raise InputError(f"batch size {size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
         starts = range(0, len(inputs) - size + 1, size)
-        return cls(model, loss, [(inputs[i : i + size], targets[i : i + size]) for i in starts], mode=mode)
+        batches = [(inputs[i : i + size], targets[i : i + size]) for i in starts]
+        return cls(model, loss, batches, mode=mode, chunk_size=chunk_size)
 
     @classmethod
     def from_loader(cls, model: nn.Module, loss: LossFunction, loader: Iterable[Batch], *, mode: Mode = "eval") -> Self:
@@ -126,8 +142,20 @@ class NetworkLandscape(Landscape):
 
     def member_loss(self, x: Tensor, member: int) -> Tensor:
         """Loss of one member at ``x`` of shape ``(d,)``, a scalar."""
+        total = torch.zeros((), dtype=self.dtype, device=self.device)
+        for share, chunk in self._chunks(member):
+            total = total + share * self._chunk_loss(x, chunk)
+        return total
+
+    def _chunks(self, member: int) -> Iterator[tuple[float, Batch]]:
+        """The member's examples in chunks, each with its share of them."""
         inputs, targets = self.batches[member]
-        return self.loss_function(self.outputs(x, inputs), targets.to(self.device))
+        size = self.chunk_size or len(inputs)
+        for chunk in zip(inputs.split(size), targets.split(size), strict=True):
+            yield len(chunk[0]) / len(inputs), chunk
+
+    def _chunk_loss(self, x: Tensor, chunk: Batch) -> Tensor:
+        return self.loss_function(self.outputs(x, chunk[0]), chunk[1].to(self.device))
 
     def _losses(self, x: Tensor) -> Tensor:
         points = x.reshape(-1, self.size, self.dim)
@@ -135,7 +163,10 @@ class NetworkLandscape(Landscape):
         return torch.stack(values).view(x.shape[:-1])
 
     def _member_taylor(self, x: Tensor, u: Tensor | None, member: int, coefficients: Sequence[float]) -> Tensor:
-        return taylor_gradient_of(lambda point: self.member_loss(point, member), x, u, coefficients)
+        total = torch.zeros_like(x)
+        for share, chunk in self._chunks(member):  # one chunk's graph in memory at a time
+            total += share * taylor_gradient_of(lambda p, c=chunk: self._chunk_loss(p, c), x, u, coefficients)  # type: ignore[misc]
+        return total
 
     def member_gradient(self, x: Tensor, member: int) -> Tensor:
         """Gradient of one member at ``x`` of shape ``(d,)``, without the memory of all M."""

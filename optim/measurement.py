@@ -79,7 +79,13 @@ class SpectrumRecorder:
             mode="train",
         )
         x = landscape.point()
-        pairs = top_eigenpairs(landscape, x, max_hvps=30, tolerance=1e-2, start=self._start)
+        whole = landscape
+        if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+            # Without batch norm the mean over minibatches is one loss, which larger chunks evaluate faster.
+            rows = landscape.size * self.batch_size
+            inputs, targets = self.data.train_inputs[:rows], self.data.train_targets[:rows]
+            whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
+        pairs = top_eigenpairs(whole, x, max_hvps=30, tolerance=1e-2, start=self._start)
         self._start = pairs.vectors[0]
         cosines = []
         for member in range(landscape.size):  # one gradient in memory at a time

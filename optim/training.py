@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torchvision.transforms import v2
 
 from ..landscapes import Checkpoint, DataSet, InputError, build_model, write_atomically
 from .measurement import SpectrumRecorder, evaluate
@@ -44,7 +43,10 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
 
 def _minibatches(data: DataSet, settings: TrainSettings, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """One permutation of the training set; all randomness follows from (seed, epoch)."""
-    crop_and_flip = v2.Compose([v2.RandomCrop(data.shape[1:], padding=4), v2.RandomHorizontalFlip()])
+    if settings.augment:
+        from torchvision.transforms import v2  # seconds to import
+
+        crop_and_flip = v2.Compose([v2.RandomCrop(data.shape[1:], padding=4), v2.RandomHorizontalFlip()])
     torch.manual_seed(settings.seed * 1_000_003 + epoch)
     order = torch.randperm(len(data.train_targets))
     for indices in order.split(settings.batch_size):

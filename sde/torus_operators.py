@@ -76,7 +76,7 @@ class TorusGrid:
         for i in range(self.dim):
             matrix: Array = np.eye(1)
             for axis in range(self.dim):
-                matrix = np.kron(matrix, single if axis == i else identity)
+                matrix = np.kron(matrix, single if axis == i else identity).astype(np.float64)
             result.append(matrix)
         return result
 

@@ -4,9 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import eigensam
+import pytest
 from eigensam.cli import app
 
 ROOT = Path(eigensam.__file__).parent

@@ -4,9 +4,8 @@ import doctest
 import importlib
 import pkgutil
 
-import pytest
-
 import eigensam
+import pytest
 
 PACKAGES = ("landscapes", "sde", "optim", "bounds", "paper_figures")
 MODULES = [

@@ -27,7 +27,7 @@ def test_bound(cli, trained, tmp_path):
         (["--p-min", 2], "p_min = 2.0 does not lie in (0, 1)"),
         (["--prior", "mean"], "unknown prior centre 'mean'"),
         (["--sigma", -1], "sigma = -1.0 is not positive"),
-        (["--batch-size", 0], "batch size"),
+        (["--batch-size", 0], "chunk_size = 0"),
     ],
 )
 def test_refusals(refused, trained, tmp_path, options, message):

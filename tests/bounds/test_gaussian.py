@@ -4,10 +4,9 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Normal, kl_divergence
-
 from eigensam.bounds import PriorGrid, gaussian_kl
 from eigensam.landscapes import InputError
+from torch.distributions import Normal, kl_divergence
 
 
 @pytest.mark.parametrize(("s2", "prior"), [(0.5, 0.5), (1e-4, 2.0), (3.0, 0.1), (1.0, 1.0 + 1e-9)])
@@ -29,11 +28,15 @@ def test_best_continuous_prior_gives_the_logarithm_of_the_paper():
 
 
 @pytest.mark.parametrize("delta", [0.05, 0.5])
-@pytest.mark.parametrize(("d", "s2", "distance"), [(1, 1e-3, 0.5), (10, 0.1, 0.0), (10_000, 1e-5, 50.0), (5, 500.0, 1.0)])
+@pytest.mark.parametrize(
+    ("d", "s2", "distance"), [(1, 1e-3, 0.5), (10, 0.1, 0.0), (10_000, 1e-5, 50.0), (5, 500.0, 1.0)]
+)
 def test_best_prior_against_brute_force(d, s2, distance, delta):
     grid = PriorGrid()
     j, kl = grid.best(d, s2, distance, delta)
-    cost = {i: gaussian_kl(d, s2, grid.variance(i), distance) - math.log(grid.confidence(i, delta)) for i in range(1, 600)}
+    cost = {
+        i: gaussian_kl(d, s2, grid.variance(i), distance) - math.log(grid.confidence(i, delta)) for i in range(1, 600)
+    }
     assert j == min(cost, key=cost.get)
     assert kl == gaussian_kl(d, s2, grid.variance(j), distance)
 

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import chi
-
 from eigensam.bounds import Curvature, PriorGrid, eigenvalue_bound, remainder
 from eigensam.landscapes import InputError
+from scipy.stats import chi
 
 FLAT = Curvature(top_eigenvalue=0.2, fourth_derivative=0.3)
 COMMON = {"dim": 30, "squared_distance": 2.0, "examples": 10_000}
@@ -24,7 +23,7 @@ def test_remainders_are_the_moments_of_a_gaussian():
 
 
 def test_taylor_step_against_an_exact_expectation():
-    """f(x) = sum_i [a_i (1 - cos x_i)]: E f(x + e) = sum a_i (1 - e^{-s^2/2} cos x_i), K_4 <= max a_i in closed form."""
+    """f(x) = sum_i [a_i (1 - cos x_i)]: E f(x + e) = sum a_i (1 - e^{-s^2/2} cos x_i), K_4 <= max a_i by hand."""
     rng = np.random.default_rng(0)
     for _ in range(50):
         d = int(rng.integers(1, 6))

@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 import torch
-
 from eigensam.landscapes import Checkpoint, InputError, build_model, load_tensors, save_tensors
 
 
@@ -41,7 +40,7 @@ def test_round_trip(run):
 def test_truncated(run):
     path = run[0] / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="not a complete safetensors file .* truncated"):
+    with pytest.raises(InputError, match=r"not a complete safetensors file .* truncated"):
         Checkpoint.read(run[0]).network(run[0])
 
 
@@ -62,7 +61,7 @@ def test_a_pickle_in_disguise_is_not_executed(run, tmp_path):
 def test_tensors_of_another_model(run):
     directory = run[0]
     save_tensors(directory / "checkpoint.safetensors", build_model("cnn6", (1, 8, 8), 10).state_dict())
-    with pytest.raises(InputError, match="has no tensor '1.weight': it belongs to another model"):
+    with pytest.raises(InputError, match=r"has no tensor '1.weight': it belongs to another model"):
         Checkpoint.read(directory).network(directory)
     save_tensors(directory / "checkpoint.safetensors", build_model("mlp", (1, 8, 8), 9).state_dict())
     with pytest.raises(InputError, match=r"'5.weight' has shape \(9, 288\), the model needs \(10, 288\)"):
@@ -92,7 +91,7 @@ def test_damaged_sidecar(run, change, message):
 
 
 def test_not_a_run(tmp_path, run):
-    with pytest.raises(InputError, match="is not a finished run: no checkpoint.json"):
+    with pytest.raises(InputError, match=r"is not a finished run: no checkpoint.json"):
         Checkpoint.read(tmp_path)
     (run[0] / "checkpoint.safetensors").unlink()
     with pytest.raises(InputError, match="No such file"):

@@ -5,9 +5,8 @@ import shutil
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
-
 from eigensam.landscapes import Checkpoint, NetworkLandscape, top_eigenpairs
+from torch.nn.functional import cross_entropy
 
 
 def test_spectrum(cli, trained, tmp_path, digits):
@@ -17,13 +16,17 @@ def test_spectrum(cli, trained, tmp_path, digits):
     result = json.loads((tmp_path / "s.json").read_text())
     assert {"eigenvalues", "residuals", "hvps", "converged"} <= result.keys()
     assert result["converged"] is True
-    assert result["examples"] == 1000  # two whole minibatches of 500
+    assert result["examples"] == 1437
     model = Checkpoint.read(trained).network(trained).double()
-    f = NetworkLandscape.from_tensors(
-        model, cross_entropy, digits.train_inputs[:1000].double(), digits.train_targets[:1000]
-    )
+    f = NetworkLandscape.from_tensors(model, cross_entropy, digits.train_inputs.double(), digits.train_targets)
     truth = top_eigenpairs(f, f.point(), 3, tolerance=1e-8)
     assert result["eigenvalues"] == pytest.approx(truth.values.tolist(), rel=1e-4)
+
+
+def test_train_mode_uses_whole_minibatches(cli, trained, tmp_path):
+    outcome = cli("spectrum", trained, "--mode", "train", "--batches", 2, "--json", tmp_path / "s.json")
+    assert outcome.code == 0
+    assert json.loads((tmp_path / "s.json").read_text())["examples"] == 1000
 
 
 def test_says_when_not_converged(cli, trained, tmp_path):
@@ -41,7 +44,8 @@ def test_says_when_not_converged(cli, trained, tmp_path):
         (["--tolerance", -1], "tolerance = -1.0 is not positive"),
         (["--mode", "test"], "unknown mode 'test'; choose one of: train, eval"),
         (["--batches", -1], "batches = -1"),
-        (["--batch-size", 0], "batch size 0 does not fit"),
+        (["--batch-size", 0], "chunk_size = 0"),
+        (["--mode", "train", "--batch-size", 5000], "batch size 5000 does not fit"),
         (["--device", "tpu9"], "no device 'tpu9'"),
     ],
 )

@@ -4,19 +4,20 @@ from fractions import Fraction
 
 import pytest
 import torch
-
 from eigensam.landscapes import InputError
 from eigensam.landscapes.console import check_json, find_device, parse_number
 
 
-@pytest.mark.parametrize(("text", "value"), [("1/3", Fraction(1, 3)), ("0.5", Fraction(1, 2)), ("1e-3", Fraction(1, 1000))])
+@pytest.mark.parametrize(
+    ("text", "value"), [("1/3", Fraction(1, 3)), ("0.5", Fraction(1, 2)), ("1e-3", Fraction(1, 1000))]
+)
 def test_numbers(text, value):
     assert parse_number("--x", text) == value
 
 
 @pytest.mark.parametrize("text", ["a third", "1/0", "", "nan"])
 def test_not_numbers(text):
-    with pytest.raises(InputError, match="--x '.*' is not a number; give e.g. 1/3"):
+    with pytest.raises(InputError, match=r"--x '.*' is not a number; give e.g. 1/3"):
         parse_number("--x", text)
 
 

@@ -6,9 +6,8 @@ import struct
 import numpy as np
 import pytest
 import torch
-from torchvision import datasets
-
 from eigensam.landscapes import DATA, InputError, load_data
+from torchvision import datasets
 
 
 def test_digits_is_split_once_and_for_all(digits):
@@ -80,7 +79,7 @@ def test_missing_root_and_missing_files(name, tmp_path):
         load_data(name)
     with pytest.raises(InputError, match="is not a folder"):
         load_data(name, tmp_path / "nowhere")
-    with pytest.raises(InputError, match="cannot load .* add --download"):
+    with pytest.raises(InputError, match=r"cannot load .* add --download"):
         load_data(name, tmp_path)
 
 

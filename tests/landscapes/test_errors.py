@@ -1,7 +1,6 @@
 """InputError is a ValueError, so users catch it without importing ours."""
 
 import pytest
-
 from eigensam.landscapes import InputError
 
 

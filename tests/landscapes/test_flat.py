@@ -1,7 +1,6 @@
 """Flat vectors and views."""
 
 import torch
-
 from eigensam.landscapes import flatten, unflatten
 
 

@@ -4,12 +4,11 @@ import copy
 
 import pytest
 import torch
+from eigensam.landscapes import InputError, NetworkLandscape, build_model
 from torch import nn
 from torch.func import functional_call, grad
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, TensorDataset
-
-from eigensam.landscapes import InputError, NetworkLandscape, build_model
 
 
 class Attention(nn.Module):
@@ -128,6 +127,23 @@ def test_dropout_is_off_so_that_the_loss_is_a_function():
     model = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5), nn.Linear(64, 2))
     f = NetworkLandscape.from_tensors(model, cross_entropy, torch.randn(6, 4), torch.arange(6) % 2, mode="train")
     assert f.loss(f.point()) == f.loss(f.point())
+
+
+def test_chunks_change_memory_only():
+    torch.manual_seed(0)
+    model = NETWORKS["mlp"]().double()
+    data = torch.randn(11, 8, dtype=torch.float64), torch.arange(11) % 3
+    whole = NetworkLandscape.from_tensors(model, cross_entropy, *data)
+    chunked = NetworkLandscape.from_tensors(model, cross_entropy, *data, chunk_size=4)
+    x, u = whole.point(), torch.ones(whole.dim, dtype=torch.float64)
+    torch.testing.assert_close(chunked.loss(x), whole.loss(x))
+    for method in ("gradients", "gradient"):
+        torch.testing.assert_close(getattr(chunked, method)(x), getattr(whole, method)(x))
+    for method in ("hessian_products", "third_product"):
+        torch.testing.assert_close(getattr(chunked, method)(x, u), getattr(whole, method)(x, u), rtol=1e-9, atol=1e-12)
+    for size, mode in ((0, "eval"), (4, "train")):
+        with pytest.raises(InputError, match=f"chunk_size = {size} in mode '{mode}'"):
+            NetworkLandscape.from_tensors(model, cross_entropy, *data, mode=mode, chunk_size=size)
 
 
 def test_load_point_and_loader():

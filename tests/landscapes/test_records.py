@@ -3,8 +3,15 @@
 import json
 
 import pytest
-
-from eigensam.landscapes import InputError, code_fingerprint, provenance, read_json, records, write_atomically, write_json
+from eigensam.landscapes import (
+    InputError,
+    code_fingerprint,
+    provenance,
+    read_json,
+    records,
+    write_atomically,
+    write_json,
+)
 
 
 def test_nan_and_infinity_become_null(tmp_path):

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-
 from eigensam.landscapes import InputError, TiltedTorus
 
 

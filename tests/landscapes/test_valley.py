@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from eigensam.landscapes import InputError, Valley, top_eigenpairs
 
 

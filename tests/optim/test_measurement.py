@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
-
 from eigensam.landscapes import DataSet
 from eigensam.optim import SAM, EigenSAM, SpectrumRecorder, evaluate
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 
 @pytest.fixture

@@ -4,15 +4,16 @@ import copy
 
 import pytest
 import torch
-from torch import nn
-
 from eigensam.optim.one_function import RandomState, frozen_statistics
+from torch import nn
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_statistics_stay_put_and_backward_works(momentum):
     torch.manual_seed(0)
-    model = nn.Sequential(nn.BatchNorm1d(3, momentum=momentum), nn.Linear(3, 2), nn.BatchNorm1d(2, track_running_stats=False))
+    model = nn.Sequential(
+        nn.BatchNorm1d(3, momentum=momentum), nn.Linear(3, 2), nn.BatchNorm1d(2, track_running_stats=False)
+    )
     x = torch.randn(5, 3)
     model(x)
     before = copy.deepcopy(model.state_dict())

@@ -4,12 +4,11 @@ import copy
 
 import pytest
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
-
 from eigensam.landscapes import InputError
 from eigensam.optim import SAM, EigenSAM
 from eigensam.optim.sam import unit
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 BOTH = pytest.mark.parametrize("kind", [SAM, EigenSAM])
 
@@ -97,9 +96,7 @@ def test_dropout_draws_the_same_mask_in_every_pass(kind):
     assert not torch.equal(masks[0], masks[-1])  # another step, another mask
 
 
-@pytest.mark.parametrize(
-    ("kind", "failing_pass"), [(SAM, 1), (SAM, 2), (EigenSAM, 1), (EigenSAM, 2), (EigenSAM, 3)]
-)
+@pytest.mark.parametrize(("kind", "failing_pass"), [(SAM, 1), (SAM, 2), (EigenSAM, 1), (EigenSAM, 2), (EigenSAM, 3)])
 def test_an_exception_leaves_no_parameter_perturbed(kind, failing_pass):
     """The last pass of each is the one at the perturbed point."""
     model = _model()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from eigensam.landscapes import Checkpoint, DataSet, InputError, load_tensors
 from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train
 
@@ -15,9 +14,7 @@ SETTINGS = TrainSettings(epochs=3, refresh_every=7, spectrum_every=2, batch_size
 @pytest.fixture(scope="module")
 def small(digits):
     """The first 300 examples: three epochs take half a second."""
-    return dataclasses.replace(
-        digits, train_inputs=digits.train_inputs[:300], train_targets=digits.train_targets[:300]
-    )
+    return dataclasses.replace(digits, train_inputs=digits.train_inputs[:300], train_targets=digits.train_targets[:300])
 
 
 def _files(directory: Path) -> dict[str, bytes]:
@@ -104,7 +101,9 @@ def test_nan_later_keeps_the_finished_epochs(small, tmp_path):
         if step == 2:
             data.train_inputs.fill_(float("nan"))
 
-    with pytest.raises(InputError, match=r"became nan at step 1 of epoch 2; .*the 1 finished epochs are kept in .*r.partial"):
+    with pytest.raises(
+        InputError, match=r"became nan at step 1 of epoch 2; .*the 1 finished epochs are kept in .*r.partial"
+    ):
         train(dataclasses.replace(SETTINGS, optimizer="sam", spectrum_every=0), data, tmp_path / "r", progress=poison)
     assert len(read_metrics(tmp_path / "r.partial")) == 1
 
@@ -126,7 +125,9 @@ def test_a_network_with_batch_norm(tmp_path):
     data = DataSet(
         "svhn", torch.randn(16, 3, 8, 8), torch.arange(16) % 4, torch.randn(4, 3, 8, 8), torch.arange(4), 4, False
     )
-    settings = TrainSettings(data="svhn", model="resnet18", epochs=1, batch_size=8, lr=0.01, refresh_every=1, power_iterations=1)
+    settings = TrainSettings(
+        data="svhn", model="resnet18", epochs=1, batch_size=8, lr=0.01, refresh_every=1, power_iterations=1
+    )
     train(settings, data, tmp_path / "r")
     state = load_tensors(tmp_path / "r" / "checkpoint.safetensors")
     assert state["bn1.num_batches_tracked"] == 2  # once a step, whatever SAM and its refreshes did
@@ -154,7 +155,7 @@ def test_refusals(small, tmp_path):
         train(dataclasses.replace(SETTINGS, batch_size=301), small, tmp_path / "r")
     with pytest.raises(InputError, match="the settings name data 'mnist', but 'digits' was given"):
         train(dataclasses.replace(SETTINGS, data="mnist"), small, tmp_path / "r")
-    with pytest.raises(InputError, match="cannot read .*metrics.jsonl"):
+    with pytest.raises(InputError, match=r"cannot read .*metrics.jsonl"):
         read_metrics(tmp_path)
     (tmp_path / "metrics.jsonl").write_text("{")
     with pytest.raises(InputError, match="is damaged"):

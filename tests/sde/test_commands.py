@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from eigensam import sde
 from eigensam.sde import commands
 

@@ -1,0 +1,35 @@
+"""Verdicts follow from the numbers, in both directions."""
+
+import pytest
+from eigensam.paper_figures.report import _ratio_verdict, comparisons
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.7, 0.9, "reproduced"), (1.1, 1.3, "contradicted"), (0.9, 1.1, "not resolved: the interval contains 1")],
+)
+def test_ratio_verdicts(low, high, verdict):
+    assert _ratio_verdict(low, high) == verdict
+
+
+def _weak(slope, verdict):
+    return [
+        {"exponent": e, "drift_order": m, "expected": 1.0, "slopes": [slope], "verdict": verdict}
+        for e in ("1/3", "1/2")
+        for m in (1, 2, 3)
+    ]
+
+
+def _metrics(factor, alignment):
+    return {
+        name: [[{"lambda_1": scale * (1 + 0.01 * seed), "alignment": alignment}] for seed in range(3)]
+        for name, scale in (("sgd", 1.0), ("sam", factor), ("eigen-sam", factor**2))
+    }
+
+
+def test_good_numbers_and_bad_numbers():
+    good = comparisons(_weak(1.0, "pass"), _metrics(0.5, 0.1), {"sam": {"vacuous": True}})
+    assert {row["verdict"] for row in good} == {"reproduced"}
+    bad = comparisons(_weak(0.5, "fail"), _metrics(2.0, 0.9), {"sam": {"vacuous": False}})
+    assert not any(row["verdict"] == "reproduced" for row in bad)
+    assert all(row.keys() == {"claim", "paper", "measured", "verdict"} for row in good + bad)

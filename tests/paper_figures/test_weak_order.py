@@ -1,0 +1,32 @@
+"""The weak-order figure shows what was measured."""
+
+import dataclasses
+
+import pytest
+from eigensam.paper_figures import find_preset, weak_order
+from eigensam.sde import ETAS
+
+
+@pytest.fixture(scope="module")
+def results():
+    preset = dataclasses.replace(find_preset("quick"), etas=ETAS[:4])
+    calls = []
+    found = weak_order.measure(preset, lambda: calls.append(1))
+    assert len(calls) == len(found) == 6
+    return found
+
+
+def test_measures_every_exponent_and_order(results):
+    assert [(r["exponent"], r["drift_order"]) for r in results] == [(e, m) for e in ("1/3", "1/2") for m in (1, 2, 3)]
+
+
+def test_plots_the_measured_errors_and_slopes(results):
+    figure = weak_order.plot(results)
+    for axes, exponent in zip(figure.axes, ("1/3", "1/2"), strict=True):
+        ours = [r for r in results if r["exponent"] == exponent]
+        curves = [line for line in axes.lines if line.get_marker() != "None"]
+        for line, result in zip(curves, ours, strict=True):
+            assert list(line.get_ydata()) == result["errors"]
+            assert list(line.get_xdata()) == result["etas"]
+            assert f"slope {result['slopes'][-1]:.2f}" in line.get_label()
+        assert r"\eta" in axes.get_xlabel()
