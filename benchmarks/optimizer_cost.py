@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from eigensam.landscapes import build_model, load_data, provenance, write_json
-from eigensam.optim import SAM, TrainSettings
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+
+from eigensam.landscapes import build_model, load_data, provenance, write_json
+from eigensam.optim import SAM, TrainSettings
 
 PERIODS = (100, 10)
 NEVER = 10**9

@@ -22,6 +22,11 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
 from eigensam.landscapes import (
     Checkpoint,
     DataSet,
@@ -36,10 +41,6 @@ from eigensam.landscapes import (
     write_json,
 )
 from eigensam.optim import TrainSettings, train
-from scipy.sparse.linalg import LinearOperator, eigsh
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 TOLERANCE = 1e-3
 MOST = 256  # products

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+
 from eigensam.cli import main
 from eigensam.landscapes import DataSet, load_data
 from eigensam.optim import TrainSettings, train

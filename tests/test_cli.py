@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import eigensam
 import pytest
+
+import eigensam
 from eigensam.cli import app
 
 ROOT = Path(eigensam.__file__).parent

@@ -4,8 +4,9 @@ import doctest
 import importlib
 import pkgutil
 
-import eigensam
 import pytest
+
+import eigensam
 
 PACKAGES = ("landscapes", "sde", "optim", "bounds", "paper_figures")
 MODULES = [

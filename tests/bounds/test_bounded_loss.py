@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from eigensam.bounds import BoundedCrossEntropy
 from eigensam.landscapes import InputError
 

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import chi
+
 from eigensam.bounds import Curvature, PriorGrid, eigenvalue_bound, remainder
 from eigensam.landscapes import InputError
-from scipy.stats import chi
 
 FLAT = Curvature(top_eigenvalue=0.2, fourth_derivative=0.3)
 COMMON = {"dim": 30, "squared_distance": 2.0, "examples": 10_000}

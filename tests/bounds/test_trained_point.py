@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+
 from eigensam.bounds import BoundedCrossEntropy, bound_checkpoint, estimate_fourth_derivative
 from eigensam.bounds.trained_point import _assumptions
 from eigensam.landscapes import Checkpoint, InputError, NetworkLandscape, build_model, load_tensors, top_eigenpairs

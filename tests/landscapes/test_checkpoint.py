@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+
 from eigensam.landscapes import Checkpoint, InputError, build_model, load_tensors, save_tensors
 
 

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 import torch
-from eigensam.landscapes import Checkpoint, NetworkLandscape, top_eigenpairs
 from torch.nn.functional import cross_entropy
+
+from eigensam.landscapes import Checkpoint, NetworkLandscape, top_eigenpairs
 
 
 def test_spectrum(cli, trained, tmp_path, digits):

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+
 from eigensam.landscapes import InputError
 from eigensam.landscapes.console import check_json, find_device, parse_number
 

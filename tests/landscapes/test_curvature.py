@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch.nn.functional import cross_entropy
+
 from eigensam.landscapes import (
     Checkpoint,
     InputError,
@@ -13,8 +16,6 @@ from eigensam.landscapes import (
     power_method,
     top_eigenpairs,
 )
-from scipy.sparse.linalg import LinearOperator, eigsh
-from torch.nn.functional import cross_entropy
 
 
 def _symmetric(eigenvalues, seed=0):

@@ -6,8 +6,9 @@ import struct
 import numpy as np
 import pytest
 import torch
-from eigensam.landscapes import DATA, InputError, load_data
 from torchvision import datasets
+
+from eigensam.landscapes import DATA, InputError, load_data
 
 
 def test_digits_is_split_once_and_for_all(digits):

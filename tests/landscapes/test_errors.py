@@ -1,6 +1,7 @@
 """InputError is a ValueError, so users catch it without importing ours."""
 
 import pytest
+
 from eigensam.landscapes import InputError
 
 

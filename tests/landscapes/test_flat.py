@@ -1,6 +1,7 @@
 """Flat vectors and views."""
 
 import torch
+
 from eigensam.landscapes import flatten, unflatten
 
 

@@ -3,6 +3,7 @@
 import pytest
 import sympy
 import torch
+
 from eigensam.landscapes import InputError, Quadratic, TiltedTorus, Valley
 from eigensam.landscapes.landscape import taylor_coefficients, taylor_gradient_of
 

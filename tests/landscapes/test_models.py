@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from eigensam.landscapes import MODELS, InputError, build_model
 
 SIZES = {  # parameters on 3x32x32 and 10 classes

@@ -4,11 +4,12 @@ import copy
 
 import pytest
 import torch
-from eigensam.landscapes import InputError, NetworkLandscape, build_model
 from torch import nn
 from torch.func import functional_call, grad
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, TensorDataset
+
+from eigensam.landscapes import InputError, NetworkLandscape, build_model
 
 
 class Attention(nn.Module):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from eigensam.landscapes import (
     InputError,
     code_fingerprint,

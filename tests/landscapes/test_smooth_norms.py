@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from eigensam.landscapes.landscape import taylor_gradient_of
-from eigensam.landscapes.smooth_norms import SmoothNorms
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
+
+from eigensam.landscapes.landscape import taylor_gradient_of
+from eigensam.landscapes.smooth_norms import SmoothNorms
 
 NORMS = [
     (lambda: nn.BatchNorm1d(3), (6, 3)),

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from eigensam.landscapes import InputError, TiltedTorus
 
 

@@ -1,6 +1,7 @@
 """The wide residual network: size, shapes, and a block in its own words."""
 
 import torch
+
 from eigensam.landscapes.wide_resnet import WideResNet, _Block
 
 

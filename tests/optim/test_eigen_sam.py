@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
-from eigensam.landscapes import InputError
-from eigensam.optim import SAM, EigenSAM, eigen_perturbation
 from torch import nn
 from torch.nn.functional import cross_entropy
+
+from eigensam.landscapes import InputError
+from eigensam.optim import SAM, EigenSAM, eigen_perturbation
 
 DATA = torch.randn(12, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64), torch.arange(12) % 2
 

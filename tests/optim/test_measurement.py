@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from eigensam.landscapes import DataSet
-from eigensam.optim import SAM, EigenSAM, SpectrumRecorder, evaluate
 from torch import nn
 from torch.nn.functional import cross_entropy
+
+from eigensam.landscapes import DataSet
+from eigensam.optim import SAM, EigenSAM, SpectrumRecorder, evaluate
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 import torch
-from eigensam.optim.one_function import RandomState, frozen_statistics
 from torch import nn
+
+from eigensam.optim.one_function import RandomState, frozen_statistics
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])

@@ -4,11 +4,12 @@ import copy
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
 from eigensam.landscapes import InputError
 from eigensam.optim import SAM, EigenSAM
 from eigensam.optim.sam import unit
-from torch import nn
-from torch.nn.functional import cross_entropy
 
 BOTH = pytest.mark.parametrize("kind", [SAM, EigenSAM])
 

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from eigensam.landscapes import InputError
 from eigensam.optim import OPTIMIZERS, SAM, EigenSAM, TrainSettings
-from torch import nn
 
 
 @pytest.mark.parametrize(

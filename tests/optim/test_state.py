@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+
 from eigensam.landscapes import InputError, save_tensors
 from eigensam.optim.state import load_state, save_state
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from eigensam.landscapes import Checkpoint, DataSet, InputError, load_tensors
 from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train
 

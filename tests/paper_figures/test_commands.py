@@ -6,6 +6,7 @@ import re
 
 import matplotlib.image
 import pytest
+
 from eigensam.optim import read_metrics
 from eigensam.paper_figures import presets
 

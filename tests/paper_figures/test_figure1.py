@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from eigensam.paper_figures import figure1
 from scipy import stats
+
+from eigensam.paper_figures import figure1
 
 METRICS = {
     name: [

@@ -1,6 +1,7 @@
 """Presets are complete and shared settings are shared."""
 
 import pytest
+
 from eigensam.landscapes import InputError
 from eigensam.paper_figures import PRESETS, find_preset
 

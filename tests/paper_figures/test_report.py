@@ -1,6 +1,7 @@
 """Verdicts follow from the numbers, in both directions."""
 
 import pytest
+
 from eigensam.paper_figures.report import _ratio_verdict, comparisons
 
 

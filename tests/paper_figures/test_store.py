@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from eigensam.landscapes import InputError
 from eigensam.paper_figures import store
 

@@ -2,6 +2,7 @@
 
 import matplotlib.colors
 import matplotlib.image
+
 from eigensam.paper_figures.style import LINES, new_figure, save_figure
 
 

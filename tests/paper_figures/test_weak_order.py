@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+
 from eigensam.paper_figures import find_preset, weak_order
 from eigensam.sde import ETAS
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from eigensam import sde
 from eigensam.sde import commands
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from eigensam.landscapes import InputError
 from eigensam.sde import RULES, find_rule
 

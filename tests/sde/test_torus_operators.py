@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import expm
+
 from eigensam.landscapes import InputError, TiltedTorus
 from eigensam.sde import TorusGrid, exact_increments, find_rule
-from scipy.linalg import expm
 
 
 @pytest.mark.parametrize("dim", [1, 2])

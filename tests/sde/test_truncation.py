@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from eigensam.landscapes import InputError, TiltedTorus
 from eigensam.sde import RULES, TAYLOR, exact_increments, find_rule, moments, truncated_increments
 

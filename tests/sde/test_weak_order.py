@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from eigensam.landscapes import InputError, TiltedTorus
 from eigensam.sde import RULES, expected_order, find_rule, observed_slopes, step_count, verify_on_torus
 from eigensam.sde.weak_order import TOLERANCE
