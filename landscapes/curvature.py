@@ -87,7 +87,7 @@ def lanczos(
         operator: ``v -> H v`` on vectors of shape ``(dim,)``.
         dim: ``d``.
         k: number of eigenpairs, ``1 <= k <= d``.
-        max_hvps: most products to spend, at least ``k``; memory is ``max_hvps`` vectors.
+        max_hvps: most products to spend, at least ``k``; memory is at most that many vectors.
         tolerance: relative residual (ours: eigenvalue errors are of the order of its square).
         start: first vector (warm start); default random.
         seed: seed of the random start.
@@ -116,7 +116,7 @@ def lanczos(
         raise InputError(f"tolerance = {tolerance} is not positive; give e.g. 1e-3")
     device = torch.device(device)
     length = min(max_hvps, dim)
-    basis = torch.empty(length, dim, dtype=dtype, device=device)
+    basis = torch.empty(min(length, 16), dim, dtype=dtype, device=device)
     alphas: list[float] = []
     betas: list[float] = []
     restarts = 0
@@ -124,6 +124,8 @@ def lanczos(
     v = start_vector(dim, start, seed, dtype, device)
     while True:
         j = len(alphas)
+        if j == len(basis):  # double it: most runs stop long before max_hvps
+            basis = torch.cat([basis, torch.empty(min(j, length - j), dim, dtype=dtype, device=device)])
         basis[j] = v
         w = _checked(operator(v).to(dtype), j + 1)
         alphas.append(float(w.double() @ v.double()))

@@ -120,6 +120,13 @@ def test_ten_products_give_lambda_1_of_a_trained_network(trained, digits):
     assert power.values.item() != pytest.approx(truth.values.item(), rel=1e-4)
 
 
+def test_the_basis_grows_as_needed():
+    matrix = _symmetric(torch.linspace(0, 1, 60))
+    found = lanczos(lambda v: matrix @ v, 60, max_hvps=50, tolerance=1e-12)
+    assert found.hvps > 32
+    assert found.values.item() == pytest.approx(1.0, rel=1e-9)
+
+
 def test_analytic_landscape():
     f = Quadratic([[2.0, 1.0], [1.0, 2.0]], [[0.0, 0.0]])
     found = top_eigenpairs(f, torch.zeros(2, dtype=torch.float64), 2)
