@@ -1,9 +1,12 @@
 """The ``eigensam`` command, assembled from each package's own commands."""
 
+import io
 import sys
+from typing import Annotated
 
 import typer
 
+from . import __version__
 from .bounds.commands import bound
 from .landscapes import InputError
 from .landscapes.commands import spectrum
@@ -19,6 +22,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Derive, simulate, verify, train and bound Sharpness-Aware Minimization.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"eigensam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("figures")(figures)
 app.command("weak-order")(weak_order)
 app.command("train")(train_command)
@@ -28,8 +48,13 @@ app.command("bound")(bound)
 
 def main() -> None:
     """Run the command; bad input is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show are no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except InputError as error:
-        print("eigensam: " + " ".join(str(error).split()), file=sys.stderr)
+    except (InputError, OSError, MemoryError, OverflowError, RecursionError) as error:
+        # The last four are what is left of a full disk, a closed folder, numbers of absurd size.
+        message = " ".join(str(error).split()) or type(error).__name__
+        print("eigensam: " + message, file=sys.stderr)
         sys.exit(2)

@@ -6,18 +6,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..landscapes import Checkpoint, InputError, load_data
+from ..landscapes import Checkpoint, load_data
 from ..landscapes.console import (
     DataRoot,
     Device,
     Download,
     JsonFile,
+    check_count,
     check_json,
     console,
     find_device,
     progress_bar,
     save_json,
 )
+from .theorem41 import check_delta
 from .trained_point import bound_checkpoint
 
 __all__ = ["bound"]
@@ -39,8 +41,10 @@ def bound(
 ) -> None:
     """Theorem 4.1 at a trained point, every term separate, estimates called estimates."""
     check_json(json)
-    if not 0 < delta < 1:  # before data are loaded
-        raise InputError(f"delta = {delta} does not lie in (0, 1); give e.g. 0.05 for 95 % confidence")
+    check_count("--batch-size", batch_size)
+    check_count("--max-hvps", max_hvps)
+    check_count("--seed", seed, low=0)
+    check_delta(delta)  # before data are loaded
     data = load_data(Checkpoint.read(run).data, data_root, download=download)
     with progress_bar("starting") as (progress, task):
         result = bound_checkpoint(

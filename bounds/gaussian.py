@@ -17,9 +17,15 @@ def gaussian_kl(dim: int, posterior_variance: float, prior_variance: float, squa
         >>> gaussian_kl(10, 0.5, 0.5, 4.0)
         4.0
     """
-    ratio = posterior_variance / prior_variance
-    # ratio - 1 - ln(ratio), without cancellation near 1
-    spread = (ratio - 1) - math.log1p(ratio - 1)
+    if not (posterior_variance > 0 and prior_variance > 0 and squared_distance >= 0):
+        raise InputError(
+            f"variances {posterior_variance}, {prior_variance}, squared distance {squared_distance}: "
+            f"need positive variances and a distance of at least 0"
+        )
+    gap = posterior_variance / prior_variance - 1
+    # gap - ln(1 + gap); the first form does not cancel near 0, the second does not overflow near -1
+    logarithm = math.log1p(gap) if abs(gap) < 0.5 else math.log(posterior_variance) - math.log(prior_variance)
+    spread = gap - logarithm
     return 0.5 * (dim * spread + squared_distance / prior_variance)
 
 
@@ -58,18 +64,22 @@ class PriorGrid:
     def best(self, dim: int, posterior_variance: float, squared_distance: float, delta: float) -> tuple[int, float]:
         """The ``j`` that minimises ``KL_j - ln(delta_j)``, and its ``KL_j``.
 
-        The minimum is next to the best continuous variance ``s^2 = sigma^2 + |x - x0|^2 / d``, moved a little
-        towards small ``j`` by ``ln(j^2)``; the search walks from there downhill.
+        ``KL_j`` alone is least next to the best continuous variance ``s^2 = sigma^2 + |x - x0|^2 / d``; as
+        ``ln(j^2)`` is concave there can be a second minimum at small ``j``. Both are reached by walking downhill.
         """
         ideal = posterior_variance + squared_distance / dim
-        j = max(1, round(self.density * math.log(self.scale / ideal)))
 
-        def cost(index: int) -> float:
-            kl = gaussian_kl(dim, posterior_variance, self.variance(index), squared_distance)
-            return kl - math.log(self.confidence(index, delta))
+        def cost(j: int) -> float:
+            kl = gaussian_kl(dim, posterior_variance, self.variance(j), squared_distance)
+            return kl - math.log(self.confidence(j, delta))
 
-        while j > 1 and cost(j - 1) <= cost(j):
-            j -= 1
-        while cost(j + 1) < cost(j):
-            j += 1
-        return j, gaussian_kl(dim, posterior_variance, self.variance(j), squared_distance)
+        def descend(j: int) -> int:
+            while j > 1 and cost(j - 1) <= cost(j):
+                j -= 1
+            while cost(j + 1) < cost(j):
+                j += 1
+            return j
+
+        starts = {1, max(1, round(self.density * math.log(self.scale / ideal)))}
+        best = min((descend(j) for j in starts), key=cost)
+        return best, gaussian_kl(dim, posterior_variance, self.variance(best), squared_distance)

@@ -59,7 +59,8 @@ class Bound:
         terms: summands, in order; ``bound`` is their sum.
         bound: ``f_S(x) + d sigma^2 lambda_1 / 2 + R + B sqrt(...)``.
         bound_kl: the same statement before Pinsker's inequality, ``B kl^-1``; never larger.
-        vacuous: whether ``bound_kl`` (the smaller) is at least the loss's own upper bound ``B``.
+        vacuous: whether ``bound``, the theorem's statement, is at least the loss's own upper bound ``B``.
+            (``bound_kl`` approaches ``B`` from below and says little where ``bound`` is vacuous.)
         kind: the weakest kind among the terms.
         delta: the statement holds with probability at least ``1 - delta``.
         details: sigma, the prior chosen, KL and the other parts of the complexity term.
@@ -80,6 +81,20 @@ class Bound:
         return asdict(self)
 
 
+def check_delta(delta: float) -> None:
+    """Refuse a probability of failure outside (0, 1), or so small that its parts underflow."""
+    if not 1e-100 < delta < 1:
+        raise InputError(
+            f"delta = {delta} does not lie in (0, 1) or is below 1e-100; give e.g. 0.05 for 95 % confidence"
+        )
+
+
+def check_sigma(sigma: float | None) -> None:
+    """Refuse a standard deviation that is not positive or of no sensible size."""
+    if sigma is not None and not 1e-12 <= sigma <= 1e6:
+        raise InputError(f"sigma = {sigma} is not positive or not in [1e-12, 1e6]; leave it out for the best one")
+
+
 def remainder(
     dim: int, sigma: float, fourth_derivative: float | None = None, hessian_lipschitz: float | None = None
 ) -> float:
@@ -92,6 +107,8 @@ def remainder(
         >>> remainder(2, 1.0, fourth_derivative=3.0)
         1.0
     """
+    if min(fourth_derivative or 0.0, hessian_lipschitz or 0.0) < 0:
+        raise InputError("bounds of derivatives are not negative; measure them again")
     options = []
     if fourth_derivative is not None:
         options.append(fourth_derivative / 24 * sigma**4 * dim * (dim + 2))
@@ -118,7 +135,7 @@ def eigenvalue_bound(
 ) -> Bound:
     """Theorem 4.1: with probability at least ``1 - delta`` over the sample, for all ``x`` and ``sigma`` at once,
 
-    ``f_D(Q) <= f_S(x) + (d sigma^2 / 2) lambda_1 + R + B sqrt((KL_j + ln(2 sqrt(n) / delta_j)) / (2 n))``.
+    ``f_D(Q) <= f_S(x) + (d sigma^2 / 2) max(lambda_1, 0) + R + B sqrt((KL_j + ln(2 sqrt(n) / delta_j)) / (2 n))``.
 
     The first three terms bound ``f_S(Q)`` (Taylor); the last is Maurer's inequality with a union over the priors
     ``j``. ``bound_kl`` applies Maurer's inequality without Pinsker's relaxation.
@@ -151,8 +168,7 @@ def eigenvalue_bound(
         >>> result.vacuous, result.bound_kl <= result.bound
         (False, True)
     """
-    if not 0 < delta < 1:
-        raise InputError(f"delta = {delta} does not lie in (0, 1); give e.g. 0.05 for 95 % confidence")
+    check_delta(delta)
     if examples < 8:
         raise InputError(f"n = {examples} examples are too few; Maurer's inequality needs at least 8")
     if not (loss_bound > 0 and 0 <= empirical_loss <= loss_bound):
@@ -170,8 +186,9 @@ def eigenvalue_bound(
         )
     if not 0 <= curvature.spent < delta:
         raise InputError(f"the curvature spends {curvature.spent} of delta = {delta}; nothing is left, enlarge delta")
-    if sigma is not None and not 0 < sigma < math.inf:
-        raise InputError(f"sigma = {sigma} is not positive; give a standard deviation or leave it out")
+    if curvature.kind not in ("certificate", "estimate"):
+        raise InputError(f"unknown kind '{curvature.kind}'; choose one of: certificate, estimate")
+    check_sigma(sigma)
     priors = priors or PriorGrid()
     available = delta - curvature.spent
 
@@ -182,7 +199,8 @@ def eigenvalue_bound(
         budget = (kl + log_term) / examples
         terms = [
             Term("empirical loss", empirical_loss, "measured"),
-            Term("curvature", 0.5 * dim * sigma**2 * curvature.top_eigenvalue, curvature.kind),
+            # tr H <= d lambda_1; a negative Ritz value may lie below lambda_1 and must not lower the bound
+            Term("curvature", 0.5 * dim * sigma**2 * max(0.0, curvature.top_eigenvalue), curvature.kind),
             Term(
                 "remainder",
                 remainder(dim, sigma, curvature.fourth_derivative, curvature.hessian_lipschitz),
@@ -196,7 +214,7 @@ def eigenvalue_bound(
             terms,
             sum(term.value for term in terms),
             bound_kl,
-            bound_kl >= loss_bound,
+            sum(term.value for term in terms) >= loss_bound,
             curvature.kind,
             delta,
             {

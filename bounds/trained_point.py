@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from ..landscapes import Checkpoint, DataSet, InputError, NetworkLandscape, top_eigenpairs
 from .bounded_loss import BoundedCrossEntropy
-from .theorem41 import Bound, Curvature, eigenvalue_bound
+from .theorem41 import Bound, Curvature, check_delta, check_sigma, eigenvalue_bound
 
 __all__ = ["PriorCentre", "bound_checkpoint", "estimate_fourth_derivative"]
+
+_KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 
 PriorCentre = Literal["initial", "zero"]
 
@@ -51,8 +53,8 @@ def _assumptions(model: nn.Module, data: DataSet, centre: PriorCentre) -> list[s
             "Batch norm's running statistics count as fixed before the sample was drawn, though they were computed "
             "from it; the bound does not pay for them."
         )
-    if any(isinstance(module, nn.ReLU) for module in model.modules()):
-        found.append("The loss has four continuous derivatives; with ReLU this holds almost everywhere only.")
+    if any(isinstance(module, _KINKED) for module in model.modules()):
+        found.append("The loss has four continuous derivatives; with ReLU or max pooling only almost everywhere.")
     return found
 
 
@@ -90,13 +92,12 @@ def bound_checkpoint(
     Raises:
         InputError: not a run directory, damaged or foreign tensors, ``delta`` outside (0, 1), other data.
     """
-    if not 0 < delta < 1:  # before minutes of work
-        raise InputError(f"delta = {delta} does not lie in (0, 1); give e.g. 0.05 for 95 % confidence")
+    check_delta(delta)  # before minutes of work
+    check_sigma(sigma)
     if centre not in ("initial", "zero"):
         raise InputError(f"unknown prior centre '{centre}'; choose one of: initial, zero")
     checkpoint = Checkpoint.read(directory)
-    if checkpoint.data != data.name:
-        raise InputError(f"{directory} was trained on {checkpoint.data}, not {data.name}; load that data set")
+    checkpoint.check_data(data)
     loss = BoundedCrossEntropy(p_min)
     model = checkpoint.network(directory).to(device, torch.float64)
     examples = len(data.train_targets)

@@ -18,6 +18,7 @@ from .models import MODELS, build_model
 from .network import Mode, NetworkLandscape
 from .quadratic import Quadratic
 from .records import code_fingerprint, provenance, read_json, write_atomically, write_json
+from .smooth_norms import SmoothNorms
 from .torus import TiltedTorus
 from .valley import Valley
 
@@ -32,6 +33,7 @@ __all__ = [
     "Mode",
     "NetworkLandscape",
     "Quadratic",
+    "SmoothNorms",
     "TiltedTorus",
     "Valley",
     "alignment",

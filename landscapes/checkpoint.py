@@ -1,6 +1,7 @@
 """Checkpoints: safetensors (which cannot execute code) plus a JSON sidecar that says what they are."""
 
-from dataclasses import asdict, dataclass
+import hashlib
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,16 +10,19 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as dump_safetensors
 from torch import Tensor, nn
 
+from .data import DataSet
 from .errors import InputError
 from .models import build_model
 from .records import provenance, read_json, write_atomically, write_json
 
-__all__ = ["Checkpoint", "load_tensors", "save_tensors"]
+__all__ = ["RUN_FILES", "Checkpoint", "load_tensors", "save_tensors"]
 
 _FORMAT = "eigensam-checkpoint/1"
 _TRAINED = "checkpoint.safetensors"
 _INITIAL = "initial.safetensors"
 _SIDECAR = "checkpoint.json"
+RUN_FILES = frozenset({_TRAINED, _INITIAL, _SIDECAR, "metrics.jsonl"})
+"""Names that a run directory uses."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -46,11 +50,17 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     expected = model.state_dict()
     for name, tensor in expected.items():
         if name not in tensors:
             raise InputError(f"{path} has no tensor '{name}': it belongs to another model than its sidecar says")
+        if tensors[name].dtype != tensor.dtype:
+            raise InputError(f"{path}: '{name}' is of type {tensors[name].dtype}, the model needs {tensor.dtype}")
         if tensors[name].shape != tensor.shape:
             raise InputError(
                 f"{path}: '{name}' has shape {tuple(tensors[name].shape)}, the model needs {tuple(tensor.shape)}: "
@@ -75,6 +85,7 @@ class Checkpoint:
         data: name of the data set it was trained on.
         settings: every hyper-parameter of the training.
         seed: of initialisation and minibatches.
+        sha256: of each tensor file; filled in by ``save`` and checked by ``network``.
     """
 
     model: str
@@ -83,13 +94,16 @@ class Checkpoint:
     data: str
     settings: dict[str, Any]
     seed: int
+    sha256: dict[str, str] = field(default_factory=dict)
 
     def save(self, directory: Path, trained: nn.Module, initial: dict[str, Tensor]) -> None:
         """Write the trained network, its initial state and the sidecar; the sidecar comes last."""
         directory = Path(directory)
         save_tensors(directory / _TRAINED, trained.state_dict())
         save_tensors(directory / _INITIAL, initial)
-        write_json(directory / _SIDECAR, {"format": _FORMAT, **asdict(self), "made_with": provenance()})
+        digests = {name: _digest(directory / name) for name in (_TRAINED, _INITIAL)}
+        sidecar = {"format": _FORMAT, **asdict(self), "sha256": digests, "made_with": provenance()}
+        write_json(directory / _SIDECAR, sidecar)
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -106,6 +120,9 @@ class Checkpoint:
             raise InputError(f"{directory / _SIDECAR} is not of format '{_FORMAT}'; train again with this version")
         try:
             channels, height, width = (int(n) for n in record["shape"])
+            sizes = (channels, height, width, int(record["classes"]))
+            if not all(1 <= size <= 100_000 for size in sizes) or channels * height * width > 10**8:
+                raise ValueError(f"shape and classes {sizes}")
             return cls(
                 str(record["model"]),
                 (channels, height, width),
@@ -113,8 +130,9 @@ class Checkpoint:
                 str(record["data"]),
                 dict(record["settings"]),
                 int(record["seed"]),
+                {name: str(record["sha256"][name]) for name in (_TRAINED, _INITIAL)},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{directory / _SIDECAR} is damaged at {error}; train again") from None
 
     def network(self, directory: Path, *, initial: bool = False) -> nn.Module:
@@ -127,4 +145,16 @@ class Checkpoint:
         tensors = load_tensors(path)
         model = build_model(self.model, self.shape, self.classes)
         _fill(model, tensors, path)
+        if _digest(path) != self.sha256.get(path.name):
+            raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
         return model.eval()
+
+    def check_data(self, data: DataSet) -> None:
+        """Refuse a data set other than the one the network was trained on."""
+        if self.data != data.name:
+            raise InputError(f"the run was trained on {self.data}, not {data.name}; load that data set")
+        if (self.shape, self.classes) != (data.shape, data.classes):
+            raise InputError(
+                f"the sidecar says images {self.shape} and {self.classes} classes, {data.name} has {data.shape} and "
+                f"{data.classes}: the sidecar is damaged, train again"
+            )

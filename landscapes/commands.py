@@ -14,6 +14,7 @@ from .console import (
     Device,
     Download,
     JsonFile,
+    check_count,
     check_json,
     console,
     find_device,
@@ -45,13 +46,16 @@ def spectrum(
 ) -> None:
     """Largest algebraic eigenvalues of the training loss's Hessian at a trained point, by Lanczos."""
     check_json(json)
-    if batches < 0:
-        raise InputError(f"batches = {batches}; give a positive number, or 0 for all")
+    check_count("--batches", batches, low=0)
+    check_count("--batch-size", batch_size)
+    check_count("--max-hvps", max_hvps)
+    check_count("--seed", seed, low=0)
     if mode not in ("train", "eval"):
         raise InputError(f"unknown mode '{mode}'; choose one of: train, eval")
     checkpoint = Checkpoint.read(run)
     model = checkpoint.network(run).to(find_device(device))
     data = load_data(checkpoint.data, data_root, download=download)
+    checkpoint.check_data(data)
     inputs, targets = data.train_inputs, data.train_targets
     if double:
         model, inputs = model.double(), inputs.double()

@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .checkpoint import RUN_FILES
 from .errors import InputError
 from .records import write_json
 
@@ -27,7 +28,9 @@ __all__ = [
     "Device",
     "Download",
     "JsonFile",
+    "check_count",
     "check_json",
+    "check_writable",
     "console",
     "find_device",
     "parse_number",
@@ -50,9 +53,23 @@ def check_json(path: Path | None) -> None:
     """Refuse a JSON path that cannot be written, before any work is done."""
     if path is None:
         return
-    parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise InputError(f"cannot write --json {path}; give a file in a writable folder")
+    check_writable("--json", path)
+    if path.name in RUN_FILES:
+        raise InputError(f"--json {path} has the name of a file of a run directory; choose another name")
+
+
+def check_writable(name: str, path: Path) -> None:
+    """Refuse a file that could not be written in the end."""
+    path = Path(os.path.realpath(path))
+    parent = next(folder for folder in path.parents if folder.exists())
+    if (path.exists() and not path.is_file()) or not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InputError(f"cannot write {name} {path}; give a regular file in a writable folder")
+
+
+def check_count(name: str, value: int, low: int = 1) -> None:
+    """Refuse a count or seed outside ``[low, 2^31)``."""
+    if not low <= value < 2**31:
+        raise InputError(f"{name} {value} is out of range; give a number from {low} to {2**31 - 1}")
 
 
 def save_json(path: Path | None, value: Any) -> None:
@@ -63,7 +80,7 @@ def save_json(path: Path | None, value: Any) -> None:
 
 
 def parse_number(name: str, text: str) -> Fraction:
-    """A number such as ``1/3``, ``0.5`` or ``1e-3``.
+    """A number such as ``1/3``, ``0.5`` or ``1e-3``, of a size that a float can hold.
 
     Raises:
         InputError: anything else.
@@ -73,8 +90,10 @@ def parse_number(name: str, text: str) -> Fraction:
         Fraction(1, 3)
     """
     try:
+        if any(0 < abs(float(part)) < 1e-300 or abs(float(part)) > 1e300 for part in text.split("/")):
+            raise ValueError  # before Fraction writes out all digits of 1e99999999
         return Fraction(text)
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise InputError(f"{name} '{text}' is not a number; give e.g. 1/3 or 0.5") from None
 
 
@@ -88,9 +107,9 @@ def find_device(name: str) -> torch.device:
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"no device '{name}': {str(error).splitlines()[0]}; use --device auto or cpu") from None
+        torch.empty(1, device=device).item()  # "meta" has no values
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"no usable device '{name}' on this machine; use --device auto or cpu") from None
     return device
 
 

@@ -21,6 +21,8 @@ __all__ = [
 
 Operator = Callable[[Tensor], Tensor]
 
+_FEWEST = 5  # products of a warm start
+
 
 @dataclass(frozen=True)
 class Eigenpairs:
@@ -81,7 +83,8 @@ def lanczos(
     eigenvalues ``theta_i`` are the Ritz values, and ``|H v_i - theta_i v_i| = beta_j |s_{j,i}|`` without a further
     product. Stops when all ``k`` residuals are at most ``tolerance * max(|theta_1|, |theta_k|)``, when it is
     exhausted, or after ``max_hvps`` products. If the Krylov space closes early (repeated eigenvalues), the iteration
-    goes on in a random direction orthogonal to it, at most ``k`` times.
+    goes on in a random direction orthogonal to it, at most ``k`` times. Copies of
+    a repeated eigenvalue that appear only later than the tolerance is met are missed.
 
     Args:
         operator: ``v -> H v`` on vectors of shape ``(dim,)``.
@@ -89,7 +92,9 @@ def lanczos(
         k: number of eigenpairs, ``1 <= k <= d``.
         max_hvps: most products to spend, at least ``k``; memory is at most that many vectors.
         tolerance: relative residual (ours: eigenvalue errors are of the order of its square).
-        start: first vector (warm start); default random.
+        start: first vector (warm start); default random. Near an eigenvector other than the first, the residual of
+            that one is small at once, so a given start spends at least 5 products before it may stop; only a random
+            start is never blind to an eigenvector.
         seed: seed of the random start.
         dtype: of the basis; inner products of float32 bases are reorthogonalised twice.
         device: of the basis.
@@ -143,7 +148,8 @@ def lanczos(
         done = len(theta) == k and bool((residuals <= tolerance * scale).all())
         # A closed Krylov space proves nothing about eigenvectors orthogonal to the start: look once more outside.
         closed = beta <= 10 * torch.finfo(dtype).eps * max(map(abs, alphas + betas), default=0.0)
-        if j + 1 == length or (done and not (closed and restarts < k)):
+        early = start is not None and j + 1 < _FEWEST
+        if j + 1 == length or (done and not early and not (closed and restarts < k)):
             break
         if closed:
             restarts += 1

@@ -108,8 +108,9 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
         download: let torchvision fetch (or unpack) what is missing under ``root``.
 
     Raises:
-        InputError: unknown name, no root, or files missing or corrupted under the root. Every file is compared
-            with the checksum of the official one before it is opened (some of them are pickles).
+        InputError: unknown name, no root, or files missing or damaged under the root. CIFAR's files are pickles and
+            are compared with the checksums of the official ones before they are opened; MNIST's unpacked files are
+            plain arrays and are not compared.
 
     Example:
         >>> data = load_data("digits")
@@ -131,7 +132,9 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
     try:
         train, test = (factory(root=str(root), download=download, **arguments) for arguments in source.arguments)
     except Exception as error:  # torchvision raises many kinds on missing and damaged files, AssertionError among them
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        repair = "check the network and that the folder is writable" if download else "add --download to fetch it"
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". You can use")[0]
+        repair = "remove damaged files there, check the network and that the folder is writable"
+        if not download:
+            repair = "give a folder with the complete official files, or add --download to fetch them"
         raise InputError(f"cannot load {name} from {root}: {reason}; {repair}") from None
     return DataSet(name, *_tensors(train, source), *_tensors(test, source), source.classes, source.augmentable)

@@ -13,7 +13,6 @@ Plural methods return one value per member; singular methods return the mean ove
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import final
 
 import torch
@@ -51,8 +50,7 @@ def taylor_gradient_of(
         Shape of ``x``.
     """
     x = x.detach().requires_grad_(True)
-    # Torch's fused normalisations are right up to the second derivative, and faster.
-    with SmoothNorms() if len(coefficients) > 2 else nullcontext():
+    with SmoothNorms(len(coefficients)):
         term = losses(x)
     total = coefficients[0] * term
     for coefficient in coefficients[1:]:

@@ -19,16 +19,16 @@ Batch = tuple[Tensor, Tensor]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Mode = Literal["train", "eval"]
 
-_Dropout = nn.modules.dropout._DropoutNd
+_Norm = nn.modules.batchnorm._NormBase
 
 
 @contextmanager
 def _in_mode(model: nn.Module, mode: Mode) -> Iterator[None]:
-    """Put every submodule in ``mode`` (dropout always in eval: a loss must be a function) and restore it after."""
+    """Put normalisations in ``mode``, all else in eval (a loss must be a function: no dropout); restore it after."""
     before = [(module, module.training) for module in model.modules()]
     try:
         for module, _ in before:
-            module.training = mode == "train" and not isinstance(module, _Dropout)
+            module.training = mode == "train" and isinstance(module, _Norm)
         yield
     finally:
         for module, training in before:
@@ -47,7 +47,8 @@ class NetworkLandscape(Landscape):
         batches: (inputs, targets) of the ``M`` minibatches, equally large, so that ``E`` over them is the mean over
             all examples.
         mode: ``eval`` uses batch norm's running statistics; ``train`` those of each minibatch (the function that
-            training sees), leaving the running ones untouched. Dropout is off in both.
+            training sees), leaving the running ones untouched. All other modules, dropout among them, are in eval
+            mode in both.
         chunk_size: most examples of a member that pass through the network at a time (memory only; default: all).
             The loss must be a mean over examples. Not in ``train`` mode, where examples of a minibatch depend on
             each other.
@@ -82,6 +83,8 @@ class NetworkLandscape(Landscape):
             raise InputError(
                 f"found minibatches of sizes {sorted(sizes) or 'none'}; expected equal ones, use drop_last=True"
             )
+        if 0 in sizes or any(len(inputs) != len(targets) for inputs, targets in batches):
+            raise InputError("a minibatch is empty or has more inputs than targets; check the data")
         if mode not in ("train", "eval"):
             raise InputError(f"mode '{mode}' is not one of: train, eval")
         if chunk_size is not None and (chunk_size < 1 or mode == "train"):
@@ -114,9 +117,17 @@ class NetworkLandscape(Landscape):
         return cls(model, loss, batches, mode=mode, chunk_size=chunk_size)
 
     @classmethod
-    def from_loader(cls, model: nn.Module, loss: LossFunction, loader: Iterable[Batch], *, mode: Mode = "eval") -> Self:
+    def from_loader(
+        cls,
+        model: nn.Module,
+        loss: LossFunction,
+        loader: Iterable[Batch],
+        *,
+        mode: Mode = "eval",
+        chunk_size: int | None = None,
+    ) -> Self:
         """Freeze one pass over a data loader (``drop_last=True``) into the finite family."""
-        return cls(model, loss, [(inputs, targets) for inputs, targets in loader], mode=mode)
+        return cls(model, loss, [(inputs, targets) for inputs, targets in loader], mode=mode, chunk_size=chunk_size)
 
     def point(self) -> Tensor:
         """The module's current parameters as one new vector, shape ``(d,)``."""
@@ -155,7 +166,10 @@ class NetworkLandscape(Landscape):
             yield len(chunk[0]) / len(inputs), chunk
 
     def _chunk_loss(self, x: Tensor, chunk: Batch) -> Tensor:
-        return self.loss_function(self.outputs(x, chunk[0]), chunk[1].to(self.device))
+        loss = self.loss_function(self.outputs(x, chunk[0]), chunk[1].to(self.device))
+        if loss.numel() != 1:
+            raise InputError(f"the loss has shape {tuple(loss.shape)}; expected the mean over the examples, a scalar")
+        return loss
 
     def _losses(self, x: Tensor) -> Tensor:
         points = x.reshape(-1, self.size, self.dim)

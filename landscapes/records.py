@@ -37,7 +37,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         InputError: the folder cannot be made or written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # through a link, to what it points at
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} exists and is not a regular file; choose another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -80,8 +82,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
-    except ValueError:  # includes bytes that are not text
-        raise InputError(f"{path} is not JSON; it is damaged or another kind of file, make it again") from None
+    except (ValueError, RecursionError):  # includes bytes that are not text
+        raise InputError(f"{path} is not JSON; it is damaged or another kind of file, remove or restore it") from None
 
 
 @cache
@@ -89,7 +91,7 @@ def code_fingerprint() -> str:
     """SHA-256 over the package's own sources: results are reused only while it stays the same."""
     digest = hashlib.sha256()
     for folder in _CODE_FOLDERS:
-        for source in sorted((_PACKAGE / folder).glob("*.py")):
+        for source in sorted(p for p in (_PACKAGE / folder).iterdir() if p.suffix in (".py", ".j2")):
             digest.update(f"{folder}/{source.name}".encode() + source.read_bytes())
     return digest.hexdigest()
 
@@ -103,6 +105,10 @@ def provenance() -> dict[str, str | None]:
             ["git", "-C", str(_PACKAGE), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
         )
         commit = found.stdout.strip() or None
+        changed = subprocess.run(
+            ["git", "-C", str(_PACKAGE), "diff", "--quiet", "HEAD"], capture_output=True, check=False
+        )
+        commit = commit and commit + "-dirty" * (changed.returncode != 0)
     libraries = {name: version(name) for name in ("eigensam", "torch", "torchvision", "numpy", "scipy")}
     return {
         **libraries,

@@ -74,7 +74,7 @@ class TiltedTorus(Landscape):
                 f"must have shape (M, K) = ({size}, {terms})"
             )
         super().__init__(dim, size, self.tilts.dtype, self.tilts.device)
-        if self.gradient_floor <= 0:
+        if not self.gradient_floor > 0:  # also where a coefficient is NaN
             raise InputError(
                 f"the gradient of a member may vanish: |tilt| exceeds the polynomial's gradient by only "
                 f"{self.gradient_floor:.3g}; enlarge the tilts or shrink the amplitudes"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
 __all__ = ["WideResNet"]
@@ -17,12 +16,13 @@ class _Block(nn.Module):
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.relu = nn.ReLU()
         self.projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
-        activated = torch.relu(self.norm1(x))
+        activated = self.relu(self.norm1(x))
         shortcut = x if self.projection is None else self.projection(activated)
-        hidden: Tensor = self.conv2(torch.relu(self.norm2(self.conv1(activated))))
+        hidden: Tensor = self.conv2(self.relu(self.norm2(self.conv1(activated))))
         return hidden + shortcut
 
 
@@ -57,6 +57,7 @@ class WideResNet(nn.Module):
             *_group(widths[2], widths[3], blocks, 2),
         )
         self.norm = nn.BatchNorm2d(widths[3])
+        self.relu = nn.ReLU()
         self.head = nn.Linear(widths[3], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -64,6 +65,6 @@ class WideResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores, shape ``(batch, classes)``, of images ``(batch, C, H, W)``."""
-        features = torch.relu(self.norm(self.groups(self.stem(images)))).mean((2, 3))
+        features = self.relu(self.norm(self.groups(self.stem(images)))).mean((2, 3))
         scores: Tensor = self.head(features)
         return scores

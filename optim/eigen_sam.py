@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import SGD, Optimizer
 
-from ..landscapes import InputError, flatten, lanczos, power_iterates, start_vector, unflatten
+from ..landscapes import InputError, SmoothNorms, flatten, lanczos, power_iterates, start_vector, unflatten
 from .one_function import frozen_statistics
 from .sam import SAM, Closure, unit
 
@@ -127,8 +127,8 @@ class EigenSAM(SAM):
         """Re-estimate the eigenvector of the closure's Hessian at the current parameters."""
         parameters = self._parameters()
         shapes = [p.shape for p in parameters]
-        # The fused attention kernels have no second derivative; the plain one has.
-        with frozen_statistics(), sdpa_kernel(SDPBackend.MATH):
+        # The fused attention kernels have no second derivative, the plain one has; that of weight norm is wrong.
+        with frozen_statistics(), sdpa_kernel(SDPBackend.MATH), SmoothNorms(2):
             loss = self._evaluate(closure)
             with torch.enable_grad():
                 gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
@@ -177,9 +177,11 @@ class EigenSAM(SAM):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
+        vector, dim = state_dict.get("eigenvector"), sum(p.numel() for p in self._parameters())
+        if "steps" not in state_dict or (vector is not None and vector.shape != (dim,)):
+            raise InputError(f"this is not a state of Eigen-SAM on {dim} parameters; give what state_dict() returned")
         super().load_state_dict(state_dict)
         self.steps = state_dict["steps"]
-        vector = state_dict["eigenvector"]
         like = self._parameters()[0]
         self.eigenvector = None if vector is None else vector.to(like)
         self.eigenvalue = state_dict["eigenvalue"]

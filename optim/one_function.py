@@ -10,7 +10,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 __all__ = ["RandomState", "frozen_statistics"]
 
-_BatchNorm = nn.modules.batchnorm._BatchNorm
+_Norm = nn.modules.batchnorm._NormBase  # batch and instance norm
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -45,10 +45,10 @@ def frozen_statistics() -> Iterator[None]:
         >>> norm.running_mean.tolist(), norm.num_batches_tracked.item()
         ([0.0, 0.0], 0)
     """
-    originals: dict[_BatchNorm, dict[str, Tensor | None]] = {}
+    originals: dict[_Norm, dict[str, Tensor | None]] = {}
 
     def shield(module: nn.Module, _inputs: Any) -> None:
-        if isinstance(module, _BatchNorm) and module.training and module not in originals:
+        if isinstance(module, _Norm) and module.training and module not in originals:
             originals[module] = {name: getattr(module, name) for name in _STATISTICS}
             for name, statistic in originals[module].items():
                 setattr(module, name, None if statistic is None else statistic.clone())

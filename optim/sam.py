@@ -66,6 +66,8 @@ class SAM(Optimizer):
         # The groups are one list shared with the base optimizer, so schedulers of either act on both.
         self.base = base(self.param_groups, **base_arguments)
         self.param_groups = self.base.param_groups
+        if not self._parameters():
+            raise InputError("no parameter requires a gradient; set requires_grad=True on some")
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of SAM and of the base optimizer."""
@@ -108,21 +110,18 @@ class SAM(Optimizer):
         return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
 
     def _evaluate(self, closure: Closure) -> Tensor:
+        self.zero_grad()
         with torch.enable_grad():
             loss = closure()
+        if any(p.grad is not None for p in self._parameters()):
+            raise InputError("the closure called backward; it must only compute and return the loss")
         if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
             raise InputError("the closure must return the minibatch loss, a scalar tensor with a gradient")
         return loss
 
     def _backward(self, closure: Closure) -> Tensor:
-        self.zero_grad()
         loss = self._evaluate(closure)
-        try:
-            loss.backward()
-        except RuntimeError as error:
-            if "second time" in str(error):
-                raise InputError("the closure called backward; it must only compute and return the loss") from error
-            raise
+        loss.backward()
         return loss.detach()
 
     @contextmanager
@@ -147,6 +146,8 @@ class SAM(Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
+        if "base" not in state_dict:
+            raise InputError("this is not a state of SAM: it has no entry 'base'; give what state_dict() returned")
         super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
         self.base.load_state_dict(state_dict["base"])
         self.base.param_groups = self.param_groups

@@ -1,8 +1,7 @@
 """Every hyper-parameter of a training run, checked before anything is written."""
 
-import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
 from torch import nn
@@ -75,10 +74,17 @@ class TrainSettings:
                 raise InputError(f"unknown {name} '{getattr(self, name)}'; choose one of: {', '.join(allowed)}")
 
         def require(name: str, holds: bool, repair: str) -> None:
-            value = getattr(self, name)
-            if not (holds and math.isfinite(value)):
-                raise InputError(f"{name} = {value} {repair}")
+            if not holds:
+                raise InputError(f"{name} = {getattr(self, name)} {repair}")
 
+        for item in fields(self):
+            value: Any = getattr(self, item.name)
+            kind: type[Any] = type(item.default)
+            allowed = (int, float) if kind is float else (kind,)
+            if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+                raise InputError(f"{item.name} = {value!r} is not of type {kind.__name__}")
+            if kind in (int, float) and not abs(value) <= (2**31 - 1 if kind is int else 1e30):
+                raise InputError(f"{item.name} = {value} is out of range; give a number of sensible size")
         choice("data", DATA)
         choice("model", MODELS)
         choice("optimizer", OPTIMIZERS)

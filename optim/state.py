@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -67,5 +67,5 @@ def load_state(path: Path) -> Any:
             header = (file.metadata() or {})[_KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         return _unpack(json.loads(header), tensors)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is not a usable training state ({error}); remove its folder and train anew") from None
+    except Exception as error:  # a header edited by hand can be wrong in any way
+        raise InputError(f"{path} is not a usable training state ({error}); train anew elsewhere") from None

@@ -2,11 +2,14 @@
 
 import json
 import math
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -20,6 +23,7 @@ __all__ = ["read_metrics", "train"]
 
 _STATE = "state.safetensors"
 _METRICS = "metrics.jsonl"
+_LOCK = "lock"
 
 Progress = Callable[[int, int, dict[str, Any]], None]
 
@@ -76,11 +80,23 @@ class _Run:
             "settings": self.settings.to_dict(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "recorder": self.recorder.state(),
             "metrics": self.metrics,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, path: Path) -> None:
+        """Go on from a saved state; a state that does not fit, whatever is wrong with it, is refused."""
+        state = load_state(path)
+        try:
+            self._restore(state)
+        except InputError:
+            raise
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path} is not a usable training state ({reason}); train anew elsewhere") from None
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        if len(state["metrics"]) > self.settings.epochs:
+            raise InputError("the unfinished run has more epochs than its settings; remove it and train anew")
         ours = self.settings.to_dict()
         for name, value in ours.items():
             if state["settings"].get(name) != value:
@@ -90,7 +106,6 @@ class _Run:
                 )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.recorder.load_state(state["recorder"])
         self.metrics = state["metrics"]
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -174,8 +189,52 @@ def train(
         >>> sorted(path.name for path in out.iterdir())
         ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
     """
-    out, device = Path(out), torch.device(device)
+    out = Path(os.path.realpath(out))  # a link is used for what it points at
+    if not out.name:
+        raise InputError(f"{out} cannot be a run directory; choose another --out")
     partial = out.with_name(out.name + ".partial")
+    _check(settings, data, out, partial, resume)
+    made = [folder for folder in (partial, *partial.parents) if not folder.exists()]
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(partial / _LOCK)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(f"another training is writing {partial}; wait for it or choose another --out") from None
+    except OSError as error:
+        raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
+    try:
+        with torch.random.fork_rng():
+            run = _Run(settings, data, torch.device(device))
+            state = partial / _STATE
+            if state.exists():
+                run.restore(state)
+            _train_epochs(run, partial, progress)
+        architecture = Checkpoint(
+            settings.model, data.shape, data.classes, data.name, settings.to_dict(), settings.seed
+        )
+        architecture.save(partial, run.model, run.initial)
+        for temporary in partial.glob(".*.safetensors.*"):  # of a write that was killed
+            temporary.unlink()
+    except InputError:
+        if made and not (partial / _STATE).exists():
+            shutil.rmtree(partial)  # nothing in it is finished
+            for folder in made[1:]:
+                folder.rmdir()
+        raise
+    finally:
+        lock.release()
+    try:
+        partial.replace(out)  # the state goes last: a kill before this line loses nothing
+    except OSError as error:
+        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
+    for name in (_STATE, _LOCK):
+        (out / name).unlink(missing_ok=True)
+    return out
+
+
+def _check(settings: TrainSettings, data: DataSet, out: Path, partial: Path, resume: bool) -> None:
+    """Refuse what can be refused before anything is written."""
     if data.name != settings.data:
         raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
     if settings.batch_size > len(data.train_targets):
@@ -184,37 +243,31 @@ def train(
         )
     if settings.augment and not data.augmentable:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
+    if (out / "checkpoint.json").is_file():
+        raise InputError(f"{out} exists already, a finished run; choose another --out or remove it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; choose another --out or remove it")
+    if partial.exists() and not partial.is_dir():
+        raise InputError(f"{partial} is in the way; choose another --out or move it")
     if partial.exists() and not resume:
         raise InputError(f"an unfinished run is in {partial}; add --resume to go on with it, or remove it")
 
-    with torch.random.fork_rng():
-        run = _Run(settings, data, device)
-        if partial.exists():
-            run.restore(load_state(partial / _STATE))
-        steps = settings.epochs * run.steps_per_epoch
 
-        def after_step(step: int, loss: float) -> None:
-            latest = run.metrics[-1] if run.metrics else {}
-            progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
+def _train_epochs(run: _Run, partial: Path, progress: Progress) -> None:
+    """Train what is missing, saving after every epoch."""
+    steps = run.settings.epochs * run.steps_per_epoch
 
-        while len(run.metrics) < settings.epochs:
-            try:
-                run.epoch(after_step)
-            except InputError as error:
-                if run.metrics:
-                    raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
-                raise
-            save_state(partial / _STATE, run.state())
-            lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
-            write_atomically(partial / _METRICS, lines.encode())
+    def after_step(step: int, loss: float) -> None:
+        latest = run.metrics[-1] if run.metrics else {}
+        progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
 
-    architecture = Checkpoint(settings.model, data.shape, data.classes, data.name, settings.to_dict(), settings.seed)
-    architecture.save(partial, run.model, run.initial)
-    (partial / _STATE).unlink()
-    try:
-        partial.replace(out)
-    except OSError as error:
-        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
-    return out
+    while len(run.metrics) < run.settings.epochs:
+        try:
+            run.epoch(after_step)
+        except InputError as error:
+            if run.metrics:
+                raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
+            raise
+        lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
+        write_atomically(partial / _METRICS, lines.encode())
+        save_state(partial / _STATE, run.state())

@@ -4,19 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from ..bounds import bound_checkpoint
 from ..landscapes import DataSet
 from .figure1 import LABELS, run_directory
 from .presets import Preset
-from .style import new_figure
+from .style import LINES, new_figure
 
 __all__ = ["measure", "plot"]
-
-_GREYS = ("0.15", "0.4", "0.65", "0.88")
-_HATCHES = ("", "//", "..", "")
 
 
 def measure(
@@ -32,30 +28,22 @@ def measure(
 
 
 def plot(bounds: dict[str, dict[str, Any]]) -> Figure:
-    """The summands beside each other on a log scale (they differ by orders of magnitude), and the loss's bound 1."""
+    """Every term of every network on a log scale (they differ by orders of magnitude), and the loss's own bound 1."""
     figure = new_figure(1)
-    figure.set_size_inches(7, 3.6)
+    figure.set_size_inches(6.4, 3.4)
     (axes,) = figure.axes
-    names = [term["name"] for term in next(iter(bounds.values()))["terms"]]
-    positions = np.arange(len(bounds))
-    for index, name in enumerate(names):
-        values = [bound["terms"][index]["value"] for bound in bounds.values()]
-        axes.bar(
-            positions + 0.2 * (index - 1.5),
-            values,
-            0.19,
-            label=f"{name} ({next(iter(bounds.values()))['terms'][index]['kind']})",
-            color=_GREYS[index],
-            hatch=_HATCHES[index],
-            edgecolor="black",
-            linewidth=0.6,
-        )
-    axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
-    axes.text(len(bounds) - 0.55, 1.0, "vacuous\nfrom here", fontsize=8, va="bottom", ha="left")
+    terms = next(iter(bounds.values()))["terms"]
+    for index, (name, bound) in enumerate(bounds.items()):
+        values = [*(term["value"] for term in bound["terms"]), bound["bound"]]
+        positions = [i + 0.16 * (index - (len(bounds) - 1) / 2) for i in range(len(values))]
+        style = {**LINES[index], "linestyle": "none", "markersize": 7}
+        axes.plot(positions, values, label=LABELS[name], **style)
+    axes.axhline(1.0, color="black", linestyle=":", linewidth=1, label="vacuous from here")
     axes.set_yscale("log")
-    axes.set_xticks(positions, [LABELS[name] for name in bounds])
-    axes.set_xlim(-0.6, len(bounds) - 0.05)
+    labels = [f"{term['name']}\n({term['kind']})" for term in terms]
+    axes.set_xticks(range(len(labels) + 1), [*labels, "sum\n(estimate)"])
     axes.set_ylabel("value (loss lies in [0, 1])")
+    axes.set_title(r"terms of Theorem 4.1, $\delta$ = " + f"{next(iter(bounds.values()))['delta']:g}")
     axes.grid(visible=False, axis="x")
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
     return figure

@@ -14,6 +14,7 @@ from ..landscapes.console import (
     Download,
     JsonFile,
     check_json,
+    check_writable,
     console,
     find_device,
     progress_bar,
@@ -45,7 +46,7 @@ def figures(
         raise InputError(f"jobs = {jobs}; give a positive number, or 0 for one per core")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; choose another --out")
-    check_json(out / "report.html")
+    check_writable("--out", out / "report.html")
     target = str(find_device(device))
     data = load_data(chosen.training.data, data_root, download=download)
     runs = chosen.runs()

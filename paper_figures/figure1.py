@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, ScalarFormatter
 from scipy.stats import t as student
 
 from ..landscapes import DataSet
@@ -113,4 +114,6 @@ def plot(metrics: dict[str, list[list[dict[str, Any]]]]) -> Figure:
         axes.legend(frameon=False)
     figure.axes[0].set_ylim(0, 1)
     figure.axes[1].set_yscale("log")
+    figure.axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    figure.axes[1].yaxis.set_major_formatter(ScalarFormatter())
     return figure

@@ -41,7 +41,7 @@ PRESETS: dict[str, Preset] = {
             TrainSettings(data="digits", model="mlp", epochs=30, refresh_every=10, spectrum_every=2),
             seeds=(0, 1, 2, 3, 4),
         ),
-        # The setting of the paper's Figure 1, with the hyper-parameters of its released log; wants an accelerator.
+        # The network and data of the paper's Figure 1, over five seeds of ours; wants an accelerator.
         Preset(
             "paper",
             TrainSettings(

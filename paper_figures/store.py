@@ -30,7 +30,7 @@ def measured(path: Path, settings: Any, measure: Callable[[], Any]) -> Any:
     key = fingerprint(settings)
     if path.is_file():
         record = read_json(path)
-        if isinstance(record, dict) and record.get("fingerprint") == key:
+        if isinstance(record, dict) and record.get("fingerprint") == key and "result" in record:
             return record["result"]
     result = measure()
     write_json(path, {"fingerprint": key, "settings": settings, "made_with": provenance(), "result": result})

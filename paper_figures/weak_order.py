@@ -37,7 +37,7 @@ def plot(results: list[dict[str, Any]]) -> Figure:
             label = f"{_NAMES[order - 1]}: slope {result['slopes'][-1]:.2f}"
             axes.loglog(etas, errors, label=label, **LINES[order - 1])
             guide = [errors[-1] * (eta / etas[-1]) ** result["expected"] for eta in etas]
-            axes.loglog(etas, guide, color="0.6", linewidth=0.7, zorder=0)
+            axes.loglog(etas, guide, color="0.6", linewidth=0.7, zorder=0, label="predicted" if order == 3 else None)
         axes.set_xscale("log", base=2)
         axes.set_xlabel(r"step size $\eta$")
         axes.set_ylabel(r"weak error $|E\varphi(x_k)-E\varphi(X_{k\eta})|$ (max)")

@@ -40,6 +40,17 @@ def test_as_module_in_a_process_of_its_own():
     assert found.stderr.count("\n") == 1
 
 
+def test_version(cli):
+    assert cli("--version").out == f"eigensam {eigensam.__version__}\n"
+
+
+def test_what_the_system_refuses_is_one_line(refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "eigensam.optim.commands.train", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
+    assert "No space left" in refused("train", "--out", tmp_path / "r")
+
+
 def test_unknown_option_exits_with_2(cli):
     assert cli("weak-order", "sam", "--no-such-option").code == 2
 

@@ -10,7 +10,7 @@ from eigensam.bounds import PriorGrid, gaussian_kl
 from eigensam.landscapes import InputError
 
 
-@pytest.mark.parametrize(("s2", "prior"), [(0.5, 0.5), (1e-4, 2.0), (3.0, 0.1), (1.0, 1.0 + 1e-9)])
+@pytest.mark.parametrize(("s2", "prior"), [(0.5, 0.5), (1e-4, 2.0), (1e-30, 2.0), (3.0, 0.1), (1.0, 1.0 + 1e-9)])
 def test_kl_against_torch(s2, prior):
     offset = torch.tensor([0.3, -1.0, 0.2], dtype=torch.float64)
     q = Normal(offset, torch.full((3,), math.sqrt(s2), dtype=torch.float64))
@@ -30,7 +30,8 @@ def test_best_continuous_prior_gives_the_logarithm_of_the_paper():
 
 @pytest.mark.parametrize("delta", [0.05, 0.5])
 @pytest.mark.parametrize(
-    ("d", "s2", "distance"), [(1, 1e-3, 0.5), (10, 0.1, 0.0), (10_000, 1e-5, 50.0), (5, 500.0, 1.0)]
+    ("d", "s2", "distance"),
+    [(1, 1e-3, 0.5), (1, 1e-6, 1e-4), (2, 1e-4, 1e-3), (10, 0.1, 0.0), (10_000, 1e-5, 50.0), (5, 500.0, 1.0)],
 )
 def test_best_prior_against_brute_force(d, s2, distance, delta):
     grid = PriorGrid()
@@ -50,6 +51,8 @@ def test_confidences_add_up_to_delta():
 
 
 def test_refusals():
+    with pytest.raises(InputError, match="need positive variances"):
+        gaussian_kl(3, 0.0, 1.0, 1.0)
     for scale, density in ((0.0, 10.0), (1.0, 0.5), (math.inf, 10.0)):
         with pytest.raises(InputError, match="need scale > 0, density >= 1"):
             PriorGrid(scale, density)

@@ -21,6 +21,8 @@ def test_remainders_are_the_moments_of_a_gaussian():
     assert remainder(7, 0.3, 1.0, 1.0) == min(remainder(7, 0.3, 1.0), remainder(7, 0.3, None, 1.0))
     with pytest.raises(InputError, match="no bound on a higher derivative"):
         remainder(7, 0.3)
+    with pytest.raises(InputError, match="are not negative"):
+        remainder(7, 0.3, -1.0)
 
 
 def test_taylor_step_against_an_exact_expectation():
@@ -96,9 +98,16 @@ def test_loss_bound_scales_everything():
 def test_vacuous_is_said():
     assert eigenvalue_bound(0.1, FLAT, **{**COMMON, "dim": 10**6}).vacuous
     assert not eigenvalue_bound(0.1, FLAT, **COMMON).vacuous
+    # the theorem's sum decides, though the form before Pinsker stays below 1
     capped = eigenvalue_bound(0.9, FLAT, **{**COMMON, "examples": 8})
-    assert capped.bound > 1
-    assert capped.bound_kl <= 1
+    assert capped.vacuous
+    assert capped.bound > 1 >= capped.bound_kl
+
+
+def test_a_negative_ritz_value_does_not_lower_the_bound():
+    """It is a lower bound of lambda_1 only."""
+    negative, zero = (eigenvalue_bound(0.1, Curvature(v, fourth_derivative=0.3), **COMMON) for v in (-5.0, 0.0))
+    assert negative.bound == zero.bound >= negative.bound_kl >= 0.1
 
 
 def test_coverage_on_gaussian_means():
@@ -136,6 +145,9 @@ def test_coverage_on_gaussian_means():
         ({"curvature": Curvature(1.0)}, "no bound on a higher derivative"),
         ({"curvature": Curvature(1.0, 1.0, spent=0.05)}, "spends 0.05 of delta = 0.05"),
         ({"sigma": 0.0}, "sigma = 0.0 is not positive"),
+        ({"sigma": math.nan}, "sigma = nan is not positive"),
+        ({"delta": 1e-320}, "is below 1e-100"),
+        ({"curvature": Curvature(1.0, 1.0, kind="theorem")}, "unknown kind 'theorem'"),
     ],
 )
 def test_refusals(changes, message):

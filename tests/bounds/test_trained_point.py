@@ -9,6 +9,7 @@ import torch
 from eigensam.bounds import BoundedCrossEntropy, bound_checkpoint, estimate_fourth_derivative
 from eigensam.bounds.trained_point import _assumptions
 from eigensam.landscapes import Checkpoint, InputError, NetworkLandscape, build_model, load_tensors, top_eigenpairs
+from eigensam.landscapes.wide_resnet import WideResNet
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,10 @@ def test_ingredients(result, trained, digits):
     f = NetworkLandscape.from_tensors(model, loss, digits.train_inputs.double(), digits.train_targets)
     outputs = model(digits.train_inputs.double()).detach()
     assert result.terms[0].value == pytest.approx(loss(outputs, digits.train_targets).item(), rel=1e-9)
-    top = top_eigenpairs(f, f.point(), tolerance=1e-7).values.item()
-    assert result.details["lambda_1"] == pytest.approx(top, rel=1e-5)
+    top = top_eigenpairs(f, f.point(), tolerance=1e-7)
+    assert result.details["lambda_1"] == pytest.approx(top.values.item(), rel=1e-5)
+    along_top = estimate_fourth_derivative(f, f.point(), top.vectors)
+    assert result.details["k4_estimate"] >= along_top * (1 - 1e-3) > 0
     initial, trained_state = load_tensors(trained / "initial.safetensors"), model.state_dict()
     distance = sum((trained_state[name] - initial[name].double()).square().sum().item() for name in initial)
     assert result.details["squared_distance"] == pytest.approx(distance, rel=1e-9)
@@ -37,6 +40,7 @@ def test_what_is_said(result):
     text = " ".join(result.assumptions)
     for word in ("independent draws", "randomised predictor", "Ritz value", "initialisation", "f_D(x) <= E f_D(x + e)"):
         assert word in text
+    assert result.details["test_loss_at_x"] != result.details["test_loss_around_x"]
     assert 0 <= result.details["test_loss_at_x"] < result.details["test_loss_around_x"] * 2 < 1
 
 
@@ -60,6 +64,7 @@ def test_fourth_derivative_of_a_quartic():
 
 def test_batch_norm_and_relu_are_confessed(digits):
     plain, resnet = (" ".join(_assumptions(build_model(n, (1, 8, 8), 10), digits, "zero")) for n in ("mlp", "resnet18"))
+    assert "almost everywhere" in " ".join(_assumptions(WideResNet(1, 10, depth=10, width=1), digits, "zero"))
     for sentence in ("running statistics count as fixed", "almost everywhere"):
         assert sentence in resnet
         assert sentence not in plain

@@ -1,5 +1,6 @@
 """Checkpoints come back bit for bit; damaged, foreign and disguised ones are refused."""
 
+import dataclasses
 import json
 import pickle
 import shutil
@@ -80,6 +81,9 @@ def test_tensors_of_another_model(run):
         (lambda s: s.update(shape=[1, 8]), "is damaged at"),
         (lambda s: s.update(format="other"), "is not of format 'eigensam-checkpoint/1'"),
         (lambda s: s.update(seed="x"), "is damaged at"),
+        (lambda s: s.update(seed=float("inf")), "is damaged at"),
+        (lambda s: s.update(classes=10**12), "is damaged at shape and classes"),
+        (lambda s: s.update(sha256=[]), "is damaged at"),
     ],
 )
 def test_damaged_sidecar(run, change, message):
@@ -89,6 +93,25 @@ def test_damaged_sidecar(run, change, message):
     path.write_text(json.dumps(sidecar))
     with pytest.raises(InputError, match=message):
         Checkpoint.read(run[0])
+
+
+def test_tensors_that_the_sidecar_was_not_written_for(run, digits):
+    directory = run[0]
+    (directory / "checkpoint.safetensors").write_bytes((directory / "initial.safetensors").read_bytes())
+    with pytest.raises(InputError, match="is not the file that the sidecar was written for"):
+        Checkpoint.read(directory).network(directory)
+    save_tensors(directory / "initial.safetensors", {n: t.half() for n, t in run[2].items()})
+    with pytest.raises(InputError, match=r"is of type torch.float16, the model needs torch.float32"):
+        Checkpoint.read(directory).network(directory, initial=True)
+
+
+def test_the_data_must_fit(run, digits):
+    checkpoint = Checkpoint.read(run[0])
+    checkpoint.check_data(digits)
+    with pytest.raises(InputError, match="was trained on digits, not svhn"):
+        checkpoint.check_data(dataclasses.replace(digits, name="svhn"))
+    with pytest.raises(InputError, match="the sidecar is damaged"):
+        dataclasses.replace(checkpoint, classes=9).check_data(digits)
 
 
 def test_not_a_run(tmp_path, run):

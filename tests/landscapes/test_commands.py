@@ -41,13 +41,14 @@ def test_says_when_not_converged(cli, trained, tmp_path):
     ("options", "message"),
     [
         (["--top", 0], "k = 0 eigenpairs"),
-        (["--max-hvps", 0], "max_hvps = 0 cannot give"),
+        (["--max-hvps", 0], "--max-hvps 0 is out of range"),
+        (["--seed", 10**30], "is out of range"),
         (["--tolerance", -1], "tolerance = -1.0 is not positive"),
         (["--mode", "test"], "unknown mode 'test'; choose one of: train, eval"),
-        (["--batches", -1], "batches = -1"),
-        (["--batch-size", 0], "chunk_size = 0"),
+        (["--batches", -1], "--batches -1 is out of range"),
+        (["--batch-size", 0], "--batch-size 0 is out of range"),
         (["--mode", "train", "--batch-size", 5000], "batch size 5000 does not fit"),
-        (["--device", "tpu9"], "no device 'tpu9'"),
+        (["--device", "tpu9"], "no usable device 'tpu9'"),
     ],
 )
 def test_refusals(refused, trained, tmp_path, options, message):

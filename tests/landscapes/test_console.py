@@ -1,12 +1,13 @@
 """What the commands share."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
 
 from eigensam.landscapes import InputError
-from eigensam.landscapes.console import check_json, find_device, parse_number
+from eigensam.landscapes.console import check_count, check_json, find_device, parse_number
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ def test_numbers(text, value):
     assert parse_number("--x", text) == value
 
 
-@pytest.mark.parametrize("text", ["a third", "1/0", "", "nan"])
+@pytest.mark.parametrize("text", ["a third", "1/0", "", "nan", "1e400", "1e99999999", "1/1e-999"])
 def test_not_numbers(text):
     with pytest.raises(InputError, match=r"--x '.*' is not a number; give e.g. 1/3"):
         parse_number("--x", text)
@@ -25,15 +26,24 @@ def test_not_numbers(text):
 def test_devices():
     assert find_device("cpu") == torch.device("cpu")
     assert find_device("auto").type in ("cpu", "cuda", "mps", "xpu")
-    for name in ("tpu9", "cuda:99"):
-        with pytest.raises(InputError, match=f"no device '{name}'"):
+    for name in ("tpu9", "cuda:99", "meta"):
+        with pytest.raises(InputError, match=f"no usable device '{name}'"):
             find_device(name)
+
+
+def test_counts():
+    check_count("--seed", 0, low=0)
+    for value in (0, -1, 10**30):
+        with pytest.raises(InputError, match=r"--batch-size .* is out of range; give a number from 1"):
+            check_count("--batch-size", value)
 
 
 def test_json_path(tmp_path):
     check_json(None)
     check_json(tmp_path / "new" / "folder" / "a.json")
     (tmp_path / "file").touch()
-    for bad in (tmp_path, tmp_path / "file" / "a.json"):
+    with pytest.raises(InputError, match="has the name of a file of a run directory"):
+        check_json(tmp_path / "metrics.jsonl")
+    for bad in (tmp_path, tmp_path / "file" / "a.json", Path("/dev/null")):
         with pytest.raises(InputError, match="cannot write --json"):
             check_json(bad)

@@ -74,7 +74,16 @@ def test_warm_start_saves_products():
     matrix = _symmetric(torch.cat([torch.tensor([3.0]), torch.linspace(0, 2.9, 300)]))
     cold = lanczos(lambda v: matrix @ v, 301, tolerance=1e-6, max_hvps=200)
     warm = lanczos(lambda v: matrix @ v, 301, tolerance=1e-6, start=cold.vectors[0])
-    assert warm.hvps == 1 < cold.hvps
+    assert warm.hvps == 5 < cold.hvps
+
+
+def test_a_warm_start_at_the_wrong_eigenvector_does_not_stay_there():
+    """Its residual is small at once; stopping then would return 2 for diag(3, 2, 1 ... 0)."""
+    values = torch.cat([torch.tensor([3.0, 2.0]), torch.linspace(0, 1, 200)]).double()
+    start = 1e-3 * torch.randn(202, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    start[1] = 1.0
+    found = lanczos(lambda v: values * v, 202, tolerance=1e-2, start=start)
+    assert found.values.item() == pytest.approx(3.0, rel=1e-2)
 
 
 def test_power_method_converges_with_the_ratio_of_eigenvalues():
@@ -82,6 +91,7 @@ def test_power_method_converges_with_the_ratio_of_eigenvalues():
     matrix = _symmetric([4.0, 2.0, 0.5])
     errors = [4.0 - power_method(lambda v: matrix @ v, 3, p).values.item() for p in (10, 12)]
     assert errors[1] / errors[0] == pytest.approx(0.5**4, rel=0.01)
+    assert not power_method(lambda v: matrix @ v, 3, 3).converged
     found = power_method(lambda v: matrix @ v, 3, 40)
     assert found.converged
     assert found.hvps == 40

@@ -124,9 +124,19 @@ def test_train_and_eval_differ_only_with_batch_norm():
     assert not torch.isclose(train.loss(train.point()), evaluate.loss(evaluate.point()))
 
 
-def test_dropout_is_off_so_that_the_loss_is_a_function():
-    model = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5), nn.Linear(64, 2))
-    f = NetworkLandscape.from_tensors(model, cross_entropy, torch.randn(6, 4), torch.arange(6) % 2, mode="train")
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5)),
+        lambda: nn.Sequential(nn.Unflatten(1, (1, 4)), nn.TransformerEncoderLayer(4, 2, 8, 0.5, batch_first=True)),
+    ],
+)
+def test_dropout_is_off_so_that_the_loss_is_a_function(layer, mode):
+    model = nn.Sequential(layer(), nn.Flatten(), nn.LazyLinear(2))
+    data = torch.randn(6, 4), torch.arange(6) % 2
+    model(data[0])
+    f = NetworkLandscape.from_tensors(model, cross_entropy, *data, mode=mode)
     assert f.loss(f.point()) == f.loss(f.point())
 
 
@@ -174,6 +184,12 @@ def test_refusals():
         NetworkLandscape.from_tensors(model, cross_entropy, *data, batch_size=11)
     with pytest.raises(InputError, match="mode 'test' is not one of: train, eval"):
         NetworkLandscape.from_tensors(model, cross_entropy, *data, mode="test")
+    with pytest.raises(InputError, match="is empty or has more inputs than targets"):
+        NetworkLandscape(model, cross_entropy, [(data[0], data[1][:3])])
+    vector = lambda o, t: cross_entropy(o, t, reduction="none")  # noqa: E731
+    f = NetworkLandscape.from_tensors(model, vector, *data)
+    with pytest.raises(InputError, match=r"the loss has shape \(10,\); expected the mean"):
+        f.gradient(f.point())
     with pytest.raises(InputError, match="no trainable parameter"):
         NetworkLandscape.from_tensors(nn.Flatten(), cross_entropy, *data)
 

@@ -1,6 +1,7 @@
 """JSON is whole or absent; provenance says what made a result."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +36,17 @@ def test_unreadable_json(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*nothing.json: No such file"):
         read_json(tmp_path / "nothing.json")
     (tmp_path / "bad.json").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(InputError, match="is not JSON"):
+    with pytest.raises(InputError, match=r"is not JSON; .* remove or restore it"):
         read_json(tmp_path / "bad.json")
+
+
+def test_special_files_are_left_alone_and_links_are_followed(tmp_path):
+    with pytest.raises(InputError, match="is not a regular file"):
+        write_json(Path("/dev/null"), 1)
+    (tmp_path / "link").symlink_to(tmp_path / "target.json")
+    write_json(tmp_path / "link", 5)
+    assert read_json(tmp_path / "target.json") == 5
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_provenance():

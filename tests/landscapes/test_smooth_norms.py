@@ -28,7 +28,7 @@ def test_equals_torch(make, shape, training, f64):
     x = 3 + torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=f64)
     truth = norm(x)
     before = {name: b.clone() for name, b in norm.named_buffers() if name.startswith("running")}
-    with SmoothNorms():
+    with SmoothNorms(3):
         torch.testing.assert_close(norm(x), truth)
     assert all(torch.equal(b, before[name]) for name, b in norm.named_buffers() if name in before)
 
@@ -64,3 +64,28 @@ def test_third_derivative_against_differences_of_the_second(name, f64):
     except RuntimeError:
         return
     assert not torch.allclose(wrong, truth, rtol=1e-2)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_weight_norm_against_the_plain_formula(order, f64):
+    """Torch's own second derivative of weight norm is wrong."""
+    torch.manual_seed(0)
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)).to(f64)
+    x, u = torch.randn(6, 4, dtype=f64), torch.randn(3 + 3 + 12, dtype=f64)
+    point = torch.randn(18, dtype=f64)
+
+    def plain(p):
+        g, v = p[3:6].view(3, 1), p[6:].view(3, 4)
+        return (F.linear(x, g * v / v.norm(dim=1, keepdim=True), p[:3]).tanh() ** 2).mean()
+
+    def fused(p):
+        state = {
+            "bias": p[:3],
+            "parametrizations.weight.original0": p[3:6].view(3, 1),
+            "parametrizations.weight.original1": p[6:].view(3, 4),
+        }
+        return (torch.func.functional_call(layer, state, (x,)).tanh() ** 2).mean()
+
+    coefficients = [0.0] * order + [1.0]
+    truth = taylor_gradient_of(plain, point, u, coefficients)
+    torch.testing.assert_close(taylor_gradient_of(fused, point, u, coefficients), truth)

@@ -33,9 +33,10 @@ def test_train_writes_a_run_and_json(cli, tmp_path, monkeypatch):
         (["--rho", -0.1], "rho = -0.1 must be positive"),
         (["--lr", "1e30", "--optimizer", "sgd"], "the loss became"),
         (["--lr", "1e30", "--refresh-every", 1], "not finite"),
-        (["--lr", "nan"], "lr = nan must be positive"),
+        (["--lr", "nan"], "lr = nan is out of range"),
         (["--batch-size", 5000], "exceeds the 1437 training examples"),
-        (["--device", "tpu9"], "no device 'tpu9'"),
+        (["--out", "x" * 300], "File name too long"),
+        (["--device", "tpu9"], "no usable device 'tpu9'"),
     ],
 )
 def test_refusals_leave_nothing_behind(refused, tmp_path, monkeypatch, options, message):

@@ -134,6 +134,16 @@ def test_power_keeps_the_vector_after_p_products():
     torch.testing.assert_close(optimizer.eigenvector, v / v.norm(), rtol=1e-10, atol=1e-12)
 
 
+def test_a_refresh_starts_from_the_previous_vector():
+    model = _model()
+    _, hessian = _dense(model)
+    optimizer = EigenSAM(model.parameters(), rho=0.1, iterations=1, lr=0.1)
+    optimizer.refresh(_closure(model))
+    first = optimizer.eigenvector
+    optimizer.refresh(_closure(model))
+    torch.testing.assert_close(optimizer.eigenvector, torch.nn.functional.normalize(hessian @ first, dim=0))
+
+
 def test_lanczos_finds_the_largest_eigenvalue_where_power_finds_the_most_negative():
     x = {s: nn.Parameter(torch.tensor([0.3, 0.4], dtype=torch.float64)) for s in ("power", "lanczos")}
     found = {}

@@ -214,5 +214,21 @@ def test_refusals():
         loss.backward()
         return loss
 
-    with pytest.raises(InputError, match="the closure called backward"):
-        optimizer.step(with_backward)
+    def with_kept_graph():
+        loss = _closure(model)()
+        loss.backward(retain_graph=True)
+        return loss
+
+    for kind in (SAM, EigenSAM):
+        for wrong in (with_backward, with_kept_graph):
+            with pytest.raises(InputError, match="the closure called backward"):
+                kind(model.parameters(), rho=0.1, lr=0.1).step(wrong)
+    with pytest.raises(InputError, match="no parameter requires a gradient"):
+        SAM([torch.zeros(2)], rho=0.1, lr=0.1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(InputError, match="not a state of SAM"):
+        optimizer.load_state_dict(sgd.state_dict())
+    eigen, other = (EigenSAM(m.parameters(), rho=0.1, lr=0.1) for m in (model, nn.Linear(4, 3).double()))
+    eigen.step(_closure(model))
+    with pytest.raises(InputError, match="not a state of Eigen-SAM on 15 parameters"):
+        other.load_state_dict(eigen.state_dict())

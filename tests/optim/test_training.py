@@ -1,6 +1,7 @@
 """Training: deterministic, resumable bit for bit, and nothing half-written after bad input."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 
 from eigensam.landscapes import Checkpoint, DataSet, InputError, load_tensors
 from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train
+from eigensam.optim.state import load_state, save_state
+from eigensam.optim.training import _minibatches
 
 SETTINGS = TrainSettings(epochs=3, refresh_every=7, spectrum_every=2, batch_size=128)
 
@@ -27,6 +30,9 @@ def test_learns_and_says_what_it_is(digits, tmp_path, optimizer):
     settings = TrainSettings(optimizer=optimizer, epochs=4)
     train(settings, digits, tmp_path / "run")
     rows = read_metrics(tmp_path / "run")
+    steps = 4 * (1437 // 64)  # cosine from lr to (almost) zero over all steps
+    last = [0.1 * 0.5 * (1 + math.cos(math.pi * (steps * e // 4 - 1) / steps)) for e in (1, 2, 3, 4)]
+    assert [row["lr"] for row in rows] == pytest.approx(last)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert rows[-1]["test_accuracy"] > 0.9 > 0.2 > rows[0]["train_loss"] / 10
     assert rows[-1]["train_loss"] < rows[0]["train_loss"] / 3
@@ -38,6 +44,12 @@ def test_learns_and_says_what_it_is(digits, tmp_path, optimizer):
     assert accuracy == pytest.approx(rows[-1]["test_accuracy"])
     initial = load_tensors(tmp_path / "run" / "initial.safetensors")
     assert not torch.equal(initial["1.weight"], network.state_dict()["1.weight"])
+
+
+def test_every_epoch_has_its_own_order(small):
+    orders = [torch.cat([y for _, y in _minibatches(small, SETTINGS, epoch)]) for epoch in (0, 1, 0)]
+    assert torch.equal(orders[0], orders[2])
+    assert not torch.equal(orders[0], orders[1])
 
 
 def test_same_settings_same_bits_and_the_callers_random_state_is_left_alone(small, tmp_path):
@@ -149,6 +161,71 @@ def test_an_existing_out_is_kept(small, tmp_path, kind):
 def test_an_empty_out_is_used(small, tmp_path):
     train(dataclasses.replace(SETTINGS, epochs=1), small, tmp_path)
     assert (tmp_path / "checkpoint.json").is_file()
+
+
+def _kill_at(step_to_die):
+    def progress(step, steps, latest):
+        if step == step_to_die:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_two_trainings_never_write_one_run(small, tmp_path):
+    def intrude(step, steps, latest):
+        with pytest.raises(InputError, match=r"another training is writing .*r.partial"):
+            train(SETTINGS, small, tmp_path / "r", resume=True)
+
+    train(dataclasses.replace(SETTINGS, epochs=1), small, tmp_path / "r", progress=intrude)
+    assert {p.name for p in tmp_path.iterdir()} == {"r"}
+
+
+def test_a_run_killed_just_before_its_end_is_finished_by_resume(small, tmp_path, monkeypatch):
+    settings = dataclasses.replace(SETTINGS, epochs=1)
+    monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, small, tmp_path / "r")
+    monkeypatch.undo()
+    (tmp_path / "r.partial").mkdir(exist_ok=True)
+    train(settings, small, tmp_path / "r", resume=True)
+    assert {p.name for p in (tmp_path / "r").iterdir()} == {
+        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl",
+    }  # fmt: skip
+
+
+def test_out_may_be_a_link(small, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    train(dataclasses.replace(SETTINGS, epochs=1), small, tmp_path / "link")
+    assert (tmp_path / "real" / "checkpoint.json").is_file()
+
+
+def test_states_that_do_not_fit_are_refused(small, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(SETTINGS, small, tmp_path / "r", progress=_kill_at(3))
+    path = tmp_path / "r.partial" / "state.safetensors"
+    good = load_state(path)
+    for damage, message in (
+        ({"model": {"1.weight": torch.zeros(2)}}, "is not a usable training state"),
+        ({"optimizer": []}, "is not a usable training state"),
+        ({"metrics": None}, "is not a usable training state"),
+        ({"metrics": good["metrics"] * 9}, "has more epochs than its settings"),
+    ):
+        save_state(path, {**good, **damage})
+        with pytest.raises(InputError, match=message):
+            train(SETTINGS, small, tmp_path / "r", resume=True)
+    save_state(path, good)
+    (path.parent / ".state.safetensors.x1y2").write_bytes(b"half")  # of a write that was killed
+    train(SETTINGS, small, tmp_path / "r", resume=True)
+    assert not list((tmp_path / "r").glob(".*"))
+
+
+def test_places_that_cannot_be_a_run(small, tmp_path):
+    with pytest.raises(InputError, match="/ cannot be a run directory"):
+        train(SETTINGS, small, Path("/"))
+    (tmp_path / "r.partial").write_text("mine")
+    with pytest.raises(InputError, match="is in the way"):
+        train(SETTINGS, small, tmp_path / "r", resume=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.partial"]
 
 
 def test_refusals(small, tmp_path):

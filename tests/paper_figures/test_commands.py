@@ -65,7 +65,7 @@ def test_figures(cli, tiny, tmp_path, monkeypatch):
         (["--preset", "full"], "unknown preset 'full'; choose one of: quick, paper"),
         (["--preset", "paper"], "give --data-root FOLDER"),
         (["--jobs", -1], "jobs = -1"),
-        (["--device", "tpu9"], "no device 'tpu9'"),
+        (["--device", "tpu9"], "no usable device 'tpu9'"),
     ],
 )
 def test_refusals(refused, tmp_path, options, message):

@@ -33,4 +33,10 @@ def test_good_numbers_and_bad_numbers():
     assert {row["verdict"] for row in good} == {"reproduced"}
     bad = comparisons(_weak(0.5, "fail"), _metrics(2.0, 0.9), {"sam": {"vacuous": False}})
     assert not any(row["verdict"] == "reproduced" for row in bad)
+    # an interval that reaches over the threshold, and one bound that is not vacuous, are not "reproduced"
+    mixed = _metrics(0.5, 0.4)
+    mixed["sam"][0][0]["alignment"] = 0.1
+    mixed["sam"][1][0]["alignment"] = 0.6
+    unsure = comparisons(_weak(1.0, "pass"), mixed, {"sam": {"vacuous": True}, "sgd": {"vacuous": False}})
+    assert [row["verdict"] for row in unsure[-2:]] == ["not resolved: not below 0.5", "contradicted"]
     assert all(row.keys() == {"claim", "paper", "measured", "verdict"} for row in good + bad)

@@ -1,14 +1,16 @@
 """The measured orders of theory, section 4, and the wrong models that must fail."""
 
+import itertools
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
-from eigensam.landscapes import InputError, TiltedTorus
-from eigensam.sde import RULES, expected_order, find_rule, observed_slopes, step_count, verify_on_torus
+from eigensam.landscapes import InputError, TiltedTorus, Valley
+from eigensam.sde import RULES, Rule, expected_order, find_rule, observed_slopes, step_count, verify_on_torus
 from eigensam.sde.weak_order import TOLERANCE
 
 SAM = find_rule("sam")
@@ -24,7 +26,7 @@ def test_slopes_of_sam_on_the_two_dimensional_torus(beta, order, slope):
     assert result.slopes[-1] == pytest.approx(slope, abs=0.05)
     assert result.expected == pytest.approx(slope)
     assert result.verdict == "pass"
-    assert result.discretisation < 0.05
+    assert result.discretisation < 2e-3
 
 
 @pytest.mark.parametrize(
@@ -115,12 +117,46 @@ def test_too_coarse_a_grid_is_inconclusive():
         ({"etas": [0.125, 0.25]}, "at least two and decreasing"),
         ({"etas": [0.3, 0.1]}, "eta = 0.3 does not divide T = 1: T/eta = 3.33333; use e.g. eta = 0.333333"),
         ({"etas": [0.5, -0.1]}, "eta = -0.1 is not positive"),
+        ({"etas": [0.5, 1e-9]}, "steps are too many"),
+        ({"horizon": 0.0}, "T = 0 is not a positive time"),
+        ({"rho_scale": 1e300}, "perturbation radius rho must stay within [1e-06, 1000] to be seen"),
+        ({"rho_exponent": 1000}, "must stay within"),
+        ({"landscape": Valley()}, "found Valley; the torus method needs a TiltedTorus"),
         ({"resolution": 20}, "resolution 20 is not an odd number"),
     ],
 )
 def test_refusals(arguments, message):
-    with pytest.raises(InputError, match=message.replace("(", r"\(")):
+    with pytest.raises(InputError, match=re.escape(message)):
         verify_on_torus(SAM, **{"drift_order": 3, "rho_exponent": 1 / 3, **arguments})
+
+
+def test_a_rule_without_values():
+    with pytest.raises(InputError, match="rule 'nan' gives values that are not finite"):
+        verify_on_torus(Rule("nan", lambda g: g / 0.0 * 0.0), 2, 0.5, landscape=TiltedTorus.default(1))
+
+
+def test_a_slope_above_the_prediction_fails_too():
+    """Order 1 where the caller's rule claims to need rho: the third-order SDE judged as if it were the second."""
+    result = verify_on_torus(SAM, 2, 1 / 3, coefficients=(1, 1, 0.5))
+    assert result.slopes[-1] > result.expected + TOLERANCE
+    assert result.verdict == "fail"
+
+
+def test_the_tolerance_separates_small_errors():
+    """A second-order coefficient that is 0.2 % off moves the slope by less than the gap, by more than the tolerance."""
+    result = verify_on_torus(SAM, 3, 1 / 3, coefficients=(1, 0.998, 0.5))
+    assert TOLERANCE < abs(result.slopes[-1] - 1) < 0.3
+    assert result.verdict == "fail"
+
+
+def test_the_error_is_the_largest_over_all_steps():
+    """With a horizon that ends earlier the maximum is taken over fewer steps, so it cannot be larger."""
+    f = TiltedTorus.default(1)
+    errors = [
+        verify_on_torus(SAM, 1, 0.5, landscape=f, horizon=t, etas=[0.25, 0.125]).errors for t in (0.5, 1, 2, 4, 8)
+    ]
+    for shorter, longer in itertools.pairwise(errors):
+        assert all(a <= b for a, b in zip(shorter, longer, strict=True))
 
 
 def test_a_step_larger_than_the_horizon():
