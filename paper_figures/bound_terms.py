@@ -45,5 +45,5 @@ def plot(bounds: dict[str, dict[str, Any]]) -> Figure:
     axes.set_ylabel("value (loss lies in [0, 1])")
     axes.set_title(r"terms of Theorem 4.1, $\delta$ = " + f"{next(iter(bounds.values()))['delta']:g}")
     axes.grid(visible=False, axis="x")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     return figure

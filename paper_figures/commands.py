@@ -86,6 +86,9 @@ def figures(
         write_report(out / "report.html", chosen, pictures, weak, metrics, bounds)
     rows: list[dict[str, Any]] = comparisons(weak, metrics, bounds)
     for row in rows:
-        console.print(f"{row['verdict']}: {row['claim']}: {row['measured']} (paper: {row['paper']})", markup=False)
+        console.print(
+            f"{row['verdict']}: {row['claim']}: {row['measured']} (the paper or its theory: {row['paper']})",
+            markup=False,
+        )
     console.print(f"wrote {out / 'report.html'}", markup=False)
     save_json(json, {"preset": preset, "out": str(out), "comparisons": rows})
