@@ -25,10 +25,11 @@ _MOST_STEPS = 100_000
 _SMALLEST_RHO, _LARGEST_RHO = 1e-6, 1e3  # below, differences of gradients drown in rounding; above, nothing is small
 
 _START_POINTS = 31  # per axis
-_COARSE = 2 ** (0.05 / 2) - 1  # a change of the last error that moves the last slope by half the tolerance
 
 TOLERANCE = 0.05
-"""Ours: neighbouring orders are at least 1/3 apart, so 0.05 is far below half the gap."""
+"""Ours: at beta = 1/3 and 1/2 neighbouring orders are at least 1/3 apart; 0.05 is far below half of that."""
+
+_COARSE = 2 ** (TOLERANCE / 2) - 1  # a change of the last error that moves the last slope by half the tolerance
 
 
 @dataclass(frozen=True)
