@@ -208,13 +208,14 @@ def eigenvalue_bound(
             ),
             Term("complexity", loss_bound * math.sqrt(budget / 2), "certificate"),
         ]
+        total = sum(term.value for term in terms)
         posterior_loss = sum(term.value for term in terms[:3])
         bound_kl = loss_bound * kl_inverse(min(1.0, max(0.0, posterior_loss / loss_bound)), budget)
         return Bound(
             terms,
-            sum(term.value for term in terms),
+            total,
             bound_kl,
-            sum(term.value for term in terms) >= loss_bound,
+            total >= loss_bound,
             curvature.kind,
             delta,
             {

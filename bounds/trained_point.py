@@ -136,7 +136,7 @@ def bound_checkpoint(
         loss,
         data.test_inputs.double(),
         data.test_targets,
-        batch_size=min(batch_size, len(data.test_targets)),
+        chunk_size=batch_size,
     )
     with torch.no_grad():
         at_point = float(test.loss(x))

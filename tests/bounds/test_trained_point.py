@@ -34,19 +34,24 @@ def test_ingredients(result, trained, digits):
     assert (result.details["dim"], result.details["examples"]) == (f.dim, 1437)
 
 
-def test_what_is_said(result):
+def test_what_is_said(result, trained, digits):
+    model = Checkpoint.read(trained).network(trained).double()
+    outputs = model(digits.test_inputs.double()).detach()
+    whole_test_loss = BoundedCrossEntropy(1e-3)(outputs, digits.test_targets).item()
     assert result.vacuous  # 10^5 parameters, 1437 examples
     assert result.kind == "estimate"
     text = " ".join(result.assumptions)
     for word in ("independent draws", "randomised predictor", "Ritz value", "initialisation", "f_D(x) <= E f_D(x + e)"):
         assert word in text
+    assert result.details["test_loss_at_x"] == pytest.approx(whole_test_loss, rel=1e-9)
     assert result.details["test_loss_at_x"] != result.details["test_loss_around_x"]
     assert 0 <= result.details["test_loss_at_x"] < result.details["test_loss_around_x"] * 2 < 1
 
 
 def test_batches_do_not_matter(result, trained, digits):
-    other = bound_checkpoint(trained, digits, batch_size=400)  # 1437 is no multiple: a smaller rest counts too
+    other = bound_checkpoint(trained, digits, batch_size=250)  # 1437 and 360 are no multiples: the rests count too
     assert other.bound == pytest.approx(result.bound, rel=1e-9)
+    assert other.details["test_loss_at_x"] == pytest.approx(result.details["test_loss_at_x"], rel=1e-9)
     zero = bound_checkpoint(trained, digits, batch_size=10_000, centre="zero", max_hvps=3, random_directions=0)
     assert zero.details["squared_distance"] > result.details["squared_distance"]
     assert "centre: zero" in " ".join(zero.assumptions)
