@@ -21,7 +21,10 @@ from torch import Tensor
 from .errors import InputError
 from .smooth_norms import SmoothNorms
 
-__all__ = ["Landscape", "taylor_coefficients", "taylor_gradient_of"]
+__all__ = ["Landscape", "Terms", "contracted_gradient_of", "taylor_coefficients", "taylor_terms"]
+
+Terms = Sequence[tuple[float | Tensor, Sequence[Tensor]]]
+"""Coefficients and the directions of a derivative, see :func:`contracted_gradient_of`."""
 
 
 def taylor_coefficients(rho: float, order: int) -> list[float]:
@@ -34,35 +37,52 @@ def taylor_coefficients(rho: float, order: int) -> list[float]:
     return [rho**k / math.factorial(k) for k in range(order)]
 
 
-def taylor_gradient_of(
-    losses: Callable[[Tensor], Tensor], x: Tensor, u: Tensor | None, coefficients: Sequence[float]
-) -> Tensor:
-    """Gradient in ``x`` of ``sum_k c_k d^k/du^k f(x)`` with ``u`` held constant, by nested reverse passes.
+def contracted_gradient_of(losses: Callable[[Tensor], Tensor], x: Tensor, terms: Terms) -> Tensor:
+    """``sum_t c_t grad^{k+1} f(x)[a_1, ..., a_k, .]`` with ``c_t`` and ``a_i`` held constant, by nested reverse passes.
+
+    It is the gradient of ``sum_t c_t grad^k f[a_1, ..., a_k]``, so all terms share the last pass, and terms whose lists
+    of directions begin alike, with the same tensors, share the passes of that beginning.
 
     Args:
         losses: maps ``(..., d)`` to ``(...)``, each value depending on its own point only.
         x: points, shape ``(..., d)``.
-        u: directions that broadcast against ``x``; may be None if only ``c_0`` is given.
-        coefficients: ``c_0, c_1, ...``; ``(1,)`` gives the gradient, ``(0, 1)`` the Hessian-vector product,
-            ``(0, 0, 1)`` the third-derivative contraction ``T[u, u]``.
+        terms: (``c``, ``(a_1, ..., a_k)``): a number or tensor that broadcasts against the losses, and directions that
+            broadcast against ``x``. ``(1, ())`` gives the gradient, ``(1, (u,))`` the Hessian-vector product,
+            ``(1, (u, w))`` the third derivative ``T[u, w]``.
 
     Returns:
         Shape of ``x``.
     """
     x = x.detach().requires_grad_(True)
-    with SmoothNorms(len(coefficients)):
-        term = losses(x)
-    total = coefficients[0] * term
-    for coefficient in coefficients[1:]:
-        if u is None:
-            raise InputError("a Taylor term beyond the gradient needs a direction u; give u")
-        if not term.requires_grad:  # f is a polynomial along u and all further terms vanish
-            break
-        (gradient,) = torch.autograd.grad(term.sum(), x, create_graph=True, materialize_grads=True)
-        term = (gradient * u).sum(-1)
-        total = total + coefficient * term
-    (result,) = torch.autograd.grad(total.sum(), x, materialize_grads=True)
+    with SmoothNorms(1 + max((len(directions) for _, directions in terms), default=0)):
+        value = losses(x)
+    (result,) = torch.autograd.grad(_weighted(value, x, terms).sum(), x, materialize_grads=True)
     return result
+
+
+def _weighted(value: Tensor, x: Tensor, terms: Terms) -> Tensor:
+    """``sum_t c_t d_{a_1} ... d_{a_k} value``."""
+    total = value * 0
+    deeper: dict[int, tuple[Tensor, list[tuple[float | Tensor, Sequence[Tensor]]]]] = {}
+    for coefficient, directions in terms:
+        if directions:
+            deeper.setdefault(id(directions[0]), (directions[0], []))[1].append((coefficient, directions[1:]))
+        else:
+            total = total + coefficient * value
+    if deeper and value.requires_grad:  # else the value is a polynomial, and all further terms vanish
+        (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True, materialize_grads=True)
+        for direction, rest in deeper.values():
+            total = total + _weighted((gradient * direction).sum(-1), x, rest)
+    return total
+
+
+def taylor_terms(u: Tensor | None, coefficients: Sequence[float]) -> Terms:
+    """``sum_k c_k d_u^k`` as terms of :func:`contracted_gradient_of`."""
+    if u is None:
+        if len(coefficients) > 1:
+            raise InputError("a Taylor term beyond the gradient needs a direction u; give u")
+        return [(c, ()) for c in coefficients]
+    return [(c, [u] * k) for k, c in enumerate(coefficients)]
 
 
 class Landscape(ABC):
@@ -118,20 +138,51 @@ class Landscape(ABC):
         """Mean loss ``f(x) = E f_m(x)``, shape ``(...)``."""
         return self.losses(x).mean(-1)
 
+    def contracted_gradients(self, x: Tensor, terms: Terms) -> Tensor:
+        """``sum_t c_t grad^{k+1} f_m(x)[a_1, ..., a_k, .]`` of every member, shape ``(..., M, d)``.
+
+        Args:
+            x: points.
+            terms: (``c``, ``(a_1, ..., a_k)``): a number or a tensor of shape ``(..., 1)`` or ``(..., M)``, and
+                directions in the layout of points; terms that begin with the same tensors share passes.
+
+        Example:
+            >>> import torch
+            >>> from eigensam.landscapes import Quadratic
+            >>> f = Quadratic([[2.0]], centres=[[0.0], [1.0]])
+            >>> x = torch.tensor([3.0], dtype=torch.float64)
+            >>> f.contracted_gradients(x, [(1.0, ()), (0.5, (x,))]).tolist()  # grad f_m + 1/2 H_m x
+            [[9.0], [7.0]]
+        """
+        x, terms = self._expanded(x, terms)
+        return contracted_gradient_of(self._losses, x, terms)
+
+    def contracted_gradient(self, x: Tensor, terms: Terms) -> Tensor:
+        """Mean over members of :meth:`contracted_gradients`, shape ``(..., d)``."""
+        return self.contracted_gradients(x, terms).mean(-2)
+
+    @final
+    def _expanded(self, x: Tensor, terms: Terms) -> tuple[Tensor, Terms]:
+        """Points and directions of one shape ``(..., M, d)``; a tensor that occurs twice stays one tensor."""
+        x = self._expand(x)
+        directions = {id(a): self._expand(a, "u") for _, given in terms for a in given}
+        shape = torch.broadcast_shapes(x.shape, *(a.shape for a in directions.values()))
+        coefficients = [c.shape for c, _ in terms if isinstance(c, Tensor)]
+        shape = torch.broadcast_shapes(shape, *((*s, 1) for s in coefficients))
+        return x.expand(shape), [(c, [directions[id(a)] for a in given]) for c, given in terms]
+
+    @final
     def taylor_gradients(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
         """``sum_k c_k grad d_u^k f_m(x)`` of every member with ``u`` held constant, shape ``(..., M, d)``.
 
         With ``c_k = rho^k / k!`` this is the gradient at ``x + rho u`` truncated in ``rho`` (theory, section 2).
         """
-        x = self._expand(x)
-        if u is not None:
-            u = self._expand(u, "u")
-            x = x.expand(torch.broadcast_shapes(x.shape, u.shape))
-        return taylor_gradient_of(self._losses, x, u, coefficients)
+        return self.contracted_gradients(x, taylor_terms(u, coefficients))
 
+    @final
     def taylor_gradient(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
         """Mean over members of :meth:`taylor_gradients`, shape ``(..., d)``."""
-        return self.taylor_gradients(x, u, coefficients).mean(-2)
+        return self.contracted_gradient(x, taylor_terms(u, coefficients))
 
     @final
     def gradients(self, x: Tensor) -> Tensor:

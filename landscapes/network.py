@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -11,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .errors import InputError
 from .flat import flatten, unflatten
-from .landscape import Landscape, taylor_gradient_of
+from .landscape import Landscape, Terms, contracted_gradient_of
 
 __all__ = ["Batch", "LossFunction", "Mode", "NetworkLandscape"]
 
@@ -176,36 +177,37 @@ class NetworkLandscape(Landscape):
         values = [self.member_loss(point[m], m) for point in points for m in range(self.size)]
         return torch.stack(values).view(x.shape[:-1])
 
-    def _member_taylor(self, x: Tensor, u: Tensor | None, member: int, coefficients: Sequence[float]) -> Tensor:
+    def _member_contracted(self, x: Tensor, terms: Terms, member: int) -> Tensor:
         total = torch.zeros_like(x)
         for share, chunk in self._chunks(member):  # one chunk's graph in memory at a time
-            total += share * taylor_gradient_of(lambda p, c=chunk: self._chunk_loss(p, c), x, u, coefficients)  # type: ignore[misc]
+            total += share * contracted_gradient_of(lambda p, c=chunk: self._chunk_loss(p, c), x, terms)  # type: ignore[misc]
         return total
 
     def member_gradient(self, x: Tensor, member: int) -> Tensor:
         """Gradient of one member at ``x`` of shape ``(d,)``, without the memory of all M."""
-        return self._member_taylor(x, None, member, (1.0,))
+        return self._member_contracted(x, [(1.0, ())], member)
 
-    def taylor_gradients(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
-        """See :meth:`Landscape.taylor_gradients`; one graph per member, freed before the next."""
-        x = self._expand(x)
-        if u is not None:
-            x, u = torch.broadcast_tensors(x, self._expand(u, "u"))
-            u = u.reshape(-1, self.size, self.dim)
-        points = x.reshape(-1, self.size, self.dim)
-        results = [
-            self._member_taylor(point[m], None if u is None else u[b, m], m, coefficients)
-            for b, point in enumerate(points)
-            for m in range(self.size)
-        ]
+    def contracted_gradients(self, x: Tensor, terms: Terms) -> Tensor:
+        """See :meth:`Landscape.contracted_gradients`; one graph per member, freed before the next."""
+        x, terms = self._expanded(x, terms)
+        results = [self._member_contracted(x[i], _at(terms, i, x.shape), i[-1]) for i in np.ndindex(x.shape[:-1])]
         return torch.stack(results).view(x.shape)
 
-    def taylor_gradient(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
-        """See :meth:`Landscape.taylor_gradient`; at one point and direction it needs memory for one vector, not M."""
-        if x.ndim > 1 or (u is not None and u.ndim > 1):
-            return super().taylor_gradient(x, u, coefficients)
-        self._expand(x)
-        total = torch.zeros_like(x)
+    def contracted_gradient(self, x: Tensor, terms: Terms) -> Tensor:
+        """See :meth:`Landscape.contracted_gradient`; at one point it needs memory for one vector, not M."""
+        x, terms = self._expanded(x, terms)
+        if x.ndim > 2:
+            return super().contracted_gradient(x, terms)
+        total = torch.zeros_like(x[0])
         for m in range(self.size):
-            total += self._member_taylor(x, u, m, coefficients)
+            total += self._member_contracted(x[m], _at(terms, (m,), x.shape), m)
         return total / self.size
+
+
+def _at(terms: Terms, index: tuple[int, ...], shape: torch.Size) -> Terms:
+    """The terms of one member at one point; a direction that occurs twice stays one tensor."""
+    directions = {id(a): a.expand(shape)[index] for _, given in terms for a in given}
+    return [
+        (c.expand(shape[:-1])[index] if isinstance(c, Tensor) else c, [directions[id(a)] for a in given])
+        for c, given in terms
+    ]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
-from eigensam.landscapes.landscape import taylor_gradient_of
+from eigensam.landscapes.landscape import contracted_gradient_of, taylor_terms
 from eigensam.landscapes.smooth_norms import SmoothNorms
 
 NORMS = [
@@ -50,9 +50,9 @@ def test_third_derivative_against_differences_of_the_second(name, f64):
         return (weights * FUNCTIONS[name](point.view(4, 6)).tanh()).sum()
 
     step = 1e-5
-    second = [taylor_gradient_of(loss, x + sign * step * u, u, (0.0, 1.0)) for sign in (1, -1)]
+    second = [contracted_gradient_of(loss, x + sign * step * u, taylor_terms(u, (0.0, 1.0))) for sign in (1, -1)]
     truth = (second[0] - second[1]) / (2 * step)
-    torch.testing.assert_close(taylor_gradient_of(loss, x, u, (0.0, 0.0, 1.0)), truth, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(contracted_gradient_of(loss, x, taylor_terms(u, (0.0, 0.0, 1.0))), truth, rtol=1e-5, atol=1e-6)
 
     # The negative control: torch's own kernels raise here or are wrong.
     point = x.clone().requires_grad_(True)
@@ -87,5 +87,5 @@ def test_weight_norm_against_the_plain_formula(order, f64):
         return (torch.func.functional_call(layer, state, (x,)).tanh() ** 2).mean()
 
     coefficients = [0.0] * order + [1.0]
-    truth = taylor_gradient_of(plain, point, u, coefficients)
-    torch.testing.assert_close(taylor_gradient_of(fused, point, u, coefficients), truth)
+    truth = contracted_gradient_of(plain, point, taylor_terms(u, coefficients))
+    torch.testing.assert_close(contracted_gradient_of(fused, point, taylor_terms(u, coefficients)), truth)
