@@ -1,23 +1,27 @@
 """How an update rule becomes an SDE, and how well the SDE approximates it."""
 
-from .rules import RULES, Rule, find_rule
+from .coefficients import drift_and_covariance, exact_increments, moments, truncated_increments
+from .symbolic import RULES, SDE, Rule, derive, expand, find_rule, multi_step_sam, truncate
 from .torus_operators import TorusGrid
-from .truncation import TAYLOR, exact_increments, moments, truncated_increments
-from .weak_order import ETAS, WeakOrder, expected_order, observed_slopes, step_count, verify_on_torus
+from .weak_order import ETAS, WeakOrder, observed_slopes, step_count, verify_on_torus
 
 __all__ = [
     "ETAS",
     "RULES",
-    "TAYLOR",
+    "SDE",
     "Rule",
     "TorusGrid",
     "WeakOrder",
+    "derive",
+    "drift_and_covariance",
     "exact_increments",
-    "expected_order",
+    "expand",
     "find_rule",
     "moments",
+    "multi_step_sam",
     "observed_slopes",
     "step_count",
+    "truncate",
     "truncated_increments",
     "verify_on_torus",
 ]

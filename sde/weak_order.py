@@ -4,7 +4,6 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -12,11 +11,12 @@ import torch
 from scipy.linalg import expm
 
 from ..landscapes import InputError, TiltedTorus
-from .rules import Rule
+from .coefficients import drift_and_covariance, exact_increments
+from .symbolic.derivation import SDE
+from .symbolic.passes import Values
 from .torus_operators import Array, TorusGrid
-from .truncation import TAYLOR, exact_increments, moments, truncated_increments
 
-__all__ = ["ETAS", "WeakOrder", "expected_order", "observed_slopes", "step_count", "verify_on_torus"]
+__all__ = ["ETAS", "WeakOrder", "observed_slopes", "step_count", "verify_on_torus"]
 
 ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 10))
 """Step sizes ``2^-3 .. 2^-9`` (ours: enough halvings for the slope to settle)."""
@@ -38,20 +38,24 @@ class WeakOrder:
 
     Attributes:
         rule: name of the update rule.
-        drift_order: powers ``rho^0 .. rho^{drift_order - 1}`` kept.
+        drift: powers of ``rho`` that the drift keeps.
+        correction: powers of ``rho`` that the correction ``b_1`` keeps.
+        covariance: powers of ``rho`` that the increment in the covariance keeps.
         rho_exponent: ``beta`` of ``rho = rho_scale * eta^beta``.
         rho_scale: the constant ``c`` of that law.
         etas: step sizes, decreasing.
         errors: weak error at each step size: the maximum over test functions, start points and steps.
         slopes: ``log(e_i / e_{i+1}) / log(eta_i / eta_{i+1})``.
-        expected: the order that theory predicts.
+        expected: the order that the derivation proves, or the claim under test.
         tolerance: largest accepted distance between the last slope and ``expected``.
         discretisation: relative change of the last error when the grid is refined by 4 points per axis.
         verdict: ``pass``, ``fail``, or ``inconclusive`` where the grid is too coarse to tell.
     """
 
     rule: str
-    drift_order: int
+    drift: list[int]
+    correction: list[int]
+    covariance: list[int]
     rho_exponent: float
     rho_scale: float
     etas: list[float]
@@ -65,17 +69,6 @@ class WeakOrder:
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready dictionary."""
         return asdict(self)
-
-
-def expected_order(rule: Rule, drift_order: int, rho_exponent: float) -> float:
-    """``min(1, drift_order * beta)``: the first neglected power of ``rho``, capped at the SDE's own order 1.
-
-    Example:
-        >>> from eigensam.sde import expected_order, find_rule
-        >>> expected_order(find_rule("sam"), 2, 0.25), expected_order(find_rule("sgd"), 1, 0.25)
-        (0.5, 1.0)
-    """
-    return min(1.0, drift_order * rho_exponent) if rule.perturbed else 1.0
 
 
 def observed_slopes(etas: Sequence[float], errors: Sequence[float]) -> list[float]:
@@ -120,20 +113,13 @@ def _test_functions(points: Array) -> Array:
 
 
 def _weak_error(
-    landscape: TiltedTorus,
-    rule: Rule,
-    coefficients: Sequence[float],
-    rho: float,
-    eta: float,
-    steps: int,
-    grid: TorusGrid,
-    noise: bool,
+    landscape: TiltedTorus, sde: SDE, rho: float, eta: float, steps: int, grid: TorusGrid, values: Values | None
 ) -> float:
     """Weak error over start points that do not depend on the grid, so that refining it changes its own error only."""
     x = torch.from_numpy(grid.points)[:, None]
-    transition = grid.transition(exact_increments(landscape, rule, x, rho).numpy(), eta)
-    drift, covariance = moments(truncated_increments(landscape, rule, x, rho, coefficients))
-    generator = grid.generator(drift.numpy(), covariance.numpy() * noise, eta)
+    transition = grid.transition(exact_increments(landscape, sde.rule, x, rho, values).numpy(), eta)
+    drift, covariance = drift_and_covariance(landscape, sde, x, rho, eta, values)
+    generator = grid.generator(drift.numpy(), covariance.numpy(), eta)
     semigroup = expm(eta * generator)
     chain = sde = _test_functions(grid.points)
     starts = grid.interpolation(TorusGrid(grid.dim, _START_POINTS).points)
@@ -143,61 +129,54 @@ def _weak_error(
         worst = np.maximum(worst, np.abs(starts @ (chain - sde)).max())  # keeps NaN
     if not np.isfinite(worst):
         raise InputError(
-            f"rule '{rule.name}' gives values that are not finite on this landscape; check its perturbation"
+            f"rule '{sde.rule.name}' gives values that are not finite on this landscape; check its perturbation"
         )
     return float(worst)
 
 
 def verify_on_torus(
-    rule: Rule,
-    drift_order: int,
-    rho_exponent: float | Fraction,
+    sde: SDE,
     *,
     landscape: TiltedTorus | None = None,
     etas: Sequence[float] = ETAS,
     horizon: float = 1.0,
     rho_scale: float = 0.8,
     resolution: int = 21,
-    coefficients: Sequence[float] | None = None,
-    noise: bool = True,
+    values: Values | None = None,
+    expected: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> WeakOrder:
-    """Measure the weak order of a truncated SDE against its rule, exactly, on a tilted torus.
+    """Measure the weak order of an SDE against its rule, exactly, on a tilted torus.
 
     For periodic ``phi`` the rule's ``E phi(x_k)`` is ``P^k phi`` with a dense matrix ``P``, and the SDE's is
     ``expm(k eta L) phi``; the largest difference over start points, test functions and ``k = 1 .. T/eta`` is the
     weak error, with no sampling noise.
 
     Args:
-        rule: update rule.
-        drift_order: 1, 2 or 3; powers of ``rho`` below it are kept in drift and covariance.
-        rho_exponent: ``beta > 0`` in ``rho = rho_scale * eta^beta``.
+        sde: from :func:`derive` or :func:`truncate`; its ``rho_exponent`` is ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: default ``TiltedTorus.default(2)``.
         etas: at least two step sizes, decreasing; each divides ``horizon``.
         horizon: final time ``T``.
         rho_scale: ``c > 0`` (default as in theory, section 4).
         resolution: odd number of grid points per axis (ours: see ``discretisation`` of the result for its error).
-        coefficients: replaces the true Taylor coefficients ``1, 1, 1/2``; for negative controls.
-        noise: False drops the diffusion term; at order 1 this changes the constant, not the slope.
+        values: of the rule's parameters and frozen directions.
+        expected: the order to be confirmed; default: the one that the derivation proves.
         progress: called with (done, total) before each step size.
 
     Raises:
-        InputError: a drift order other than 1, 2, 3; a nonpositive exponent or scale; step sizes that do not
-            decrease or do not divide the horizon.
+        InputError: a nonpositive scale; step sizes that do not decrease or do not divide the horizon; a symbol of
+            the rule without a value.
 
     Example:
         >>> from eigensam.landscapes import TiltedTorus
-        >>> from eigensam.sde import find_rule, verify_on_torus
-        >>> result = verify_on_torus(find_rule("sam"), 2, 1/2, landscape=TiltedTorus.default(1))
+        >>> from eigensam.sde import derive, find_rule, verify_on_torus
+        >>> sde = derive(find_rule("sam"), weak_order=1, rho_exponent="1/2")
+        >>> result = verify_on_torus(sde, landscape=TiltedTorus.default(1))
         >>> result.verdict, round(result.slopes[-1], 1)
         ('pass', 1.0)
     """
-    if drift_order not in (1, 2, 3):
-        raise InputError(f"drift order {drift_order} is not available; choose 1, 2 or 3")
-    drift_order, beta, rho_scale, horizon = int(drift_order), float(rho_exponent), float(rho_scale), float(horizon)
+    beta, rho_scale, horizon = float(sde.rho_exponent), float(rho_scale), float(horizon)
     etas = [float(eta) for eta in etas]
-    if not (beta > 0 and math.isfinite(beta)):
-        raise InputError(f"rho exponent {rho_exponent} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
     if not (rho_scale > 0 and math.isfinite(rho_scale)):
         raise InputError(f"rho scale {rho_scale} is not positive; the perturbation radius rho must be > 0")
     if len(etas) < 2 or any(a <= b for a, b in itertools.pairwise(etas)):
@@ -212,12 +191,11 @@ def verify_on_torus(
         landscape = TiltedTorus.default(2)
     if not isinstance(landscape, TiltedTorus):
         raise InputError(f"found {type(landscape).__name__}; the torus method needs a TiltedTorus")
-    coefficients = TAYLOR[:drift_order] if coefficients is None else coefficients
 
     def error(index: int, grid: TorusGrid) -> float:
         eta = etas[index]
         rho = rho_scale * eta**beta
-        return _weak_error(landscape, rule, coefficients, rho, eta, counts[index], grid, noise)
+        return _weak_error(landscape, sde, rho, eta, counts[index], grid, values)
 
     grid = TorusGrid(landscape.dim, resolution)
     errors = []
@@ -230,15 +208,17 @@ def verify_on_torus(
     progress(len(etas) + 1, len(etas) + 1)
 
     slopes = observed_slopes(etas, errors)
-    expected = expected_order(rule, drift_order, beta)
+    expected = float(sde.weak_order if expected is None else expected)
     verdict: Literal["pass", "fail", "inconclusive"] = "fail"
     if discretisation > _COARSE:
         verdict = "inconclusive"
     elif abs(slopes[-1] - expected) <= TOLERANCE:
         verdict = "pass"
     return WeakOrder(
-        rule.name,
-        drift_order,
+        sde.rule.name,
+        sorted(sde.increments),
+        sorted(sde.correction),
+        sorted(sde.diffusion),
         beta,
         rho_scale,
         list(etas),

@@ -1,0 +1,31 @@
+"""From an update rule to its SDE, symbolically."""
+
+from .derivation import SDE, Dropped, derive, truncate
+from .expansion import expand
+from .language import alpha, derivative, direction, grad, hvp, inner, loss, mean, norm, parameter, rho, sign, unit
+from .rules import RULES, Rule, find_rule, multi_step_sam
+
+__all__ = [
+    "RULES",
+    "SDE",
+    "Dropped",
+    "Rule",
+    "alpha",
+    "derivative",
+    "derive",
+    "direction",
+    "expand",
+    "find_rule",
+    "grad",
+    "hvp",
+    "inner",
+    "loss",
+    "mean",
+    "multi_step_sam",
+    "norm",
+    "parameter",
+    "rho",
+    "sign",
+    "truncate",
+    "unit",
+]

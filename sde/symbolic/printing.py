@@ -1,0 +1,287 @@
+"""Expressions as text, Unicode and LaTeX."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .algebra import Atom, Factors, Sum, Term
+from .formulas import latex_name
+from .scopes import nested, opened
+from .trees import GAMMA, MEAN, Tree, rootings
+
+__all__ = ["LATEX", "TEXT", "UNICODE", "Style", "factor", "latex", "show", "show_series", "text", "text_series", "unicode"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the parts of an expression are written.
+
+    Args:
+        derivative: (order, sample is the mean) -> name of the tensor.
+        apply: (name, arguments, order) -> the tensor contracted with vectors.
+        name: a parameter's or direction's name.
+        rational: a coefficient other than 1.
+        power: (base, exponent, base needs brackets) -> base^exponent.
+        norm: of a vector.
+        inner: of two vectors.
+        sign: of a scalar.
+        mean: of anything.
+        fraction: (above, below) -> a quotient.
+        space: between the factors of a product.
+    """
+
+    derivative: Callable[[int, bool], str]
+    apply: Callable[[str, list[str], int], str]
+    name: Callable[[str], str]
+    rational: Callable[[Fraction], str]
+    power: Callable[[str, Fraction, bool], str]
+    norm: Callable[[str], str]
+    inner: Callable[[str, str], str]
+    sign: Callable[[str], str]
+    mean: Callable[[str], str]
+    fraction: Callable[[str, list[str]], str]
+    space: str = " "
+
+
+def _plain_power(base: str, exponent: Fraction, brackets: bool) -> str:
+    shown = f"({base})" if brackets else base
+    if exponent == 1:
+        return shown
+    return f"{shown}^{exponent}" if exponent.denominator == 1 else f"{shown}^({exponent})"
+
+
+def _text_derivative(order: int, mean: bool) -> str:
+    if mean:
+        return {0: "f", 1: "Df"}.get(order, f"D{order}f")
+    return {0: "f_m", 1: "g", 2: "H", 3: "T"}.get(order, f"D{order}f_m")
+
+
+def _brackets(name: str, arguments: list[str], order: int) -> str:
+    return f"{name}[{','.join(arguments)}]" if arguments else name
+
+
+def _slash(above: str, below: list[str]) -> str:
+    return f"{above}/{below[0]}" if len(below) == 1 else f"{above}/({' '.join(below)})"
+
+
+TEXT = Style(
+    derivative=_text_derivative,
+    apply=_brackets,
+    name=lambda name: name,
+    rational=str,
+    power=_plain_power,
+    norm=lambda a: f"|{a}|",
+    inner=lambda a, b: f"<{a},{b}>",
+    sign=lambda a: f"sign({a})",
+    mean=lambda a: f"E[{a}]",
+    fraction=_slash,
+)
+
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_GREEK = {"alpha": "α", "beta": "β", "rho": "ρ", "lambda": "λ", "eta": "η", "mu": "μ", "sigma": "σ", "tau": "τ", "phi": "φ"}
+
+
+def _unicode_derivative(order: int, mean: bool) -> str:
+    if not mean and order in (1, 2, 3):
+        return "gHT"[order - 1]
+    nabla = {0: "", 1: "∇"}.get(order, "∇" + str(order).translate(_SUPERSCRIPTS))
+    return nabla + ("f" if mean else "f_γ")
+
+
+def _unicode_power(base: str, exponent: Fraction, brackets: bool) -> str:
+    shown = f"({base})" if brackets else base
+    if exponent == 1:
+        return shown
+    if exponent.denominator == 1:
+        return shown + str(exponent).translate(_SUPERSCRIPTS)
+    return f"{shown}^({exponent})"
+
+
+UNICODE = Style(
+    derivative=_unicode_derivative,
+    apply=lambda name, arguments, order: (
+        f"{name}{'' if len(name) == 1 else ' '}{arguments[0]}"
+        if len(arguments) == 1 and order == 2 and all(c.isalpha() or c in "∇² " for c in arguments[0])
+        else _brackets(name, arguments, order)
+    ),
+    name=lambda name: _GREEK.get(name, name),
+    rational=lambda c: {"1/2": "½", "1/4": "¼", "3/4": "¾", "1/6": "⅙", "1/3": "⅓", "2/3": "⅔"}.get(str(c), str(c)),
+    power=_unicode_power,
+    norm=lambda a: f"‖{a}‖",
+    inner=lambda a, b: f"⟨{a},{b}⟩",
+    sign=lambda a: f"sign({a})",
+    mean=lambda a: f"E[{a}]",
+    fraction=_slash,
+)
+
+
+def _latex_derivative(order: int, mean: bool) -> str:
+    if not mean and order in (1, 2, 3):
+        return "gHT"[order - 1]
+    nabla = {0: "", 1: r"\nabla "}.get(order, rf"\nabla^{{{order}}}\!")
+    return nabla + ("f" if mean else r"f_\gamma")
+
+
+def _latex_power(base: str, exponent: Fraction, brackets: bool) -> str:
+    shown = rf"\bigl({base}\bigr)" if brackets else base
+    return shown if exponent == 1 else f"{shown}^{{{exponent}}}"
+
+
+LATEX = Style(
+    derivative=_latex_derivative,
+    apply=lambda name, arguments, order: f"{name}[{', '.join(arguments)}]" if arguments else name,
+    name=latex_name,
+    rational=lambda c: str(c) if c.denominator == 1 else rf"\tfrac{{{c.numerator}}}{{{c.denominator}}}",
+    power=_latex_power,
+    norm=lambda a: rf"\lVert {a}\rVert",
+    inner=lambda a, b: rf"\langle {a}, {b}\rangle",
+    sign=lambda a: rf"\operatorname{{sign}}({a})",
+    mean=lambda a: rf"\mathbb{{E}}\left[{a}\right]",
+    fraction=lambda above, below: rf"\frac{{{above}}}{{{' '.join(below)}}}",
+    space=r"\,",
+)
+
+
+def text(expression: Sum) -> str:
+    """ASCII.
+
+    Example:
+        >>> from eigensam.sde.symbolic.algebra import Sum
+        >>> g = Sum.derivative()
+        >>> text(Sum.derivative(g).mean() * Fraction(-1, 2))
+        '-1/2 E[H[g]]'
+    """
+    return show(expression, TEXT)
+
+
+def unicode(expression: Sum) -> str:
+    """Unicode, see :func:`text`."""
+    return show(expression, UNICODE)
+
+
+def latex(expression: Sum) -> str:
+    r"""LaTeX, where :math:`g = \nabla f_\gamma`, :math:`H = \nabla^2 f_\gamma`, :math:`T = \nabla^3 f_\gamma`."""
+    return show(expression, LATEX)
+
+
+def text_series(coefficients: Mapping[int, Sum]) -> str:
+    """A series in ``rho`` as ASCII."""
+    return show_series(coefficients, TEXT)
+
+
+def show(expression: Sum, style: Style, prefix: str = "") -> str:
+    """A sum in a style; ``prefix`` goes between the coefficient and the rest of each term."""
+    parts = []
+    terms = sorted(((nested(term), c) for term, c in expression.terms.items()), key=lambda pair: _size(pair[0]))
+    for term, c in terms:
+        body = style.space.join(part for part in (prefix, _term(term, style)) if part)
+        number = "" if abs(c) == 1 and body else style.rational(abs(c))
+        shown = style.space.join(part for part in (number, body) if part)
+        if not parts:
+            parts.append(f"-{shown}" if c < 0 else shown)
+        else:
+            parts.append(f" - {shown}" if c < 0 else f" + {shown}")
+    return "".join(parts) or "0"
+
+
+def show_series(coefficients: Mapping[int, Sum], style: Style, symbol: str = "rho") -> str:
+    """``sum_k c_k rho^k`` in a style, lowest power first."""
+    result = ""
+    for power in sorted(k for k, c in coefficients.items() if c):
+        prefix = style.power(style.name(symbol), Fraction(power), False) if power else ""
+        shown = show(coefficients[power], style, prefix)
+        if result:
+            shown = f" - {shown[1:]}" if shown.startswith("-") else f" + {shown}"
+        result += shown
+    return result or "0"
+
+
+def _size(term: Term) -> tuple[int, str]:
+    shown = repr(term)
+    return len(shown), shown
+
+
+def _term(term: Term, style: Style) -> str:
+    vector, factors = term
+    above, below = [], []
+    for atom, e in _ordered(factors):
+        (above if e > 0 or atom[0] == "n" else below).append(factor(atom, e if atom[0] == "n" else abs(e), style))
+    if not below:
+        return style.space.join([*above, _vector(vector, style)] if vector else above)
+    if not vector:
+        return style.fraction(style.space.join(above) or "1", below)
+    fraction = style.fraction(_vector(vector, style), below)
+    return style.space.join([*above, fraction])
+
+
+def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
+    """Numbers and parameters first."""
+    return sorted(factors, key=lambda f: ("nasgt".find(f[0][0]), f[0]) if f[0][0] != "e" else (9, ("", repr(f))))
+
+
+def factor(atom: Atom, e: Fraction, style: Style) -> str:
+    kind, value = atom
+    match kind:
+        case "n":
+            return style.power(str(value), e, False)
+        case "a":
+            return style.power(style.name(value), e, False)
+        case "t":
+            half = _half(value)
+            if half is not None:
+                return style.power(style.norm(_vector(half, style)), 2 * e, False)
+            shown = _scalar(value, style)
+            return style.power(shown, e, False)
+        case "e":
+            return style.power(style.mean(_term(value, style)), e, False)
+    base = _inside(atom, style)
+    return style.power(base, e, True) if kind == "s" else style.power(style.sign(base), e, False)
+
+
+def _inside(atom: Atom, style: Style) -> str:
+    result = ""
+    for term, c in opened(atom):
+        body = _term(term, style)
+        number = "" if abs(c) == 1 and body else style.rational(abs(c))
+        shown = style.space.join(part for part in (number, body) if part)
+        result += (("-" if c < 0 else "") if not result else (" - " if c < 0 else " + ")) + shown
+    return result
+
+
+def _half(tree: Tree) -> Tree | None:
+    """``a``, if the scalar is ``<a, a>``."""
+    for kind, label, children in rootings(tree):
+        for i, child in enumerate(children):
+            if child == (kind, label, children[:i] + children[i + 1 :]):
+                return child
+    return None
+
+
+def _scalar(tree: Tree, style: Style) -> str:
+    kind, label, children = tree
+    if kind == "p" or not children:
+        return _applied(tree, style, len(children))
+    if len(children) == 1:
+        return style.inner(*sorted((_vector((kind, label, ()), style), _vector(children[0], style)), key=len))
+    return _applied(tree, style, len(children))
+
+
+def _vector(tree: Tree, style: Style) -> str:
+    return _applied(tree, style, len(tree[2]) + 1)
+
+
+def _applied(tree: Tree, style: Style, order: int) -> str:
+    kind, label, children = tree
+    arguments = [_vector(child, style) for child in children]
+    if kind == "v":
+        return style.name(label)
+    if kind == "e":
+        return style.mean(_term(label, style))
+    if kind == "p":
+        phi = style.name("phi")
+        name = style.derivative(order, True).replace("f", phi) if order else phi
+        return style.apply(name, arguments, order)
+    if kind == "x":
+        return "."
+    assert label in (GAMMA, MEAN)
+    return style.apply(style.derivative(order, label == MEAN), arguments, order)

@@ -1,0 +1,144 @@
+"""Update rules (theory, section 1), each a few lines of the language."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...landscapes import InputError
+from .language import (
+    Direction,
+    Expression,
+    Parameter,
+    Vector,
+    alpha,
+    direction,
+    eta,
+    grad,
+    hvp,
+    inner,
+    mean,
+    norm,
+    rho,
+    sign,
+    unit,
+    walk,
+)
+from .parsing import parse
+
+__all__ = ["RULES", "Rule", "find_rule", "multi_step_sam"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An update rule ``x+ = x - eta * direction``.
+
+    Args:
+        name: what the command line calls it.
+        direction: an expression of :mod:`eigensam.sde.symbolic.language`.
+        summary: where it comes from.
+        smoothness: how many continuous derivatives the minibatch losses have; None for as many as needed. A
+            derivation that needs more is refused.
+
+    Raises:
+        InputError: the direction is not a vector, or contains ``eta``.
+
+    Example:
+        A rule of one's own is one line:
+
+        >>> from eigensam.sde import Rule
+        >>> from eigensam.sde.symbolic import grad, norm, rho
+        >>> g = grad()
+        >>> print(Rule("half-sam", grad(rho * g / (2 * norm(g)))))
+        half-sam: grad(rho*g/2/norm(g))
+    """
+
+    name: str
+    direction: Vector
+    summary: str = ""
+    smoothness: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.direction, Vector):
+            raise InputError(
+                f"rule '{self.name}': the direction {self.direction} is not a vector; write e.g. grad(rho * unit(grad()))"
+            )
+        if eta in walk(self.direction):
+            raise InputError(
+                f"rule '{self.name}' contains eta: the step is x - eta * direction, and inside the gradient's argument "
+                "the learning rate would be a radius; write that radius as rho, and tie it to eta by the exponent in "
+                "rho = c eta^beta"
+            )
+        if self.smoothness is not None and self.smoothness < 1:
+            raise InputError(f"rule '{self.name}': smoothness {self.smoothness}; a gradient step needs at least 1")
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.direction}"
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the parameters other than ``rho``, sorted."""
+        return sorted({n.name for n in walk(self.direction) if isinstance(n, Parameter)} - {"rho"})
+
+    @property
+    def directions(self) -> list[str]:
+        """Names of the frozen directions, sorted."""
+        return sorted({n.name for n in walk(self.direction) if isinstance(n, Direction)})
+
+    @property
+    def perturbed(self) -> bool:
+        """Whether the rule contains ``rho`` at all."""
+        return rho in walk(self.direction)
+
+
+def multi_step_sam(steps: int) -> Rule:
+    """SAM with ``n`` ascent steps of length ``rho/n``, each along the normalised gradient where it starts.
+
+    Source: Foret et al. 2021, appendix; Kim et al. 2023, "Exploring the effect of multi-step ascent".
+    """
+    if steps < 1:
+        raise InputError(f"{steps} ascent steps; give at least 1")
+    shift = rho / steps * unit(grad())
+    for _ in range(steps - 1):
+        shift = shift + rho / steps * unit(grad(shift))
+    return Rule(f"sam-{steps}-step", grad(shift), f"{steps} ascent steps of length rho/{steps}")
+
+
+def _library() -> Iterator[Rule]:
+    g, v = grad(), direction("v")
+    yield Rule("sgd", g, "stochastic gradient descent")
+    yield Rule("usam", grad(rho * g), "unnormalised SAM, Andriushchenko & Flammarion 2022")
+    yield Rule("sam", grad(rho * g / norm(g)), "Foret et al. 2021")
+    yield Rule("dnsam", grad(rho * g / norm(mean(g))), "normalised by the mean gradient, Compagnoni et al. 2023")
+    yield Rule("reverse-sam", grad(-rho * g / norm(g)), "SAM that descends first (the paper, appendix)")
+    across = v - inner(v, g) / norm(g) ** 2 * g
+    yield Rule("eigen-sam", grad(rho * (unit(g) + alpha * sign(inner(g, v)) * across)), "the paper, equation 8; v frozen")
+    yield multi_step_sam(2)
+    yield multi_step_sam(3)
+    yield Rule("egr", g + rho * hvp(unit(g)), "explicit regularization by rho E|g| (the paper, Figure 5)")
+    u = rho * unit(g)
+    curvature = grad(u) + grad(-u) - 2 * g
+    yield Rule("cr-sam", grad(u) + alpha * curvature, "SAM plus alpha times a second difference of the gradient along g, "
+               "in the style of Wu et al. 2024, whose log-normalisations alpha absorbs")  # fmt: skip
+
+
+RULES: dict[str, Rule] = {rule.name: rule for rule in _library()}
+
+
+def find_rule(name: str) -> Rule:
+    """Look a rule up by its name, or read it as an expression of the language.
+
+    Raises:
+        InputError: no rule has this name and it is not an expression; the message lists all names.
+
+    Example:
+        >>> from eigensam.sde import find_rule
+        >>> print(find_rule("dnsam"))
+        dnsam: grad(rho*g/norm(E[g]))
+        >>> print(find_rule("grad(rho * unit(g) / 2)").direction)
+        grad(rho*g/2/norm(g))
+    """
+    if name in RULES:
+        return RULES[name]
+    if any(character in name for character in "(+*"):
+        expression: Expression = parse(name)
+        return Rule(name, expression)  # type: ignore[arg-type]  # checked by the rule
+    raise InputError(f"unknown rule '{name}'; choose one of: {', '.join(RULES)}; or write one, e.g. 'grad(rho*unit(g))'")

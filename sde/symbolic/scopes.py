@@ -1,0 +1,78 @@
+"""Expectations where they are read and computed: around the smallest part that depends on their minibatch.
+
+Canonical terms have all expectations in front (:mod:`.algebra`). ``E_1[ (nabla^2 f)[H_1 g_1] / |g_1| ]`` is read, and
+computed, as ``(nabla^2 f)[ E[H g / |g|] ]``: a matrix is applied once, not once per minibatch. Here a node
+``("e", term, ())`` is the expectation of a term over its own sample ``GAMMA``; as a factor it is ``("e", term)``.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from .algebra import INNER, Atom, Factors, Term, bound_samples, relabelled, samples
+from .trees import GAMMA, MEAN, Tree, nodes, rootings
+
+__all__ = ["nested", "opened"]
+
+
+def nested(term: Term) -> Term:
+    """Close every expectation of a term around the smallest part that contains its minibatch."""
+    pending = set(range(1, bound_samples(term) + 1))
+    while pending:
+        for sample in sorted(pending):
+            closed = _closed(term, sample)
+            if closed is not None:
+                term = closed
+                pending.remove(sample)
+                break
+        else:
+            raise AssertionError(f"expectations of {term} cross")  # those of a rule and its derivatives never do
+    return term
+
+
+def opened(atom: Atom) -> Iterator[tuple[Term, Fraction]]:
+    """The terms of a sum within a power or a sign, with their expectations closed."""
+    for term, c in atom[1]:
+        yield nested(relabelled(term, {s: s - INNER for s in samples(term) if s > INNER})), c
+
+
+def _dependence(term: Term) -> set[int]:
+    """The samples, other than the mean loss, that a term depends on from outside."""
+    return {s for s in samples(term) if s != MEAN and s < INNER}
+
+
+def _closed(term: Term, sample: int) -> Term | None:
+    vector, factors = term
+    own = tuple((a, e) for a, e in factors if _dependence(((), ((a, e),))) == {sample})
+    rest = tuple(factor for factor in factors if factor not in own)
+    holders = [factor for factor in rest if sample in _dependence(((), (factor,)))]
+    if vector and sample in _dependence((vector, ())):
+        replaced = None if holders else _replaced(vector, sample, own)
+        return None if replaced is None else (replaced, rest)
+    if not holders:
+        return vector, (*rest, (("e", _own(((), own), sample)), Fraction(1)))
+    if len(holders) > 1 or holders[0][0][0] != "t" or holders[0][1] != 1:
+        return None
+    candidates = [_replaced(t, sample, own) for t in rootings(holders[0][0][1]) if t[:2] != ("f", sample)]
+    found = [tree for tree in candidates if tree is not None and tree[2]]
+    if not found:
+        return None
+    largest = max(found, key=lambda tree: sum(1 for _ in nodes(tree)))  # that leaves least to the expectation
+    return vector, (*(f for f in rest if f != holders[0]), (("t", largest), Fraction(1)))
+
+
+def _replaced(tree: Tree, sample: int, factors: Factors) -> Tree | None:
+    """Replace the smallest subtree with all nodes of a sample by the expectation of its product with factors."""
+    kind, label, children = tree
+    holders = [i for i, child in enumerate(children) if sample in _dependence((child, ()))]
+    if len(holders) == 1 and (kind, label) != ("f", sample):
+        (i,) = holders
+        child = _replaced(children[i], sample, factors)
+        return None if child is None else (kind, label, (*children[:i], child, *children[i + 1 :]))
+    if _dependence((tree, ())) != {sample}:
+        return None
+    return "e", _own((tree, factors), sample), ()
+
+
+def _own(term: Term, sample: int) -> Term:
+    """The term with its sample called GAMMA, as in the text of an expectation."""
+    return relabelled(term, {sample: GAMMA})
