@@ -13,6 +13,7 @@ from .curvature import (
 from .data import DATA, DataSet, load_data
 from .errors import InputError
 from .flat import flatten, unflatten
+from .formula import FormulaLandscape
 from .landscape import Landscape
 from .models import MODELS, build_model
 from .network import Mode, NetworkLandscape
@@ -28,6 +29,7 @@ __all__ = [
     "Checkpoint",
     "DataSet",
     "Eigenpairs",
+    "FormulaLandscape",
     "InputError",
     "Landscape",
     "Mode",

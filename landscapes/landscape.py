@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import final
 
+import sympy
 import torch
 from torch import Tensor
 
@@ -113,6 +114,14 @@ class Landscape(ABC):
         self.size = size
         self.dtype = dtype
         self.device = device
+
+    def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+        """The members' losses as exact formulas in the given symbols, where there are such.
+
+        Raises:
+            InputError: the landscape is not analytic.
+        """
+        raise InputError(f"{type(self).__name__} has no closed formula; use an analytic landscape or FormulaLandscape")
 
     @abstractmethod
     def _losses(self, x: Tensor) -> Tensor:

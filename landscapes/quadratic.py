@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import sympy
 import torch
 from torch import Tensor
 
 from .errors import InputError
+from .formula import decimal
 from .landscape import Landscape
 
 __all__ = ["Quadratic"]
@@ -42,6 +44,15 @@ class Quadratic(Landscape):
         if self.centres.ndim != 2 or self.centres.shape[1] != d:
             raise InputError(f"centres has shape {tuple(self.centres.shape)}; expected (M, {d})")
         super().__init__(d, len(self.centres), self.hessian.dtype, self.hessian.device)
+
+    def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+        """See :meth:`Landscape.formulas`."""
+        hessian = sympy.Matrix(self.dim, self.dim, lambda i, j: decimal(self.hessian[i, j].item()))
+        result = []
+        for centre in self.centres.tolist():
+            offset = sympy.Matrix([xi - decimal(ci) for xi, ci in zip(x, centre, strict=True)])
+            result.append((offset.T * hessian * offset)[0] / 2)
+        return result
 
     def _losses(self, x: Tensor) -> Tensor:
         offset = x - self.centres

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Self
 
+import sympy
 import torch
 from torch import Tensor
 
 from .errors import InputError
+from .formula import decimal
 from .landscape import Landscape
 
 __all__ = ["TiltedTorus"]
@@ -92,6 +94,20 @@ class TiltedTorus(Landscape):
         if dim not in _DEFAULTS:
             raise InputError(f"no default tilted torus in dimension {dim}; choose 1 or 2, or give coefficients")
         return cls(*_DEFAULTS[dim])
+
+    def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+        """See :meth:`Landscape.formulas`."""
+        waves = [sum(int(k) * xi for k, xi in zip(row, x, strict=True)) for row in self.frequencies.tolist()]
+        result = []
+        for tilt, amplitudes, phases in zip(
+            self.tilts.tolist(), self.amplitudes.tolist(), self.phases.tolist(), strict=True
+        ):
+            plane = sum(decimal(c) * xi for c, xi in zip(tilt, x, strict=True))
+            ripples = sum(
+                decimal(a) * sympy.cos(wave + decimal(p)) for a, p, wave in zip(amplitudes, phases, waves, strict=True)
+            )
+            result.append(plane + ripples)
+        return result
 
     def _losses(self, x: Tensor) -> Tensor:
         angles = x @ self.frequencies.mT + self.phases

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import sympy
 import torch
 from torch import Tensor
 
 from .errors import InputError
+from .formula import decimal
 from .landscape import Landscape
 
 __all__ = ["Valley"]
@@ -47,6 +49,13 @@ class Valley(Landscape):
     def curvature(self, x: Tensor) -> Tensor:
         """Top eigenvalue ``s(x)`` of the Hessian of the mean loss at the minimum ``(x, 0)``."""
         return self.sharp - (self.sharp - self.flat) * torch.exp(-0.5 * x**2)
+
+    def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+        """See :meth:`Landscape.formulas`."""
+        along, across = x
+        flat, sharp = decimal(self.flat), decimal(self.sharp)
+        curvature = sharp - (sharp - flat) * sympy.exp(-(along**2) / 2)
+        return [curvature * across**2 / 2 + decimal(n) * across for n in self.noise.tolist()]
 
     def _losses(self, x: Tensor) -> Tensor:
         along, across = x.unbind(-1)

@@ -1,7 +1,7 @@
 """How an update rule becomes an SDE, and how well the SDE approximates it."""
 
 from .coefficients import drift_and_covariance, exact_increments, moments, truncated_increments
-from .symbolic import RULES, SDE, Rule, derive, expand, find_rule, multi_step_sam, truncate
+from .symbolic import RULES, SDE, Rule, derive, expand, find_rule, in_coordinates, multi_step_sam, truncate
 from .torus_operators import TorusGrid
 from .weak_order import ETAS, WeakOrder, observed_slopes, step_count, verify_on_torus
 
@@ -17,6 +17,7 @@ __all__ = [
     "exact_increments",
     "expand",
     "find_rule",
+    "in_coordinates",
     "moments",
     "multi_step_sam",
     "observed_slopes",

@@ -1,5 +1,6 @@
 """From an update rule to its SDE, symbolically."""
 
+from .coordinates import CoordinateSDE, in_coordinates
 from .derivation import SDE, Dropped, derive, truncate
 from .expansion import expand
 from .language import alpha, derivative, direction, grad, hvp, inner, loss, mean, norm, parameter, rho, sign, unit
@@ -7,6 +8,7 @@ from .rules import RULES, Rule, find_rule, multi_step_sam
 
 __all__ = [
     "RULES",
+    "CoordinateSDE",
     "SDE",
     "Dropped",
     "Rule",
@@ -18,6 +20,7 @@ __all__ = [
     "find_rule",
     "grad",
     "hvp",
+    "in_coordinates",
     "inner",
     "loss",
     "mean",

@@ -1,0 +1,92 @@
+"""Any analytic landscape: one sympy formula per member."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor
+
+from .errors import InputError
+from .landscape import Landscape
+
+__all__ = ["FormulaLandscape", "compile_torch", "decimal"]
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    name: getattr(torch, name)
+    for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "sign", "erf", "atan", "asinh")
+} | {"Abs": torch.abs, "signum": torch.sign}
+"""What a formula may contain besides arithmetic, and its meaning in torch."""
+
+
+def compile_torch(arguments: Sequence[sympy.Symbol], expressions: Any) -> Callable[..., Any]:
+    """A function of tensors that computes common sub-expressions once and supports automatic differentiation."""
+    signum = sympy.Function("signum")  # sympy prints its own sign as a comparison, which a tensor cannot decide
+    expressions = [e.replace(sympy.sign, signum) for e in expressions]
+    result: Callable[..., Any] = sympy.lambdify(arguments, expressions, modules=[dict(_FUNCTIONS)], cse=True)
+    return result
+
+
+def decimal(value: float) -> sympy.Rational:
+    """The rational number that Python prints for a float: 1.2 is 6/5.
+
+    Example:
+        >>> decimal(1.2)
+        6/5
+    """
+    return sympy.Rational(str(float(value)))
+
+
+class FormulaLandscape(Landscape):
+    """``f_m`` given by sympy expressions; derivatives by automatic differentiation, exact ones by :meth:`formulas`.
+
+    Args:
+        symbols: the coordinates ``x_1, ..., x_d``.
+        losses: one expression per member, in these symbols; floats in them become the decimals that Python prints.
+
+    Raises:
+        InputError: no expression, another symbol in one, or a function that has no counterpart in torch.
+
+    Example:
+        >>> import sympy, torch
+        >>> from eigensam.landscapes import FormulaLandscape
+        >>> x, y = sympy.symbols("x y")
+        >>> f = FormulaLandscape([x, y], [(1 - x) ** 2 + 100 * (y - x**2) ** 2])
+        >>> f.gradient(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
+        [-2.0, 200.0]
+    """
+
+    def __init__(self, symbols: Sequence[sympy.Symbol], losses: Sequence[sympy.Expr]) -> None:
+        self.symbols = tuple(symbols)
+        self._formulas = [_exact(sympy.sympify(loss)) for loss in losses]
+        if not self._formulas or not self.symbols:
+            raise InputError("a formula landscape needs at least one symbol and one formula")
+        allowed = set(self.symbols)
+        for formula in self._formulas:
+            if unknown := formula.free_symbols - allowed:
+                raise InputError(
+                    f"the formula {formula} contains {', '.join(sorted(map(str, unknown)))}; its coordinates are "
+                    f"{', '.join(map(str, self.symbols))}: substitute numbers for the rest"
+                )
+            functions = {type(f).__name__ for f in formula.atoms(sympy.Function)}
+            if missing := functions - _FUNCTIONS.keys():
+                raise InputError(
+                    f"the formula {formula} contains {', '.join(sorted(missing))}; known are "
+                    f"{', '.join(sorted(_FUNCTIONS.keys() - {'signum'}))}"
+                )
+        self._compiled = [compile_torch(self.symbols, [formula]) for formula in self._formulas]
+        super().__init__(len(self.symbols), len(self._formulas), torch.float64, torch.device("cpu"))
+
+    def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+        """The members' formulas in the given symbols."""
+        names = dict(zip(self.symbols, x, strict=True))
+        return [formula.xreplace(names) for formula in self._formulas]
+
+    def _losses(self, x: Tensor) -> Tensor:
+        points = x.unbind(-2)
+        values = [loss(*point.unbind(-1))[0] for loss, point in zip(self._compiled, points, strict=True)]
+        return torch.stack([v + 0 * point[..., 0] for v, point in zip(values, points, strict=True)], -1)
+
+
+def _exact(formula: sympy.Expr) -> sympy.Expr:
+    return formula.xreplace({number: decimal(number) for number in formula.atoms(sympy.Float)})
