@@ -12,7 +12,7 @@ from .landscapes import InputError
 from .landscapes.commands import spectrum
 from .optim.commands import train_command
 from .paper_figures.commands import figures
-from .sde.commands import weak_order
+from .sde.commands import derive_command, weak_order
 
 __all__ = ["app", "main"]
 
@@ -40,6 +40,7 @@ def _options(
 
 
 app.command("figures")(figures)
+app.command("derive")(derive_command)
 app.command("weak-order")(weak_order)
 app.command("train")(train_command)
 app.command("spectrum")(spectrum)

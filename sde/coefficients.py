@@ -3,14 +3,12 @@
 ``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
 """
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 from ..landscapes import InputError, Landscape
-from .symbolic.algebra import Sum
 from .symbolic.derivation import SDE
-from .symbolic.passes import Passes, Values, bind
+from .symbolic.bindings import Values, bind
+from .symbolic.code import compile_torch_code
 from .symbolic.rules import Rule
 from .symbolic.steps import evaluate
 
@@ -57,8 +55,8 @@ def truncated_increments(landscape: Landscape, sde: SDE, x: Tensor, rho: float, 
         [[-4.0]]
     """
     x = _points(landscape, x)
-    passes = Passes(landscape, x, bind(sde.rule, landscape, rho, values))
-    return passes.vector(_in_rho(sde.increments)).expand(*x.shape[:-2], landscape.size, landscape.dim)
+    increments, _, _ = _evaluated(landscape, sde, x, rho, values)
+    return increments
 
 
 def drift_and_covariance(
@@ -89,15 +87,10 @@ def drift_and_covariance(
         ([-1.5], [[1.0]])
     """
     x = _points(landscape, x)
-    shape = (*x.shape[:-2], landscape.size, landscape.dim)
-    passes = Passes(landscape, x, bind(sde.rule, landscape, rho, values))
-    increments = passes.vector(_in_rho(sde.increments)).expand(shape)
-    noisy = increments if sde.diffusion == sde.increments else passes.vector(_in_rho(sde.diffusion)).expand(shape)
+    increments, correction, noise = _evaluated(landscape, sde, x, rho, values)
     drift, _ = moments(increments)
-    _, covariance = moments(noisy)
-    if sde.correction:
-        drift = drift + eta * passes.vector(_in_rho(sde.correction)).squeeze(-2)
-    return drift, covariance
+    _, covariance = moments(noise)
+    return drift + eta * correction, covariance
 
 
 def moments(increments: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,9 +118,11 @@ def _points(landscape: Landscape, x: Tensor) -> Tensor:
     return x
 
 
-def _in_rho(coefficients: Mapping[int, Sum]) -> Sum:
-    """``sum_k c_k rho^k`` as one expression, so that its terms share passes."""
-    total = Sum()
-    for power, coefficient in coefficients.items():
-        total = total + coefficient * Sum.parameter("rho").power(power)
-    return total
+def _evaluated(
+    landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Increments of the drift and of the noise, ``(..., M, d)``, and between them the correction, ``(..., d)``."""
+    function = compile_torch_code(sde)
+    increments, correction, noise = function(landscape, x, rho, bind(sde.rule, landscape, rho, values))
+    shape = (*x.shape[:-2], landscape.size, landscape.dim)
+    return increments.expand(shape), correction.expand(*x.shape[:-2], 1, landscape.dim).squeeze(-2), noise.expand(shape)

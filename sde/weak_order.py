@@ -13,7 +13,7 @@ from scipy.linalg import expm
 from ..landscapes import InputError, TiltedTorus
 from .coefficients import drift_and_covariance, exact_increments
 from .symbolic.derivation import SDE
-from .symbolic.passes import Values
+from .symbolic.bindings import Values
 from .torus_operators import Array, TorusGrid
 
 __all__ = ["ETAS", "WeakOrder", "observed_slopes", "step_count", "verify_on_torus"]

@@ -27,7 +27,7 @@ def assumptions(rule: Rule, rho_exponent: Fraction, smoothness: int, terms: Iter
         "minibatches are drawn uniformly and independently of each other",
     ]
     if rule.perturbed:
-        result.append(f"ρ = c η^{rho_exponent} with a constant c > 0")
+        result.append(f"ρ = c η^({rho_exponent}) with a constant c > 0")
     divisors, signs = set(), set()
     for atom, e in _factors(terms):
         if atom[0] == "g":

@@ -9,7 +9,7 @@ from .formulas import latex_name
 from .scopes import nested, opened
 from .trees import GAMMA, MEAN, Tree, rootings
 
-__all__ = ["LATEX", "TEXT", "UNICODE", "Style", "factor", "latex", "show", "show_series", "text", "text_series", "unicode"]
+__all__ = ["LATEX", "TEXT", "UNICODE", "Style", "factor", "joined", "latex", "show", "show_series", "show_vector", "series_terms", "signed_terms", "text", "text_series", "unicode"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Style:
     """How the parts of an expression are written.
 
     Args:
-        derivative: (order, sample is the mean) -> name of the tensor.
+        derivative: (order, of ``f``, ``f_m`` or ``phi``) -> name of the tensor.
         apply: (name, arguments, order) -> the tensor contracted with vectors.
         name: a parameter's or direction's name.
         rational: a coefficient other than 1.
@@ -30,7 +30,7 @@ class Style:
         space: between the factors of a product.
     """
 
-    derivative: Callable[[int, bool], str]
+    derivative: Callable[[int, str], str]
     apply: Callable[[str, list[str], int], str]
     name: Callable[[str], str]
     rational: Callable[[Fraction], str]
@@ -50,10 +50,10 @@ def _plain_power(base: str, exponent: Fraction, brackets: bool) -> str:
     return f"{shown}^{exponent}" if exponent.denominator == 1 else f"{shown}^({exponent})"
 
 
-def _text_derivative(order: int, mean: bool) -> str:
-    if mean:
-        return {0: "f", 1: "Df"}.get(order, f"D{order}f")
-    return {0: "f_m", 1: "g", 2: "H", 3: "T"}.get(order, f"D{order}f_m")
+def _text_derivative(order: int, of: str) -> str:
+    if of == "f_m" and order in (1, 2, 3):
+        return "gHT"[order - 1]
+    return {0: of, 1: f"D{of}"}.get(order, f"D{order}{of}")
 
 
 def _brackets(name: str, arguments: list[str], order: int) -> str:
@@ -78,14 +78,14 @@ TEXT = Style(
 )
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_GREEK = {"alpha": "α", "beta": "β", "rho": "ρ", "lambda": "λ", "eta": "η", "mu": "μ", "sigma": "σ", "tau": "τ", "phi": "φ"}
+_GREEK = {"alpha": "α", "beta": "β", "rho": "ρ", "lambda": "λ", "eta": "η", "mu": "μ", "sigma": "σ", "tau": "τ"}
 
 
-def _unicode_derivative(order: int, mean: bool) -> str:
-    if not mean and order in (1, 2, 3):
+def _unicode_derivative(order: int, of: str) -> str:
+    if of == "f_m" and order in (1, 2, 3):
         return "gHT"[order - 1]
     nabla = {0: "", 1: "∇"}.get(order, "∇" + str(order).translate(_SUPERSCRIPTS))
-    return nabla + ("f" if mean else "f_γ")
+    return nabla + {"f_m": "f_γ", "phi": "φ"}.get(of, of)
 
 
 def _unicode_power(base: str, exponent: Fraction, brackets: bool) -> str:
@@ -115,11 +115,11 @@ UNICODE = Style(
 )
 
 
-def _latex_derivative(order: int, mean: bool) -> str:
-    if not mean and order in (1, 2, 3):
+def _latex_derivative(order: int, of: str) -> str:
+    if of == "f_m" and order in (1, 2, 3):
         return "gHT"[order - 1]
     nabla = {0: "", 1: r"\nabla "}.get(order, rf"\nabla^{{{order}}}\!")
-    return nabla + ("f" if mean else r"f_\gamma")
+    return nabla + {"f_m": r"f_\gamma", "phi": r"\varphi"}.get(of, of)
 
 
 def _latex_power(base: str, exponent: Fraction, brackets: bool) -> str:
@@ -171,29 +171,42 @@ def text_series(coefficients: Mapping[int, Sum]) -> str:
 
 def show(expression: Sum, style: Style, prefix: str = "") -> str:
     """A sum in a style; ``prefix`` goes between the coefficient and the rest of each term."""
-    parts = []
+    return joined(signed_terms(expression, style, prefix))
+
+
+def show_series(coefficients: Mapping[int, Sum], style: Style) -> str:
+    """``sum_k c_k rho^k`` in a style, lowest power first."""
+    return joined(series_terms(coefficients, style))
+
+
+def series_terms(coefficients: Mapping[int, Sum], style: Style, prefix: str = "") -> list[tuple[str, str]]:
+    """The terms of :func:`show_series`, each with its sign in front; ``prefix`` goes before the power of ``rho``."""
+    result = []
+    for power in sorted(coefficients):
+        rho = style.power(style.name("rho"), Fraction(power), False) if power else ""
+        result += signed_terms(coefficients[power], style, style.space.join(part for part in (prefix, rho) if part))
+    return result
+
+
+def signed_terms(expression: Sum, style: Style, prefix: str = "") -> list[tuple[str, str]]:
+    """The terms of :func:`show`, each with its sign in front."""
+    result = []
     terms = sorted(((nested(term), c) for term, c in expression.terms.items()), key=lambda pair: _size(pair[0]))
     for term, c in terms:
         body = style.space.join(part for part in (prefix, _term(term, style)) if part)
-        number = "" if abs(c) == 1 and body else style.rational(abs(c))
-        shown = style.space.join(part for part in (number, body) if part)
-        if not parts:
-            parts.append(f"-{shown}" if c < 0 else shown)
-        else:
-            parts.append(f" - {shown}" if c < 0 else f" + {shown}")
-    return "".join(parts) or "0"
+        result.append(_signed(c, body, style))
+    return result
 
 
-def show_series(coefficients: Mapping[int, Sum], style: Style, symbol: str = "rho") -> str:
-    """``sum_k c_k rho^k`` in a style, lowest power first."""
-    result = ""
-    for power in sorted(k for k, c in coefficients.items() if c):
-        prefix = style.power(style.name(symbol), Fraction(power), False) if power else ""
-        shown = show(coefficients[power], style, prefix)
-        if result:
-            shown = f" - {shown[1:]}" if shown.startswith("-") else f" + {shown}"
-        result += shown
-    return result or "0"
+def _signed(c: Fraction, body: str, style: Style) -> tuple[str, str]:
+    number = "" if abs(c) == 1 and body else style.rational(abs(c))
+    return "-" if c < 0 else "+", style.space.join(part for part in (number, body) if part)
+
+
+def joined(terms: list[tuple[str, str]]) -> str:
+    """Signed terms as one line."""
+    result = "".join(f" {sign} {body}" for sign, body in terms)
+    return (result[3:] if result.startswith(" + ") else "-" + result[3:]) if result else "0"
 
 
 def _size(term: Term) -> tuple[int, str]:
@@ -207,10 +220,10 @@ def _term(term: Term, style: Style) -> str:
     for atom, e in _ordered(factors):
         (above if e > 0 or atom[0] == "n" else below).append(factor(atom, e if atom[0] == "n" else abs(e), style))
     if not below:
-        return style.space.join([*above, _vector(vector, style)] if vector else above)
+        return style.space.join([*above, show_vector(vector, style)] if vector else above)
     if not vector:
         return style.fraction(style.space.join(above) or "1", below)
-    fraction = style.fraction(_vector(vector, style), below)
+    fraction = style.fraction(show_vector(vector, style), below)
     return style.space.join([*above, fraction])
 
 
@@ -220,6 +233,7 @@ def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
 
 
 def factor(atom: Atom, e: Fraction, style: Style) -> str:
+    """A power of an atom in a style."""
     kind, value = atom
     match kind:
         case "n":
@@ -229,7 +243,7 @@ def factor(atom: Atom, e: Fraction, style: Style) -> str:
         case "t":
             half = _half(value)
             if half is not None:
-                return style.power(style.norm(_vector(half, style)), 2 * e, False)
+                return style.power(style.norm(show_vector(half, style)), 2 * e, False)
             shown = _scalar(value, style)
             return style.power(shown, e, False)
         case "e":
@@ -239,13 +253,7 @@ def factor(atom: Atom, e: Fraction, style: Style) -> str:
 
 
 def _inside(atom: Atom, style: Style) -> str:
-    result = ""
-    for term, c in opened(atom):
-        body = _term(term, style)
-        number = "" if abs(c) == 1 and body else style.rational(abs(c))
-        shown = style.space.join(part for part in (number, body) if part)
-        result += (("-" if c < 0 else "") if not result else (" - " if c < 0 else " + ")) + shown
-    return result
+    return joined([_signed(c, _term(term, style), style) for term, c in opened(atom)])
 
 
 def _half(tree: Tree) -> Tree | None:
@@ -262,26 +270,25 @@ def _scalar(tree: Tree, style: Style) -> str:
     if kind == "p" or not children:
         return _applied(tree, style, len(children))
     if len(children) == 1:
-        return style.inner(*sorted((_vector((kind, label, ()), style), _vector(children[0], style)), key=len))
+        return style.inner(*sorted((show_vector((kind, label, ()), style), show_vector(children[0], style)), key=len))
     return _applied(tree, style, len(children))
 
 
-def _vector(tree: Tree, style: Style) -> str:
+def show_vector(tree: Tree, style: Style) -> str:
+    """A vector tree in a style."""
     return _applied(tree, style, len(tree[2]) + 1)
 
 
 def _applied(tree: Tree, style: Style, order: int) -> str:
     kind, label, children = tree
-    arguments = [_vector(child, style) for child in children]
+    arguments = [show_vector(child, style) for child in children]
     if kind == "v":
         return style.name(label)
     if kind == "e":
         return style.mean(_term(label, style))
     if kind == "p":
-        phi = style.name("phi")
-        name = style.derivative(order, True).replace("f", phi) if order else phi
-        return style.apply(name, arguments, order)
+        return style.apply(style.derivative(order, "phi"), arguments, order)
     if kind == "x":
         return "."
     assert label in (GAMMA, MEAN)
-    return style.apply(style.derivative(order, label == MEAN), arguments, order)
+    return style.apply(style.derivative(order, "f" if label == MEAN else "f_m"), arguments, order)

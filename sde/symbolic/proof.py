@@ -10,7 +10,7 @@ that order, and the global error, the sum of ``1/eta`` local ones, has order ``a
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 
@@ -58,10 +58,17 @@ class Proof:
     Attributes:
         matched: the powers at which both operators agree, up to the first exponent at which they do not.
         mismatch: the powers of that exponent with a difference; empty if there is none up to exponent 3.
+        expansion: the rule's increment, exact up to a power of ``rho``.
     """
 
     matched: tuple[Match, ...]
     mismatch: tuple[Match, ...]
+    expansion: Callable[[int], Series] = field(repr=False, compare=False)
+
+    @property
+    def largest_rho_power(self) -> int:
+        """The largest power of ``rho`` that was compared."""
+        return max((match.rho_power for match in (*self.matched, *self.mismatch)), default=0)
 
     @property
     def weak_order(self) -> Fraction:
@@ -94,8 +101,8 @@ def prove(
         different = tuple(match for match in found if match.difference)
         matched += [match for match in found if not match.difference and match.chain]
         if different:
-            return Proof(tuple(matched), different)
-    return Proof(tuple(matched), ())
+            return Proof(tuple(matched), different, expansion)
+    return Proof(tuple(matched), (), expansion)
 
 
 def _splits(total: int, parts: int) -> Iterator[tuple[int, ...]]:

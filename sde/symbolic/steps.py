@@ -21,7 +21,7 @@ from .language import (
     Sign,
     Vector,
 )
-from .passes import Values
+from .bindings import Values
 
 __all__ = ["evaluate"]
 
