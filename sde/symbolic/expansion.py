@@ -46,11 +46,8 @@ def expand(rule: Rule, order: int) -> Series:
     """
     if order < 0:
         raise InputError(f"expansion to rho^{order}; give at least 0")
-    poles = sum(
-        math.ceil(-node.exponent)
-        for node in walk(rule.direction)
-        if isinstance(node, Power) and node.exponent < 0 and Parameter("rho") in walk(node.base)
-    )
+    divided = [n for n in walk(rule.direction) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0]
+    poles = sum(math.ceil(-node.exponent) for node in divided)
     cache: dict[int, Series] = {}
     try:
         series = _expand(rule.direction, order + poles, cache)

@@ -41,14 +41,14 @@ class Theorem:
 
 
 def norm_gradients() -> list[Theorem]:
-    """The second-order drifts of SAM, USAM and DNSAM are gradients (Compagnoni et al. 2023).
+    """The second-order drifts of SAM and USAM are gradients, that of DNSAM only up to a factor (Compagnoni et al. 2023).
 
     Example:
         >>> for theorem in norm_gradients():
         ...     print(theorem.holds, theorem.statement)
         True E[Hg/|g|] = grad E|g|
         True E[Hg] = 1/2 grad E|g|^2
-        True (D^2 f)(Df)/|Df| = grad |Df|
+        True E[Hg]/|Df| = 1/(2|Df|) grad E|g|^2
     """
     g = Sum.derivative()
     norm, mean = g.inner(g).power(_HALF), g.mean()
@@ -57,9 +57,9 @@ def norm_gradients() -> list[Theorem]:
         Theorem("E[Hg/|g|] = grad E|g|", (Sum.derivative(g) * norm.power(-1)).mean(), norm.mean().gradient(), ("g != 0",)),
         Theorem("E[Hg] = 1/2 grad E|g|^2", Sum.derivative(g).mean(), g.inner(g).mean().gradient() * _HALF),
         Theorem(
-            "(D^2 f)(Df)/|Df| = grad |Df|",
-            Sum.derivative(mean).mean() * mean_norm.power(-1),
-            mean_norm.gradient(),
+            "E[Hg]/|Df| = 1/(2|Df|) grad E|g|^2",
+            Sum.derivative(g).mean() * mean_norm.power(-1),
+            g.inner(g).mean().gradient() * mean_norm.power(-1) * _HALF,
             ("Df != 0",),
         ),
     ]

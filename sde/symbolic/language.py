@@ -83,7 +83,7 @@ class Expression:
             raise InputError(f"division by the vector {divisor}; divide by its norm, or use unit(a) = a/norm(a)")
         if divisor == Number(Fraction(0)):
             raise InputError(f"division of {self} by 0")
-        return _product(self, Power(divisor, Fraction(-1)) if not isinstance(divisor, Number) else 1 / divisor.value)
+        return _product(self, _power(divisor, Fraction(-1)))
 
 
 E = TypeVar("E", bound=Expression)
@@ -106,11 +106,22 @@ class Scalar(Expression):
         q = _expression(exponent)
         if not isinstance(q, Number):
             raise InputError(f"the exponent {q} is not a rational number; give an int or a Fraction")
-        return Number(self.value ** int(q.value)) if _whole(self, q.value) else Power(self, q.value)
+        return _power(self, q.value)
 
 
-def _whole(base: Scalar, exponent: Fraction) -> bool:
-    return isinstance(base, Number) and exponent.denominator == 1 and (exponent >= 0 or base.value != 0)
+def _power(base: Scalar, exponent: Fraction) -> Scalar:
+    """``base^exponent``, a whole power of a product or of a parameter's power being one of its parts."""
+    if exponent.denominator == 1:
+        if isinstance(base, Number) and (exponent >= 0 or base.value != 0):
+            return Number(base.value ** int(exponent))
+        if isinstance(base, Power) and isinstance(base.base, Parameter):
+            return Power(base.base, base.exponent * exponent)
+        if isinstance(base, Multiply):
+            product: Scalar = Number(Fraction(1))
+            for part in base.parts:
+                product = product * _power(part, exponent)  # type: ignore[arg-type]  # a scalar's parts are scalars
+            return product
+    return Power(base, exponent)
 
 
 @dataclass(frozen=True)
