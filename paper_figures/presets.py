@@ -25,7 +25,7 @@ class Preset:
     training: TrainSettings
     seeds: tuple[int, ...]
     etas: tuple[float, ...] = ETAS
-    rho_exponents: tuple[str, ...] = ("1/3", "1/2")
+    rho_exponents: tuple[str, ...] = ("1/3", "1/2", "2/3")
 
     def runs(self) -> list[TrainSettings]:
         """One training per optimizer and seed."""

@@ -10,12 +10,13 @@ from ..landscapes import provenance, write_atomically
 from ..optim import OPTIMIZERS
 from .figure1 import LABELS, mean_interval, ratios
 from .presets import Preset
+from .weak_order import ORDER_2, SECOND, THIRD
 
 __all__ = ["comparisons", "write_report"]
 
 
-def _weak_order_row(results: list[dict[str, Any]], exponent: str, order: int, claim: str) -> dict[str, str]:
-    found = next(r for r in results if r["exponent"] == exponent and r["drift_order"] == order)
+def _weak_order_row(results: list[dict[str, Any]], exponent: str, label: str, claim: str) -> dict[str, str]:
+    found = next(r for r in results if r["exponent"] == exponent and r["label"] == label)
     return {
         "claim": claim,
         "paper": f"theory: order {found['expected']:.2f}",
@@ -38,12 +39,16 @@ def comparisons(
     rows = []
     if any(result["exponent"] == "1/3" for result in weak):
         rows += [
-            _weak_order_row(weak, "1/3", 3, "Third-order SDE of SAM at rho = O(eta^(1/3)) (Theorem 4.2)"),
-            _weak_order_row(weak, "1/3", 2, "Second-order SDE is not enough there (remainder O(rho^2))"),
+            _weak_order_row(weak, "1/3", THIRD, "Third-order SDE of SAM at rho = O(eta^(1/3)) (Theorem 4.2)"),
+            _weak_order_row(weak, "1/3", SECOND, "Second-order SDE is not enough there (remainder O(rho^2))"),
         ]
     if any(result["exponent"] == "1/2" for result in weak):
         rows.append(
-            _weak_order_row(weak, "1/2", 2, "Second-order SDE of SAM at rho = O(eta^(1/2)) (Compagnoni et al.)")
+            _weak_order_row(weak, "1/2", SECOND, "Second-order SDE of SAM at rho = O(eta^(1/2)) (Compagnoni et al.)")
+        )
+    if any(result["exponent"] == "2/3" for result in weak):
+        rows.append(
+            _weak_order_row(weak, "2/3", ORDER_2, "Beyond the paper: an SDE of SAM of order 2 at rho = O(eta^(2/3))")
         )
     seeds = len(metrics["sam"])
     for over, under, paper in (

@@ -6,9 +6,9 @@
 from torch import Tensor
 
 from ..landscapes import InputError, Landscape
-from .symbolic.derivation import SDE
 from .symbolic.bindings import Values, bind
 from .symbolic.code import compile_torch_code
+from .symbolic.derivation import SDE
 from .symbolic.rules import Rule
 from .symbolic.steps import evaluate
 

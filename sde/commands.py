@@ -52,7 +52,9 @@ def derive_command(
     weak_order: Annotated[int, typer.Option(help="1 or 2.")] = 1,
     rho_exponent: RhoExponent = "1/3",
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.TEXT,
-    proof: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the proof as a LaTeX document.")] = None,
+    proof: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the proof as a LaTeX document.")
+    ] = None,
     json: JsonFile = None,
 ) -> None:
     """Derive the SDE of an update rule that has a given weak order, and prove it."""

@@ -14,7 +14,7 @@ COMMANDS = [command.name for command in app.registered_commands]
 
 
 def test_commands():
-    assert COMMANDS == ["figures", "weak-order", "train", "spectrum", "bound"]
+    assert COMMANDS == ["figures", "derive", "weak-order", "train", "spectrum", "bound"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -24,7 +24,9 @@ def test_help_names_json(cli, command):
     assert "--json" in outcome.out
 
 
-@pytest.mark.parametrize("command", [["weak-order", "sam"], ["train", "--out", "r"], ["figures", "--out", "f"]])
+@pytest.mark.parametrize(
+    "command", [["derive", "sam"], ["weak-order", "sam"], ["train", "--out", "r"], ["figures", "--out", "f"]]
+)
 def test_unwritable_json_is_refused_before_work(refused, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     assert "cannot write --json" in refused(*command, "--json", tmp_path)
@@ -73,8 +75,9 @@ def test_arrows_point_down():
         "paper_figures": {"landscapes", "sde", "optim", "bounds"},
     }
     for package, below in allowed.items():
-        for source in (ROOT / package).glob("*.py"):
+        for source in (ROOT / package).rglob("*.py"):
             text = source.read_text()
             for other in allowed.keys() - below - {package}:
                 assert f"from ..{other}" not in text, source
+                assert f"from ...{other}" not in text, source
                 assert f"eigensam.{other} import" not in text.replace(">>> ", "#"), source

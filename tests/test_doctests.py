@@ -8,11 +8,12 @@ import pytest
 
 import eigensam
 
-PACKAGES = ("landscapes", "sde", "optim", "bounds", "paper_figures")
+PACKAGES = ("landscapes", "sde", "sde.symbolic", "optim", "bounds", "paper_figures")
 MODULES = [
     f"eigensam.{package}.{module.name}"
     for package in PACKAGES
-    for module in pkgutil.iter_modules([f"{eigensam.__path__[0]}/{package}"])
+    for module in pkgutil.iter_modules([f"{eigensam.__path__[0]}/{package.replace('.', '/')}"])
+    if not module.ispkg
 ]
 
 

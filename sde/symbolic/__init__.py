@@ -8,8 +8,8 @@ from .rules import RULES, Rule, find_rule, multi_step_sam
 
 __all__ = [
     "RULES",
-    "CoordinateSDE",
     "SDE",
+    "CoordinateSDE",
     "Dropped",
     "Rule",
     "alpha",

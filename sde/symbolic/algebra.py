@@ -175,6 +175,8 @@ class Sum:
             if not bound_samples(((), factors)) and (q.denominator == 1 or _positive(coefficient, factors)):
                 raised = tuple((atom, e * q) for atom, e in factors)
                 return _Builder().add((), (*raised, *_number_power(coefficient, q)), _ONE).sum()
+            if coefficient < 0 and _positive(-coefficient, factors):
+                raise InputError(f"the power {q} of {self}, which is negative")
         content = self._content()
         base = Sum({_moved(term, INNER): c / content for term, c in self.terms.items()})
         return _Builder().add((), ((("s", base.key), q), *_number_power(content, q)), _ONE).sum()
@@ -194,7 +196,7 @@ class Sum:
         if len(base.terms) == 1:  # what is positive has no part in the sign
             (term,) = base.terms
             if not bound_samples(term):
-                odd = tuple((atom, _ONE) for atom, e in term[1] if not _is_positive(atom) and e % 2)
+                odd = tuple((atom, _ONE) for atom, e in term[1] if not _is_positive(atom) and e % 2 == 1)
                 base = Sum({((), odd): _ONE})
                 if not odd:
                     return outside
@@ -236,6 +238,8 @@ class Sum:
             shift = bound_samples((v1, f1))
             for term, c2 in vector.terms.items():
                 v2, f2 = _shifted(term, shift)
+                if not v2:
+                    raise TypeError("a scalar where a vector is expected")
                 tree = fill(v1, v2, slot) if v1 else ()
                 factors = tuple(((a[0], fill(a[1], v2, slot)) if a[0] == "t" else a, e) for a, e in f1)
                 result.add(tree, (*factors, *f2), c1 * c2)
@@ -377,6 +381,7 @@ def _highest(tree: Tree, above: int) -> int:
 
 
 def samples(term: Term) -> Counter[int]:
+    """How often each minibatch occurs in a term, inside powers and signs, too."""
     return Counter(node[1] for tree in _trees_of(term) for node in nodes(tree) if node[0] == "f")
 
 
@@ -386,6 +391,7 @@ def bound_samples(term: Term) -> int:
 
 
 def relabelled(term: Term, samples: Mapping[int, int]) -> Term:
+    """The same term for other minibatches."""
     vector, factors = term
     renamed = []
     for atom, e in factors:
@@ -460,8 +466,6 @@ def _positive(coefficient: Fraction, factors: Factors) -> bool:
 
 def _number_power(c: Fraction, q: Fraction) -> Factors:
     """``c^q`` as powers of primes (and of -1, where ``q`` is whole)."""
-    if c < 0 and q.denominator != 1:
-        raise InputError(f"the power {q} of the negative number {c}")
     result = [(("n", int(p)), Fraction(int(k)) * q) for p, k in sympy.factorrat(abs(sympy.Rational(c))).items()]
     if c < 0 and q % 2:
         result.append((("n", -1), _ONE))

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from .algebra import Atom, Sum, samples
-from .printing import UNICODE, factor
+from .printing import UNICODE, Style, factor
 from .rules import Rule
 from .trees import GAMMA
 
 __all__ = ["assumptions"]
 
 
-def assumptions(rule: Rule, rho_exponent: Fraction, smoothness: int, terms: Iterable[Sum]) -> list[str]:
+def assumptions(
+    rule: Rule, rho_exponent: Fraction, smoothness: int, terms: Iterable[Sum], style: Style = UNICODE
+) -> list[str]:
     """Sentences, those on smoothness first.
 
     Args:
@@ -19,29 +21,35 @@ def assumptions(rule: Rule, rho_exponent: Fraction, smoothness: int, terms: Iter
         rho_exponent: ``beta``.
         smoothness: the highest derivative of the losses in the SDE.
         terms: the increment's coefficients, whose divisors and signs must not vanish.
+        style: how formulas are written.
     """
+    math = style.math
     result = [
-        f"every minibatch loss has at least {smoothness + 1} continuous derivatives, and as many more as make the SDE's "
-        "coefficients smooth enough for the backward equation (2p + 2 derivatives); all of polynomial growth",
-        "drift and diffusion are Lipschitz and all moments of the rule's iterates are bounded on [0, T]",
+        f"every minibatch loss has at least {smoothness + 1} continuous derivatives, and as many more as make the "
+        f"SDE's coefficients smooth enough for the backward equation ({math('2p + 2')} derivatives); all of polynomial "
+        "growth",
+        f"drift and diffusion are Lipschitz and all moments of the rule's iterates are bounded on {math('[0, T]')}",
         "minibatches are drawn uniformly and independently of each other",
     ]
     if rule.perturbed:
-        result.append(f"ρ = c η^({rho_exponent}) with a constant c > 0")
+        law = f"{style.name('rho')} = c {style.power(style.name('eta'), rho_exponent, False)}"
+        result.append(f"{math(law)} with a constant {math('c > 0')}")
     divisors, signs = set(), set()
     for atom, e in _factors(terms):
         if atom[0] == "g":
-            signs.add(factor(atom, Fraction(1), UNICODE))
+            signs.add(factor(atom, Fraction(1), style))
         elif e < 0 and atom[0] in "ts":
-            shown = factor(atom, Fraction(1, 2), UNICODE)
             every = ", for every minibatch" if GAMMA in samples(((), ((atom, e),))) else ""
-            divisors.add(f"{shown} is bounded away from 0{every}")
+            divisors.add(f"{math(factor(atom, Fraction(1, 2), style))} is bounded away from 0{every}")
     result += sorted(divisors)
-    result += [f"the argument of {sign} is not 0: the rule jumps where it is" for sign in sorted(signs)]
+    result += [f"the argument of {math(sign)} is not 0: the rule jumps where it is" for sign in sorted(signs)]
     for name in rule.directions:
-        result.append(f"{name} is a unit vector that does not depend on x (frozen between its refreshes)")
+        shown = math(style.name(name))
+        result.append(f"{shown} is a unit vector that does not depend on x (frozen between its refreshes)")
     for name in rule.parameters:
-        result.append(f"{factor(('a', name), Fraction(1), UNICODE)} is a positive constant that does not depend on η")
+        result.append(
+            f"{math(style.name(name))} is a positive constant that does not depend on {math(style.name('eta'))}"
+        )
     return result
 
 

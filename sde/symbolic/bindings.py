@@ -20,7 +20,7 @@ def bind(rule: Rule, landscape: Landscape, rho: float, values: Values | None) ->
     """Check that each symbol of a rule has a value of the right kind, and no other name has one.
 
     Raises:
-        InputError: an unbound or unknown symbol, a number that is not positive, a direction of the wrong shape or length.
+        InputError: an unbound or unknown symbol, a number that is not positive, a direction of wrong shape or length.
     """
     values = dict(values or {})
     for name in rule.parameters:
@@ -45,7 +45,6 @@ def bind(rule: Rule, landscape: Landscape, rho: float, values: Values | None) ->
         values[name] = vector.to(landscape.device, landscape.dtype)
     known = {*rule.parameters, *rule.directions}
     if unknown := sorted(values.keys() - known):
-        raise InputError(
-            f"rule '{rule.name}' has no symbol {', '.join(unknown)}; it has {', '.join(sorted(known)) or 'none but rho'}"
-        )
+        names = ", ".join(sorted(known)) or "none but rho"
+        raise InputError(f"rule '{rule.name}' has no symbol {', '.join(unknown)}; it has {names}")
     return values | {"rho": rho}

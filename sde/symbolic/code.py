@@ -22,11 +22,11 @@ from .trees import GAMMA, MEAN, Tree, loss, nodes, rootings
 __all__ = ["Coefficients", "compile_torch_code", "torch_code"]
 
 Coefficients = Callable[[Landscape, Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
-"""(landscape, points of shape (..., 1, d), rho, values) -> increments of the drift, correction, increments of the noise."""
+"""(landscape, points ``(..., 1, d)``, rho, values) to increments of the drift, correction, increments of the noise."""
 
 
 def torch_code(sde: SDE) -> str:
-    """The source of ``coefficients(f, x, rho, values)`` for any landscape ``f``, at points ``x`` of shape ``(..., 1, d)``.
+    """The source of ``coefficients(f, x, rho, values)`` for any landscape ``f`` and points ``x``, ``(..., 1, d)``.
 
     It returns the increments whose mean is the drift, the correction ``b_1`` and the increments whose covariance is
     that of the noise; it is the code that :func:`eigensam.sde.drift_and_covariance` runs.

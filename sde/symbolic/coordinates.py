@@ -97,7 +97,8 @@ class Components:
         result: Members = [sympy.Rational(c.numerator, c.denominator)]
         for atom, e in factors:
             power = sympy.Rational(e.numerator, e.denominator)
-            result = _zip(lambda a, b, q=power: a * b**q, result, self._atom(atom))
+            powers = [base**power for base in self._atom(atom)]
+            result = _zip(lambda a, b: a * b, result, powers)
         return result
 
     def _atom(self, atom: Atom) -> Members:
@@ -206,7 +207,9 @@ class CoordinateSDE:
             raise InputError(f"library '{library}' is not one of: numpy, torch")
         stack: Any = np.stack if library == "numpy" else torch.stack
         numpy = library == "numpy"
-        compiled = sympy.lambdify(self.arguments, flat, "numpy", cse=True) if numpy else compile_torch(self.arguments, flat)
+        compiled = (
+            sympy.lambdify(self.arguments, flat, "numpy", cse=True) if numpy else compile_torch(self.arguments, flat)
+        )
 
         def evaluate(x: Any, rho: float, eta: float, values: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
             values = values or {}
@@ -234,8 +237,8 @@ def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
         >>> from eigensam.landscapes import Quadratic
         >>> from eigensam.sde import derive, find_rule, in_coordinates
         >>> found = in_coordinates(derive(find_rule("usam"), 1, "1/2"), Quadratic([[2.0]], centres=[[0.0], [1.0]]))
-        >>> found.drift[0].factor()
-        -(2*x_1 - 1)*(2*rho + 1)
+        >>> found.covariance[0].factor()
+        (2*rho + 1)**2
     """
     x = sympy.symbols([f"x_{i + 1}" for i in range(landscape.dim)], real=True)
     components = Components(x, landscape.formulas(x))
@@ -253,9 +256,7 @@ def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
         drift[i] = drift[i] + eta * b1
     noisy = in_rho(sde.diffusion)
     centre = [_mean([h[i] for h in noisy]) for i in range(d)]
-    covariance = sympy.Matrix(
-        d, d, lambda i, j: _mean([(h[i] - centre[i]) * (h[j] - centre[j]) for h in noisy])
-    )
+    covariance = sympy.Matrix(d, d, lambda i, j: _mean([(h[i] - centre[i]) * (h[j] - centre[j]) for h in noisy]))
     arguments = [*x, rho, eta, *(components.parameter(name) for name in sde.rule.parameters)]
     for name in sde.rule.directions:
         arguments += components.direction(name)

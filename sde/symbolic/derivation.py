@@ -111,9 +111,11 @@ def rational(value: Any, what: str = "rho exponent") -> Fraction:
         return Fraction(int(value.p), int(value.q))
     if isinstance(value, float) and math.isfinite(value) and Fraction(value).denominator <= 1024:
         return Fraction(value)
-    nearby = f", e.g. '{Fraction(value).limit_denominator(12)}'" if isinstance(value, float) and math.isfinite(value) else ""
+    nearby = (
+        f", e.g. '{Fraction(value).limit_denominator(12)}'" if isinstance(value, float) and math.isfinite(value) else ""
+    )
     raise InputError(
-        f"{what} {value} is not rational (powers of eta could not be compared exactly); give a Fraction or a text{nearby}"
+        f"{what} {value} is not rational, and powers of eta must be compared exactly; give a Fraction or a text{nearby}"
     )
 
 
@@ -231,8 +233,8 @@ def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
     if drift_order > _MOST_POWERS:
         raise InputError(
             f"weak order {weak_order} at rho exponent {beta} keeps rho^{drift_order - 1} in the drift and needs "
-            f"{drift_order + 1} derivatives of the losses; at most {_MOST_POWERS} powers are expanded, give a rho exponent "
-            f"of at least {Fraction(weak_order, _MOST_POWERS)}"
+            f"{drift_order + 1} derivatives of the losses; at most {_MOST_POWERS} powers are expanded, give a rho "
+            f"exponent of at least {Fraction(weak_order, _MOST_POWERS)}"
         )
     sde = truncate(
         rule,

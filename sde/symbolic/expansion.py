@@ -42,11 +42,13 @@ def expand(rule: Rule, order: int) -> Series:
     Example:
         >>> from eigensam.sde.symbolic import expand, find_rule
         >>> expand(find_rule("sam"), 2)
-        Series(-g - rho |g|^-1 H[g] - 1/2 rho^2 |g|^-2 T[g,g] + O(rho^3))
+        Series(-g - rho H[g]/|g| - 1/2 rho^2 T[g,g]/|g|^2 + O(rho^3))
     """
     if order < 0:
         raise InputError(f"expansion to rho^{order}; give at least 0")
-    divided = [n for n in walk(rule.direction) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0]
+    divided = [
+        n for n in walk(rule.direction) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0
+    ]
     poles = sum(math.ceil(-node.exponent) for node in divided)
     cache: dict[int, Series] = {}
     try:
@@ -55,7 +57,7 @@ def expand(rule: Rule, order: int) -> Series:
         raise InputError(f"rule '{rule.name}': {error}") from None
     if series.lowest < 0:
         raise InputError(
-            f"rule '{rule.name}': the direction grows like rho^{series.lowest} as rho -> 0; multiply it by a power of rho"
+            f"rule '{rule.name}': the direction grows like rho^{series.lowest} as rho -> 0; multiply by powers of rho"
         )
     if series.order < order:
         raise InputError(f"rule '{rule.name}': the expansion ends at rho^{series.order}; simplify its powers of rho")
@@ -93,13 +95,13 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
         case Inner(left, right):
             return of(left).inner(of(right))
         case Norm(vector):
-            value = of(vector)
-            if value.lowest > 0:
+            series = of(vector)
+            if series.lowest > 0:
                 raise InputError(
                     f"{node} vanishes at rho = 0, so the rule has no expansion there; take rho out of the norm, or "
                     "normalise by a vector that does not vanish, such as g"
                 )
-            return value.inner(value).power(Fraction(1, 2))
+            return series.inner(series).power(Fraction(1, 2))
         case Power(Parameter("rho"), exponent) if exponent.denominator == 1:
             return Series({int(exponent): Sum.number(1)}, order).truncated(order)
         case Power(base, exponent):
@@ -111,13 +113,13 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
                     "divides by"
                 ) from None
         case Sign(inside):
-            value = of(inside)
-            if value.lowest != 0:
+            series = of(inside)
+            if series.lowest != 0:
                 raise InputError(
-                    f"{node}: its argument vanishes at rho = 0 or has a pole there; take the sign of something that has "
-                    "neither"
+                    f"{node}: its argument vanishes at rho = 0 or has a pole there; take the sign of something that "
+                    "has neither"
                 )
-            return Series({0: value[0].sign()}, value.order)
+            return Series({0: series[0].sign()}, series.order)
         case Loss(shift):
             return _taylor(shift, (), order, of, lambda *a: Sum.full_contraction(("f", GAMMA, ()), *a))
         case Derivative(shift, arguments):
@@ -140,8 +142,8 @@ def _taylor(
     moved = of(shift)
     if moved.lowest <= 0:
         raise InputError(
-            f"the gradient's shift {shift} does not vanish at rho = 0, so there is nothing to expand about; multiply it "
-            "by rho"
+            f"the gradient's shift {shift} does not vanish at rho = 0, so there is nothing to expand about; multiply "
+            "it by rho"
         )
     for power in range(1, order + 1):
         for parts in partitions(power):
@@ -164,12 +166,7 @@ def _contracted(contraction: Callable[..., Sum], vectors: list[Sum], given: list
     for series in given:
         known = min(known, series.order)
         result = {
-            power: [
-                [*chosen, series[k]]
-                for k in range(power + 1)
-                for chosen in result.get(power - k, [])
-                if series[k]
-            ]
+            power: [[*chosen, series[k]] for k in range(power + 1) for chosen in result.get(power - k, []) if series[k]]
             for power in range(order + 1)
         }
         if series.lowest < 0:

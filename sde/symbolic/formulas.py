@@ -32,7 +32,8 @@ def latex_name(name: str) -> str:
     """
     if name in _GREEK:
         return "\\" + name
-    return name if len(name) == 1 else r"\mathrm{%s}" % name.replace("_", r"\_")
+    escaped = name.replace("_", r"\_")
+    return name if len(name) == 1 else rf"\mathrm{{{escaped}}}"
 
 
 def _join(parts: list[str]) -> str:
@@ -43,7 +44,9 @@ def _join(parts: list[str]) -> str:
 
 
 def _atomic(node: Expression) -> bool:
-    return not isinstance(node, Add | Multiply | Power) and not (isinstance(node, Number) and node.value.denominator > 1)
+    return not isinstance(node, Add | Multiply | Power) and not (
+        isinstance(node, Number) and node.value.denominator > 1
+    )
 
 
 def formula(node: Expression) -> str:
@@ -65,7 +68,7 @@ def formula(node: Expression) -> str:
             return name
         case Derivative(None, ()):
             return "g"
-        case Derivative(shift, ()):
+        case Derivative(shift, ()) if shift is not None:
             return f"grad({formula(shift)})"
         case Derivative(shift, arguments):
             name = "hvp" if len(arguments) == 1 else "derivative"
@@ -141,8 +144,8 @@ def latex_formula(node: Expression) -> str:
             return rf"\mathbb{{E}}\left[{latex_formula(of)}\right]"
         case Power(base, exponent):
             if exponent < 0:
-                below = latex_formula(base) if exponent == -1 else latex_formula(Power(base, -exponent))
-                return rf"\frac{{1}}{{{below}}}"
+                inverse = latex_formula(base) if exponent == -1 else latex_formula(Power(base, -exponent))
+                return rf"\frac{{1}}{{{inverse}}}"
             return rf"{wrapped(base)}^{{{exponent}}}"
         case Add(parts):
             return _join([latex_formula(part) for part in parts])
@@ -153,10 +156,14 @@ def latex_formula(node: Expression) -> str:
             if above and isinstance(above[0], Number) and above[0].value < 0:
                 value = -above[0].value
                 minus, above = "-", ([] if value == 1 else [Number(value)]) + list(above[1:])
-            text = " ".join(rf"\left({latex_formula(p)}\right)" if isinstance(p, Add) else latex_formula(p) for p in above) or "1"
+            text = (
+                " ".join(rf"\left({latex_formula(p)}\right)" if isinstance(p, Add) else latex_formula(p) for p in above)
+                or "1"
+            )
             if below:
                 denominator = " ".join(
-                    latex_formula(p.base) if p.exponent == -1 else latex_formula(Power(p.base, -p.exponent)) for p in below
+                    latex_formula(p.base) if p.exponent == -1 else latex_formula(Power(p.base, -p.exponent))
+                    for p in below
                 )
                 text = rf"\frac{{{text}}}{{{denominator}}}"
             return minus + text

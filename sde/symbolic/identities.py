@@ -41,7 +41,7 @@ class Theorem:
 
 
 def norm_gradients() -> list[Theorem]:
-    """The second-order drifts of SAM and USAM are gradients, that of DNSAM only up to a factor (Compagnoni et al. 2023).
+    """The second-order drifts of SAM and USAM are gradients, that of DNSAM up to a factor (Compagnoni et al. 2023).
 
     Example:
         >>> for theorem in norm_gradients():
@@ -54,7 +54,9 @@ def norm_gradients() -> list[Theorem]:
     norm, mean = g.inner(g).power(_HALF), g.mean()
     mean_norm = mean.inner(mean).power(_HALF)
     return [
-        Theorem("E[Hg/|g|] = grad E|g|", (Sum.derivative(g) * norm.power(-1)).mean(), norm.mean().gradient(), ("g != 0",)),
+        Theorem(
+            "E[Hg/|g|] = grad E|g|", (Sum.derivative(g) * norm.power(-1)).mean(), norm.mean().gradient(), ("g != 0",)
+        ),
         Theorem("E[Hg] = 1/2 grad E|g|^2", Sum.derivative(g).mean(), g.inner(g).mean().gradient() * _HALF),
         Theorem(
             "E[Hg]/|Df| = 1/(2|Df|) grad E|g|^2",
@@ -141,8 +143,8 @@ def alignment_of(rule: Rule) -> Alignment:
             several ascent steps.
 
     Example:
-        SAM descends ``<g,v>^2/|g|^2`` times ``(rho^2/2) grad lambda``; how much more Eigen-SAM does is one expression, with
-        ``a = <g,v>/|g|`` and ``s = sign<g,v>``: ``2 alpha s a (1 - a^2) + alpha^2 (1 - a^2)^2``.
+        SAM descends ``<g,v>^2/|g|^2`` times ``(rho^2/2) grad lambda``; how much more Eigen-SAM does is one
+        expression, with ``a = <g,v>/|g|`` and ``s = sign<g,v>``: ``2 alpha s a (1 - a^2) + alpha^2 (1 - a^2)^2``.
 
         >>> from eigensam.sde import find_rule
         >>> sam, eigen_sam = alignment_of(find_rule("sam")), alignment_of(find_rule("eigen-sam"))
@@ -155,10 +157,10 @@ def alignment_of(rule: Rule) -> Alignment:
     """
     expansion = expand(rule, 2)
     u = _perturbation(expansion[1])
-    if Sum.derivative(u) != -expansion[1] or Sum.derivative(u, u) * _HALF != -expansion[2]:
+    if not u or Sum.derivative(u) != -expansion[1] or Sum.derivative(u, u) * _HALF != -expansion[2]:
         raise InputError(
-            f"the third-order drift of rule '{rule.name}' is not T[u,u]/2 of one perturbation u, so it has no such split; "
-            "use a rule of the form grad(rho * u)"
+            f"the third-order drift of rule '{rule.name}' is not T[u,u]/2 of one perturbation u, so it has no such "
+            "split; use a rule of the form grad(rho * u)"
         )
     v = Sum.direction("v")
     along = u.inner(v)

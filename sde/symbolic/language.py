@@ -56,34 +56,37 @@ class Expression:
 
         return formula(self)
 
-    def __neg__(self: E) -> E:
-        return self * -1
+    def __neg__(self) -> Any:
+        return _product(self, -1)
 
-    def __add__(self: E, other: Any) -> E:
+    def __add__(self, other: Any) -> Any:
         return _sum(self, other)
 
-    def __radd__(self: E, other: Any) -> E:
+    def __radd__(self, other: Any) -> Any:
         return _sum(self, other, swap=True)
 
-    def __sub__(self: E, other: Any) -> E:
+    def __sub__(self, other: Any) -> Any:
         return _sum(self, -_expression(other))
 
-    def __rsub__(self: E, other: Any) -> E:
+    def __rsub__(self, other: Any) -> Any:
         return _sum(-self, other, swap=True)
 
-    def __mul__(self: E, other: Any) -> E:
+    def __mul__(self, other: Any) -> Any:  # a scalar times a vector is a vector
         return _product(self, other)
 
-    def __rmul__(self: E, other: Any) -> E:
+    def __rmul__(self, other: Any) -> Any:
         return _product(self, other)
 
-    def __truediv__(self: E, other: Any) -> E:
+    def __truediv__(self, other: Any) -> Any:
         divisor = _expression(other)
         if isinstance(divisor, Vector):
             raise InputError(f"division by the vector {divisor}; divide by its norm, or use unit(a) = a/norm(a)")
         if divisor == Number(Fraction(0)):
             raise InputError(f"division of {self} by 0")
         return _product(self, _power(divisor, Fraction(-1)))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _expression(other) / self
 
 
 E = TypeVar("E", bound=Expression)
@@ -99,9 +102,6 @@ class Vector(Expression):
 class Scalar(Expression):
     """An expression with values in the real numbers."""
 
-    def __rtruediv__(self, other: Any) -> Scalar:
-        return _expression(other) / self
-
     def __pow__(self, exponent: Any) -> Scalar:
         q = _expression(exponent)
         if not isinstance(q, Number):
@@ -110,11 +110,11 @@ class Scalar(Expression):
 
 
 def _power(base: Scalar, exponent: Fraction) -> Scalar:
-    """``base^exponent``, a whole power of a product or of a parameter's power being one of its parts."""
+    """``base^exponent``, a whole power of a product or of a power being one of its parts."""
     if exponent.denominator == 1:
         if isinstance(base, Number) and (exponent >= 0 or base.value != 0):
             return Number(base.value ** int(exponent))
-        if isinstance(base, Power) and isinstance(base.base, Parameter):
+        if isinstance(base, Power) and (base.exponent.denominator == 1 or isinstance(base.base, Parameter)):
             return Power(base.base, base.exponent * exponent)
         if isinstance(base, Multiply):
             product: Scalar = Number(Fraction(1))
@@ -328,7 +328,8 @@ def norm(vector: Vector) -> Scalar:
 
 def unit(vector: Vector) -> Vector:
     """``vector / |vector|``."""
-    return vector / norm(vector)
+    result: Vector = vector / norm(vector)
+    return result
 
 
 def sign(scalar: Scalar) -> Scalar:
@@ -389,5 +390,7 @@ def walk(expression: Expression) -> list[Expression]:
         result[id(node)] = node
         for field in fields(node):
             value = getattr(node, field.name)
-            stack += [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Expression)]
+            stack += [
+                part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Expression)
+            ]
     return list(result.values())

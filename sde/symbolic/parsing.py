@@ -77,4 +77,4 @@ def _read(node: ast.AST) -> Any:
             return _FUNCTIONS[name](*(_read(a) for a in arguments), **named)
         case ast.Subscript(ast.Name("E"), inside):
             return language.mean(_read(inside))
-    raise InputError(f"'{ast.unparse(node)}' is not part of the language of rules")  # type: ignore[arg-type]
+    raise InputError(f"'{ast.unparse(node)}' is not part of the language of rules")

@@ -9,7 +9,23 @@ from .formulas import latex_name
 from .scopes import nested, opened
 from .trees import GAMMA, MEAN, Tree, rootings
 
-__all__ = ["LATEX", "TEXT", "UNICODE", "Style", "factor", "joined", "latex", "show", "show_series", "show_vector", "series_terms", "signed_terms", "text", "text_series", "unicode"]
+__all__ = [
+    "LATEX",
+    "TEXT",
+    "UNICODE",
+    "Style",
+    "factor",
+    "joined",
+    "latex",
+    "series_terms",
+    "show",
+    "show_series",
+    "show_vector",
+    "signed_terms",
+    "text",
+    "text_series",
+    "unicode",
+]
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,7 @@ class Style:
         mean: of anything.
         fraction: (above, below) -> a quotient.
         space: between the factors of a product.
+        math: a formula within a sentence.
     """
 
     derivative: Callable[[int, str], str]
@@ -41,6 +58,7 @@ class Style:
     mean: Callable[[str], str]
     fraction: Callable[[str, list[str]], str]
     space: str = " "
+    math: Callable[[str], str] = lambda formula: formula
 
 
 def _plain_power(base: str, exponent: Fraction, brackets: bool) -> str:
@@ -139,6 +157,7 @@ LATEX = Style(
     mean=lambda a: rf"\mathbb{{E}}\left[{a}\right]",
     fraction=lambda above, below: rf"\frac{{{above}}}{{{' '.join(below)}}}",
     space=r"\,",
+    math=lambda formula: f"${formula}$",
 )
 
 
@@ -216,7 +235,8 @@ def _size(term: Term) -> tuple[int, str]:
 
 def _term(term: Term, style: Style) -> str:
     vector, factors = term
-    above, below = [], []
+    above: list[str] = []
+    below: list[str] = []
     for atom, e in _ordered(factors):
         (above if e > 0 or atom[0] == "n" else below).append(factor(atom, e if atom[0] == "n" else abs(e), style))
     if not below:
@@ -261,7 +281,8 @@ def _half(tree: Tree) -> Tree | None:
     for kind, label, children in rootings(tree):
         for i, child in enumerate(children):
             if child == (kind, label, children[:i] + children[i + 1 :]):
-                return child
+                half: Tree = child
+                return half
     return None
 
 

@@ -95,7 +95,9 @@ def prove(
     chain = _chain(expansion)
     sde = _semigroup(increments, correction, diffusion)
     matched: list[Match] = []
-    powers = [(a + k * rho_exponent, a, k) for a in (1, 2, 3) for k in range(math.floor((_LAST - a) / rho_exponent) + 1)]
+    powers = [
+        (a + k * rho_exponent, a, k) for a in (1, 2, 3) for k in range(math.floor((_LAST - a) / rho_exponent) + 1)
+    ]
     for exponent, group in itertools.groupby(sorted(powers), key=lambda power: power[0]):
         found = [Match(a, k, exponent, chain(a, k), sde(a, k)) for _, a, k in group]
         different = tuple(match for match in found if match.difference)

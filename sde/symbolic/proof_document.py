@@ -3,9 +3,9 @@ r"""The proof of an SDE's weak order as a LaTeX document.
 Only ``amsmath``, ``amssymb`` and ``geometry`` are needed.
 """
 
-import re
 from fractions import Fraction
 
+from .assumptions import assumptions
 from .derivation import SDE
 from .formulas import latex_formula
 from .printing import LATEX, series_terms, signed_terms
@@ -68,38 +68,36 @@ def _equation(left: str, terms: list[tuple[str, str]], end: str = ".") -> str:
     return f"\\begin{{align*}}\n{left} &= {_lines(terms)}{end}\n\\end{{align*}}"
 
 
-def _tex(name: str) -> str:
-    for character, escaped in (("\\", r"\textbackslash "), ("_", r"\_"), ("^", r"\^{}"), ("&", r"\&"), ("%", r"\%")):
-        name = name.replace(character, escaped)
-    return name
+_ESCAPED = str.maketrans(
+    {c: "\\" + c for c in "_&%#${}"} | {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
+)
 
 
 def _statement(sde: SDE) -> str:
     noise = series_terms(sde.diffusion, LATEX)
     correction = series_terms(sde.correction, LATEX, prefix=_ETA)
-    covariance = (
-        _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise) if noise else r"\[\Sigma = 0.\]"
-    )
-    return rf"""\section*{{The SDE of {_tex(sde.rule.name)} has weak order {sde.weak_order}}}
+    covariance = _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise) if noise else r"\[\Sigma = 0.\]"
+    return rf"""\section*{{The SDE of {sde.rule.name.translate(_ESCAPED)} has weak order {sde.weak_order}}}
 The update rule is
 \[ x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma = {latex_formula(sde.rule.direction)}, \]
-with ${_power(_RHO_LAW, sde.rho_exponent)}$ for a constant $c > 0$. Claim: under the assumptions at the end, the solution of
+with ${_power(_RHO_LAW, sde.rho_exponent)}$ for a constant $c > 0$.
+Claim: under the assumptions at the end, the solution of
 \[ dX = b(X)\,dt + \sqrt{{\eta}}\;\Sigma(X)^{{1/2}}\,dW \]
 with
 {_equation("b", [*series_terms(sde.drift, LATEX), *correction])}
 and
 {covariance}
 approximates it with weak order ${sde.weak_order}$:
-$\max_{{k \le T/\eta}} |\mathbb{{E}}\,\varphi(x_k) - \mathbb{{E}}\,\varphi(X_{{k\eta}})| \le C\,{_power(_ETA, sde.weak_order)}$
-for smooth $\varphi$ of polynomial growth."""
+$\max_{{k \le T/\eta}} |\mathbb{{E}}\,\varphi(x_k) - \mathbb{{E}}\,\varphi(X_{{k\eta}})|
+\le C\,{_power(_ETA, sde.weak_order)}$ for smooth $\varphi$ of polynomial growth."""
 
 
 def _notation() -> str:
     return r"""\section*{Notation}
 $\gamma$ is the minibatch of the step, $f_\gamma$ its loss, $f = \mathbb{E} f_\gamma$; $g = \nabla f_\gamma$,
-$H = \nabla^2 f_\gamma$, $T = \nabla^3 f_\gamma$. A derivative in brackets, as $T[a, b]$, is contracted with its arguments; one
-slot fewer than its order leaves a vector, none leaves a number. $\mathbb{E}$ is over a minibatch that is independent of all
-outside its brackets."""
+$H = \nabla^2 f_\gamma$, $T = \nabla^3 f_\gamma$. A derivative in brackets, as $T[a, b]$,
+is contracted with its arguments; one slot fewer than its order leaves a vector, none leaves a number. $\mathbb{E}$ is
+over a minibatch that is independent of all outside its brackets."""
 
 
 def _expansion(sde: SDE) -> str:
@@ -126,9 +124,8 @@ $a + k\beta$ with $\beta = {sde.rho_exponent}$, agree identically, in this order
 
 def _match(match: Match) -> str:
     name = _power(_ETA, match.eta_power) + (_power(_RHO, match.rho_power) if match.rho_power else "")
-    return (
-        f"\\paragraph{{${name}$, exponent ${match.exponent}$.}} Both operators have\n"
-        + _equation(rf"[{name}]\,P\varphi = [{name}]\,e^{{\eta L}}\varphi", signed_terms(match.chain, LATEX))
+    return f"\\paragraph{{${name}$, exponent ${match.exponent}$.}} Both operators have\n" + _equation(
+        rf"[{name}]\,P\varphi = [{name}]\,e^{{\eta L}}\varphi", signed_terms(match.chain, LATEX)
     )
 
 
@@ -146,9 +143,10 @@ def _mismatch(sde: SDE) -> str:
         body = rf"The first exponent at which they differ is ${exponent}$:" + "\n" + "\n".join(parts)
     return rf"""\section*{{The first mismatch, and the order}}
 {body}
-So the local error is $|(P - e^{{\eta L}})\varphi| = O({_power(_ETA, exponent)})$, uniformly where the assumptions hold, and as both
-$P$ and $e^{{\eta L}}$ keep the growth of smooth functions bounded on $[0, T]$, the telescoping sum
-\[ P^k\varphi - e^{{k\eta L}}\varphi = \sum_{{j < k}} P^{{k - 1 - j}}\,(P - e^{{\eta L}})\,e^{{j\eta L}}\varphi, \qquad k \le T/\eta, \]
+So the local error is $|(P - e^{{\eta L}})\varphi| = O({_power(_ETA, exponent)})$, uniformly where the assumptions
+hold, and as both $P$ and $e^{{\eta L}}$ keep the growth of smooth functions bounded on $[0, T]$, the telescoping sum
+\[ P^k\varphi - e^{{k\eta L}}\varphi
+   = \sum_{{j < k}} P^{{k - 1 - j}}\,(P - e^{{\eta L}})\,e^{{j\eta L}}\varphi, \qquad k \le T/\eta, \]
 adds at most $T/\eta$ of them: the global error is $O({_power(_ETA, exponent - 1)})$. $\square$"""
 
 
@@ -157,7 +155,9 @@ def _dropped(sde: SDE) -> str:
         return ""
     rows = "\n".join(
         rf"\item {d.part}, ${_power(_RHO, d.rho_power) if d.rho_power else '1'}$ term, global error "
-        rf"$O({_power(_ETA, d.order)})$:" + "\n" + _equation(_dropped_name(d.part, d.rho_power), signed_terms(d.term, LATEX))
+        rf"$O({_power(_ETA, d.order)})$:"
+        + "\n"
+        + _equation(_dropped_name(d.part, d.rho_power), signed_terms(d.term, LATEX))
         for d in sde.dropped
     )
     return rf"""\section*{{What was dropped}}
@@ -167,20 +167,14 @@ def _dropped(sde: SDE) -> str:
 
 
 def _dropped_name(part: str, power: int) -> str:
-    return {"drift": rf"\mathbb{{E}}\,h_{{{power}}}", "correction": rf"b_{{1,{power}}}", "covariance": rf"h_{{{power}}}"}[part]
-
-
-_IN_TEX = {
-    "ρ": r"$\rho$", "η": r"$\eta$", "α": r"$\alpha$", "β": r"$\beta$", "‖": r"$\Vert$", "⟨": r"$\langle$", "⟩": r"$\rangle$",
-    "∇": r"$\nabla$", "≥": r"$\ge$", ">": "$>$", "γ": r"$\gamma$", "²": r"$^2$", "³": r"$^3$", "⁴": r"$^4$",
-}  # fmt: skip
+    return {
+        "drift": rf"\mathbb{{E}}\,h_{{{power}}}",
+        "correction": rf"b_{{1,{power}}}",
+        "covariance": rf"h_{{{power}}}",
+    }[part]
 
 
 def _assumptions(sde: SDE) -> str:
-    items = []
-    for sentence in sde.assumptions:
-        shown = re.sub(r"η\^\((\S+)\)", r"$\\eta^{\1}$", _tex(sentence).replace(r"\^{}", "^"))
-        for character, tex in _IN_TEX.items():
-            shown = shown.replace(character, tex)
-        items.append(rf"\item {shown}.")
-    return "\\section*{Assumptions}\n\\begin{itemize}\n" + "\n".join(items) + "\n\\end{itemize}"
+    sentences = assumptions(sde.rule, sde.rho_exponent, sde.smoothness, sde.increments.values(), LATEX)
+    items = "\n".join(rf"\item {sentence}." for sentence in sentences)
+    return f"\\section*{{Assumptions}}\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}"

@@ -48,7 +48,7 @@ class Rule:
         >>> from eigensam.sde.symbolic import grad, norm, rho
         >>> g = grad()
         >>> print(Rule("half-sam", grad(rho * g / (2 * norm(g)))))
-        half-sam: grad(rho*g/2/norm(g))
+        half-sam: grad(rho*g/norm(g)/2)
     """
 
     name: str
@@ -59,7 +59,7 @@ class Rule:
     def __post_init__(self) -> None:
         if not isinstance(self.direction, Vector):
             raise InputError(
-                f"rule '{self.name}': the direction {self.direction} is not a vector; write e.g. grad(rho * unit(grad()))"
+                f"rule '{self.name}': the direction {self.direction} is not a vector; write e.g. grad(rho * unit(g))"
             )
         if eta in walk(self.direction):
             raise InputError(
@@ -110,14 +110,16 @@ def _library() -> Iterator[Rule]:
     yield Rule("dnsam", grad(rho * g / norm(mean(g))), "normalised by the mean gradient, Compagnoni et al. 2023")
     yield Rule("reverse-sam", grad(-rho * g / norm(g)), "SAM that descends first (the paper, appendix)")
     across = v - inner(v, g) / norm(g) ** 2 * g
-    yield Rule("eigen-sam", grad(rho * (unit(g) + alpha * sign(inner(g, v)) * across)), "the paper, equation 8; v frozen")
+    yield Rule(
+        "eigen-sam", grad(rho * (unit(g) + alpha * sign(inner(g, v)) * across)), "the paper, equation 8; v frozen"
+    )
     yield multi_step_sam(2)
     yield multi_step_sam(3)
     yield Rule("egr", g + rho * hvp(unit(g)), "explicit regularization by rho E|g| (the paper, Figure 5)")
     u = rho * unit(g)
     curvature = grad(u) + grad(-u) - 2 * g
-    yield Rule("cr-sam", grad(u) + alpha * curvature, "SAM plus alpha times a second difference of the gradient along g, "
-               "in the style of Wu et al. 2024, whose log-normalisations alpha absorbs")  # fmt: skip
+    summary = "SAM plus alpha times a second difference of the gradient along g, in the style of Wu et al. 2024"
+    yield Rule("cr-sam", grad(u) + alpha * curvature, summary)
 
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in _library()}
@@ -134,11 +136,13 @@ def find_rule(name: str) -> Rule:
         >>> print(find_rule("dnsam"))
         dnsam: grad(rho*g/norm(E[g]))
         >>> print(find_rule("grad(rho * unit(g) / 2)").direction)
-        grad(rho*g/2/norm(g))
+        grad(rho*g/norm(g)/2)
     """
     if name in RULES:
         return RULES[name]
     if any(character in name for character in "(+*"):
         expression: Expression = parse(name)
         return Rule(name, expression)  # type: ignore[arg-type]  # checked by the rule
-    raise InputError(f"unknown rule '{name}'; choose one of: {', '.join(RULES)}; or write one, e.g. 'grad(rho*unit(g))'")
+    raise InputError(
+        f"unknown rule '{name}'; choose one of: {', '.join(RULES)}; or write one, e.g. 'grad(rho*unit(g))'"
+    )

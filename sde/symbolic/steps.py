@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from ...landscapes import Landscape
+from .bindings import Values
 from .language import (
     Add,
     Derivative,
@@ -21,7 +23,6 @@ from .language import (
     Sign,
     Vector,
 )
-from .bindings import Values
 
 __all__ = ["evaluate"]
 
@@ -62,7 +63,8 @@ def _evaluated(
         case Inner(left, right):
             return (of(left) * of(right)).sum(-1)
         case Norm(vector):
-            return of(vector).norm(dim=-1)
+            length: Tensor = torch.linalg.vector_norm(of(vector), dim=-1)
+            return length
         case Sign(scalar):
             return of(scalar).sign()
         case Power(base, exponent):

@@ -48,8 +48,15 @@ def summary(sde: SDE) -> str:
         for match in sde.proof.mismatch:
             lines += _wrapped(f"  {_name(match):<5} ", show(match.difference, UNICODE))
     if (split := _alignment(sde)) is not None:
-        lines += ["", *_wrapped("perturbation: -h = g + ρ Hu + ½ ρ² T[u,u] + O(ρ³)  with u = ", show(split.perturbation, UNICODE))]
-        lines += ["of the third-order drift -(ρ²/2) E T[u,u], the multiple of (ρ²/2) ∇λ of an eigenvector v that it descends:"]
+        lines += [
+            "",
+            *_wrapped(
+                "perturbation: -h = g + ρ Hu + ½ ρ² T[u,u] + O(ρ³)  with u = ", show(split.perturbation, UNICODE)
+            ),
+        ]
+        lines += [
+            "of the third-order drift -(ρ²/2) E T[u,u], the multiple of (ρ²/2) ∇λ of an eigenvector v that it descends:"
+        ]
         lines += _wrapped("  ⟨u,v⟩² = ", show(split.share, UNICODE))
     lines += ["", "assumptions"]
     for sentence in sde.assumptions:
@@ -134,5 +141,10 @@ def _name(match: Match) -> str:
 
 def _wrapped(head: str, body: str) -> list[str]:
     return textwrap.wrap(
-        body, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False, break_on_hyphens=False
+        body,
+        _WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
     )

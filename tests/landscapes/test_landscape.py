@@ -135,3 +135,42 @@ def test_wrong_shapes_are_refused(shape):
 def test_a_direction_is_needed():
     with pytest.raises(InputError, match="needs a direction u"):
         Valley().taylor_gradients(torch.zeros(2, dtype=torch.float64), None, (1.0, 1.0))
+
+
+def test_contracted_gradients_with_different_directions():
+    """A mixed third derivative by polarisation, coefficients per member, and sums with one last pass."""
+    f = TiltedTorus.default(2)
+    x, a, b = torch.randn(3, 4, 1, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mixed = f.contracted_gradients(x, [(1.0, (a, b))])
+    third = f.third_products
+    torch.testing.assert_close(mixed, (third(x, a + b) - third(x, a) - third(x, b)) / 2)
+    c = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = f.contracted_gradients(x, [(c, (a,)), (2.0, ()), (c[:, :1], (a, b))])
+    truth = c[..., None] * f.hessian_products(x, a) + 2 * f.gradients(x) + c[:, :1, None] * mixed
+    torch.testing.assert_close(found, truth)
+    torch.testing.assert_close(
+        f.contracted_gradient(x, [(c, (a,)), (2.0, ())]), (truth - c[:, :1, None] * mixed).mean(-2)
+    )
+    shared = f.contracted_gradients(x[0, 0], [(c, (a,))])  # the coefficients bring the batch
+    torch.testing.assert_close(shared, c[..., None] * f.hessian_products(x[0, 0], a))
+
+
+def test_terms_that_begin_alike_share_passes():
+    """H u and T[u, u] cost as many passes as T[u, u] alone."""
+    calls = []
+    original = torch.autograd.grad
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return original(*args, **kwargs)
+
+    f, x = TiltedTorus.default(2), torch.zeros(2, dtype=torch.float64)
+    u = torch.ones(2, dtype=torch.float64)
+    for terms in ([(1.0, (u, u))], [(2.0, ()), (1.0, (u,)), (1.0, (u, u))]):
+        calls.clear()
+        torch.autograd.grad = counted
+        try:
+            f.contracted_gradients(x, terms)
+        finally:
+            torch.autograd.grad = original
+        assert len(calls) == 3

@@ -52,7 +52,9 @@ def test_third_derivative_against_differences_of_the_second(name, f64):
     step = 1e-5
     second = [contracted_gradient_of(loss, x + sign * step * u, taylor_terms(u, (0.0, 1.0))) for sign in (1, -1)]
     truth = (second[0] - second[1]) / (2 * step)
-    torch.testing.assert_close(contracted_gradient_of(loss, x, taylor_terms(u, (0.0, 0.0, 1.0))), truth, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        contracted_gradient_of(loss, x, taylor_terms(u, (0.0, 0.0, 1.0))), truth, rtol=1e-5, atol=1e-6
+    )
 
     # The negative control: torch's own kernels raise here or are wrong.
     point = x.clone().requires_grad_(True)

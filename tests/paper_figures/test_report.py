@@ -3,6 +3,7 @@
 import pytest
 
 from eigensam.paper_figures.report import _ratio_verdict, comparisons
+from eigensam.paper_figures.weak_order import SECOND, THIRD
 
 
 @pytest.mark.parametrize(
@@ -15,9 +16,9 @@ def test_ratio_verdicts(low, high, verdict):
 
 def _weak(slope, verdict):
     return [
-        {"exponent": e, "drift_order": m, "expected": 1.0, "slopes": [slope], "verdict": verdict}
+        {"exponent": e, "label": m, "expected": 1.0, "slopes": [slope], "verdict": verdict}
         for e in ("1/3", "1/2")
-        for m in (1, 2, 3)
+        for m in (SECOND, THIRD)
     ]
 
 

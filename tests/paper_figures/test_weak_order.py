@@ -13,17 +13,20 @@ def results():
     preset = dataclasses.replace(find_preset("quick"), etas=ETAS[:4])
     calls = []
     found = weak_order.measure(preset, lambda: calls.append(1))
-    assert len(calls) == len(found) == 6
+    assert len(calls) == len(found) == 9
     return found
 
 
 def test_measures_every_exponent_and_order(results):
-    assert [(r["exponent"], r["drift_order"]) for r in results] == [(e, m) for e in ("1/3", "1/2") for m in (1, 2, 3)]
+    kept = [(r["exponent"], len(r["drift"]), len(r["correction"]), len(r["covariance"])) for r in results]
+    assert kept[:6] == [(e, m, 0, m) for e in ("1/3", "1/2") for m in (1, 2, 3)]
+    assert kept[6:] == [("2/3", 3, 2, 2), ("2/3", 3, 0, 2), ("2/3", 3, 2, 0)]
+    assert [r["expected"] for r in results[6:]] == [2, 1, 1]
 
 
 def test_plots_the_measured_errors_and_slopes(results):
     figure = weak_order.plot(results)
-    for axes, exponent in zip(figure.axes, ("1/3", "1/2"), strict=True):
+    for axes, exponent in zip(figure.axes, ("1/3", "1/2", "2/3"), strict=True):
         ours = [r for r in results if r["exponent"] == exponent]
         curves = [line for line in axes.lines if line.get_marker() != "None"]
         for line, result in zip(curves, ours, strict=True):

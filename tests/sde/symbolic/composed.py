@@ -1,8 +1,8 @@
 """A second truth for expansions: rules composed with polynomial losses in exact power-series arithmetic.
 
-Nothing of the engine is used but the rules' expressions. Losses are polynomials with rational coefficients; the point is
-rational; ``w_m = 1/|grad f_m(x)|`` (and ``w`` of the mean loss) are symbols with ``w^2 = 1/s`` for a rational ``s``, so
-that everything is a polynomial in ``rho`` and the ``w`` with rational coefficients. Roots and quotients of power series
+Nothing of the engine is used but the rules' expressions. Losses are polynomials with rational coefficients; the point
+is rational; ``w_m = 1/|grad f_m(x)|`` (and ``w`` of the mean loss) are symbols with ``w^2 = 1/s``, ``s`` rational, so
+that all is a polynomial in ``rho`` and the ``w`` with rational coefficients. Roots and quotients of power series
 are those of ``sympy.polys.ring_series``.
 """
 
@@ -43,9 +43,7 @@ class Composed:
         self.rho, self.w = generators[0], generators[1:]
         at = dict(zip(symbols, point, strict=True))
         mean = sum(losses) / len(losses)
-        self.s = [
-            QQ.from_sympy(sum(sympy.diff(loss, x).subs(at) ** 2 for x in symbols)) for loss in [*losses, mean]
-        ]
+        self.s = [QQ.from_sympy(sum(sympy.diff(loss, x).subs(at) ** 2 for x in symbols)) for loss in [*losses, mean]]
         self.cache = {}
 
     def coefficients(self, direction):
@@ -101,8 +99,10 @@ class Composed:
                 return self.rho
             case lang.Parameter(name) | lang.Direction(name):
                 value = self.values[name]
-                return [self.ring(QQ.from_sympy(v)) for v in value] if isinstance(value, list) else self.ring(
-                    QQ.from_sympy(value)
+                return (
+                    [self.ring(QQ.from_sympy(v)) for v in value]
+                    if isinstance(value, list)
+                    else self.ring(QQ.from_sympy(value))
                 )
             case lang.Add(parts):
                 values = [of(part) for part in parts]
@@ -155,7 +155,10 @@ class Composed:
             i = self.s.index(c0)
             half = int(exponent * 2)
             return self._reduced(powered * root * ((self.w[i] * c0) ** half if half >= 0 else self.w[i] ** -half))
-        numerator, denominator = sympy.integer_nthroot(int(c0.numerator), 2), sympy.integer_nthroot(int(c0.denominator), 2)
+        numerator, denominator = (
+            sympy.integer_nthroot(int(c0.numerator), 2),
+            sympy.integer_nthroot(int(c0.denominator), 2),
+        )
         assert numerator[1], c0
         assert denominator[1], c0
         return self._reduced(powered * root * QQ(int(numerator[0]), int(denominator[0])) ** int(exponent * 2))

@@ -72,11 +72,13 @@ def test_polynomial_identity_in_x(dim):
             exact = sympy.Poly(-gradient[j].subs(moved, simultaneous=True), radius, *symbols)
             for k in range(5):
                 truth = sympy.Poly(exact.as_expr(), radius).coeff_monomial(radius**k)
-                assert sympy.expand(components.vector(expansion[k])[m % 2][j] - truth) == 0 if expansion[k] else truth == 0
+                assert (
+                    sympy.expand(components.vector(expansion[k])[m % 2][j] - truth) == 0 if expansion[k] else truth == 0
+                )
 
 
 def test_rules_beyond_the_library():
-    """Laurent series: a second difference divided by rho^2 is T[g, g]; a normalised curvature; losses at shifted points."""
+    """Laurent series (a second difference divided by rho^2 is T[g, g]); losses and Hessians at shifted points."""
     second = Rule("second", (grad(rho * G) + grad(-rho * G) - 2 * G) / rho**2)
     g = Sum.derivative()
     assert expand(second, 1)[0] == -Sum.derivative(g, g)
@@ -128,6 +130,6 @@ def test_norm_of_a_sum_and_its_derivative():
     truth = Composed([symbols], losses, point, values).coefficients(rule.direction)
     assert ours(rule, [symbols], losses, point, values) == truth
     assert expand(Rule("m", grad(rho * unit(mean(u)))), 1)[1]
-    assert expand(Rule("p", grad(rho * parameter("tau") * G)), 1)[1] == -Sum.derivative(Sum.derivative()) * Sum.parameter(
-        "tau"
-    ) * Fraction(1)
+    assert expand(Rule("p", grad(rho * parameter("tau") * G)), 1)[1] == -Sum.derivative(
+        Sum.derivative()
+    ) * Sum.parameter("tau") * Fraction(1)

@@ -1,0 +1,82 @@
+"""Landscapes from formulas, and the formulas of the analytic ones."""
+
+import pytest
+import sympy
+import torch
+
+from eigensam.landscapes import FormulaLandscape, InputError, NetworkLandscape, Quadratic, TiltedTorus, Valley
+from eigensam.landscapes.formula import compile_torch, decimal
+
+X, Y = sympy.symbols("x y", real=True)
+
+
+@pytest.mark.parametrize(
+    "landscape",
+    [
+        Quadratic([[3.0, 1.0], [1.0, 2.0]], centres=[[0.1, 1.0], [1.0, -0.3]]),
+        Valley(),
+        TiltedTorus.default(1),
+        TiltedTorus.default(2),
+    ],
+    ids=lambda f: f"{type(f).__name__}{f.dim}",
+)
+def test_formulas_are_the_losses(landscape):
+    """As numbers, and through a landscape made of them: same losses, gradients and third derivatives."""
+    symbols = sympy.symbols(f"z:{landscape.dim}")
+    formulas = landscape.formulas(symbols)
+    assert not any(formula.has(sympy.Float) for formula in formulas)
+    again = FormulaLandscape(symbols, formulas)
+    x = torch.randn(5, 1, landscape.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    numbers = [float(f.subs(dict(zip(symbols, x[3, 0].tolist(), strict=True)))) for f in formulas]
+    torch.testing.assert_close(landscape.losses(x)[3], torch.tensor(numbers, dtype=torch.float64))
+    torch.testing.assert_close(again.losses(x), landscape.losses(x))
+    torch.testing.assert_close(again.gradients(x), landscape.gradients(x))
+    torch.testing.assert_close(again.third_products(x, x), landscape.third_products(x, x))
+    assert again.formulas(symbols) == formulas
+
+
+def test_every_function_has_its_derivatives():
+    """Each function that a formula may contain, against sympy's derivative."""
+    for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "erf", "atan", "asinh", "Abs"):
+        formula = getattr(sympy, name)(X + 2) + Y
+        f = FormulaLandscape([X, Y], [formula])
+        point = torch.tensor([-0.7, 0.2], dtype=torch.float64)
+        truth = float(sympy.diff(formula, X).subs({X: -0.7}).evalf())
+        assert f.gradient(point).tolist() == pytest.approx([truth, 1.0])
+    signs = compile_torch([X], [sympy.sign(X)])
+    assert signs(torch.tensor([-2.0, 3.0]))[0].tolist() == [-1.0, 1.0]
+
+
+def test_members_at_their_own_points():
+    f = FormulaLandscape([X], [X**2, 5 * X, sympy.Integer(3)])
+    points = torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)
+    assert f.losses(points).tolist() == [1.0, 10.0, 3.0]
+    assert f.gradients(points).tolist() == [[2.0], [5.0], [0.0]]
+
+
+def test_floats_become_decimals():
+    f = FormulaLandscape([X], [0.1 * X])
+    assert f.formulas([Y]) == [Y / 10]
+    assert decimal(0.35) == sympy.Rational(7, 20)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "losses", "message"),
+    [
+        ([X], [], "needs at least one symbol and one formula"),
+        ([], [X], "needs at least one symbol"),
+        ([X], [X * Y], "contains y; its coordinates are x: substitute numbers"),
+        ([X], [sympy.gamma(X)], "contains gamma; known are Abs, asinh"),
+    ],
+)
+def test_refusals(symbols, losses, message):
+    with pytest.raises(InputError, match=message):
+        FormulaLandscape(symbols, losses)
+
+
+def test_a_network_has_no_formula():
+    f = NetworkLandscape.from_tensors(
+        torch.nn.Linear(2, 2), torch.nn.functional.cross_entropy, torch.zeros(4, 2), torch.zeros(4, dtype=torch.long)
+    )
+    with pytest.raises(InputError, match="NetworkLandscape has no closed formula; use an analytic landscape"):
+        f.formulas([X])

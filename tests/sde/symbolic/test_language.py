@@ -1,0 +1,161 @@
+"""The language of rules: what can be written, how it prints, how text is read, and what is refused."""
+
+from fractions import Fraction
+
+import pytest
+
+from eigensam.landscapes import InputError
+from eigensam.sde import RULES, Rule, find_rule, multi_step_sam
+from eigensam.sde.symbolic import (
+    alpha,
+    derivative,
+    direction,
+    grad,
+    hvp,
+    inner,
+    loss,
+    mean,
+    norm,
+    parameter,
+    rho,
+    sign,
+    unit,
+)
+from eigensam.sde.symbolic.formulas import formula, latex_formula
+from eigensam.sde.symbolic.language import eta, walk
+from eigensam.sde.symbolic.parsing import parse
+
+G, V = grad(), direction("v")
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        (grad(rho * G / norm(G)), "grad(rho*g/norm(g))"),
+        (G + G - 2 * V, "g + g - 2*v"),
+        (-G, "-g"),
+        (G / 2, "g/2"),
+        (Fraction(3, 2) * G, "3*g/2"),
+        (G * (1 + rho) / (inner(G, V) ** 2), "(1 + rho)*g/inner(g, v)**2"),
+        (rho * rho, "rho*rho"),
+        (1 / rho**2 * G, "g/rho**2"),
+        (G / (2 * rho), "g/rho/2"),
+        (hvp(V, at=rho * G), "hvp(v, at=rho*g)"),
+        (derivative(V, G), "derivative(v, g)"),
+        (mean(norm(G)) * V, "E[norm(g)]*v"),
+        (sign(loss() - loss(rho * V)) * G, "sign(loss() - loss(rho*v))*g"),
+        (inner(G, V) ** Fraction(1, 2), "inner(g, v)**(1/2)"),
+        (0 * G + 1 * V, "0*g + v"),
+        (sum([G, V], start=0), "g + v"),
+        (2 - rho, "2 - rho"),
+        (alpha**0 * G, "alpha**0*g"),
+    ],
+)
+def test_formulas_and_back(expression, text):
+    assert formula(expression) == str(expression) == text
+    assert formula(parse(text)) == text
+    assert latex_formula(expression).count("{") == latex_formula(expression).count("}")
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_rules_print_what_they_are(rule):
+    assert formula(parse(str(rule.direction))) == str(rule.direction)
+    assert rule.summary
+    assert str(rule) == f"{rule.name}: {rule.direction}"
+    assert find_rule(rule.name) is rule
+    latex = latex_formula(rule.direction)
+    assert latex.count(r"\left") == latex.count(r"\right")
+
+
+def test_latex():
+    assert latex_formula(RULES["dnsam"].direction) == (
+        r"\nabla f_\gamma\left(x + \frac{\rho g}{\lVert \mathbb{E}\left[g\right]\rVert}\right)"
+    )
+    assert latex_formula(Fraction(-1, 2) * hvp(V)) == r"-\tfrac{1}{2} \nabla^{2} f_\gamma\left[v\right]"
+
+
+def test_symbols_of_a_rule():
+    rule = RULES["eigen-sam"]
+    assert (rule.parameters, rule.directions, rule.perturbed) == (["alpha"], ["v"], True)
+    assert not RULES["sgd"].perturbed
+    assert RULES["sam"].parameters == []
+
+
+def test_a_part_that_occurs_twice_is_one_node():
+    shift = rho * unit(G)
+    assert len(walk(grad(shift) + grad(shift))) < 2 * len(walk(grad(shift)))
+    assert len(walk(multi_step_sam(8).direction)) < 120
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: 0.1 * G, r"the float 0.1 is not exact; write Fraction\('0.1'\)"),
+        (lambda: G + 1, "a vector plus a scalar"),
+        (lambda: rho + G, "a vector plus a scalar"),
+        (lambda: G * G, "product of the vectors g and g; use inner"),
+        (lambda: G**2, "a power of the vector g; use inner"),
+        (lambda: rho**rho, "the exponent rho is not a rational number"),
+        (lambda: 1 / (G * 2), r"division by the vector 2\*g"),
+        (lambda: G / 0, "division of g by 0"),
+        (lambda: rho * "x", "found 'x' of type str; expected an expression"),
+        (lambda: rho * True, "found True of type bool"),
+        (lambda: grad(rho), "grad\\(shift\\) needs a vector such as grad\\(\\); found rho"),
+        (lambda: norm(rho), "norm needs a vector"),
+        (lambda: norm(None), "norm needs a vector .* found nothing"),
+        (lambda: inner(G, rho), "inner needs a vector"),
+        (lambda: hvp(rho), "derivative needs a vector"),
+        (lambda: hvp(G, at=rho), r"derivative\(at=...\) needs a vector"),
+        (lambda: loss(rho), "loss\\(shift\\) needs a vector"),
+        (lambda: sign(G), "sign needs a scalar; found the vector g"),
+        (lambda: mean(1.5), "the float 1.5"),
+        (lambda: direction("v 1"), "the name 'v 1' is not an identifier"),
+        (lambda: parameter(3), "the name 3 is not an identifier"),
+        (lambda: Rule("r", rho), "rule 'r': the direction rho is not a vector"),
+        (lambda: Rule("r", 3), "the direction 3 is not a vector"),
+        (lambda: Rule("r", grad(eta * G)), "contains eta: the step is x - eta \\* direction"),
+        (lambda: Rule("r", G, smoothness=0), "smoothness 0; a gradient step needs at least 1"),
+        (lambda: multi_step_sam(0), "0 ascent steps; give at least 1"),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("grad(rho*g", "is not an expression"),
+        ("grad(rho*w)", "unbound symbol 'w'; known are g, v, rho, alpha, eta and the functions grad"),
+        ("__import__('os')", "is not part of the language"),
+        ("g.shift + g", "'g.shift' is not part of the language"),
+        ("[g for g in (1,)]", "is not part of the language"),
+        ("lambda: g", "is not part of the language"),
+        ("norm(g, g)", "takes 1 positional argument"),
+        ("grad(at=g)", "unexpected keyword"),
+        ("g*0.5", "the float 0.5"),
+        ("g/0", "division of g by 0"),
+        ("(1/0)*g", "Fraction"),
+        ("2**200*g", "the exponent 200 is too large"),
+        ("'g'*2", "the direction gg is not a vector"),
+        ("g + 'a'", "found 'a' of type str"),
+    ],
+)
+def test_text_that_is_not_a_rule(text, message):
+    with pytest.raises(InputError, match=message):
+        find_rule(text if any(c in text for c in "(+*") else f"({text})")
+
+
+def test_unknown_names():
+    with pytest.raises(
+        InputError, match="unknown rule 'adam'; choose one of: sgd, usam, sam, dnsam, reverse-sam, eigen"
+    ):
+        find_rule("adam")
+    with pytest.raises(InputError, match="is not a vector"):
+        find_rule("rho*2")
+
+
+def test_text_can_name_its_own_symbols():
+    rule = find_rule("grad(rho*g) + parameter('tau')*direction('w')/3")
+    assert (rule.parameters, rule.directions) == (["tau"], ["w"])
