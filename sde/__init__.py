@@ -1,6 +1,13 @@
 """How an update rule becomes an SDE, and how well the SDE approximates it."""
 
-from .coefficients import drift_and_covariance, exact_increments, moments, truncated_increments
+from .coefficients import (
+    Coefficients,
+    coefficients,
+    drift_and_covariance,
+    exact_increments,
+    moments,
+    truncated_increments,
+)
 from .symbolic import RULES, SDE, Rule, derive, expand, find_rule, in_coordinates, multi_step_sam, truncate
 from .torus_operators import TorusGrid
 from .weak_order import ETAS, WeakOrder, observed_slopes, step_count, verify_on_torus
@@ -9,9 +16,11 @@ __all__ = [
     "ETAS",
     "RULES",
     "SDE",
+    "Coefficients",
     "Rule",
     "TorusGrid",
     "WeakOrder",
+    "coefficients",
     "derive",
     "drift_and_covariance",
     "exact_increments",

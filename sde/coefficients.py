@@ -3,6 +3,8 @@
 ``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
 """
 
+from typing import NamedTuple
+
 from torch import Tensor
 
 from ..landscapes import InputError, Landscape
@@ -12,7 +14,14 @@ from .symbolic.derivation import SDE
 from .symbolic.rules import Rule
 from .symbolic.steps import evaluate
 
-__all__ = ["drift_and_covariance", "exact_increments", "moments", "truncated_increments"]
+__all__ = [
+    "Coefficients",
+    "coefficients",
+    "drift_and_covariance",
+    "exact_increments",
+    "moments",
+    "truncated_increments",
+]
 
 
 def exact_increments(landscape: Landscape, rule: Rule, x: Tensor, rho: float, values: Values | None = None) -> Tensor:
@@ -54,15 +63,56 @@ def truncated_increments(landscape: Landscape, sde: SDE, x: Tensor, rho: float, 
         >>> truncated_increments(f, sde, torch.ones(1, dtype=torch.float64), 0.5).tolist()  # -(g + rho H g)
         [[-4.0]]
     """
+    return coefficients(landscape, sde, x, rho, values).increments
+
+
+class Coefficients(NamedTuple):
+    """An SDE at points of a landscape, without any matrix of size ``d x d``.
+
+    Attributes:
+        increments: their mean is the drift at ``eta = 0``, shape ``(..., M, d)``.
+        correction: ``b_1``, shape ``(..., d)``.
+        noise: increments whose covariance is ``Sigma``, shape ``(..., M, d)``; with ``z_m`` standard normal,
+            ``M^{-1/2} sum_m z_m (noise_m - mean)`` has exactly that covariance (theory, section 5).
+    """
+
+    increments: Tensor
+    correction: Tensor
+    noise: Tensor
+
+    def drift(self, eta: float) -> Tensor:
+        """``b = E h + eta b_1``, shape ``(..., d)``."""
+        return self.increments.mean(-2) + eta * self.correction
+
+    def covariance(self) -> Tensor:
+        """``Sigma``, shape ``(..., d, d)``."""
+        return moments(self.noise)[1]
+
+
+def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None = None) -> Coefficients:
+    """Evaluate an SDE by forward and backward passes; for networks with millions of parameters, too.
+
+    Arguments and errors as of :func:`exact_increments`.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import coefficients, find_rule, truncate
+        >>> f, sde = Quadratic([[2.0]], centres=[[0.0], [1.0]]), truncate(find_rule("usam"), "1/2", 2)
+        >>> coefficients(f, sde, torch.ones(1, dtype=torch.float64), 0.5).noise.tolist()
+        [[-4.0], [-0.0]]
+    """
     x = _points(landscape, x)
-    increments, _, _ = _evaluated(landscape, sde, x, rho, values)
-    return increments
+    increments, correction, noise = compile_torch_code(sde)(landscape, x, rho, bind(sde.rule, landscape, rho, values))
+    shape = (*x.shape[:-2], landscape.size, landscape.dim)
+    correction = correction.expand(*x.shape[:-2], 1, landscape.dim).squeeze(-2)
+    return Coefficients(increments.expand(shape), correction, noise.expand(shape))
 
 
 def drift_and_covariance(
     landscape: Landscape, sde: SDE, x: Tensor, rho: float, eta: float, values: Values | None = None
 ) -> tuple[Tensor, Tensor]:
-    """``b``, shape ``(..., d)``, and ``Sigma``, shape ``(..., d, d)``.
+    """``b``, shape ``(..., d)``, and ``Sigma``, shape ``(..., d, d)``: for small ``d``, see :func:`coefficients`.
 
     Args:
         landscape: the family of losses.
@@ -86,11 +136,8 @@ def drift_and_covariance(
         >>> b.tolist(), sigma.tolist()
         ([-1.5], [[1.0]])
     """
-    x = _points(landscape, x)
-    increments, correction, noise = _evaluated(landscape, sde, x, rho, values)
-    drift, _ = moments(increments)
-    _, covariance = moments(noise)
-    return drift + eta * correction, covariance
+    found = coefficients(landscape, sde, x, rho, values)
+    return found.drift(eta), found.covariance()
 
 
 def moments(increments: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,13 +163,3 @@ def _points(landscape: Landscape, x: Tensor) -> Tensor:
             "of points needs a member axis, x[:, None]"
         )
     return x
-
-
-def _evaluated(
-    landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Increments of the drift and of the noise, ``(..., M, d)``, and between them the correction, ``(..., d)``."""
-    function = compile_torch_code(sde)
-    increments, correction, noise = function(landscape, x, rho, bind(sde.rule, landscape, rho, values))
-    shape = (*x.shape[:-2], landscape.size, landscape.dim)
-    return increments.expand(shape), correction.expand(*x.shape[:-2], 1, landscape.dim).squeeze(-2), noise.expand(shape)

@@ -8,6 +8,7 @@ that depends on the minibatch has shape ``(..., M, d)``, one that does not ``(..
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from torch import Tensor
 
@@ -19,9 +20,9 @@ from .printing import TEXT, factor, show_vector
 from .scopes import nested, opened
 from .trees import GAMMA, MEAN, Tree, loss, nodes, rootings
 
-__all__ = ["Coefficients", "compile_torch_code", "torch_code"]
+__all__ = ["GeneratedFunction", "compile_torch_code", "torch_code"]
 
-Coefficients = Callable[[Landscape, Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
+GeneratedFunction = Callable[[Landscape, Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
 """(landscape, points ``(..., 1, d)``, rho, values) to increments of the drift, correction, increments of the noise."""
 
 
@@ -38,7 +39,7 @@ def torch_code(sde: SDE) -> str:
         def coefficients(f, x, rho, values):
             g = f.contracted_gradients(x, [(1.0, ())])
             s1 = (g * g).sum(-1)  # |g|^2
-            increments = f.contracted_gradients(x, [(-1.0, ()), (-1.0 * rho * s1 ** -0.5, (g,))])
+            increments = f.contracted_gradients(x, [(-1.0 * rho * s1 ** -0.5, (g,))]) + -1.0 * g
             correction = 0.0 * x
             noise = increments
             return increments, correction, noise
@@ -55,9 +56,10 @@ def torch_code(sde: SDE) -> str:
     return f"def coefficients(f, x, rho, values):\n    {body}\n"
 
 
-def compile_torch_code(sde: SDE) -> Coefficients:
-    """The function that :func:`torch_code` is the source of."""
-    namespace: dict[str, Coefficients] = {}
+@lru_cache(maxsize=256)
+def compile_torch_code(sde: SDE) -> GeneratedFunction:
+    """The function that :func:`torch_code` is the source of; compiled once for each SDE."""
+    namespace: dict[str, GeneratedFunction] = {}
     # Safe: every name in the source is made here or was checked to be an identifier.
     exec(compile(torch_code(sde), f"<SDE of {sde.rule.name}>", "exec"), namespace)
     return namespace["coefficients"]
@@ -120,13 +122,13 @@ class _Writer:
                 averaged.append((c * self._product(factors), vector))
             elif kind == "f" and label == MEAN and not c.depends and not _depends(children):
                 averaged.append((c, loss(GAMMA, *children)))
-            elif kind == "f" and label == GAMMA:
+            elif kind == "f" and label == GAMMA and ("v", tree) not in self._names:
                 here.append(f"({c.code}, ({''.join(self.vector(child) + ', ' for child in children).rstrip()}))")
             else:
                 rest.append(c.times_vector(self.vector(tree)))
         listed = ", ".join(here) if sum(map(len, here)) < 80 else "\n        " + ",\n        ".join(here) + ",\n    "
         parts = [f"f.contracted_gradients(x, [{listed}])"] if here else []
-        if averaged and all(tree[:2] == ("f", GAMMA) for _, tree in averaged):
+        if averaged and all(tree[:2] == ("f", GAMMA) and ("v", tree) not in self._names for _, tree in averaged):
             inside = self._combination(averaged).replace("contracted_gradients(", "contracted_gradient(", 1)
             parts.append(f"{inside}[..., None, :]")
         elif averaged:

@@ -39,7 +39,7 @@ class Dropped:
     term: Sum
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared as itself: the code generated from it is kept beside it
 class SDE:
     """``dX = (E h + eta b_1) dt + sqrt(eta) Cov(h')^{1/2} dW``, ``h`` and ``h'`` truncated in ``rho``.
 
