@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from .algebra import Atom, Sum, samples
+from .algebra import Sum
 from .printing import UNICODE, Style, factor
 from .rules import Rule
+from .terms import Atom, samples
 from .trees import GAMMA
 
 __all__ = ["assumptions"]

@@ -13,11 +13,12 @@ from functools import lru_cache
 from torch import Tensor
 
 from ...landscapes import Landscape
-from .algebra import Atom, Factors, Sum, samples
+from .algebra import Sum
 from .bindings import Values
 from .derivation import SDE
 from .printing import TEXT, factor, show_vector
 from .scopes import nested, opened
+from .terms import Atom, Factors, samples
 from .trees import GAMMA, MEAN, Tree, loss, nodes, rootings
 
 __all__ = ["GeneratedFunction", "compile_torch_code", "torch_code"]

@@ -16,9 +16,10 @@ import torch
 
 from ...landscapes import InputError, Landscape
 from ...landscapes.formula import compile_torch
-from .algebra import Atom, Factors, Sum
+from .algebra import Sum
 from .derivation import SDE
 from .scopes import nested, opened
+from .terms import Atom, Factors
 from .trees import GAMMA, MEAN, Tree
 
 __all__ = ["Components", "CoordinateSDE", "in_coordinates"]

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .algebra import Atom, Factors, Sum, Term
+from .algebra import Sum
 from .formulas import latex_name
 from .scopes import nested, opened
+from .terms import Atom, Factors, Term
 from .trees import GAMMA, MEAN, Tree, rootings
 
 __all__ = [

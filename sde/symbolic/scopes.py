@@ -8,7 +8,7 @@ computed, as ``(nabla^2 f)[ E[H g / |g|] ]``: a matrix is applied once, not once
 from collections.abc import Iterator
 from fractions import Fraction
 
-from .algebra import INNER, Atom, Factors, Term, bound_samples, relabelled, samples
+from .terms import INNER, Atom, Factors, Term, bound_samples, relabelled, samples
 from .trees import GAMMA, MEAN, Tree, nodes, rootings
 
 __all__ = ["nested", "opened"]

@@ -1,0 +1,225 @@
+"""Terms: rational multiples of scalars times one vector, averaged over minibatches, in canonical form.
+
+A *term* is ``E_{1,2,...} [factors * vector]``: all expectations stand in front, over independent minibatches
+``1, 2, ...``, which multilinearity allows. A minibatch that a term contains once, linearly, is replaced by the mean
+loss, and the others are numbered so that the term is smallest. So equal terms have equal keys.
+
+The *factors* are powers of atoms:
+
+- ``("t", tree)``: a scalar tree;
+- ``("a", name)``: a positive parameter;
+- ``("n", prime)``: a prime, for roots of rationals;
+- ``("s", sum)``: a sum whose power cannot be multiplied out;
+- ``("g", sum)``: the sign of a sum.
+
+The last two hold the sorted (term, coefficient) pairs of the sum, whose own expectations are numbered from 1001 on.
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+import sympy
+
+from .trees import MEAN, Tree, nodes, relabel, rootings, scalar, slots
+
+__all__ = [
+    "INNER",
+    "Atom",
+    "Collector",
+    "Factors",
+    "Term",
+    "bound_samples",
+    "differentiated",
+    "highest_derivative",
+    "is_positive",
+    "moved",
+    "number_power",
+    "relabelled",
+    "samples",
+    "shifted",
+]
+
+Atom = tuple[str, Any]
+Factors = tuple[tuple[Atom, Fraction], ...]
+Term = tuple[Tree | tuple[()], Factors]  # (vector, factors); no vector: a scalar
+
+INNER = 1000
+_ONE = Fraction(1)
+
+
+class Collector:
+    """Adds terms up, each brought into canonical form.
+
+    Attributes:
+        terms: canonical term -> coefficient.
+    """
+
+    def __init__(self) -> None:
+        self.terms: dict[Term, Fraction] = {}
+
+    def add(self, vector: Tree | tuple[()], factors: Factors, coefficient: Fraction) -> "Collector":
+        """Add ``coefficient * factors * vector``; factors may repeat."""
+        merged: dict[Atom, Fraction] = {}
+        for atom, e in factors:
+            if atom[0] == "t":
+                atom = ("t", scalar(atom[1]))
+                if _is_unit(atom[1]):
+                    continue
+            merged[atom] = merged.get(atom, Fraction(0)) + e
+        kept: Factors = ()
+        for atom, e in merged.items():
+            if atom[0] == "s" and e > 0 and e.denominator == 1:  # a whole power: multiply out
+                rest = tuple((a, x if a != atom else e - 1) for a, x in merged.items())
+                for more, c in _opened(atom, (vector, rest)):
+                    self.add(vector, (*rest, *more), coefficient * c)
+                return self
+            if atom[0] == "n":
+                whole = math.floor(e)
+                coefficient, e = coefficient * Fraction(atom[1]) ** whole, e - whole
+            elif atom[0] == "g":
+                e %= 2
+            if e:
+                kept = (*kept, (atom, e))
+        term = _canonical((vector, tuple(sorted(kept))))
+        self.terms[term] = self.terms.get(term, Fraction(0)) + coefficient
+        return self
+
+
+def _opened(atom: Atom, beside: Term) -> Iterator[tuple[Factors, Fraction]]:
+    """The terms of a sum within a power, its own expectations renamed to be none of the term's beside it."""
+    shift = bound_samples(beside) - INNER
+    for term, c in atom[1]:
+        yield relabelled(term, {s: s + shift for s in samples(term) if s > INNER})[1], c
+
+
+def differentiated(
+    vector: Tree | tuple[()], factors: Factors, slot: Tree
+) -> Iterator[tuple[Tree | tuple[()], Factors, Fraction]]:
+    """The product rule; the terms are not canonical yet, since their samples may belong to a scope outside."""
+    if vector:
+        for tree in slots(vector, slot):
+            yield tree, factors, _ONE
+    for i, (atom, e) in enumerate(factors):
+        rest = (*factors[:i], *factors[i + 1 :], (atom, e - 1))
+        if atom[0] == "t":
+            for tree in slots(atom[1], slot):
+                yield vector, (*rest, (("t", tree), _ONE)), e
+        elif atom[0] == "s":
+            for inner, c in _opened(atom, (vector, factors)):
+                for _, product, ci in differentiated((), inner, slot):
+                    yield vector, (*rest, *product), e * c * ci
+
+
+def highest_derivative(term: Term) -> int:
+    """The highest derivative of a loss in a term."""
+    vector, factors = term
+    orders = [_highest(tree, 0) for tree in _trees_of(((), factors))]
+    return max([_highest(vector, 1) if vector else 0, *orders])
+
+
+def samples(term: Term) -> Counter[int]:
+    """How often each minibatch occurs in a term, inside powers and signs, too."""
+    return Counter(node[1] for tree in _trees_of(term) for node in nodes(tree) if node[0] == "f")
+
+
+def bound_samples(term: Term) -> int:
+    """How many expectations stand in front of a term."""
+    return max((s for s in samples(term) if 0 < s < INNER), default=0)
+
+
+def _trees_of(term: Term) -> Iterator[Tree]:
+    vector, factors = term
+    if vector:
+        yield vector
+    for atom, _ in factors:
+        if atom[0] == "t":
+            yield atom[1]
+        elif atom[0] in "sg":
+            for inner, _ in atom[1]:
+                yield from _trees_of(inner)
+
+
+def _highest(tree: Tree, above: int) -> int:
+    """The highest derivative of a loss in a tree whose root has ``above`` slots more than children."""
+    kind, _, children = tree
+    return max([len(children) + above if kind == "f" else 0, *(_highest(child, 1) for child in children)])
+
+
+def relabelled(term: Term, samples: Mapping[int, int]) -> Term:
+    """The same term for other minibatches."""
+    vector, factors = term
+    renamed = []
+    for atom, e in factors:
+        if atom[0] == "t":
+            atom = ("t", scalar(relabel(atom[1], samples)))
+        elif atom[0] in "sg":
+            atom = (atom[0], tuple(sorted((relabelled(inner, samples), c) for inner, c in atom[1])))
+        renamed.append((atom, e))
+    return (relabel(vector, samples) if vector else ()), tuple(sorted(renamed))
+
+
+def shifted(term: Term, by: int) -> Term:
+    """Rename a term's own expectations, so that they are not those of another one."""
+    count = bound_samples(term)
+    return relabelled(term, {i: i + by for i in range(1, count + 1)}) if by > 0 and count > 0 else term
+
+
+def moved(term: Term, by: int) -> Term:
+    """Move a term's expectations into the scope of a power or a sign."""
+    return relabelled(term, {s: s + by for s in samples(term) if s > 0})
+
+
+def _canonical(term: Term) -> Term:
+    count = bound_samples(term)
+    if not count:
+        return term
+    vector, factors = term
+    linear = Counter(
+        node[1]
+        for tree in [vector, *(atom[1] for atom, e in factors if atom[0] == "t" and e == 1)]
+        if tree
+        for node in nodes(tree)
+        if node[0] == "f"
+    )
+    occurrences = samples(term)
+    bound = [s for s in occurrences if 0 < s < INNER]
+    alone = [s for s in bound if occurrences[s] == linear[s] == 1]
+    rest = [s for s in bound if s not in alone]
+    averaged = dict.fromkeys(alone, MEAN)
+    return min(
+        relabelled(term, averaged | dict(zip(order, range(1, len(rest) + 1), strict=True)))
+        for order in itertools.permutations(rest)
+    )
+
+
+def _is_unit(tree: Tree) -> bool:
+    """``<v, v>`` of a direction."""
+    kind, label, children = tree
+    return kind == "v" and children == (("v", label, ()),)
+
+
+def _is_square(tree: Tree) -> bool:
+    """``<a, a>``: an edge with the same vector at both of its ends."""
+    for rooted in rootings(tree):
+        kind, label, children = rooted
+        for i, child in enumerate(children):
+            if child == (kind, label, children[:i] + children[i + 1 :]) and (not i or children[i - 1] != child):
+                return True
+    return False
+
+
+def is_positive(atom: Atom) -> bool:
+    """Parameters, primes, and squares ``<a, a>``, which are taken not to be 0 where they are divided by."""
+    return atom[0] in "an" or (atom[0] == "t" and _is_square(atom[1]))
+
+
+def number_power(c: Fraction, q: Fraction) -> Factors:
+    """``c^q`` as powers of primes (and of -1, where ``q`` is whole)."""
+    result = [(("n", int(p)), Fraction(int(k)) * q) for p, k in sympy.factorrat(abs(sympy.Rational(c))).items()]
+    if c < 0 and q % 2:
+        result.append((("n", -1), _ONE))
+    return tuple((a, e) for a, e in result if a[1] != 1)
