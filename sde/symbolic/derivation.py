@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
-from numbers import Rational
+from numbers import Integral, Rational
 from typing import Any
 
 from ...landscapes import InputError
@@ -152,7 +152,7 @@ def truncate(
     diffusion_order = drift_order if diffusion_order is None else diffusion_order
     for name, value in (("drift", drift_order), ("diffusion", diffusion_order), ("correction", correction_order)):
         least = 1 if name == "drift" else 0
-        if not isinstance(value, int) or not least <= value <= _MOST_POWERS:
+        if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
     expansion = expand(rule, max(drift_order, diffusion_order, correction_order + 1))
     increments = _kept(expansion.coefficients, drift_order)

@@ -28,6 +28,9 @@ from .trees import GAMMA
 
 __all__ = ["expand"]
 
+_MOST_POLES = 12
+"""Ours: each division by rho asks for one more power, and one more derivative, of what is divided."""
+
 
 def expand(rule: Rule, order: int) -> Series:
     """``h = -direction`` as ``sum_k h_k rho^k``, exact up to ``rho^order``.
@@ -50,6 +53,8 @@ def expand(rule: Rule, order: int) -> Series:
         n for n in walk(rule.direction) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0
     ]
     poles = sum(math.ceil(-node.exponent) for node in divided)
+    if poles > _MOST_POLES:
+        raise InputError(f"rule '{rule.name}': it divides by rho^{poles} in all; at most rho^{_MOST_POLES} is expanded")
     cache: dict[int, Series] = {}
     try:
         series = _expand(rule.direction, order + poles, cache)
@@ -145,17 +150,16 @@ def _taylor(
             f"the gradient's shift {shift} does not vanish at rho = 0, so there is nothing to expand about; multiply "
             "it by rho"
         )
+    present = sorted(power for power, c in moved.coefficients.items() if c)
     for power in range(1, order + 1):
-        for parts in partitions(power):
+        for parts in partitions(power, present):
             vectors: list[Sum] = []
             weight = Fraction(1)
             for part, times in parts.items():
                 vectors += [moved[part]] * times
                 weight /= math.factorial(times)
-            if all(vectors):
-                term = _contracted(contraction, vectors, given, order)
-                scaled = Series({power: Sum.number(weight)}, order + power) * term
-                result = result + scaled
+            term = _contracted(contraction, vectors, given, order)
+            result = result + Series({power: Sum.number(weight)}, order + power) * term
     return result.truncated(min(moved.order, result.order))
 
 

@@ -67,6 +67,11 @@ class Rule:
                 "the learning rate would be a radius; write that radius as rho, and tie it to eta by the exponent in "
                 "rho = c eta^beta"
             )
+        if clash := {*self.parameters, "rho", "eta"} & set(self.directions):
+            raise InputError(
+                f"rule '{self.name}': {', '.join(sorted(clash))} names both a number and a direction; rename "
+                "the direction"
+            )
         if self.smoothness is not None and self.smoothness < 1:
             raise InputError(f"rule '{self.name}': smoothness {self.smoothness}; a gradient step needs at least 1")
 

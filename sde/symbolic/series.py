@@ -1,6 +1,6 @@
 """Truncated Laurent series in ``rho`` with exact coefficients."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -95,17 +95,17 @@ class Series:
         return result
 
 
-def partitions(total: int, least: int = 1) -> Iterator[dict[int, int]]:
-    """Multisets of whole numbers ``>= least`` with a given sum, as part -> multiplicity.
+def partitions(total: int, parts: Sequence[int]) -> Iterator[dict[int, int]]:
+    """Multisets of the given positive numbers, ascending, with a given sum, as part -> multiplicity.
 
     Example:
-        >>> list(partitions(3))
+        >>> list(partitions(3, [1, 2, 3]))
         [{1: 3}, {1: 1, 2: 1}, {3: 1}]
     """
     if total == 0:
         yield {}
         return
-    for part in range(least, total + 1):
+    for i, part in enumerate(parts):
         for times in range(total // part, 0, -1):
-            for rest in partitions(total - part * times, part + 1):
+            for rest in partitions(total - part * times, parts[i + 1 :]):
                 yield {part: times} | rest

@@ -107,6 +107,7 @@ def test_common_parts_are_expanded_once():
         (grad(G / rho), "the gradient's shift .* does not vanish"),
         (sign(rho * inner(G, direction("v"))) * G, "its argument vanishes at rho = 0"),
         (hvp(G / rho), "argument has a pole"),
+        (grad(rho * G) / rho**40, r"divides by rho\^40 in all; at most rho\^12"),
         (G / (inner(G, G) - norm(G) ** 2), r"to the power -1, vanishes at rho = 0"),
     ],
 )

@@ -115,6 +115,8 @@ def test_a_part_that_occurs_twice_is_one_node():
         (lambda: Rule("r", 3), "the direction 3 is not a vector"),
         (lambda: Rule("r", grad(eta * G)), "contains eta: the step is x - eta \\* direction"),
         (lambda: Rule("r", G, smoothness=0), "smoothness 0; a gradient step needs at least 1"),
+        (lambda: Rule("r", parameter("v") * direction("v")), "v names both a number and a direction"),
+        (lambda: Rule("r", direction("rho")), "rho names both a number and a direction; rename the direction"),
         (lambda: multi_step_sam(0), "0 ascent steps; give at least 1"),
     ],
 )

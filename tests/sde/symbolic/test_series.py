@@ -46,5 +46,6 @@ def test_no_power_at_a_zero_or_a_pole():
 
 
 def test_partitions():
-    assert [len(list(partitions(n))) for n in range(1, 9)] == [1, 2, 3, 5, 7, 11, 15, 22]
-    assert all(sum(part * times for part, times in p.items()) == 7 for p in partitions(7))
+    assert [len(list(partitions(n, range(1, n + 1)))) for n in range(1, 9)] == [1, 2, 3, 5, 7, 11, 15, 22]
+    assert all(sum(part * times for part, times in p.items()) == 7 for p in partitions(7, [1, 3, 4]))
+    assert list(partitions(5, [2, 4])) == []
