@@ -2,7 +2,7 @@
 
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,8 @@ from .paper_figures.commands import figures
 from .sde.commands import derive_command, weak_order
 
 __all__ = ["app", "main"]
+
+_UsageError: Any = typer.BadParameter.__bases__[0]  # typer brings its own copy of click, or uses click's
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,9 +55,21 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show are no reason to fail
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            sys.exit(2)
+        message = error.format_message()
+        if message.startswith("No such option: -("):
+            message += " A rule that begins with a minus: put -- before it."
+        print("eigensam: " + " ".join(message.split()), file=sys.stderr)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
     except (InputError, OSError, MemoryError, OverflowError, RecursionError) as error:
         # The last four are what is left of a full disk, a closed folder, numbers of absurd size.
         message = " ".join(str(error).split()) or type(error).__name__
         print("eigensam: " + message, file=sys.stderr)
         sys.exit(2)
+    sys.exit(code)

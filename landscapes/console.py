@@ -54,8 +54,6 @@ def check_json(path: Path | None) -> None:
     if path is None:
         return
     check_writable("--json", path)
-    if path.name in RUN_FILES:
-        raise InputError(f"--json {path} has the name of a file of a run directory; choose another name")
 
 
 def check_writable(name: str, path: Path) -> None:
@@ -64,6 +62,8 @@ def check_writable(name: str, path: Path) -> None:
     parent = next(folder for folder in path.parents if folder.exists())
     if (path.exists() and not path.is_file()) or not parent.is_dir() or not os.access(parent, os.W_OK):
         raise InputError(f"cannot write {name} {path}; give a regular file in a writable folder")
+    if path.name in RUN_FILES:
+        raise InputError(f"{name} {path} has the name of a file of a run directory; choose another name")
 
 
 def check_count(name: str, value: int, low: int = 1) -> None:

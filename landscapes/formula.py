@@ -23,7 +23,9 @@ def compile_torch(arguments: Sequence[sympy.Symbol], expressions: Any) -> Callab
     """A function of tensors that computes common sub-expressions once and supports automatic differentiation."""
     signum = sympy.Function("signum")  # sympy prints its own sign as a comparison, which a tensor cannot decide
     expressions = [e.replace(sympy.sign, signum) for e in expressions]
-    result: Callable[..., Any] = sympy.lambdify(arguments, expressions, modules=[dict(_FUNCTIONS)], cse=True)
+    result: Callable[..., Any] = sympy.lambdify(
+        arguments, expressions, modules=[dict(_FUNCTIONS)], cse=True, dummify=True
+    )
     return result
 
 
@@ -58,22 +60,9 @@ class FormulaLandscape(Landscape):
 
     def __init__(self, symbols: Sequence[sympy.Symbol], losses: Sequence[sympy.Expr]) -> None:
         self.symbols = tuple(symbols)
-        self._formulas = [_exact(sympy.sympify(loss)) for loss in losses]
-        if not self._formulas or not self.symbols:
-            raise InputError("a formula landscape needs at least one symbol and one formula")
-        allowed = set(self.symbols)
-        for formula in self._formulas:
-            if unknown := formula.free_symbols - allowed:
-                raise InputError(
-                    f"the formula {formula} contains {', '.join(sorted(map(str, unknown)))}; its coordinates are "
-                    f"{', '.join(map(str, self.symbols))}: substitute numbers for the rest"
-                )
-            functions = {type(f).__name__ for f in formula.atoms(sympy.Function)}
-            if missing := functions - _FUNCTIONS.keys():
-                raise InputError(
-                    f"the formula {formula} contains {', '.join(sorted(missing))}; known are "
-                    f"{', '.join(sorted(_FUNCTIONS.keys() - {'signum'}))}"
-                )
+        if not self.symbols or not losses or len(set(self.symbols)) < len(self.symbols):
+            raise InputError("a formula landscape needs at least one symbol, each once, and one formula")
+        self._formulas = [_checked(loss, self.symbols) for loss in losses]
         self._compiled = [compile_torch(self.symbols, [formula]) for formula in self._formulas]
         super().__init__(len(self.symbols), len(self._formulas), torch.float64, torch.device("cpu"))
 
@@ -88,5 +77,24 @@ class FormulaLandscape(Landscape):
         return torch.stack([v + 0 * point[..., 0] for v, point in zip(values, points, strict=True)], -1)
 
 
-def _exact(formula: sympy.Expr) -> sympy.Expr:
-    return formula.xreplace({number: decimal(number) for number in formula.atoms(sympy.Float)})
+def _checked(loss: Any, symbols: tuple[sympy.Symbol, ...]) -> sympy.Expr:
+    """The formula with decimals for floats; text is not evaluated."""
+    if isinstance(loss, int | float):
+        loss = sympy.Number(loss)
+    if not isinstance(loss, sympy.Expr) or not all(isinstance(symbol, sympy.Symbol) for symbol in symbols):
+        raise InputError(f"found the formula {loss!r} in {symbols}; expected a sympy expression in sympy symbols")
+    formula = loss.xreplace({number: decimal(number) for number in loss.atoms(sympy.Float) if number.is_finite})
+    if unknown := formula.free_symbols - set(symbols):
+        raise InputError(
+            f"the formula {formula} contains {', '.join(sorted(map(str, unknown)))}; its coordinates are "
+            f"{', '.join(map(str, symbols))}, with the same assumptions: substitute numbers for the rest"
+        )
+    for node in sympy.preorder_traversal(formula):
+        arithmetic = isinstance(node, sympy.Add | sympy.Mul | sympy.Pow | sympy.Symbol | sympy.NumberSymbol)
+        finite = isinstance(node, sympy.Rational)
+        if not (arithmetic or finite or type(node).__name__ in _FUNCTIONS):
+            raise InputError(
+                f"the formula {formula} contains {node}; known are finite real numbers, arithmetic and "
+                f"{', '.join(sorted(_FUNCTIONS.keys() - {'signum'}))}"
+            )
+    return formula

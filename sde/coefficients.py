@@ -102,6 +102,8 @@ def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: 
         >>> coefficients(f, sde, torch.ones(1, dtype=torch.float64), 0.5).noise.tolist()
         [[-4.0], [-0.0]]
     """
+    if not isinstance(sde, SDE):
+        raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
     x = _points(landscape, x)
     increments, correction, noise = compile_torch_code(sde)(landscape, x, rho, bind(sde.rule, landscape, rho, values))
     shape = (*x.shape[:-2], landscape.size, landscape.dim)

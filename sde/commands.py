@@ -1,5 +1,6 @@
 """``eigensam derive`` and ``eigensam weak-order``."""
 
+import os
 import sys
 from enum import StrEnum
 from fractions import Fraction
@@ -9,6 +10,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from ..landscapes import InputError, TiltedTorus
@@ -21,8 +23,8 @@ from ..landscapes.console import (
     progress_bar,
     save_json,
 )
-from ..landscapes.records import write_atomically
-from .symbolic.bindings import Values
+from ..landscapes.records import write_atomically, write_json
+from .symbolic.bindings import Values, bind
 from .symbolic.code import torch_code
 from .symbolic.derivation import SDE, derive, truncate
 from .symbolic.proof_document import proof_document
@@ -61,19 +63,25 @@ def derive_command(
     check_json(json)
     if proof is not None:
         check_writable("--proof", proof)
-    sde = derive(find_rule(rule), weak_order, _exponent(rho_exponent))
+        if json is not None and os.path.realpath(proof) == os.path.realpath(json):
+            raise InputError(f"--proof and --json are both {proof}; give two files")
+    beta = _exponent(rho_exponent)
+    with Console(stderr=True).status("deriving and proving"):  # many powers of rho take minutes
+        sde = derive(find_rule(rule), weak_order, beta)
+        found = to_dict(sde)
     shown = {
         Format.TEXT: lambda: summary(sde),
         Format.LATEX: lambda: latex_summary(sde),
         Format.TORCH: lambda: torch_code(sde),
-        Format.JSON: lambda: dumps(to_dict(sde), indent=2, ensure_ascii=False),
+        Format.JSON: lambda: dumps(found, indent=2, ensure_ascii=False),
     }
     print(shown[format]())
     if proof is not None:
         write_atomically(proof, proof_document(sde).encode())
         print(f"wrote {proof}", file=sys.stderr)
     if json is not None:
-        save_json(json, to_dict(sde))
+        write_json(json, found)
+        print(f"wrote {json}", file=sys.stderr)  # stdout is what was asked for, perhaps JSON itself
 
 
 def weak_order(
@@ -107,6 +115,8 @@ def weak_order(
     torus = TiltedTorus.default(dim)
     if not 3 <= resolution**dim <= 2500:
         raise InputError(f"resolution {resolution} in dimension {dim}: dense operators need 3 to 2500 grid points")
+    values = _values(sde, value or [])
+    bind(found, torus, 1.0, values)
     with progress_bar("step sizes") as (progress, task):
         result = verify_on_torus(
             sde,
@@ -115,7 +125,7 @@ def weak_order(
             horizon=float(parse_number("--horizon", horizon)),
             rho_scale=rho_scale,
             resolution=resolution,
-            values=_values(sde, value or []),
+            values=values,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     correction = " with correction" if sde.correction else ""
@@ -123,7 +133,7 @@ def weak_order(
         "eta",
         "weak error",
         "slope",
-        title=f"{rule}, drift to rho^{max(sde.increments)}{correction}, rho = {rho_scale:g} eta^{beta}",
+        title=f"{rule}, drift to rho^{max(sde.increments, default=0)}{correction}, rho = {rho_scale:g} eta^({beta})",
     )
     for eta, error, slope in zip(result.etas, result.errors, [None, *result.slopes], strict=True):
         table.add_row(f"{eta:.6g}", f"{error:.4g}", "" if slope is None else f"{slope:.3f}")

@@ -14,6 +14,7 @@ from ..landscapes import InputError, TiltedTorus
 from .coefficients import drift_and_covariance, exact_increments
 from .symbolic.bindings import Values
 from .symbolic.derivation import SDE
+from .symbolic.language import Loss, walk
 from .torus_operators import Array, TorusGrid
 
 __all__ = ["ETAS", "WeakOrder", "observed_slopes", "step_count", "verify_on_torus"]
@@ -175,6 +176,10 @@ def verify_on_torus(
         >>> result.verdict, round(result.slopes[-1], 1)
         ('pass', 1.0)
     """
+    if not isinstance(sde, SDE):
+        raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
+    if any(isinstance(node, Loss) for node in walk(sde.rule.direction)):
+        raise InputError(f"rule '{sde.rule.name}' contains a loss, which is not periodic on a tilted torus")
     beta, rho_scale, horizon = float(sde.rho_exponent), float(rho_scale), float(horizon)
     etas = [float(eta) for eta in etas]
     if not (rho_scale > 0 and math.isfinite(rho_scale)):

@@ -3,19 +3,24 @@
 from .coordinates import CoordinateSDE, in_coordinates
 from .derivation import SDE, Dropped, derive, truncate
 from .expansion import expand
+from .identities import Alignment, Theorem, alignment_of, eigenvalue_gradient, norm_gradients
 from .language import alpha, derivative, direction, grad, hvp, inner, loss, mean, norm, parameter, rho, sign, unit
 from .rules import RULES, Rule, find_rule, multi_step_sam
 
 __all__ = [
     "RULES",
     "SDE",
+    "Alignment",
     "CoordinateSDE",
     "Dropped",
     "Rule",
+    "Theorem",
+    "alignment_of",
     "alpha",
     "derivative",
     "derive",
     "direction",
+    "eigenvalue_gradient",
     "expand",
     "find_rule",
     "grad",
@@ -26,6 +31,7 @@ __all__ = [
     "mean",
     "multi_step_sam",
     "norm",
+    "norm_gradients",
     "parameter",
     "rho",
     "sign",

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from .algebra import Sum
-from .printing import UNICODE, Style, factor
+from .printing import UNICODE, Style, factor, inside
 from .rules import Rule
-from .terms import Atom, samples
+from .terms import Atom, Term, is_positive, relabelled, samples
 from .trees import GAMMA
 
 __all__ = ["assumptions"]
@@ -20,13 +20,13 @@ def assumptions(
     Args:
         rule: the update rule.
         rho_exponent: ``beta``.
-        smoothness: the highest derivative of the losses in the SDE.
-        terms: the increment's coefficients, whose divisors and signs must not vanish.
+        smoothness: how many derivatives of the losses the SDE and its remainder hold.
+        terms: expressions whose divisors, roots and signs must not vanish.
         style: how formulas are written.
     """
     math = style.math
     result = [
-        f"every minibatch loss has at least {smoothness + 1} continuous derivatives, and as many more as make the "
+        f"every minibatch loss has at least {smoothness} continuous derivatives, and as many more as make the "
         f"SDE's coefficients smooth enough for the backward equation ({math('2p + 2')} derivatives); all of polynomial "
         "growth",
         f"drift and diffusion are Lipschitz and all moments of the rule's iterates are bounded on {math('[0, T]')}",
@@ -37,13 +37,16 @@ def assumptions(
         result.append(f"{math(law)} with a constant {math('c > 0')}")
     divisors, signs = set(), set()
     for atom, e in _factors(terms):
+        every = ", for every minibatch" if GAMMA in samples(((), ((atom, e),))) else ""
         if atom[0] == "g":
-            signs.add(factor(atom, Fraction(1), style))
-        elif e < 0 and atom[0] in "ts":
-            every = ", for every minibatch" if GAMMA in samples(((), ((atom, e),))) else ""
-            divisors.add(f"{math(factor(atom, Fraction(1, 2), style))} is bounded away from 0{every}")
-    result += sorted(divisors)
-    result += [f"the argument of {math(sign)} is not 0: the rule jumps where it is" for sign in sorted(signs)]
+            signs.add(f"the argument of {math(factor(atom, Fraction(1), style))} is not 0: the rule jumps where it is")
+        elif atom[0] in "ts" and not (e.denominator == 1 and e >= 0):
+            length = atom[0] == "t" and is_positive(atom)
+            half = Fraction(1, 2) if length else Fraction(1)
+            shown = math(inside(atom, style) if atom[0] == "s" else factor(atom, half, style))
+            positive = "positive and " if e.denominator % 2 == 0 and not length else ""
+            divisors.add(f"{shown} is {positive}bounded away from 0{every}")
+    result += [*sorted(divisors), *sorted(signs)]
     for name in rule.directions:
         shown = math(style.name(name))
         result.append(f"{shown} is a unit vector that does not depend on x (frozen between its refreshes)")
@@ -55,6 +58,15 @@ def assumptions(
 
 
 def _factors(terms: Iterable[Sum]) -> Iterator[tuple[Atom, Fraction]]:
+    """Every factor, those within powers and signs included, as of the step's minibatch."""
     for term in terms:
-        for _, factors in term.terms:
-            yield from factors
+        yield from _within(term.terms)
+
+
+def _within(terms: Iterable[Term]) -> Iterator[tuple[Atom, Fraction]]:
+    for term in terms:
+        _, factors = relabelled(((), term[1]), {s: GAMMA for s in samples(term) if s > 0})
+        yield from factors
+        for atom, _ in factors:
+            if atom[0] in "sg":
+                yield from _within(inner for inner, _ in atom[1])

@@ -1,5 +1,6 @@
 """Values for the symbols of a rule, checked before anything is computed with them."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -22,29 +23,41 @@ def bind(rule: Rule, landscape: Landscape, rho: float, values: Values | None) ->
     Raises:
         InputError: an unbound or unknown symbol, a number that is not positive, a direction of wrong shape or length.
     """
-    values = dict(values or {})
+    given = dict(values or {})
+    result: dict[str, float | Tensor] = {"rho": float(rho)}
+    if not math.isfinite(rho):
+        raise InputError(f"rho = {rho} is not finite")
     for name in rule.parameters:
-        value = values.get(name)
-        if value is None:
-            raise InputError(f"rule '{rule.name}': the symbol {name} is unbound; give values={{'{name}': a number}}")
-        if isinstance(value, Tensor) or not 0 < value < float("inf"):
-            raise InputError(f"rule '{rule.name}': {name} = {value} is not a positive number")
+        if name not in given:
+            raise InputError(
+                f"rule '{rule.name}': the symbol {name} is unbound; give values={{'{name}': a number}} "
+                f"(--value {name}=0.2 on the command line)"
+            )
+        try:
+            number = float(given[name])
+        except (TypeError, ValueError, RuntimeError):
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise InputError(f"rule '{rule.name}': {name} = {given[name]} is not a positive number")
+        result[name] = number
     for name in rule.directions:
-        vector = values.get(name)
-        if not isinstance(vector, Tensor):
+        if name not in given:
             raise InputError(
                 f"rule '{rule.name}': the direction {name} is unbound; give values={{'{name}': a unit vector of shape "
-                f"({landscape.dim},)}}, e.g. a top eigenvector"
+                f"({landscape.dim},)}}, e.g. a top eigenvector (--value {name}=1,0 on the command line)"
             )
-        length = float(torch.linalg.vector_norm(vector, dtype=torch.float64))
+        vector = torch.as_tensor(given[name])
+        length = (
+            float(torch.linalg.vector_norm(vector, dtype=torch.float64)) if vector.is_floating_point() else math.nan
+        )
         if vector.shape != (landscape.dim,) or not abs(length - 1) < _UNIT:
             raise InputError(
-                f"rule '{rule.name}': the direction {name} has shape {tuple(vector.shape)} and length {length:.6g}; "
-                f"expected shape ({landscape.dim},) and length 1"
+                f"rule '{rule.name}': the direction {name} has shape {tuple(vector.shape)}, {vector.dtype}, and length "
+                f"{length:.6g}; expected floats of shape ({landscape.dim},) and length 1"
             )
-        values[name] = (vector / length).to(landscape.device, landscape.dtype)
+        result[name] = (vector / length).to(landscape.device, landscape.dtype)
     known = {*rule.parameters, *rule.directions}
-    if unknown := sorted(values.keys() - known):
+    if unknown := sorted(given.keys() - known):
         names = ", ".join(sorted(known)) or "none but rho"
         raise InputError(f"rule '{rule.name}' has no symbol {', '.join(unknown)}; it has {names}")
-    return values | {"rho": rho}
+    return result

@@ -18,7 +18,7 @@ from .bindings import Values
 from .derivation import SDE
 from .printing import TEXT, factor, show_vector
 from .scopes import nested, opened
-from .terms import Atom, Factors, samples
+from .terms import Atom, Factors, bound_samples, samples
 from .trees import GAMMA, MEAN, Tree, loss, nodes, rootings
 
 __all__ = ["GeneratedFunction", "compile_torch_code", "torch_code"]
@@ -107,6 +107,7 @@ class _Writer:
             for term, c in coefficient.terms.items():
                 vector, factors = nested(term)
                 assert vector
+                assert not bound_samples((vector, factors)), f"expectations cross in {coefficient}"
                 rho: Factors = ((("a", "rho"), Fraction(power)),) if power else ()
                 weighted.append((self._product((*rho, *factors), c), vector))
         self.lines.append(f"{name} = {self._combination(weighted)}")

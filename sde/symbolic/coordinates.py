@@ -1,6 +1,6 @@
 """An SDE in coordinates: exact sympy drift and covariance on an analytic landscape, compiled to numpy and to torch.
 
-The second way, independent of :mod:`.passes`, to evaluate an expression: every derivative of every loss is written out.
+The second way, independent of :mod:`.code`, to evaluate an expression: every derivative of every loss is written out.
 """
 
 import itertools
@@ -214,6 +214,12 @@ class CoordinateSDE:
 
         def evaluate(x: Any, rho: float, eta: float, values: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
             values = values or {}
+            needed = [*self.sde.rule.parameters, *self.sde.rule.directions]
+            if set(needed) != set(values) or x.shape[-1:] != (d,):
+                raise InputError(
+                    f"x of shape {tuple(x.shape)} and values of {sorted(values) or 'nothing'}; expected shape "
+                    f"(..., {d}) and values of {needed or 'nothing'}"
+                )
             given = [values[name] for name in self.sde.rule.parameters]
             given += [component for name in self.sde.rule.directions for component in values[name]]
             columns = compiled(*(x[..., i] for i in range(d)), rho, eta, *given)
@@ -241,6 +247,8 @@ def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
         >>> found.covariance[0].factor()
         (2*rho + 1)**2
     """
+    if not isinstance(sde, SDE):
+        raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
     x = sympy.symbols([f"x_{i + 1}" for i in range(landscape.dim)], real=True)
     components = Components(x, landscape.formulas(x))
     rho, eta = components.parameter("rho"), components.parameter("eta")
@@ -261,4 +269,11 @@ def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
     arguments = [*x, rho, eta, *(components.parameter(name) for name in sde.rule.parameters)]
     for name in sde.rule.directions:
         arguments += components.direction(name)
+    if len({symbol.name for symbol in arguments}) < len(arguments):
+        names = ", ".join(sorted(symbol.name for symbol in arguments))
+        raise InputError(
+            f"rule '{sde.rule.name}': a symbol has the name of a coordinate; rename it, these are taken: {names}"
+        )
+    if any(entry.has(sympy.DiracDelta) for entry in [*drift, *covariance]):
+        raise InputError("the losses are not smooth enough: a derivative contains DiracDelta; use smooth formulas")
     return CoordinateSDE(sde, tuple(x), sympy.Matrix(drift), covariance, tuple(arguments))

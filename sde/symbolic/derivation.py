@@ -3,15 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache, cached_property
 from numbers import Integral, Rational
 from typing import Any
 
+import numpy as np
+
 from ...landscapes import InputError
 from .algebra import Sum
 from .assumptions import assumptions
 from .expansion import expand
+from .printing import UNICODE, Style
 from .proof import Proof, prove
 from .rules import Rule
 from .series import Series
@@ -77,15 +81,29 @@ class SDE:
         return self.proof.weak_order
 
     @property
-    def smoothness(self) -> int:
+    def highest_derivative(self) -> int:
         """The highest derivative of the minibatch losses that occurs."""
-        parts = [*self.increments.values(), *self.correction.values(), *self.diffusion.values()]
-        return max(part.smoothness for part in parts)
+        return max((part.smoothness for part in self._parts), default=0)
+
+    @property
+    def smoothness(self) -> int:
+        """How many derivatives the SDE and the remainder of its drift need: those of the first drift term left out."""
+        remainder = [d.term.smoothness for d in self.dropped if d.part == "drift"]
+        return max(self.highest_derivative, *remainder, 1)
 
     @property
     def assumptions(self) -> list[str]:
         """What the claim assumes of the losses and of the rule."""
-        return assumptions(self.rule, self.rho_exponent, self.smoothness, self.increments.values())
+        return self.assumptions_in(UNICODE)
+
+    def assumptions_in(self, style: Style) -> list[str]:
+        """The assumptions with formulas in a style."""
+        terms = [*self._parts, *(d.term for d in self.dropped)]
+        return assumptions(self.rule, self.rho_exponent, self.smoothness, terms, style)
+
+    @property
+    def _parts(self) -> list[Sum]:
+        return [*self.increments.values(), *self.correction.values(), *self.diffusion.values()]
 
 
 def rational(value: Any, what: str = "rho exponent") -> Fraction:
@@ -98,14 +116,20 @@ def rational(value: Any, what: str = "rho exponent") -> Fraction:
         >>> rational("2/3"), rational(0.5)
         (Fraction(2, 3), Fraction(1, 2))
     """
+    if isinstance(value, np.floating):
+        value = float(value)
     if isinstance(value, bool):
         raise InputError(f"{what} {value} is not a number; give e.g. 1/3")
     if isinstance(value, str):
         try:
+            if len(value) > 30 or "e" in value.lower():
+                raise ValueError  # 1e9999999 would be written out
             return Fraction(value)
         except (ValueError, ZeroDivisionError):
             raise InputError(f"{what} '{value}' is not rational; write a fraction such as 1/3") from None
     if isinstance(value, Rational):
+        return Fraction(int(value.numerator), int(value.denominator))
+    if isinstance(value, Decimal):
         return Fraction(value)
     if getattr(value, "is_Rational", False):  # sympy's
         return Fraction(int(value.p), int(value.q))
@@ -146,7 +170,7 @@ def truncate(
         >>> sde.drift, sde.weak_order
         ({0: -Df, 1: -E[H[g]/|g|]}, Fraction(2, 3))
     """
-    beta = rational(rho_exponent)
+    rule, beta = _rule(rule), rational(rho_exponent)
     if beta <= 0:
         raise InputError(f"rho exponent {beta} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
     diffusion_order = drift_order if diffusion_order is None else diffusion_order
@@ -154,30 +178,43 @@ def truncate(
         least = 1 if name == "drift" else 0
         if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
-    expansion = expand(rule, max(drift_order, diffusion_order, correction_order + 1))
+    expansion = expand(rule, max(drift_order, diffusion_order, correction_order))
     increments = _kept(expansion.coefficients, drift_order)
-    full = _correction(expansion, correction_order + 1)
-    correction = _kept(full, correction_order)
+    correction = _correction(expansion, correction_order)
     diffusion = _kept(expansion.coefficients, diffusion_order)
-    result = SDE(rule, beta, increments, correction, diffusion, ())
-    if rule.smoothness is not None and result.smoothness + 1 > rule.smoothness:
-        raise InputError(
-            f"rule '{rule.name}' with rho exponent {beta}: these terms hold derivatives of the losses up to order "
-            f"{result.smoothness}, and their remainder needs one more; the rule declares {rule.smoothness}; "
-            "ask for a lower weak order or a larger rho exponent, or declare more smoothness"
-        )
-    left = [
-        ("drift", expansion.coefficients, drift_order, Fraction(0)),
-        ("correction", full, correction_order, Fraction(1)),
-        ("covariance", expansion.coefficients, diffusion_order, Fraction(1)),
-    ]
     dropped = [
-        Dropped(part, k, order + k * beta, terms[k].mean() if part == "drift" else terms[k])
-        for part, terms, k, order in left
-        if terms.get(k)
+        *_first_dropped(rule, "drift", drift_order, Fraction(0), beta),
+        *_first_dropped(rule, "correction", correction_order, Fraction(1), beta),
+        *_first_dropped(rule, "covariance", diffusion_order, Fraction(1), beta),
     ]
+    if not (increments or diffusion or dropped):
+        raise InputError(f"rule '{rule.name}': the direction {rule.direction} is 0; give one that moves x")
     dropped.sort(key=lambda d: d.order)
-    return SDE(rule, beta, increments, correction, diffusion, tuple(dropped))
+    result = SDE(rule, beta, increments, correction, diffusion, tuple(dropped))
+    if rule.smoothness is not None and result.smoothness > rule.smoothness:
+        raise InputError(
+            f"rule '{rule.name}' with rho exponent {beta}: these terms and their remainder need derivatives of the "
+            f"losses up to order {result.smoothness}; the rule declares {rule.smoothness}; ask for a lower weak order "
+            "or a larger rho exponent, or declare more smoothness"
+        )
+    return result
+
+
+def _first_dropped(rule: Rule, part: str, kept: int, order: Fraction, beta: Fraction) -> list[Dropped]:
+    """The first nonzero power of rho from ``kept`` on; a symmetric rule lacks every second one."""
+    for k in range(kept, kept + 3):
+        expansion = expand(rule, k)
+        term = _correction(expansion, k + 1).get(k, Sum()) if part == "correction" else expansion[k]
+        term = term.mean() if part == "drift" else term
+        if term:
+            return [Dropped(part, k, order + k * beta, term)]
+    return []
+
+
+def _rule(rule: Any) -> Rule:
+    if not isinstance(rule, Rule):
+        raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', direction)")
+    return rule
 
 
 def _kept(coefficients: Mapping[int, Sum], count: int) -> dict[int, Sum]:
@@ -192,7 +229,7 @@ def _correction(expansion: Series, count: int) -> dict[int, Sum]:
         for i in range(k + 1):
             if i in drift and k - i in drift:
                 result[k] = result.get(k, Sum()) + drift[i].along(drift[k - i]) * Fraction(-1, 2)
-    return result
+    return {k: c for k, c in result.items() if c}
 
 
 def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
@@ -219,10 +256,10 @@ def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
         >>> sde.drift[2], sde.weak_order
         (-1/2 E[T[g,g]/|g|^2], Fraction(1, 1))
     """
-    beta = rational(rho_exponent)
-    if weak_order not in (1, 2):
+    rule, beta = _rule(rule), rational(rho_exponent)
+    if weak_order not in (1, 2) or isinstance(weak_order, bool):
         more = (
-            "matching order 3 needs the third moments of the minibatch noise, which no Brownian motion has"
+            "order 3 needs the third moments of the minibatch noise, which an SDE driven by Brownian motion lacks"
             if weak_order == 3
             else "choose 1 or 2"
         )

@@ -109,9 +109,12 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
             return series.inner(series).power(Fraction(1, 2))
         case Power(Parameter("rho"), exponent) if exponent.denominator == 1:
             return Series({int(exponent): Sum.number(1)}, order).truncated(order)
+        case Power(Parameter("rho"), exponent):
+            raise InputError(f"{node} is not a whole power of rho, so it has no expansion; take whole powers")
         case Power(base, exponent):
+            series = of(base)
             try:
-                return of(base).power(exponent)
+                return series.power(exponent)
             except InputError as error:
                 raise InputError(
                     f"{base}, to the power {exponent}, {error}; so the rule has no expansion there, change what it "

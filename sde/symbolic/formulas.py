@@ -33,7 +33,7 @@ def latex_name(name: str) -> str:
     if name in _GREEK:
         return "\\" + name
     escaped = name.replace("_", r"\_")
-    return name if len(name) == 1 else rf"\mathrm{{{escaped}}}"
+    return name if len(name) == 1 and name.isalpha() else rf"\mathrm{{{escaped}}}"
 
 
 def _join(parts: list[str]) -> str:
@@ -129,11 +129,11 @@ def latex_formula(node: Expression) -> str:
             return "g"
         case Derivative(shift, arguments):
             power = "" if not arguments else f"^{{{len(arguments) + 1}}}"
-            at = "" if shift is None else rf"\left(x + {latex_formula(shift)}\right)"
+            at = "" if shift is None else rf"\left({_join(['x', latex_formula(shift)])}\right)"
             inside = rf"\left[{', '.join(latex_formula(a) for a in arguments)}\right]" if arguments else ""
             return rf"\nabla{power} f_\gamma{at}{inside}"
         case Loss(shift):
-            return r"f_\gamma" + ("" if shift is None else rf"\left(x + {latex_formula(shift)}\right)")
+            return r"f_\gamma" + ("" if shift is None else rf"\left({_join(['x', latex_formula(shift)])}\right)")
         case Inner(left, right):
             return rf"\left\langle {latex_formula(left)}, {latex_formula(right)}\right\rangle"
         case Norm(vector):

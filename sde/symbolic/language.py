@@ -7,8 +7,10 @@ scalars, and quotients are written with Python's operators; numbers are exact (`
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from numbers import Rational
 from typing import Any, TypeVar
 
 from ...landscapes import InputError
@@ -47,9 +49,14 @@ __all__ = [
 ]
 
 
+_LARGEST_EXPONENT, _LARGEST_BITS = 99, 1000
+
+
 @dataclass(frozen=True)
 class Expression:
     """A node of a rule's expression; see :class:`Vector` and :class:`Scalar`."""
+
+    __array_ufunc__ = None  # numpy leaves arithmetic with its scalars to this class
 
     def __str__(self) -> str:
         from .formulas import formula
@@ -111,6 +118,8 @@ class Scalar(Expression):
 
 def _power(base: Scalar, exponent: Fraction) -> Scalar:
     """``base^exponent``, a whole power of a product or of a power being one of its parts."""
+    if abs(exponent.numerator) > _LARGEST_EXPONENT or exponent.denominator > _LARGEST_EXPONENT:
+        raise InputError(f"the exponent {exponent} is too large; give at most {_LARGEST_EXPONENT}")
     if exponent.denominator == 1:
         if isinstance(base, Number) and (exponent >= 0 or base.value != 0):
             return Number(base.value ** int(exponent))
@@ -129,6 +138,10 @@ class Number(Scalar):
     """A rational number."""
 
     value: Fraction
+
+    def __post_init__(self) -> None:
+        if max(self.value.numerator.bit_length(), self.value.denominator.bit_length()) > _LARGEST_BITS:
+            raise InputError("a number of more than 300 digits; use a parameter instead")
 
 
 @dataclass(frozen=True)
@@ -237,8 +250,8 @@ class _ScalarMean(Mean, Scalar):
 def _expression(value: Any) -> Any:
     if isinstance(value, Expression):
         return value
-    if isinstance(value, int | Fraction) and not isinstance(value, bool):
-        return Number(Fraction(value))
+    if isinstance(value, Rational) and not isinstance(value, bool):
+        return Number(Fraction(int(value.numerator), int(value.denominator)))
     if isinstance(value, float):
         raise InputError(f"the float {value} is not exact; write Fraction({str(value)!r}), or a parameter")
     raise InputError(f"found {value!r} of type {type(value).__name__}; expected an expression, an int or a Fraction")
@@ -369,8 +382,8 @@ def parameter(name: str) -> Scalar:
 
 
 def _identifier(name: str) -> str:
-    if not isinstance(name, str) or not name.isidentifier():
-        raise InputError(f"the name {name!r} is not an identifier; use letters, digits and underscores")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise InputError(f"the name {name!r} is not a letter followed by letters, digits and underscores; rename it")
     return name
 
 

@@ -22,17 +22,12 @@ _NAMES = {
     "eta": language.eta,
 }
 
-
-def _too_large(exponent: Any) -> Any:
-    raise InputError(f"the exponent {exponent} is too large; give at most 99")
-
-
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
     ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: Fraction(a) / b if isinstance(a, int) and isinstance(b, int) else a / b,
-    ast.Pow: lambda a, b: a ** (b if abs(b) < 100 else _too_large(b)),
+    ast.Div: lambda a, b: a / b,
+    ast.Pow: lambda a, b: a**b,
 }
 
 
@@ -49,17 +44,21 @@ def parse(text: str) -> Any:
     """
     try:
         tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError) as error:
-        raise InputError(f"'{text}' is not an expression: {error.args[0]}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"'{text[:80]}' is not an expression: {error.args[0] if error.args else 'too long'}") from None
     try:
         return _read(tree.body)
-    except (TypeError, ZeroDivisionError, ValueError, OverflowError) as error:
-        raise InputError(f"'{text}': {error}") from None
+    except RecursionError:
+        raise InputError(f"'{text[:80]} ...' is nested too deeply; write it in Python") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"'{text[:80]}': {error}") from None
 
 
 def _read(node: ast.AST) -> Any:
     match node:
-        case ast.Constant(value) if isinstance(value, int | float | str):
+        case ast.Constant(value) if isinstance(value, int | float) and not isinstance(value, bool):
+            return language.Number(Fraction(str(value)))  # the decimal that was typed
+        case ast.Constant(str(value)):
             return value
         case ast.Name(name) if name in _NAMES:
             return _NAMES[name]
@@ -72,7 +71,7 @@ def _read(node: ast.AST) -> Any:
             return -_read(operand)
         case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
             return _OPERATORS[type(operator)](_read(left), _read(right))
-        case ast.Call(ast.Name(name), arguments, keywords) if name in _FUNCTIONS:
+        case ast.Call(ast.Name(name), arguments, keywords) if name in _FUNCTIONS and all(k.arg for k in keywords):
             named = {k.arg: _read(k.value) for k in keywords if k.arg}
             return _FUNCTIONS[name](*(_read(a) for a in arguments), **named)
         case ast.Subscript(ast.Name("E"), inside):

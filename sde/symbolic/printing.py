@@ -7,7 +7,7 @@ from fractions import Fraction
 from .algebra import Sum
 from .formulas import latex_name
 from .scopes import nested, opened
-from .terms import Atom, Factors, Term
+from .terms import INNER, Atom, Factors, Term, samples
 from .trees import GAMMA, MEAN, Tree, rootings
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "UNICODE",
     "Style",
     "factor",
+    "inside",
     "joined",
     "latex",
     "series_terms",
@@ -43,6 +44,8 @@ class Style:
         inner: of two vectors.
         sign: of a scalar.
         mean: of anything.
+        numbered: (name, number) -> the name of one of several minibatches' tensors.
+        means: (numbers, body) -> the expectation over several minibatches.
         fraction: (above, below) -> a quotient.
         space: between the factors of a product.
         math: a formula within a sentence.
@@ -57,6 +60,8 @@ class Style:
     inner: Callable[[str, str], str]
     sign: Callable[[str], str]
     mean: Callable[[str], str]
+    numbered: Callable[[str, int], str]
+    means: Callable[[list[int], str], str]
     fraction: Callable[[str, list[str]], str]
     space: str = " "
     math: Callable[[str], str] = lambda formula: formula
@@ -93,9 +98,12 @@ TEXT = Style(
     inner=lambda a, b: f"<{a},{b}>",
     sign=lambda a: f"sign({a})",
     mean=lambda a: f"E[{a}]",
+    numbered=lambda name, number: f"{name}{number}",
+    means=lambda numbers, body: f"E_{''.join(map(str, numbers))}[{body}]",
     fraction=_slash,
 )
 
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _GREEK = {"alpha": "α", "beta": "β", "rho": "ρ", "lambda": "λ", "eta": "η", "mu": "μ", "sigma": "σ", "tau": "τ"}
 
@@ -130,6 +138,8 @@ UNICODE = Style(
     inner=lambda a, b: f"⟨{a},{b}⟩",
     sign=lambda a: f"sign({a})",
     mean=lambda a: f"E[{a}]",
+    numbered=lambda name, number: name + str(number).translate(_SUBSCRIPTS),
+    means=lambda numbers, body: f"E{''.join(map(str, numbers)).translate(_SUBSCRIPTS)}[{body}]",
     fraction=_slash,
 )
 
@@ -141,6 +151,13 @@ def _latex_derivative(order: int, of: str) -> str:
     return nabla + {"f_m": r"f_\gamma", "phi": r"\varphi"}.get(of, of)
 
 
+def _latex_apply(name: str, arguments: list[str], order: int) -> str:
+    inside = ", ".join(arguments)
+    if not arguments:
+        return name
+    return rf"{name}\left[{inside}\right]" if r"\frac" in inside else f"{name}[{inside}]"
+
+
 def _latex_power(base: str, exponent: Fraction, brackets: bool) -> str:
     shown = rf"\bigl({base}\bigr)" if brackets else base
     return shown if exponent == 1 else f"{shown}^{{{exponent}}}"
@@ -148,7 +165,7 @@ def _latex_power(base: str, exponent: Fraction, brackets: bool) -> str:
 
 LATEX = Style(
     derivative=_latex_derivative,
-    apply=lambda name, arguments, order: f"{name}[{', '.join(arguments)}]" if arguments else name,
+    apply=_latex_apply,
     name=latex_name,
     rational=lambda c: str(c) if c.denominator == 1 else rf"\tfrac{{{c.numerator}}}{{{c.denominator}}}",
     power=_latex_power,
@@ -156,6 +173,10 @@ LATEX = Style(
     inner=lambda a, b: rf"\langle {a}, {b}\rangle",
     sign=lambda a: rf"\operatorname{{sign}}({a})",
     mean=lambda a: rf"\mathbb{{E}}\left[{a}\right]",
+    numbered=lambda name, number: (
+        name.replace(r"f_\gamma", rf"f_{{\gamma_{number}}}") if "f" in name else f"{name}_{{{number}}}"
+    ),
+    means=lambda numbers, body: rf"\mathbb{{E}}_{{{','.join(map(str, numbers))}}}\left[{body}\right]",
     fraction=lambda above, below: rf"\frac{{{above}}}{{{' '.join(below)}}}",
     space=r"\,",
     math=lambda formula: f"${formula}$",
@@ -235,6 +256,12 @@ def _size(term: Term) -> tuple[int, str]:
 
 
 def _term(term: Term, style: Style) -> str:
+    """A term whose expectations are closed, or, where they cross, stand in front with numbers."""
+    crossing = sorted(s for s in samples(term) if GAMMA < s < INNER)
+    return style.means(crossing, _product(term, style)) if crossing else _product(term, style)
+
+
+def _product(term: Term, style: Style) -> str:
     vector, factors = term
     above: list[str] = []
     below: list[str] = []
@@ -269,11 +296,12 @@ def factor(atom: Atom, e: Fraction, style: Style) -> str:
             return style.power(shown, e, False)
         case "e":
             return style.power(style.mean(_term(value, style)), e, False)
-    base = _inside(atom, style)
+    base = inside(atom, style)
     return style.power(base, e, True) if kind == "s" else style.power(style.sign(base), e, False)
 
 
-def _inside(atom: Atom, style: Style) -> str:
+def inside(atom: Atom, style: Style) -> str:
+    """The sum within a power or a sign, in a style."""
     return joined([_signed(c, _term(term, style), style) for term, c in opened(atom)])
 
 
@@ -312,5 +340,5 @@ def _applied(tree: Tree, style: Style, order: int) -> str:
         return style.apply(style.derivative(order, "phi"), arguments, order)
     if kind == "x":
         return "."
-    assert label in (GAMMA, MEAN)
-    return style.apply(style.derivative(order, "f" if label == MEAN else "f_m"), arguments, order)
+    name = style.derivative(order, "f" if label == MEAN else "f_m")
+    return style.apply(style.numbered(name, label) if label > GAMMA else name, arguments, order)

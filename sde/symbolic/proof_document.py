@@ -5,9 +5,9 @@ Only ``amsmath``, ``amssymb`` and ``geometry`` are needed.
 
 from fractions import Fraction
 
-from .assumptions import assumptions
 from .derivation import SDE
 from .formulas import latex_formula
+from .language import Add
 from .printing import LATEX, series_terms, signed_terms
 from .proof import Match
 
@@ -76,15 +76,22 @@ _ESCAPED = str.maketrans(
 def _statement(sde: SDE) -> str:
     noise = series_terms(sde.diffusion, LATEX)
     correction = series_terms(sde.correction, LATEX, prefix=_ETA)
-    covariance = _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise) if noise else r"\[\Sigma = 0.\]"
-    return rf"""\section*{{The SDE of {sde.rule.name.translate(_ESCAPED)} has weak order {sde.weak_order}}}
+    covariance = (
+        _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise, "") if noise else r"\[\Sigma = 0\]"
+    )
+    name = " ".join(sde.rule.name.split())
+    title = f"The SDE of {name.translate(_ESCAPED)}" if len(name) < 30 else "The SDE"
+    parts = sde.rule.direction.parts if isinstance(sde.rule.direction, Add) else (sde.rule.direction,)
+    direction = [("-", d[1:]) if d.startswith("-") else ("+", d) for d in map(latex_formula, parts)]
+    rule = _equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", direction, ",")
+    return rf"""\section*{{{title} has weak order {sde.weak_order}}}
 The update rule is
-\[ x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma = {latex_formula(sde.rule.direction)}, \]
+{rule}
 with ${_power(_RHO_LAW, sde.rho_exponent)}$ for a constant $c > 0$.
 Claim: under the assumptions at the end, the solution of
 \[ dX = b(X)\,dt + \sqrt{{\eta}}\;\Sigma(X)^{{1/2}}\,dW \]
 with
-{_equation("b", [*series_terms(sde.drift, LATEX), *correction])}
+{_equation("b", [*series_terms(sde.drift, LATEX), *correction], "")}
 and
 {covariance}
 approximates it with weak order ${sde.weak_order}$:
@@ -175,6 +182,6 @@ def _dropped_name(part: str, power: int) -> str:
 
 
 def _assumptions(sde: SDE) -> str:
-    sentences = assumptions(sde.rule, sde.rho_exponent, sde.smoothness, sde.increments.values(), LATEX)
+    sentences = sde.assumptions_in(LATEX)
     items = "\n".join(rf"\item {sentence}." for sentence in sentences)
     return f"\\section*{{Assumptions}}\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}"

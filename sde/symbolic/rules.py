@@ -1,12 +1,13 @@
 """Update rules (theory, section 1), each a few lines of the language."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 from ...landscapes import InputError
 from .language import (
     Direction,
-    Expression,
     Parameter,
     Vector,
     alpha,
@@ -57,6 +58,8 @@ class Rule:
     smoothness: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"the rule's name {self.name!r} is not a text")
         if not isinstance(self.direction, Vector):
             raise InputError(
                 f"rule '{self.name}': the direction {self.direction} is not a vector; write e.g. grad(rho * unit(g))"
@@ -72,7 +75,7 @@ class Rule:
                 f"rule '{self.name}': {', '.join(sorted(clash))} names both a number and a direction; rename "
                 "the direction"
             )
-        if self.smoothness is not None and self.smoothness < 1:
+        if self.smoothness is not None and not (isinstance(self.smoothness, Integral) and self.smoothness >= 1):
             raise InputError(f"rule '{self.name}': smoothness {self.smoothness}; a gradient step needs at least 1")
 
     def __str__(self) -> str:
@@ -99,7 +102,7 @@ def multi_step_sam(steps: int) -> Rule:
 
     Source: Foret et al. 2021, appendix; Kim et al. 2023, "Exploring the effect of multi-step ascent".
     """
-    if steps < 1:
+    if not isinstance(steps, Integral) or steps < 1:
         raise InputError(f"{steps} ascent steps; give at least 1")
     shift = rho / steps * unit(grad())
     for _ in range(steps - 1):
@@ -145,9 +148,12 @@ def find_rule(name: str) -> Rule:
     """
     if name in RULES:
         return RULES[name]
-    if any(character in name for character in "(+*"):
-        expression: Expression = parse(name)
-        return Rule(name, expression)  # type: ignore[arg-type]  # checked by the rule
-    raise InputError(
-        f"unknown rule '{name}'; choose one of: {', '.join(RULES)}; or write one, e.g. 'grad(rho*unit(g))'"
-    )
+    try:
+        return Rule(" ".join(name.split()), parse(name))
+    except InputError:
+        if re.fullmatch(r"[\w.-]*", name):  # not an expression, so a misspelt name
+            known = ", ".join(RULES)
+            raise InputError(
+                f"unknown rule '{name}'; choose one of: {known}; or write one, e.g. 'grad(rho*unit(g))'"
+            ) from None
+        raise

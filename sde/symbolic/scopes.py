@@ -15,7 +15,11 @@ __all__ = ["nested", "opened"]
 
 
 def nested(term: Term) -> Term:
-    """Close every expectation of a term around the smallest part that contains its minibatch."""
+    """Close every expectation of a term around the smallest part that contains its minibatch.
+
+    Two expectations that cross, as in ``E_1 E_2 <g_1, H_2 g_1> <g_2, g_1>``, stay open, their samples numbered. The
+    drift, the correction and the increments of a rule never have such terms; the operators of a proof may.
+    """
     pending = set(range(1, bound_samples(term) + 1))
     while pending:
         for sample in sorted(pending):
@@ -25,7 +29,7 @@ def nested(term: Term) -> Term:
                 pending.remove(sample)
                 break
         else:
-            raise AssertionError(f"expectations of {term} cross")  # those of a rule and its derivatives never do
+            break
     return term
 
 
@@ -52,7 +56,9 @@ def _closed(term: Term, sample: int) -> Term | None:
         return vector, (*rest, (("e", _own(((), own), sample)), Fraction(1)))
     if len(holders) > 1 or holders[0][0][0] != "t" or holders[0][1] != 1:
         return None
-    candidates = [_replaced(t, sample, own) for t in rootings(holders[0][0][1]) if t[:2] != ("f", sample)]
+    tree = holders[0][0][1]
+    rooted = [tree] if tree[0] == "p" else rootings(tree)  # phi is what the operators act on: it stays outside
+    candidates = [_replaced(t, sample, own) for t in rooted if t[:2] != ("f", sample)]
     found = [tree for tree in candidates if tree is not None and tree[2]]
     if not found:
         return None

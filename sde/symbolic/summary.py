@@ -55,7 +55,7 @@ def summary(sde: SDE) -> str:
             ),
         ]
         lines += [
-            "of the third-order drift -(ρ²/2) E T[u,u], the multiple of (ρ²/2) ∇λ of an eigenvector v that it descends:"
+            "if v is a unit eigenvector of ∇²f, for a simple λ: the multiple of (ρ²/2) ∇λ in the third-order drift"
         ]
         lines += _wrapped("  ⟨u,v⟩² = ", show(split.share, UNICODE))
     lines += ["", "assumptions"]
@@ -69,12 +69,13 @@ def latex_summary(sde: SDE) -> str:
     noise = joined(series_terms(sde.diffusion, LATEX))
     return "\n".join(
         [
-            rf"% {sde.rule.name}: weak order {sde.weak_order} for rho = c eta^({sde.rho_exponent})",
+            rf"% {' '.join(sde.rule.name.split())}: weak order {sde.weak_order} for rho = c eta^({sde.rho_exponent})",
             r"\begin{align*}",
-            rf"x^+ &= x - \eta\,{latex_formula(sde.rule.direction)} \\",
+            r"x^+ &= x - \eta\,d_\gamma(x) \\",
+            rf"d_\gamma &= {latex_formula(sde.rule.direction)} \\",
             r"dX &= b\,dt + \sqrt{\eta}\,\Sigma^{1/2}\,dW \\",
             rf"b &= {_drift(sde, LATEX)} \\",
-            rf"\Sigma &= \operatorname{{Cov}}_\gamma\Bigl({noise}\Bigr)" if sde.diffusion else r"\Sigma &= 0",
+            rf"\Sigma &= \operatorname{{Cov}}_\gamma\left({noise}\right)" if sde.diffusion else r"\Sigma &= 0",
             r"\end{align*}",
         ]
     )
@@ -108,7 +109,7 @@ def to_dict(sde: SDE) -> dict[str, Any]:
         "mismatch": [match(found) | both(found.difference) for found in sde.proof.mismatch],
         "perturbation": None if split is None else both(split.perturbation),
         "share_of_eigenvalue_gradient": None if split is None else both(split.share),
-        "highest_derivative": sde.smoothness,
+        "highest_derivative": sde.highest_derivative,
         "assumptions": sde.assumptions,
     }
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import sympy
 
+from ...landscapes import InputError
 from .trees import MEAN, Tree, nodes, relabel, rootings, scalar, slots
 
 __all__ = [
@@ -48,6 +49,7 @@ Factors = tuple[tuple[Atom, Fraction], ...]
 Term = tuple[Tree | tuple[()], Factors]  # (vector, factors); no vector: a scalar
 
 INNER = 1000
+_MOST_TERMS = 20_000
 _ONE = Fraction(1)
 
 
@@ -86,6 +88,8 @@ class Collector:
                 kept = (*kept, (atom, e))
         term = _canonical((vector, tuple(sorted(kept))))
         self.terms[term] = self.terms.get(term, Fraction(0)) + coefficient
+        if len(self.terms) > _MOST_TERMS:
+            raise InputError(f"more than {_MOST_TERMS} terms in one expression; ask for fewer powers or a simpler rule")
         return self
 
 
@@ -218,8 +222,12 @@ def is_positive(atom: Atom) -> bool:
 
 
 def number_power(c: Fraction, q: Fraction) -> Factors:
-    """``c^q`` as powers of primes (and of -1, where ``q`` is whole)."""
-    result = [(("n", int(p)), Fraction(int(k)) * q) for p, k in sympy.factorrat(abs(sympy.Rational(c))).items()]
-    if c < 0 and q % 2:
-        result.append((("n", -1), _ONE))
-    return tuple((a, e) for a, e in result if a[1] != 1)
+    """``c^q`` as powers of whole numbers, of primes where ``q`` is not whole; ``c`` is positive then."""
+    if q.denominator == 1:  # Collector multiplies whole powers into the coefficient
+        return ((("n", c.numerator), q), (("n", c.denominator), -q))
+    primes = {}
+    for number, sign in ((c.numerator, 1), (c.denominator, -1)):
+        # A composite without small factors stays one base: its roots are still powers of itself.
+        found = sympy.factorint(number, limit=10_000, use_rho=False, use_pm1=False, use_ecm=False)
+        primes.update({int(p): sign * int(k) for p, k in found.items()})
+    return tuple((("n", p), k * q) for p, k in primes.items() if p != 1)

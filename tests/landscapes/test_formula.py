@@ -63,10 +63,18 @@ def test_floats_become_decimals():
 @pytest.mark.parametrize(
     ("symbols", "losses", "message"),
     [
-        ([X], [], "needs at least one symbol and one formula"),
+        ([X], [], "needs at least one symbol, each once, and one formula"),
         ([], [X], "needs at least one symbol"),
-        ([X], [X * Y], "contains y; its coordinates are x: substitute numbers"),
-        ([X], [sympy.gamma(X)], "contains gamma; known are Abs, asinh"),
+        ([X], [X * Y], "contains y; its coordinates are x, with"),
+        ([X], [sympy.gamma(X)], r"contains gamma\(x\); known are finite real numbers, arithmetic and Abs, asinh"),
+        ([X], [sympy.I * X], "contains I; known are"),
+        ([X], [sympy.oo * X], "contains oo; known are"),
+        ([X], [sympy.Integral(X, X)], "contains Integral"),
+        ([X], ["x**2"], "found the formula 'x\\*\\*2' .*; expected a sympy expression"),
+        (["x"], [X], "expected a sympy expression in sympy symbols"),
+        ([X], [X > 1], "expected a sympy expression"),
+        ([X, X], [X], "each once"),
+        ([X], [sympy.Symbol("x")], "with the same assumptions"),
     ],
 )
 def test_refusals(symbols, losses, message):

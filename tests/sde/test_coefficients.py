@@ -216,9 +216,15 @@ def test_moments_against_torch():
         ("cr-sam", {"alpha": float("nan")}, "alpha = nan is not a positive number"),
         ("sam", {"alpha": 0.1}, "has no symbol alpha; it has none but rho"),
         ("eigen-sam", {"alpha": 0.1}, r"the direction v is unbound; .*unit vector of shape \(2,\)"),
-        ("eigen-sam", {"alpha": 0.1, "v": torch.ones(2)}, r"has shape \(2,\) and length 1.41421; expected .* length 1"),
+        (
+            "eigen-sam",
+            {"alpha": 0.1, "v": torch.ones(2)},
+            r"has shape \(2,\), torch.float32, and length 1.41421; expected",
+        ),
+        ("eigen-sam", {"alpha": 0.1, "v": [1, 0]}, "torch.int64, and length nan"),
+        ("cr-sam", {"alpha": "a"}, "alpha = a is not a positive number"),
         ("eigen-sam", {"alpha": 0.1, "v": torch.ones(1)}, r"has shape \(1,\)"),
-        ("eigen-sam", {"alpha": torch.ones(1), "v": torch.ones(1)}, "is not a positive number"),
+        ("eigen-sam", {"alpha": torch.ones(2), "v": torch.ones(1)}, "is not a positive number"),
     ],
 )
 def test_symbols_need_values(name, values, message):

@@ -65,7 +65,18 @@ def test_derive_as_text(cli):
 def test_derive_as_latex(cli):
     outcome = cli("derive", "sgd", "--weak-order", 2, "--rho-exponent", 1, "--format", "latex")
     assert r"\begin{align*}" in outcome.out
+    assert r"d_\gamma &= g \\" in outcome.out
     assert r"b &= -\nabla f - \tfrac{1}{2}\,\eta\,\nabla^{2}\!f[\nabla f] \\" in outcome.out
+
+
+@pytest.mark.parametrize("rule", ["unit(g)", "g+hvp(g)", "g+(grad(rho*unit(g))-g)/rho", "norm(g)*g", "mean(norm(g))*g"])
+def test_terms_with_crossing_expectations_are_shown(cli, rule, tmp_path):
+    """At order 2 their first mismatch has terms such as E_12[T_1[g_2, g_2]]."""
+    outcome = cli("derive", rule, "--weak-order", 2, "--rho-exponent", "2/3", "--proof", tmp_path / "p.tex")
+    assert outcome.code == 0
+    assert "E₁₂[" in outcome.out
+    assert r"\mathbb{E}_{1,2}" in (tmp_path / "p.tex").read_text()
+    assert "‖g‖ is bounded away from 0, for every minibatch" in outcome.out or rule == "g+hvp(g)"
 
 
 def test_derive_as_torch_is_the_code_that_runs(cli):
@@ -81,7 +92,7 @@ def test_derive_as_torch_is_the_code_that_runs(cli):
 def test_derive_as_json_and_json_file_agree(cli, tmp_path):
     outcome = cli("derive", "eigen-sam", "--format", "json", "--json", tmp_path / "d.json")
     written = json.loads((tmp_path / "d.json").read_text())
-    assert json.loads(outcome.out[: outcome.out.rindex("}") + 1]) == written
+    assert json.loads(outcome.out) == written  # nothing but JSON on stdout
     assert written["weak_order"] == "1"
     assert written["drift"]["0"] == {"text": "-Df", "latex": r"-\nabla f"}
     assert [m["exponent"] for m in written["matched"]] == ["1", "4/3", "5/3"]
@@ -103,7 +114,16 @@ def test_proof_is_written(cli, tmp_path):
         (["derive", "grad(rho*w)"], "unbound symbol 'w'.*parameter\\('w'\\)"),
         (["derive", "grad(eta*g)"], "contains eta.* write that radius as rho"),
         (["derive", "g + unit(rho*g)"], "norm\\(rho\\*g\\) vanishes at rho = 0"),
-        (["derive", "grad(0.5*g)"], "the float 0.5 is not exact"),
+        (["derive", "grad(0.5*g)"], "the gradient's shift g/2 does not vanish"),
+        (["derive", "g*0"], "the direction 0\\*g is 0; give one that moves x"),
+        (["derive", "sam", "--proof", "checkpoint.json"], "has the name of a file of a run directory"),
+        (["derive", "sam", "--proof", "same", "--json", "./same"], "--proof and --json are both same; give two files"),
+        (["derive"], "Missing argument 'RULE'"),
+        (["derive", "sam", "--format", "word"], "word"),
+        (["derive", "sam", "--weak-order", "1.5"], "Invalid value for '--weak-order'"),
+        (["derive", "-(g)"], "No such option: -\\(.*put -- before"),
+        (["nope"], "No such command 'nope'"),
+        (["weak-order", "g*(1+loss())", "--dim", "1"], "a loss, which is not periodic"),
         (["derive", "grad(rho*g"], "is not an expression"),
         (["derive", "sam", "--rho-exponent", "pi"], "--rho-exponent 'pi' is not rational"),
         (["derive", "sam", "--rho-exponent", "0"], "not positive"),

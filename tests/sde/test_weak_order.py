@@ -24,7 +24,7 @@ from eigensam.sde import (
     truncate,
     verify_on_torus,
 )
-from eigensam.sde.symbolic import direction, grad, inner, rho
+from eigensam.sde.symbolic import direction, grad, inner, loss, rho
 from eigensam.sde.weak_order import ETAS, TOLERANCE
 
 SAM = find_rule("sam")
@@ -204,6 +204,8 @@ def test_too_coarse_a_grid_is_inconclusive():
         ({"rho_scale": 1e300}, "perturbation radius rho must stay within [1e-06, 1000] to be seen"),
         ({"sde": truncate(SAM, 1000, 1)}, "must stay within"),
         ({"sde": derive(RULES["cr-sam"], 1, 1)}, "the symbol alpha is unbound"),
+        ({"sde": SAM}, "found Rule; expected an SDE: derive(rule"),
+        ({"sde": derive(Rule("r", loss() * grad()), 1, 1)}, "contains a loss, which is not periodic"),
         ({"landscape": Valley()}, "found Valley; the torus method needs a TiltedTorus"),
         ({"resolution": 20}, "resolution 20 is not an odd number"),
     ],

@@ -2,8 +2,10 @@
 
 import time
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import sympy
 
@@ -138,21 +140,36 @@ def test_assumptions_name_what_must_not_vanish():
     assert "α is a positive constant" in sentences("eigen-sam")
     assert "ρ" not in sentences("sgd")
     assert "3 continuous derivatives" in sentences("usam")
+    soft = sentences("grad(rho*g/(1+norm(g)))")
+    assert "1 + ‖g‖ is bounded away from 0, for every minibatch" in soft
+    assert "- ‖g‖ is bounded away" in "- " + soft.replace("\n", "\n- ")  # the norm's derivative is in b_1
+    assert "⟨g,v⟩ is bounded away from 0" in sentences("g/inner(g, v)")
+    assert "⟨g,v⟩ is positive and bounded away from 0" in sentences("g*inner(g, v)**(1/2)")
 
 
 def test_smoothness_is_declared_or_refused():
     rule = Rule("c3", grad(rho * grad() / norm(grad())), smoothness=3)
     assert derive(rule, 1, "1/2").weak_order == 1
     with pytest.raises(
-        InputError, match=r"'c3' with rho exponent 1/3: .* up to order 3, .* the rule declares 3; .*larger"
+        InputError, match=r"'c3' with rho exponent 1/3: .* up to order 4; the rule declares 3; .*larger"
     ):
         derive(rule, 1, "1/3")
-    assert derive(replace(rule, smoothness=4), 1, "1/3").smoothness == 3
+    assert derive(replace(rule, smoothness=4), 1, "1/3").smoothness == 4
+    u = rho * grad()
+    symmetric = Rule("two points", (grad(u) + grad(-u)) / 2, smoothness=2)  # no first order in rho, yet a remainder
+    with pytest.raises(InputError, match="up to order 3; the rule declares 2"):
+        derive(symmetric, 1, "1/2")
+    assert [(d.part, d.rho_power) for d in derive(replace(symmetric, smoothness=None), 1, 1).dropped] == [
+        ("correction", 0),
+        ("drift", 2),
+        ("covariance", 2),
+    ]
 
 
 @pytest.mark.parametrize(
     ("p", "beta", "message"),
     [
+        (True, 1, "weak order True is impossible"),
         (3, 1, "weak order 3 is impossible here: .* third moments"),
         (0, 1, "weak order 0 is impossible here: choose 1 or 2"),
         (1.5, 1, "weak order 1.5 is impossible"),
@@ -164,6 +181,7 @@ def test_smoothness_is_declared_or_refused():
         (1, "1/0", "rho exponent '1/0' is not rational"),
         (1, float("nan"), "rho exponent nan is not rational"),
         (1, True, "rho exponent True is not a number"),
+        (1, "1e9999999", "rho exponent '1e9999999' is not rational"),
         (1, None, "rho exponent None is not rational"),
         (2, "1/7", r"keeps rho\^13 in the drift and needs 15 derivatives .* at least 1/6"),
     ],
@@ -188,8 +206,16 @@ def test_bad_orders(orders, message):
 
 
 def test_rational():
-    values = [rational(v) for v in (1, "1/3", 0.5, Fraction(2, 7), sympy.Rational(2, 3), "0.25")]
-    assert values == [1, Fraction(1, 3), HALF, Fraction(2, 7), Fraction(2, 3), Fraction(1, 4)]
+    given = (1, "1/3", 0.5, Fraction(2, 7), sympy.Rational(2, 3), "0.25", np.int64(2), np.float32(0.5), Decimal("0.2"))
+    values = [rational(v) for v in given]
+    assert values == [1, Fraction(1, 3), HALF, Fraction(2, 7), Fraction(2, 3), Fraction(1, 4), 2, HALF, Fraction(1, 5)]
+    assert derive(RULES["sam"], np.int64(1), np.int64(1)).weak_order == 1
+
+
+@pytest.mark.parametrize("make", [derive, truncate])
+def test_a_name_is_not_a_rule(make):
+    with pytest.raises(InputError, match=r"found 'sam'; expected a rule: find_rule\('sam'\)"):
+        make("sam", 1, 1)
 
 
 def test_no_mismatch_up_to_exponent_3_is_order_2():

@@ -74,7 +74,21 @@ def test_summary_of_a_derivation():
     assert "⟨u,v⟩²" not in summary(derive(RULES["sam-2-step"], 1, "1/3"))  # no single perturbation u
 
 
+def test_crossing_expectations_have_numbers():
+    third = (H(G, G) * G.inner(G)).mean().inner(G)  # E_1 outside, nothing crosses
+    assert text(third) == "<g,E[|g|^2 T[g,g]]>"
+    norm_of = G.inner(G).power(Fraction(1, 2))
+    moved = (G * norm_of).along((G * norm_of).mean()).mean()
+    crossing = moved.along(F).inner(G * 1)
+    assert "E" in text(crossing)
+    both = (G.inner(V) * G.inner(G)).mean() * 1
+    assert text(both) == "E[|g|^2 <g,v>]" or text(both) == "E[<g,v> |g|^2]"
+    cross = H(H(G), G).mean().differentiated(("x", 1, ())).fill(G.mean(), ("x", 1, ()))
+    assert unicode(cross)
+
+
 def test_latex_summary():
+    assert r"d_\gamma &= g + \rho" in latex_summary(derive(RULES["egr"], 1, "1/2"))
     assert r"\Sigma &= 0" in latex_summary(truncate(RULES["sam"], "1/3", 1, diffusion_order=0))
 
 
@@ -99,7 +113,7 @@ DOCUMENTS = [
     derive(RULES["sam-3-step"], 1, "1/3"),
     derive(RULES["dnsam"], 2, "1/3"),
     truncate(RULES["sam"], "1/3", 1, diffusion_order=0),
-    derive(Rule("my_rule 100% & ^ \\ #{}$~", alpha * direction("step_size")), 1, 1),
+    derive(Rule("my_rule % & ^ \\ #{}$~", alpha * direction("step_size")), 1, 1),
     derive(find_rule("grad(rho*unit(g + alpha*sign(inner(g, v) - 2)*v)) + 0*g"), 1, "1/2"),
 ]
 
@@ -133,4 +147,5 @@ def test_normalised_sum_prints_its_inside():
 
 def test_a_name_that_latex_would_read(tmp_path):
     source = proof_document(DOCUMENTS[5])
-    assert r"my\_rule 100\% \& \^{} \textbackslash{} \#\{\}\$\~{}" in source
+    assert r"my\_rule \% \& \^{} \textbackslash{} \#\{\}\$\~{}" in source
+    assert r"\section*{The SDE has weak order" in proof_document(DOCUMENTS[6])  # a long expression is no title
