@@ -12,10 +12,16 @@ from .landscape import Landscape
 
 __all__ = ["FormulaLandscape", "compile_torch", "decimal"]
 
+
+def _on_numbers_too(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Tensor]:
+    """Constants such as ``sqrt(2)`` stay in a compiled formula as functions of plain numbers."""
+    return lambda x: function(x if isinstance(x, Tensor) else torch.tensor(float(x), dtype=torch.float64))
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    name: getattr(torch, name)
+    name: _on_numbers_too(getattr(torch, name))
     for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "sign", "erf", "atan", "asinh")
-} | {"Abs": torch.abs, "signum": torch.sign}
+} | {"Abs": _on_numbers_too(torch.abs), "signum": _on_numbers_too(torch.sign)}
 """What a formula may contain besides arithmetic, and its meaning in torch."""
 
 

@@ -52,7 +52,7 @@ def contracted_gradient_of(losses: Callable[[Tensor], Tensor], x: Tensor, terms:
             ``(1, (u, w))`` the third derivative ``T[u, w]``.
 
     Returns:
-        Shape of ``x``.
+        Shape of ``x``, which coefficients and directions must not enlarge.
     """
     x = x.detach().requires_grad_(True)
     with SmoothNorms(1 + max((len(directions) for _, directions in terms), default=0)):

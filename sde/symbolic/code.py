@@ -6,7 +6,7 @@ that depends on the minibatch has shape ``(..., M, d)``, one that does not ``(..
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -164,23 +164,27 @@ class _Writer:
         for atom, e in factors:
             base = self._atom(atom)
             exponent = str(e) if e.denominator == 1 else repr(float(e))
-            depends = GAMMA in samples(((), ((atom, e),)))
-            result = result * _Scalar(base if e == 1 else f"{base} ** {exponent}", depends, atom[0] not in "na")
+            result = result * (base if e == 1 else replace(base, code=f"{base.code} ** {exponent}"))
         return result
 
-    def _atom(self, atom: Atom) -> str:
+    def _atom(self, atom: Atom) -> _Scalar:
         kind, value = atom
+        depends = GAMMA in samples(((), ((atom, Fraction(1)),)))
         match kind:
             case "n":
-                return repr(float(value))
+                return _Scalar(repr(float(value)))
             case "a":
-                return "rho" if value == "rho" else f"values[{value!r}]"
+                return _Scalar("rho" if value == "rho" else f"values[{value!r}]")
             case "t":
-                return self._named("s", value, lambda: self._contraction(value), factor(atom, Fraction(1), TEXT))
+                text = factor(atom, Fraction(1), TEXT)
+                return _Scalar(self._named("s", value, lambda: self._contraction(value), text), depends, True)
             case "e":
-                return f"({self._product(value[1]).code}).mean(-1, keepdim=True)"
-        total = " + ".join(self._product(factors, c).code for (_, factors), c in opened(atom))
-        return f"{total}.sign()" if kind == "g" and total.isidentifier() else f"({total}){'.sign()' * (kind == 'g')}"
+                return _Scalar(f"({self._product(value[1]).code}).mean(-1, keepdim=True)", False, True)
+        parts = [self._product(factors, c) for (_, factors), c in opened(atom)]
+        total, tensor = " + ".join(part.code for part in parts), any(part.tensor for part in parts)
+        if kind == "s":
+            return _Scalar(f"({total})", depends, tensor)
+        return _Scalar(f"({total}).sign()" if tensor else f"((({total}) > 0) - (({total}) < 0))", depends, tensor)
 
     def _contraction(self, tree: Tree) -> str:
         """``<a, b>`` for the two halves at the edge that cuts the scalar most evenly: the fewest nested passes."""

@@ -107,8 +107,8 @@ class Alignment:
     """How a rule's third-order drift ``-(rho^2/2) T[u, u]`` splits along a unit eigenvector ``v``.
 
     With ``u = <u, v> v + u_perp``, ``T[u, u] = <u, v>^2 T[v, v] + 2 <u, v> T[v, u_perp] + T[u_perp, u_perp]``, and
-    ``T[v, v] = grad lambda``. If every ``v_i`` is simple, the rest is
-    ``sum_{i >= 2} u_i^2 grad lambda_i + sum_{i != j} u_i u_j T[v_i, v_j]``.
+    ``T[v, v] = grad lambda`` (full batch). If every ``lambda_i`` is simple, ``T[u_perp, u_perp]`` is
+    ``sum_{i >= 2} u_i^2 grad lambda_i + sum_{i != j, both >= 2} u_i u_j T[v_i, v_j]``.
 
     Attributes:
         perturbation: ``u``.
@@ -136,7 +136,9 @@ class Alignment:
 def alignment_of(rule: Rule) -> Alignment:
     """Decompose a rule's third-order drift along the top eigenvector ``v``.
 
-    ``v`` belongs to the mean loss, for which ``E T[v, v] = grad lambda``; with one minibatch both are the same.
+    ``T[v, v] = grad lambda`` holds for an eigenvector of the same loss. So the split speaks of the top eigenvalue with
+    one minibatch (full batch); with several, the drift has ``E[<u, v>^2 T[v, v]]``, and though ``E T[v, v]`` is
+    ``grad lambda`` for an eigenvector of the mean Hessian, the expectation of the product is not the product.
 
     Raises:
         InputError: the third-order term is not ``T[u, u]`` with the ``u`` of the second-order term ``H u``, as with

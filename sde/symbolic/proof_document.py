@@ -108,7 +108,7 @@ over a minibatch that is independent of all outside its brackets."""
 
 
 def _expansion(sde: SDE) -> str:
-    last = max(sde.proof.largest_rho_power, *sde.increments)
+    last = max([sde.proof.largest_rho_power, *sde.increments])
     terms = series_terms(sde.proof.expansion(last).coefficients, LATEX)
     increment = _equation(r"h_\gamma", [*terms, ("+", rf"O(\rho^{{{last + 1}}})")])
     return rf"""\section*{{The increment}}

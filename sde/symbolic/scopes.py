@@ -8,7 +8,7 @@ computed, as ``(nabla^2 f)[ E[H g / |g|] ]``: a matrix is applied once, not once
 from collections.abc import Iterator
 from fractions import Fraction
 
-from .terms import INNER, Atom, Factors, Term, bound_samples, relabelled, samples
+from .terms import INNER, Atom, Factors, Term, relabelled, samples
 from .trees import GAMMA, MEAN, Tree, nodes, rootings
 
 __all__ = ["nested", "opened"]
@@ -20,7 +20,7 @@ def nested(term: Term) -> Term:
     Two expectations that cross, as in ``E_1 E_2 <g_1, H_2 g_1> <g_2, g_1>``, stay open, their samples numbered. The
     drift, the correction and the increments of a rule never have such terms; the operators of a proof may.
     """
-    pending = set(range(1, bound_samples(term) + 1))
+    pending = {s for s in samples(term) if GAMMA < s < INNER}
     while pending:
         for sample in sorted(pending):
             closed = _closed(term, sample)

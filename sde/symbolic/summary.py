@@ -55,7 +55,7 @@ def summary(sde: SDE) -> str:
             ),
         ]
         lines += [
-            "if v is a unit eigenvector of ∇²f, for a simple λ: the multiple of (ρ²/2) ∇λ in the third-order drift"
+            "for one minibatch, v a unit eigenvector of H, λ simple: the multiple of (ρ²/2) ∇λ in the third-order drift"
         ]
         lines += _wrapped("  ⟨u,v⟩² = ", show(split.share, UNICODE))
     lines += ["", "assumptions"]

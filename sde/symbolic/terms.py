@@ -49,7 +49,7 @@ Factors = tuple[tuple[Atom, Fraction], ...]
 Term = tuple[Tree | tuple[()], Factors]  # (vector, factors); no vector: a scalar
 
 INNER = 1000
-_MOST_TERMS = 20_000
+_MOST_TERMS = 5_000
 _ONE = Fraction(1)
 
 
@@ -87,6 +87,8 @@ class Collector:
             if e:
                 kept = (*kept, (atom, e))
         term = _canonical((vector, tuple(sorted(kept))))
+        if len({atom for atom, _ in term[1]}) < len(term[1]):  # what was averaged became equal to another factor
+            return self.add(*term, coefficient)
         self.terms[term] = self.terms.get(term, Fraction(0)) + coefficient
         if len(self.terms) > _MOST_TERMS:
             raise InputError(f"more than {_MOST_TERMS} terms in one expression; ask for fewer powers or a simpler rule")

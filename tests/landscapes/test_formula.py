@@ -47,6 +47,13 @@ def test_every_function_has_its_derivatives():
     assert signs(torch.tensor([-2.0, 3.0]))[0].tolist() == [-1.0, 1.0]
 
 
+def test_constants_in_formulas():
+    f = FormulaLandscape([X], [sympy.sqrt(2) * X + sympy.exp(2) * X**2 + sympy.pi * X * sympy.sin(1)])
+    truth = 2**0.5 + 2 * float(sympy.exp(2)) + float(sympy.pi * sympy.sin(1))
+    assert f.gradient(torch.ones(1, dtype=torch.float64)).item() == pytest.approx(truth)
+    assert FormulaLandscape([sympy.Symbol("sin")], [sympy.sin(sympy.Symbol("sin"))]).dim == 1
+
+
 def test_members_at_their_own_points():
     f = FormulaLandscape([X], [X**2, 5 * X, sympy.Integer(3)])
     points = torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)

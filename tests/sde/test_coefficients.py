@@ -13,6 +13,7 @@ from eigensam.landscapes import FormulaLandscape, InputError, NetworkLandscape, 
 from eigensam.sde import (
     RULES,
     Rule,
+    coefficients,
     derive,
     drift_and_covariance,
     exact_increments,
@@ -240,3 +241,17 @@ def test_points_need_a_member_axis():
     ):
         with pytest.raises(InputError, match=r"points have shape \(5, 2\); .* x\[:, None\]"):
             call(torch.zeros(5, 2, dtype=torch.float64))
+
+
+def test_gaps_between_nested_expectations():
+    """Opening nested powers leaves gaps in the numbers of expectations; the code must not average over nothing."""
+    rule = find_rule("v*(norm(g)+E[(norm(g)+E[(1+norm(g))**(1/2)])**(1/2)])**(1/2)")
+    values = values_of(rule, 2)
+    found = coefficients(F, truncate(rule, 1, 1, correction_order=1), X, 0.1, values).correction
+
+    def drift(x):
+        return exact_increments(F, rule, x, 0.1, values).mean(-2)
+
+    here, step = drift(X), 1e-5
+    truth = -0.5 * (drift(X + step * here) - drift(X - step * here)) / (2 * step)
+    torch.testing.assert_close(found, truth, rtol=1e-8, atol=1e-8)

@@ -112,6 +112,14 @@ def test_a_linear_expectation_is_the_mean_loss():
     assert F.inner(G.inner(G).mean() * V) == G.inner(G).mean() * F.inner(V)
 
 
+def test_factors_that_become_equal_by_averaging_are_merged():
+    assert (G.inner(V) * F.inner(V)).mean() == F.inner(V).power(2)
+    projection = G * F.inner(V) * F.inner(V).power(-1)
+    assert projection.mean() == F
+    along = F * (G.inner(F) * F.inner(F).power(-1))  # the gradient's projection on the mean gradient
+    assert along.mean() == F
+
+
 def test_products_of_expectations_are_not_expectations_of_products():
     squared = G.inner(G).mean()
     assert squared * squared != (G.inner(G) * G.inner(G)).mean()

@@ -8,15 +8,18 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
+import torch
 
-from eigensam.landscapes import InputError
-from eigensam.sde import RULES, Rule, derive, find_rule, truncate
+from eigensam.landscapes import InputError, TiltedTorus
+from eigensam.sde import RULES, Rule, derive, drift_and_covariance, find_rule, in_coordinates, truncate
 from eigensam.sde.symbolic import alpha, direction, grad, norm, rho
 from eigensam.sde.symbolic.algebra import Sum
 from eigensam.sde.symbolic.coordinates import Components
 from eigensam.sde.symbolic.derivation import rational
 from eigensam.sde.symbolic.expansion import expand
 from eigensam.sde.symbolic.proof import prove
+from eigensam.sde.symbolic.proof_document import proof_document
+from eigensam.sde.symbolic.summary import summary, to_dict
 
 G = Sum.derivative()
 H = Sum.derivative
@@ -216,6 +219,33 @@ def test_rational():
 def test_a_name_is_not_a_rule(make):
     with pytest.raises(InputError, match=r"found 'sam'; expected a rule: find_rule\('sam'\)"):
         make("sam", 1, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inner(g, E[g])/norm(E[g])**2*E[g]",
+        "v*inner(g, v)*inner(E[g], v)",
+        "rho*g",
+        "grad(rho*E[unit(g)])",
+        "v/(1+alpha)*sign(alpha-1/2)",
+    ],
+)
+@pytest.mark.parametrize("p", [1, 2])
+def test_odd_rules_derive_print_and_run(text, p):
+    rule = find_rule(text)
+    sde = derive(rule, p, 1)
+    assert sde.weak_order >= p
+    assert summary(sde)
+    assert proof_document(sde)
+    assert to_dict(sde)
+    given = {"alpha": 0.3, "v": torch.tensor([0.6, 0.8], dtype=torch.float64)}
+    values = {name: given[name] for name in (*rule.parameters, *rule.directions)}
+    f, x = TiltedTorus.default(2), torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    b, sigma = drift_and_covariance(f, sde, x[:, None], 0.1, 0.2, values)
+    truth = in_coordinates(sde, f).compile("torch")(x, 0.1, 0.2, values)
+    torch.testing.assert_close(b, truth[0], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(sigma, truth[1], rtol=1e-10, atol=1e-12)
 
 
 def test_no_mismatch_up_to_exponent_3_is_order_2():
