@@ -35,7 +35,8 @@ def summary(sde: SDE) -> str:
         *_wrapped("  b  = ", _drift(sde, UNICODE)),
         *_wrapped("  Σ  = ", noise),
         "",
-        "  g, H, T: first, second, third derivative of a minibatch's loss; f: the mean loss; E: over minibatches",
+        "  g, H, T: first, second, third derivative of a minibatch's loss; f: the mean loss; E: over minibatches;",
+        "  g₁, H₂, E₁₂: of several independent minibatches",
     ]
     if sde.dropped:
         lines += ["", "dropped, with the global error that it costs"]
