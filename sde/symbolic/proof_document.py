@@ -104,8 +104,8 @@ def _notation() -> str:
 $\gamma$ is the minibatch of the step, $f_\gamma$ its loss, $f = \mathbb{E} f_\gamma$; $g = \nabla f_\gamma$,
 $H = \nabla^2 f_\gamma$, $T = \nabla^3 f_\gamma$. A derivative in brackets, as $T[a, b]$,
 is contracted with its arguments; one slot fewer than its order leaves a vector, none leaves a number. $\mathbb{E}$ is
-over a minibatch that is independent of all outside its brackets; where two of them cross, $g_1$, $H_2$, \dots{} belong to
-independent minibatches 1, 2, \dots{}, over which $\mathbb{E}_{1,2}$ runs."""
+over a minibatch that is independent of all outside its brackets; where two of them cross, $g_1$, $H_2$, \dots{} belong
+to independent minibatches 1, 2, \dots{}, over which $\mathbb{E}_{1,2}$ runs."""
 
 
 def _expansion(sde: SDE) -> str:
