@@ -43,6 +43,12 @@ def _join(parts: list[str]) -> str:
     return result
 
 
+def _quotient(parts: tuple[Expression, ...]) -> tuple[list[Expression], list[Power]]:
+    """What stands above and below the line, the latter with positive exponents."""
+    below = [Power(p.base, -p.exponent) for p in parts if isinstance(p, Power) and p.exponent < 0]
+    return [p for p in parts if not (isinstance(p, Power) and p.exponent < 0)], below
+
+
 def _atomic(node: Expression) -> bool:
     return not isinstance(node, Add | Multiply | Power) and not (
         isinstance(node, Number) and node.value.denominator > 1
@@ -90,8 +96,7 @@ def formula(node: Expression) -> str:
         case Add(parts):
             return _join([formula(part) for part in parts])
         case Multiply(parts):
-            above = [p for p in parts if not (isinstance(p, Power) and p.exponent < 0)]
-            below = [Power(p.base, -p.exponent) for p in parts if isinstance(p, Power) and p.exponent < 0]
+            above, below = _quotient(parts)
             sign = ""
             if above and isinstance(above[0], Number):
                 value = above[0].value
@@ -150,8 +155,7 @@ def latex_formula(node: Expression) -> str:
         case Add(parts):
             return _join([latex_formula(part) for part in parts])
         case Multiply(parts):
-            above = [p for p in parts if not (isinstance(p, Power) and p.exponent < 0)]
-            below = [p for p in parts if isinstance(p, Power) and p.exponent < 0]
+            above, below = _quotient(parts)
             minus = ""
             if above and isinstance(above[0], Number) and above[0].value < 0:
                 value = -above[0].value
@@ -161,10 +165,7 @@ def latex_formula(node: Expression) -> str:
                 or "1"
             )
             if below:
-                denominator = " ".join(
-                    latex_formula(p.base) if p.exponent == -1 else latex_formula(Power(p.base, -p.exponent))
-                    for p in below
-                )
+                denominator = " ".join(latex_formula(p.base if p.exponent == 1 else p) for p in below)
                 text = rf"\frac{{{text}}}{{{denominator}}}"
             return minus + text
     raise TypeError(f"{type(node).__name__} has no formula")

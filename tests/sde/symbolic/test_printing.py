@@ -75,16 +75,16 @@ def test_summary_of_a_derivation():
 
 
 def test_crossing_expectations_have_numbers():
-    third = (H(G, G) * G.inner(G)).mean().inner(G)  # E_1 outside, nothing crosses
-    assert text(third) == "<g,E[|g|^2 T[g,g]]>"
-    norm_of = G.inner(G).power(Fraction(1, 2))
-    moved = (G * norm_of).along((G * norm_of).mean()).mean()
-    crossing = moved.along(F).inner(G * 1)
-    assert "E" in text(crossing)
-    both = (G.inner(V) * G.inner(G)).mean() * 1
-    assert text(both) == "E[|g|^2 <g,v>]" or text(both) == "E[<g,v> |g|^2]"
-    cross = H(H(G), G).mean().differentiated(("x", 1, ())).fill(G.mean(), ("x", 1, ()))
-    assert unicode(cross)
+    """E_12 <g_1, g_2>^2 is no product and no nesting of single expectations."""
+    slot = ("x", 0, ())
+    squared = (G.inner(Sum({(slot, ()): Fraction(1)})) * G.inner(G)).mean()  # E[|g|^2 g], open at one end
+    assert text(squared.fill(G, slot).mean()) == "E[<g,Df> |g|^2]"  # one expectation is enough
+    pair = (G.inner(Sum({(("x", 1, ()), ()): Fraction(1)})) * G.inner(Sum({(("x", 2, ()), ()): Fraction(1)}))).mean()
+    crossing = pair.fill(G, ("x", 1, ())).fill(G, ("x", 2, ())).mean()
+    assert (text(crossing), unicode(crossing)) == ("E_12[<g1,g2>^2]", "E₁₂[⟨g₁,g₂⟩²]")
+    assert latex(crossing) == r"\mathbb{E}_{1,2}\left[\langle g_{1}, g_{2}\rangle^{2}\right]"
+    higher = pair.fill(H(G, G), ("x", 1, ())).fill(H(G), ("x", 2, ())).mean()
+    assert "T2[g2,g2]" in text(higher) or "T1[g1,g1]" in text(higher)
 
 
 def test_latex_summary():
