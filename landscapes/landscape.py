@@ -10,7 +10,6 @@ axis ``M``, everything in front is batch. A point is given as
 Plural methods return one value per member; singular methods return the mean over members, ``f = E f_m``.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import final
@@ -22,20 +21,10 @@ from torch import Tensor
 from .errors import InputError
 from .smooth_norms import SmoothNorms
 
-__all__ = ["Landscape", "Terms", "contracted_gradient_of", "taylor_coefficients", "taylor_terms"]
+__all__ = ["Landscape", "Terms", "contracted_gradient_of", "taylor_terms"]
 
 Terms = Sequence[tuple[float | Tensor, Sequence[Tensor]]]
 """Coefficients and the directions of a derivative, see :func:`contracted_gradient_of`."""
-
-
-def taylor_coefficients(rho: float, order: int) -> list[float]:
-    """Coefficients ``rho^k / k!`` of the first ``order`` Taylor terms, ``k = 0 .. order-1``.
-
-    Example:
-        >>> taylor_coefficients(0.5, 3)
-        [1.0, 0.5, 0.125]
-    """
-    return [rho**k / math.factorial(k) for k in range(order)]
 
 
 def contracted_gradient_of(losses: Callable[[Tensor], Tensor], x: Tensor, terms: Terms) -> Tensor:

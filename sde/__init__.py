@@ -6,7 +6,6 @@ from .coefficients import (
     drift_and_covariance,
     exact_increments,
     moments,
-    truncated_increments,
 )
 from .symbolic import RULES, SDE, Rule, derive, expand, find_rule, in_coordinates, multi_step_sam, truncate
 from .torus_operators import TorusGrid
@@ -32,6 +31,5 @@ __all__ = [
     "observed_slopes",
     "step_count",
     "truncate",
-    "truncated_increments",
     "verify_on_torus",
 ]

@@ -20,7 +20,6 @@ __all__ = [
     "drift_and_covariance",
     "exact_increments",
     "moments",
-    "truncated_increments",
 ]
 
 
@@ -48,22 +47,6 @@ def exact_increments(landscape: Landscape, rule: Rule, x: Tensor, rho: float, va
     x = _points(landscape, x)
     result = -evaluate(rule.direction, landscape, x, bind(rule, landscape, rho, values))
     return result.expand(*x.shape[:-2], landscape.size, landscape.dim)
-
-
-def truncated_increments(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None = None) -> Tensor:
-    """``h_m`` truncated in ``rho`` as the SDE's drift keeps it, shape ``(..., M, d)``.
-
-    Arguments and errors as of :func:`exact_increments`.
-
-    Example:
-        >>> import torch
-        >>> from eigensam.landscapes import Quadratic
-        >>> from eigensam.sde import find_rule, truncate, truncated_increments
-        >>> f, sde = Quadratic([[2.0]], centres=[[0.0]]), truncate(find_rule("usam"), "1/2", drift_order=2)
-        >>> truncated_increments(f, sde, torch.ones(1, dtype=torch.float64), 0.5).tolist()  # -(g + rho H g)
-        [[-4.0]]
-    """
-    return coefficients(landscape, sde, x, rho, values).increments
 
 
 class Coefficients(NamedTuple):

@@ -5,6 +5,7 @@ from .derivation import SDE, Dropped, derive, truncate
 from .expansion import expand
 from .identities import Alignment, Theorem, alignment_of, eigenvalue_gradient, norm_gradients
 from .language import alpha, derivative, direction, grad, hvp, inner, loss, mean, norm, parameter, rho, sign, unit
+from .printing import latex, text, unicode
 from .rules import RULES, Rule, find_rule, multi_step_sam
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "hvp",
     "in_coordinates",
     "inner",
+    "latex",
     "loss",
     "mean",
     "multi_step_sam",
@@ -35,6 +37,8 @@ __all__ = [
     "parameter",
     "rho",
     "sign",
+    "text",
     "truncate",
+    "unicode",
     "unit",
 ]

@@ -47,7 +47,7 @@ def proof_document(sde: SDE) -> str:
 
 
 def _power(base: str, exponent: Fraction | int) -> str:
-    return base if exponent == 1 else f"{base}^{{{exponent}}}"
+    return LATEX.power(base, Fraction(exponent), False)
 
 
 def _lines(terms: list[tuple[str, str]]) -> str:

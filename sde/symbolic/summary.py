@@ -129,12 +129,7 @@ def _alignment(sde: SDE) -> Alignment | None:
 
 
 def _power(base: str, exponent: Fraction | int) -> str:
-    if exponent in (0, 1):
-        return base * int(exponent)
-    return base + (str(exponent).translate(_SUPERSCRIPTS) if Fraction(exponent).denominator == 1 else f"^({exponent})")
-
-
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return UNICODE.power(base, Fraction(exponent), False) if exponent else ""
 
 
 def _name(match: Match) -> str:

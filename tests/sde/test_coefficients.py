@@ -21,7 +21,6 @@ from eigensam.sde import (
     in_coordinates,
     moments,
     truncate,
-    truncated_increments,
 )
 from eigensam.sde.symbolic import alpha, direction, grad, hvp, inner, loss, mean, rho, sign, unit
 
@@ -63,7 +62,7 @@ def test_remainder_has_the_next_power_of_rho(rule, order):
 
     def gap(radius, sde):
         exact = exact_increments(F, rule, X, radius, values)
-        return float((exact - truncated_increments(F, sde, X, radius, values)).norm())
+        return float((exact - coefficients(F, sde, X, radius, values).increments).norm())
 
     if max(sde.increments) < order - 1 or not any(d.part == "drift" for d in sde.dropped):
         assert gap(1e-2, sde) < 1e-4  # nothing is left out at this power
@@ -127,7 +126,7 @@ def test_second_order_drifts_are_gradients_of_norms():
     for name, value in (("sam", norms.mean()), ("usam", 0.5 * norms.square().mean())):
         (truth,) = torch.autograd.grad(value, x, retain_graph=True)
         first, both = truncate(find_rule(name), 1, 1), truncate(find_rule(name), 1, 2)
-        drift = [moments(truncated_increments(F, sde, X, 1.0))[0] for sde in (first, both)]
+        drift = [moments(coefficients(F, sde, X, 1.0).increments)[0] for sde in (first, both)]
         torch.testing.assert_close(drift[0] - drift[1], truth, rtol=1e-10, atol=1e-12)
 
 
@@ -165,7 +164,7 @@ def test_contract(rule):
     sde = derive(rule, 2, "2/3")
     h = exact_increments(F, rule, batch, 0.1, values)
     b, sigma = drift_and_covariance(F, sde, batch, 0.1, 0.1, values)
-    assert h.shape == truncated_increments(F, sde, batch, 0.1, values).shape == (4, 5, 3, 2)
+    assert h.shape == coefficients(F, sde, batch, 0.1, values).increments.shape == (4, 5, 3, 2)
     assert b.shape == (4, 5, 2)
     assert sigma.shape == (4, 5, 2, 2)
     assert b.dtype == sigma.dtype == h.dtype == torch.float64
@@ -190,8 +189,8 @@ def test_on_a_network(name, dtype):
     values = {"alpha": 0.2, "v": v} if name == "eigen-sam" else None
     sde = derive(rule, 2, "2/3")
     radius = 0.05
-    exact, third = exact_increments(f, rule, x, radius, values), truncated_increments(f, sde, x, radius, values)
-    second = truncated_increments(f, truncate(rule, 1, 2), x, radius, values)
+    exact, third = exact_increments(f, rule, x, radius, values), coefficients(f, sde, x, radius, values).increments
+    second = coefficients(f, truncate(rule, 1, 2), x, radius, values).increments
     assert exact.dtype == third.dtype == dtype
     assert (exact - third).norm() < 0.2 * (exact - second).norm()
     if dtype == torch.float64:
@@ -236,7 +235,7 @@ def test_symbols_need_values(name, values, message):
 def test_points_need_a_member_axis():
     for call in (
         lambda x: exact_increments(F, RULES["sam"], x, 0.1),
-        lambda x: truncated_increments(F, derive(RULES["sam"], 1, 1), x, 0.1),
+        lambda x: coefficients(F, derive(RULES["sam"], 1, 1), x, 0.1).increments,
         lambda x: drift_and_covariance(F, derive(RULES["sam"], 1, 1), x, 0.1, 0.1),
     ):
         with pytest.raises(InputError, match=r"points have shape \(5, 2\); .* x\[:, None\]"):
