@@ -12,7 +12,9 @@ from .landscapes import InputError
 from .landscapes.commands import spectrum
 from .optim.commands import train_command
 from .paper_figures.commands import figures
-from .sde.commands import derive_command, weak_order
+from .paper_figures.order_table import order_table
+from .sde.commands import derive_command
+from .sde.weak_order.commands import weak_order
 
 __all__ = ["app", "main"]
 
@@ -44,6 +46,7 @@ def _options(
 app.command("figures")(figures)
 app.command("derive")(derive_command)
 app.command("weak-order")(weak_order)
+app.command("order-table")(order_table)
 app.command("train")(train_command)
 app.command("spectrum")(spectrum)
 app.command("bound")(bound)

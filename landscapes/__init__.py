@@ -15,6 +15,7 @@ from .errors import InputError
 from .flat import flatten, unflatten
 from .formula import FormulaLandscape
 from .landscape import Landscape
+from .landscape_file import read_landscape
 from .models import MODELS, build_model
 from .network import Mode, NetworkLandscape
 from .quadratic import Quadratic
@@ -49,6 +50,7 @@ __all__ = [
     "power_method",
     "provenance",
     "read_json",
+    "read_landscape",
     "save_tensors",
     "start_vector",
     "top_eigenpairs",

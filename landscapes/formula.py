@@ -1,5 +1,6 @@
 """Any analytic landscape: one sympy formula per member."""
 
+import keyword
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from .errors import InputError
 from .landscape import Landscape
 
-__all__ = ["FormulaLandscape", "compile_torch", "decimal"]
+__all__ = ["CONSTANTS", "FUNCTIONS", "FormulaLandscape", "compile_torch", "decimal", "is_coordinate_name"]
 
 
 def _on_numbers_too(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Tensor]:
@@ -18,20 +19,28 @@ def _on_numbers_too(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Ten
     return lambda x: function(x if isinstance(x, Tensor) else torch.tensor(float(x), dtype=torch.float64))
 
 
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     name: _on_numbers_too(getattr(torch, name))
     for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "sign", "erf", "atan", "asinh")
 } | {"Abs": _on_numbers_too(torch.abs), "signum": _on_numbers_too(torch.sign)}
 """What a formula may contain besides arithmetic, and its meaning in torch."""
 
+CONSTANTS: Mapping[str, sympy.NumberSymbol] = {"pi": sympy.pi, "E": sympy.E}
+"""Numbers that have a name in the text of a formula."""
+
+_LARGEST_INTEGER = 2**53  # beyond, a float does not hold every one; torch takes integers below 2^63 only
+
 
 def compile_torch(arguments: Sequence[sympy.Symbol], expressions: Any) -> Callable[..., Any]:
     """A function of tensors that computes common sub-expressions once and supports automatic differentiation."""
     signum = sympy.Function("signum")  # sympy prints its own sign as a comparison, which a tensor cannot decide
-    expressions = [e.replace(sympy.sign, signum) for e in expressions]
-    result: Callable[..., Any] = sympy.lambdify(
-        arguments, expressions, modules=[dict(_FUNCTIONS)], cse=True, dummify=True
-    )
+    # Names that no function has; declared real, since sympy searches long for what it may assume of complex ones.
+    renamed = {symbol: sympy.Symbol(f"argument{i}", real=True) for i, symbol in enumerate(arguments)}
+    prepared = []
+    for expression in expressions:
+        large = {n: sympy.Float(n, 17) for n in expression.atoms(sympy.Integer) if abs(n) > _LARGEST_INTEGER}
+        prepared.append(expression.xreplace({**renamed, **large}).replace(sympy.sign, signum))
+    result: Callable[..., Any] = sympy.lambdify(list(renamed.values()), prepared, modules=[dict(FUNCTIONS)], cse=True)
     return result
 
 
@@ -43,6 +52,17 @@ def decimal(value: float) -> sympy.Rational:
         6/5
     """
     return sympy.Rational(str(float(value)))
+
+
+def is_coordinate_name(name: str) -> bool:
+    """Whether a coordinate of this name can be written in the text of a formula.
+
+    Example:
+        >>> [is_coordinate_name(name) for name in ("x1", "sin", "lambda", "x_{1}")]
+        [True, False, False, False]
+    """
+    known = name in FUNCTIONS or name in CONSTANTS
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not known
 
 
 class FormulaLandscape(Landscape):
@@ -77,6 +97,17 @@ class FormulaLandscape(Landscape):
         names = dict(zip(self.symbols, x, strict=True))
         return [formula.xreplace(names) for formula in self._formulas]
 
+    def to_dict(self) -> dict[str, object]:
+        """The JSON object that :func:`read_landscape` reads, if the formulas keep within its limits.
+
+        Coordinates whose names text cannot hold become x1, x2, ...; other constants than pi and E are not read back.
+        """
+        names = [symbol.name for symbol in self.symbols]
+        if len(set(names)) < len(names) or not all(map(is_coordinate_name, names)):
+            names = [f"x{i}" for i in range(1, self.dim + 1)]
+        losses = self.formulas([sympy.Symbol(name, real=True) for name in names])
+        return {"kind": "formula", "coordinates": names, "losses": [sympy.sstr(loss) for loss in losses]}
+
     def _losses(self, x: Tensor) -> Tensor:
         points = x.unbind(-2)
         values = [loss(*point.unbind(-1))[0] for loss, point in zip(self._compiled, points, strict=True)]
@@ -98,9 +129,9 @@ def _checked(loss: Any, symbols: tuple[sympy.Symbol, ...]) -> sympy.Expr:
     for node in sympy.preorder_traversal(formula):
         arithmetic = isinstance(node, sympy.Add | sympy.Mul | sympy.Pow | sympy.Symbol | sympy.NumberSymbol)
         finite = isinstance(node, sympy.Rational)
-        if not (arithmetic or finite or type(node).__name__ in _FUNCTIONS):
+        if not (arithmetic or finite or type(node).__name__ in FUNCTIONS):
             raise InputError(
                 f"the formula {formula} contains {node}; known are finite real numbers, arithmetic and "
-                f"{', '.join(sorted(_FUNCTIONS.keys() - {'signum'}))}"
+                f"{', '.join(sorted(FUNCTIONS.keys() - {'signum'}))}"
             )
     return formula

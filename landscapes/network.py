@@ -1,13 +1,13 @@
 """A neural network as a landscape: any module, loss and fixed family of minibatches over one flat vector."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .errors import InputError
@@ -53,6 +53,8 @@ class NetworkLandscape(Landscape):
         chunk_size: most examples of a member that pass through the network at a time (memory only; default: all).
             The loss must be a mean over examples. Not in ``train`` mode, where examples of a minibatch depend on
             each other.
+        points_per_pass: how many points pass through the network at a time, by ``torch.func.vmap`` (much faster for
+            small networks, memory grows with it; default 1, for modules that vmap cannot map, too).
 
     Raises:
         InputError: no batch, batches of unequal size, or no trainable parameter.
@@ -75,6 +77,7 @@ class NetworkLandscape(Landscape):
         *,
         mode: Mode = "eval",
         chunk_size: int | None = None,
+        points_per_pass: int = 1,
     ) -> None:
         names = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         if not names:
@@ -90,7 +93,9 @@ class NetworkLandscape(Landscape):
             raise InputError(f"mode '{mode}' is not one of: train, eval")
         if chunk_size is not None and (chunk_size < 1 or mode == "train"):
             raise InputError(f"chunk_size = {chunk_size} in mode '{mode}'; it must be at least 1, in mode 'eval'")
-        self.chunk_size = chunk_size
+        if points_per_pass < 1:
+            raise InputError(f"points_per_pass = {points_per_pass}; it must be at least 1")
+        self.chunk_size, self.points_per_pass = chunk_size, points_per_pass
         self.model, self.loss_function, self.batches, self.mode = model, loss, batches, mode
         self.names = [name for name, _ in names]
         self.shapes = [p.shape for _, p in names]
@@ -108,6 +113,7 @@ class NetworkLandscape(Landscape):
         batch_size: int | None = None,
         mode: Mode = "eval",
         chunk_size: int | None = None,
+        points_per_pass: int = 1,
     ) -> Self:
         """Cut tensors into minibatches of ``batch_size`` in order (default: one batch); a smaller rest is left out."""
         size = len(inputs) if batch_size is None else batch_size
@@ -115,7 +121,7 @@ class NetworkLandscape(Landscape):
             raise InputError(f"batch size {size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
         starts = range(0, len(inputs) - size + 1, size)
         batches = [(inputs[i : i + size], targets[i : i + size]) for i in starts]
-        return cls(model, loss, batches, mode=mode, chunk_size=chunk_size)
+        return cls(model, loss, batches, mode=mode, chunk_size=chunk_size, points_per_pass=points_per_pass)
 
     @classmethod
     def from_loader(
@@ -126,9 +132,11 @@ class NetworkLandscape(Landscape):
         *,
         mode: Mode = "eval",
         chunk_size: int | None = None,
+        points_per_pass: int = 1,
     ) -> Self:
         """Freeze one pass over a data loader (``drop_last=True``) into the finite family."""
-        return cls(model, loss, [(inputs, targets) for inputs, targets in loader], mode=mode, chunk_size=chunk_size)
+        batches = [(inputs, targets) for inputs, targets in loader]
+        return cls(model, loss, batches, mode=mode, chunk_size=chunk_size, points_per_pass=points_per_pass)
 
     def point(self) -> Tensor:
         """The module's current parameters as one new vector, shape ``(d,)``."""
@@ -174,13 +182,24 @@ class NetworkLandscape(Landscape):
 
     def _losses(self, x: Tensor) -> Tensor:
         points = x.reshape(-1, self.size, self.dim)
-        values = [self.member_loss(point[m], m) for point in points for m in range(self.size)]
-        return torch.stack(values).view(x.shape[:-1])
+        if self.points_per_pass == 1:
+            values = [self.member_loss(point[m], m) for point in points for m in range(self.size)]
+            return torch.stack(values).view(x.shape[:-1])
+        members = [
+            torch.cat([vmap(self.member_loss, (0, None))(part, m) for part in points[:, m].split(self.points_per_pass)])
+            for m in range(self.size)
+        ]
+        return torch.stack(members, -1).view(x.shape[:-1])
 
     def _member_contracted(self, x: Tensor, terms: Terms, member: int) -> Tensor:
+        """At one point, ``(d,)``, or at several in one pass, ``(B, d)``."""
         total = torch.zeros_like(x)
         for share, chunk in self._chunks(member):  # one chunk's graph in memory at a time
-            total += share * contracted_gradient_of(lambda p, c=chunk: self._chunk_loss(p, c), x, terms)  # type: ignore[misc]
+
+            def loss(p: Tensor, chunk: Batch = chunk) -> Tensor:
+                return self._chunk_loss(p, chunk)
+
+            total += share * contracted_gradient_of(vmap(loss) if x.ndim == 2 else loss, x, terms)
         return total
 
     def member_gradient(self, x: Tensor, member: int) -> Tensor:
@@ -190,8 +209,15 @@ class NetworkLandscape(Landscape):
     def contracted_gradients(self, x: Tensor, terms: Terms) -> Tensor:
         """See :meth:`Landscape.contracted_gradients`; one graph per member, freed before the next."""
         x, terms = self._expanded(x, terms)
-        results = [self._member_contracted(x[i], _at(terms, i, x.shape), i[-1]) for i in np.ndindex(x.shape[:-1])]
-        return torch.stack(results).view(x.shape)
+        points = x.reshape(-1, self.size, self.dim)
+        result = torch.empty_like(points)
+        starts = range(0, len(points), self.points_per_pass)
+        parts: list[int | slice] = [slice(i, i + self.points_per_pass) for i in starts]
+        if self.points_per_pass == 1:
+            parts = list(starts)
+        for index in itertools.product(parts, range(self.size)):
+            result[index] = self._member_contracted(points[index], _at(terms, index, x.shape), index[1])
+        return result.view(x.shape)
 
     def contracted_gradient(self, x: Tensor, terms: Terms) -> Tensor:
         """See :meth:`Landscape.contracted_gradient`; at one point it needs memory for one vector, not M."""
@@ -200,14 +226,18 @@ class NetworkLandscape(Landscape):
             return super().contracted_gradient(x, terms)
         total = torch.zeros_like(x[0])
         for m in range(self.size):
-            total += self._member_contracted(x[m], _at(terms, (m,), x.shape), m)
+            total += self._member_contracted(x[m], _at(terms, (0, m), x.shape), m)
         return total / self.size
 
 
-def _at(terms: Terms, index: tuple[int, ...], shape: torch.Size) -> Terms:
-    """The terms of one member at one point; a direction that occurs twice stays one tensor."""
-    directions = {id(a): a.expand(shape)[index] for _, given in terms for a in given}
+def _at(terms: Terms, index: tuple[int | slice, int], shape: torch.Size) -> Terms:
+    """The terms of one member at some points; a direction that occurs twice stays one tensor."""
+
+    def part(tensor: Tensor, full: torch.Size, last: tuple[int, ...]) -> Tensor:
+        return tensor.expand(full).reshape(-1, *last)[index]
+
+    directions = {id(a): part(a, shape, tuple(shape[-2:])) for _, given in terms for a in given}
     return [
-        (c.expand(shape[:-1])[index] if isinstance(c, Tensor) else c, [directions[id(a)] for a in given])
+        (part(c, shape[:-1], (shape[-2],)) if isinstance(c, Tensor) else c, [directions[id(a)] for a in given])
         for c, given in terms
     ]

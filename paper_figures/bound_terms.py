@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from ..bounds import bound_checkpoint
 from ..landscapes import DataSet
+from ..landscapes.pictures import LINES, new_figure
 from .figure1 import LABELS, run_directory
 from .presets import Preset
-from .style import LINES, new_figure
 
 __all__ = ["measure", "plot"]
 

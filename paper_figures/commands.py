@@ -20,12 +20,12 @@ from ..landscapes.console import (
     progress_bar,
     save_json,
 )
+from ..landscapes.pictures import save_figure
 from ..optim import OPTIMIZERS
 from . import bound_terms, figure1, weak_order
 from .presets import PRESETS, find_preset
 from .report import comparisons, write_report
 from .store import measured
-from .style import save_figure
 
 __all__ = ["figures"]
 

@@ -14,10 +14,10 @@ from matplotlib.ticker import LogLocator, ScalarFormatter
 from scipy.stats import t as student
 
 from ..landscapes import DataSet
+from ..landscapes.pictures import LINES, new_figure
 from ..optim import OPTIMIZERS, TrainSettings, read_metrics, train
 from .presets import Preset
 from .store import fingerprint
-from .style import LINES, new_figure
 
 __all__ = ["Interval", "mean_interval", "measure", "plot", "ratios", "run_directory"]
 

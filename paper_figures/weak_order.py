@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..landscapes.pictures import LINES, new_figure
 from ..sde import SDE, derive, find_rule, truncate, verify_on_torus
 from .presets import Preset
-from .style import LINES, new_figure
 
 __all__ = ["ORDER_2", "SECOND", "THIRD", "curves", "measure", "plot"]
 

@@ -8,19 +8,36 @@ from .coefficients import (
     moments,
 )
 from .symbolic import RULES, SDE, Rule, derive, expand, find_rule, in_coordinates, multi_step_sam, truncate
-from .torus_operators import TorusGrid
-from .weak_order import ETAS, WeakOrder, observed_slopes, step_count, verify_on_torus
+from .weak_order import (
+    ETAS,
+    TOLERANCE,
+    Divisor,
+    TorusGrid,
+    WeakOrder,
+    affine_moments,
+    divisors,
+    observed_slopes,
+    step_count,
+    verify_moments,
+    verify_monte_carlo,
+    verify_on_torus,
+    verify_one_step,
+)
 
 __all__ = [
     "ETAS",
     "RULES",
     "SDE",
+    "TOLERANCE",
     "Coefficients",
+    "Divisor",
     "Rule",
     "TorusGrid",
     "WeakOrder",
+    "affine_moments",
     "coefficients",
     "derive",
+    "divisors",
     "drift_and_covariance",
     "exact_increments",
     "expand",
@@ -31,5 +48,8 @@ __all__ = [
     "observed_slopes",
     "step_count",
     "truncate",
+    "verify_moments",
+    "verify_monte_carlo",
     "verify_on_torus",
+    "verify_one_step",
 ]

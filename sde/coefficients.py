@@ -83,7 +83,7 @@ def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: 
         >>> from eigensam.sde import coefficients, find_rule, truncate
         >>> f, sde = Quadratic([[2.0]], centres=[[0.0], [1.0]]), truncate(find_rule("usam"), "1/2", 2)
         >>> coefficients(f, sde, torch.ones(1, dtype=torch.float64), 0.5).noise.tolist()
-        [[-4.0], [-0.0]]
+        [[-4.0], [0.0]]
     """
     if not isinstance(sde, SDE):
         raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")

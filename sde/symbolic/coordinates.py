@@ -183,15 +183,21 @@ class CoordinateSDE:
         sde: where it comes from.
         x: the coordinates.
         drift: ``b``, a column of ``d`` exact expressions in ``x``, ``rho``, ``eta`` and the rule's symbols.
-        covariance: ``Sigma``, ``d x d``.
+        noise: increments minus their mean, a column per member, whose mean product is the covariance.
         arguments: every symbol, in the order ``x``, ``rho``, ``eta``, parameters, components of directions.
     """
 
     sde: SDE
     x: tuple[sympy.Symbol, ...]
     drift: sympy.Matrix
-    covariance: sympy.Matrix
+    noise: tuple[sympy.Matrix, ...]
     arguments: tuple[sympy.Symbol, ...]
+
+    @property
+    def covariance(self) -> sympy.Matrix:
+        """``Sigma``, ``d x d``."""
+        d = len(self.x)
+        return sympy.Matrix(d, d, lambda i, j: _mean([h[i] * h[j] for h in self.noise]))
 
     def compile(self, library: Literal["numpy", "torch"]) -> Callable[..., tuple[Any, Any]]:
         """A function ``(x, rho, eta, values)`` to ``b``, shape ``(..., d)``, and ``Sigma``, ``(..., d, d)``.
@@ -265,7 +271,7 @@ def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
         drift[i] = drift[i] + eta * b1
     noisy = in_rho(sde.diffusion)
     centre = [_mean([h[i] for h in noisy]) for i in range(d)]
-    covariance = sympy.Matrix(d, d, lambda i, j: _mean([(h[i] - centre[i]) * (h[j] - centre[j]) for h in noisy]))
+    noise = tuple(sympy.Matrix([h[i] - centre[i] for i in range(d)]) for h in noisy)
     arguments = [*x, rho, eta, *(components.parameter(name) for name in sde.rule.parameters)]
     for name in sde.rule.directions:
         arguments += components.direction(name)
@@ -274,6 +280,6 @@ def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
         raise InputError(
             f"rule '{sde.rule.name}': a symbol has the name of a coordinate; rename it, these are taken: {names}"
         )
-    if any(entry.has(sympy.DiracDelta) for entry in [*drift, *covariance]):
+    if any(entry.has(sympy.DiracDelta) for entry in [*drift, *(entry for h in noise for entry in h)]):
         raise InputError("the losses are not smooth enough: a derivative contains DiracDelta; use smooth formulas")
-    return CoordinateSDE(sde, tuple(x), sympy.Matrix(drift), covariance, tuple(arguments))
+    return CoordinateSDE(sde, tuple(x), sympy.Matrix(drift), noise, tuple(arguments))

@@ -1,5 +1,7 @@
 """Landscapes from formulas, and the formulas of the analytic ones."""
 
+import math
+
 import pytest
 import sympy
 import torch
@@ -14,9 +16,11 @@ X, Y = sympy.symbols("x y", real=True)
     "landscape",
     [
         Quadratic([[3.0, 1.0], [1.0, 2.0]], centres=[[0.1, 1.0], [1.0, -0.3]]),
+        Quadratic([[[3.0, 1.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, 4.0]]], centres=[[0.1, 1.0], [1.0, -0.3]]),
         Valley(),
         TiltedTorus.default(1),
         TiltedTorus.default(2),
+        TiltedTorus.random(3, size=2),
     ],
     ids=lambda f: f"{type(f).__name__}{f.dim}",
 )
@@ -52,6 +56,22 @@ def test_constants_in_formulas():
     truth = 2**0.5 + 2 * float(sympy.exp(2)) + float(sympy.pi * sympy.sin(1))
     assert f.gradient(torch.ones(1, dtype=torch.float64)).item() == pytest.approx(truth)
     assert FormulaLandscape([sympy.Symbol("sin")], [sympy.sin(sympy.Symbol("sin"))]).dim == 1
+
+
+def test_integers_beyond_those_of_torch():
+    f = FormulaLandscape([X], [10**20 * X + 10**25, sympy.sin(10**19 * X) / 10**19])
+    x = torch.zeros(1, dtype=torch.float64)
+    assert f.gradients(x).tolist() == [[pytest.approx(1e20)], [1.0]]
+    assert f.losses(x).tolist() == [1e25, 0.0]
+
+
+def test_deeply_nested_formulas_compile():
+    """With complex arguments, sympy needs time exponential in the depth: 84 seconds for 18 levels of cosh."""
+    formula, value = sympy.Symbol("x"), 0.2
+    for _ in range(15):
+        formula, value = sympy.tanh(1 + formula, evaluate=False), math.tanh(1 + value)
+    found = FormulaLandscape([sympy.Symbol("x")], [formula]).losses(torch.tensor([0.2], dtype=torch.float64))
+    assert found.item() == pytest.approx(value)
 
 
 def test_members_at_their_own_points():

@@ -4,14 +4,16 @@ import pytest
 import sympy
 import torch
 
-from eigensam.landscapes import InputError, Quadratic, TiltedTorus, Valley
+from eigensam.landscapes import InputError, Landscape, Quadratic, TiltedTorus, Valley
 from eigensam.landscapes.landscape import contracted_gradient_of, taylor_terms
 
 LANDSCAPES = {
     "quadratic": Quadratic([[3.0, 1.0], [1.0, 2.0]], centres=[[1.0, 0.0], [-1.0, 0.5], [0.0, -0.5]]),
+    "quadratics": Quadratic([[[3.0, 1.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, 4.0]]], centres=[[1.0, 0.0], [-1.0, 0.5]]),
     "valley": Valley(),
     "torus-1": TiltedTorus.default(1),
     "torus-2": TiltedTorus.default(2),
+    "torus-3": TiltedTorus.default(3),
 }
 
 
@@ -47,9 +49,10 @@ def test_derivatives_equal_dense_ones(landscape, x, u):
 def _symbolic(name, symbols):
     """The members' losses, written a second time in sympy."""
     f = LANDSCAPES[name]
-    if name == "quadratic":
+    if name.startswith("quadratic"):
         offsets = [sympy.Matrix([s - c for s, c in zip(symbols, row, strict=True)]) for row in f.centres.tolist()]
-        return [(o.T * sympy.Matrix(f.hessian.tolist()) * o)[0] / 2 for o in offsets]
+        matrices = f.hessian.tolist() if f.hessian.ndim == 3 else [f.hessian.tolist()] * f.size
+        return [(o.T * sympy.Matrix(a) * o)[0] / 2 for o, a in zip(offsets, matrices, strict=True)]
     if name == "valley":
         a, b = symbols
         s = f.sharp - (f.sharp - f.flat) * sympy.exp(-(a**2) / 2)
@@ -66,8 +69,8 @@ def _symbolic(name, symbols):
 def test_derivatives_equal_sympy(name):
     landscape = LANDSCAPES[name]
     symbols = sympy.symbols(f"x:{landscape.dim}")
-    x = [0.4, -0.9][: landscape.dim]
-    u = [0.7, 1.1][: landscape.dim]
+    x = [0.4, -0.9, 0.2][: landscape.dim]
+    u = [0.7, 1.1, -0.6][: landscape.dim]
     at = dict(zip(symbols, x, strict=True))
     point, direction = torch.tensor(x, dtype=torch.float64), torch.tensor(u, dtype=torch.float64)
     for m, loss in enumerate(_symbolic(name, symbols)):
@@ -155,6 +158,52 @@ def test_contracted_gradients_with_different_directions():
     torch.testing.assert_close(shared, c[..., None] * f.hessian_products(x[0, 0], a))
 
 
+@pytest.mark.parametrize("name", [name for name in LANDSCAPES if name != "valley"])
+def test_closed_forms_equal_automatic_differentiation(name):
+    """What a landscape overrides against what it overrides, with everything that a caller may pass."""
+    f = LANDSCAPES[name]
+    generator = torch.Generator().manual_seed(4)
+
+    def random(*shape):
+        return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+    point, own = random(f.dim), random(f.size, f.dim)
+    batch, a, b = random(5, 1, f.dim), random(5, f.size, f.dim), random(5, 1, f.dim)
+    shared, members = random(5, 1), random(5, f.size)
+    number = torch.tensor(0.3, dtype=torch.float64)
+    mixed = [(0.5, ()), (-1.5, (a,)), (2, (a, b)), (members, ()), (shared, (a, a, b)), (members, (b, a, b, own))]
+    cases = [
+        (point, []),
+        (point, [(1.0, ())]),
+        (own, [(1.0, ()), (1.0, (point, own))]),
+        (batch, [(1.0, (batch,))]),
+        (batch, mixed),
+        (point, mixed),
+        (point, [(shared, ()), (number, (point,)), (random(f.size), (own,)), (random(2, 5, 1), (b,))]),
+        (random(2, 5, f.size, f.dim), mixed),
+        (point, [(1.0, (own,) * j) for j in range(7)]),
+        (point.requires_grad_(True), [(members.requires_grad_(True), (a.requires_grad_(True),))]),
+    ]
+    for x, terms in cases:
+        found = f.contracted_gradients(x, terms)
+        truth = Landscape.contracted_gradients(f, x, terms)
+        assert found.shape == truth.shape
+        assert found.dtype == truth.dtype
+        assert not found.requires_grad
+        assert not truth.requires_grad
+        torch.testing.assert_close(found, truth, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(f.contracted_gradient(x, terms), truth.mean(-2), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["quadratics", "torus-2"])
+def test_closed_forms_refuse_what_the_base_class_refuses(name):
+    f, x = LANDSCAPES[name], torch.zeros(2, dtype=torch.float64)
+    with pytest.raises(InputError, match="x has shape"):
+        f.contracted_gradients(x[None, None, None].expand(1, 7, 7, 2), [(1.0, ())])
+    with pytest.raises(InputError, match="u has shape"):
+        f.contracted_gradients(x, [(1.0, (x[:1],))])
+
+
 def test_terms_that_begin_alike_share_passes():
     """H u and T[u, u] cost as many passes as T[u, u] alone."""
     calls = []
@@ -164,8 +213,7 @@ def test_terms_that_begin_alike_share_passes():
         calls.append(1)
         return original(*args, **kwargs)
 
-    f, x = TiltedTorus.default(2), torch.zeros(2, dtype=torch.float64)
-    u = torch.ones(2, dtype=torch.float64)
+    f, x, u = Valley(), torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     for terms in ([(1.0, (u, u))], [(2.0, ()), (1.0, (u,)), (1.0, (u, u))]):
         calls.clear()
         torch.autograd.grad = counted

@@ -204,3 +204,32 @@ def test_real_models_have_second_derivatives(name):
     # symmetric: <w, H v> = <v, H w>
     w = torch.randn(f.dim, generator=torch.Generator().manual_seed(1))
     assert float(w @ f.hessian_product(x, v)) == pytest.approx(float(v @ f.hessian_product(x, w)), rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("points_per_pass", [2, 100])
+def test_several_points_in_one_pass(points_per_pass):
+    """The same numbers as one point at a time, for losses and all contractions, with tensor coefficients."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.LayerNorm(4), nn.Linear(4, 2)).double()
+    data = torch.randn(6, 3, dtype=torch.float64), torch.arange(6) % 2
+    f, g = (
+        NetworkLandscape.from_tensors(
+            model, nn.functional.cross_entropy, *data, batch_size=2, chunk_size=1, points_per_pass=count
+        )
+        for count in (1, points_per_pass)
+    )
+    x = f.point() + torch.randn(5, 3, f.dim, dtype=torch.float64)
+    u, w = torch.randn(5, 1, f.dim, dtype=torch.float64), torch.randn(3, f.dim, dtype=torch.float64)
+    c = torch.randn(5, 1, dtype=torch.float64)
+    terms = [(1.0, ()), (c, (u,)), (0.5, (u, w)), (2.0, (w,))]
+    torch.testing.assert_close(g.losses(x), f.losses(x), rtol=1e-13, atol=0)
+    torch.testing.assert_close(
+        g.contracted_gradients(x, terms), f.contracted_gradients(x, terms), rtol=1e-12, atol=1e-13
+    )
+
+
+def test_points_per_pass_is_positive():
+    with pytest.raises(InputError, match="points_per_pass = 0; it must be at least 1"):
+        NetworkLandscape.from_tensors(
+            nn.Linear(1, 1), nn.functional.mse_loss, torch.ones(1, 1), torch.ones(1, 1), points_per_pass=0
+        )

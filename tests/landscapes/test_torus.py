@@ -1,17 +1,22 @@
-"""The tilted torus: periodic gradients that never vanish."""
+"""The tilted torus: periodic gradients, which need not vanish."""
 
+import itertools
 import math
 
 import pytest
 import torch
 
 from eigensam.landscapes import InputError, TiltedTorus
+from eigensam.landscapes.random_torus import random_coefficients
 
 
-@pytest.mark.parametrize("dim", [1, 2])
-def test_gradients_are_periodic_and_bounded_away_from_zero(dim, f64):
-    f = TiltedTorus.default(dim)
-    points = 2 * math.pi * torch.rand(2000, 1, dim, generator=torch.Generator().manual_seed(0), dtype=f64)
+def _points(dim, count=2000):
+    return 2 * math.pi * torch.rand(count, 1, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_gradients_are_periodic_and_bounded_away_from_zero(dim):
+    f, points = TiltedTorus.default(dim), _points(dim)
     gradients = f.gradients(points)
     torch.testing.assert_close(f.gradients(points + 2 * math.pi), gradients)
     norms = gradients.norm(dim=-1)
@@ -19,12 +24,85 @@ def test_gradients_are_periodic_and_bounded_away_from_zero(dim, f64):
     assert f.gradient(points).norm(dim=-1).min() > 0.1  # DNSAM divides by the mean gradient's norm
 
 
-def test_refusals():
-    with pytest.raises(InputError, match="gradient of a member may vanish"):
-        TiltedTorus([[0.1]], [[1]], [[0.5]], [[0.0]])
-    with pytest.raises(InputError, match="frequencies must be integers"):
-        TiltedTorus([[2.0]], [[0.5]], [[0.5]], [[0.0]])
-    with pytest.raises(InputError, match=r"must have shape \(M, K\) = \(1, 1\)"):
-        TiltedTorus([[2.0]], [[1]], [[0.5, 0.1]], [[0.0]])
-    with pytest.raises(InputError, match="no default tilted torus in dimension 3"):
-        TiltedTorus.default(3)
+def test_a_gradient_may_vanish():
+    """Without a tilt there are stationary points; the floor then says that nothing is guaranteed."""
+    f = TiltedTorus([[0.0, 0.0]], [[1, 0], [0, 1]], [[1.0, 0.5]], [[0.0, 0.0]])
+    assert f.gradient(torch.zeros(2, dtype=torch.float64)).abs().max() == 0
+    assert f.gradient_floor == -1.5
+
+
+@pytest.mark.parametrize(
+    ("dim", "size", "terms", "highest_frequency"),
+    [(1, 1, 1, 1), (1, 3, 2, 2), (2, 3, 4, 1), (2, 5, 12, 2), (3, 3, 4, 1), (3, 2, 13, 1), (6, 4, 9, 3), (38, 2, 3, 1)],
+)
+def test_random_landscapes_have_the_promised_bounds(dim, size, terms, highest_frequency):
+    points = _points(dim, 300)
+    for seed in range(20):
+        f = TiltedTorus.random(dim, size=size, terms=terms, highest_frequency=highest_frequency, seed=seed)
+        assert (f.dim, f.size, len(f.frequencies)) == (dim, size, terms)
+        frequencies = [tuple(row) for row in f.frequencies.int().tolist()]
+        assert all(any(k) and max(map(abs, k)) <= highest_frequency for k in frequencies)
+        both_signs = [*frequencies, *(tuple(-entry for entry in k) for k in frequencies)]
+        assert len(set(both_signs)) == 2 * terms
+        tilts = f.tilts.norm(dim=1)
+        assert f.gradient_floor == pytest.approx(tilts.min().item() / 2)
+        assert f.gradients(points).norm(dim=-1).min() >= f.gradient_floor - 1e-12
+        assert tilts.min() >= 1 - 1e-12
+        assert tilts.max() <= 2 + 1e-12
+        assert f.gradient(points).norm(dim=-1).min() >= 0.3 * tilts.mean() - 1e-12
+
+
+def test_every_frequency_can_be_drawn():
+    """With as many terms as there are frequencies, one of each opposite pair, listed a second way."""
+    found = {tuple(row) for row in random_coefficients(2, 1, 12, 2, seed=0)[1].tolist()}
+    everything = {k for k in itertools.product(range(-2, 3), repeat=2) if any(k)}
+    assert found | {(-a, -b) for a, b in found} == everything
+
+
+def test_random_landscapes_are_reproducible():
+    one, again, other = (TiltedTorus.random(2, seed=seed).to_dict() for seed in (3, 3, 4))
+    assert one == again
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dim": 0}, "dim = 0; give an integer of at least 1"),
+        ({"dim": 2.0}, "dim = 2.0; give an integer"),
+        ({"dim": 2, "size": 0}, "size = 0; give"),
+        ({"dim": 2, "terms": 0}, "terms = 0; give"),
+        ({"dim": 2, "highest_frequency": 0}, "highest_frequency = 0; give"),
+        ({"dim": 2, "seed": -1}, "seed = -1; give an integer of at least 0"),
+        ({"dim": 1, "terms": 2}, "terms = 2, but dimension 1 has only 1 frequencies up to 1 that .*; lower terms or"),
+        ({"dim": 40}, "dimension 40 has too many frequencies up to 1 to draw from; lower dim or"),
+        ({"dim": 10**9}, "too many frequencies"),
+    ],
+)
+def test_impossible_random_landscapes(arguments, message):
+    with pytest.raises(InputError, match=message):
+        TiltedTorus.random(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "message"),
+    [
+        (([[2.0]], [[0.5]], [[0.5]], [[0.0]]), r"frequencies must be integers of shape \(K, 1\); found \[\[0.5\]\]"),
+        (([[2.0]], [[1, 0]], [[0.5]], [[0.0]]), "frequencies must be integers"),
+        (([[2.0]], [[1]], [[0.5, 0.1]], [[0.0]]), r"must have shape \(M, K\) = \(1, 1\)"),
+        (([[2.0]], [[1]], [[0.5]], [[0.0], [0.0]]), r"must have shape \(M, K\) = \(1, 1\)"),
+        (([2.0], [[1]], [[0.5]], [[0.0]]), r"tilts have shape \(1,\); expected \(M, d\)"),
+        (([[2.0]], [], [[0.5]], [[0.0]]), r"frequencies have shape \(0,\); expected \(K, d\)"),
+        (([[2.0]], [[1]], [[0.5], [0.1, 0.2]], [[0.0]]), "amplitudes must be real numbers"),
+        (([[2.0]], [[1]], [[0.5]], [[float("nan")]]), "phases contain nan"),
+        (([[float("inf")]], [[1]], [[0.5]], [[0.0]]), "tilts contain inf"),
+    ],
+)
+def test_refusals(coefficients, message):
+    with pytest.raises(InputError, match=message):
+        TiltedTorus(*coefficients)
+
+
+def test_no_default_in_four_dimensions():
+    with pytest.raises(InputError, match="no default tilted torus in dimension 4; choose 1, 2 or 3, or use"):
+        TiltedTorus.default(4)

@@ -3,7 +3,7 @@
 import matplotlib.colors
 import matplotlib.image
 
-from eigensam.paper_figures.style import LINES, new_figure, save_figure
+from eigensam.landscapes.pictures import LINES, new_figure, save_figure
 
 
 def test_lines_differ_in_lightness_and_shape():

@@ -1,5 +1,6 @@
 """One look for all figures: readable in grey, vector and PNG."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,17 @@ _RC: Any = {
 }
 
 
-def new_figure(columns: int) -> Figure:
-    """An empty figure, ``columns`` panels wide."""
+def new_figure(columns: int, rows: int = 1, *, width: float = 4.6, height: float = 3.6) -> Figure:
+    """An empty figure of panels, each so many inches wide and high."""
     with mpl.rc_context(_RC):
-        figure = Figure(figsize=(4.6 * columns, 3.6), layout="constrained")
-        figure.subplots(1, columns)
+        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        figure.subplots(rows, columns)
     return figure
 
 
-def save_figure(figure: Figure, stem: Path) -> dict[str, Path]:
-    """Write ``stem.svg``, ``stem.pdf`` and ``stem.png``."""
-    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "pdf", "png")}
+def save_figure(figure: Figure, stem: Path, kinds: Sequence[str] = ("svg", "pdf", "png")) -> dict[str, Path]:
+    """Write ``stem.svg``, ``stem.pdf`` and ``stem.png``, or some of them."""
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
     stem.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_RC):
         for kind, path in paths.items():

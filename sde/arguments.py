@@ -1,0 +1,52 @@
+"""What the commands of this package share: the rule, its exponent and values of its symbols, as text."""
+
+from fractions import Fraction
+from typing import Annotated
+
+import torch
+import typer
+
+from ..landscapes import InputError
+from ..landscapes.console import parse_number
+from .symbolic.bindings import Values
+from .symbolic.rules import RULES, Rule
+
+__all__ = ["RhoExponent", "RuleName", "read_exponent", "read_values"]
+
+RuleName = Annotated[
+    str, typer.Argument(metavar="RULE", help=f"One of {', '.join(RULES)}; or an expression: 'grad(rho*g/norm(g))'.")
+]
+RhoExponent = Annotated[str, typer.Option(help="Rational beta in rho = c eta^beta, e.g. 1/3.")]
+
+
+def read_exponent(text: str) -> Fraction:
+    """``beta``.
+
+    Example:
+        >>> read_exponent("2/3")
+        Fraction(2, 3)
+    """
+    try:
+        return parse_number("--rho-exponent", text)
+    except InputError:
+        raise InputError(f"--rho-exponent '{text}' is not rational; give a fraction such as 1/3 or 0.5") from None
+
+
+def read_values(rule: Rule, given: list[str]) -> Values:
+    """``NAME=NUMBER`` as a parameter, ``NAME=NUMBER,NUMBER`` as a direction, which is normalised.
+
+    Example:
+        >>> from eigensam.sde import find_rule
+        >>> read_values(find_rule("cr-sam"), ["alpha=1/4"])
+        {'alpha': 0.25}
+    """
+    result: dict[str, float | torch.Tensor] = {}
+    for text in given:
+        name, _, numbers = text.partition("=")
+        components = [float(parse_number(f"--value {name}", number)) for number in numbers.split(",")]
+        vector = torch.tensor(components, dtype=torch.float64)
+        direction = name in rule.directions
+        result[name] = vector / torch.linalg.vector_norm(vector) if direction else components[0]
+        if not direction and len(components) > 1:
+            raise InputError(f"--value {text}: rule '{rule.name}' has no direction {name}; give one number")
+    return result

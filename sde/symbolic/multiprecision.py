@@ -1,0 +1,189 @@
+"""A rule's exact step and its SDE's coefficients in multi-precision numbers, on an analytic landscape.
+
+Points are arrays of ``mpmath.mpf``, shape ``(N, d)``; the precision is mpmath's when a function is called.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...landscapes import Landscape
+from .bindings import Values
+from .coordinates import in_coordinates
+from .derivation import SDE
+from .language import (
+    Add,
+    Derivative,
+    Direction,
+    Expression,
+    Inner,
+    Loss,
+    Mean,
+    Multiply,
+    Norm,
+    Number,
+    Parameter,
+    Power,
+    Sign,
+    Vector,
+)
+from .rules import Rule
+
+__all__ = ["ObjectArray", "exact_step", "sde_coefficients"]
+
+ObjectArray = NDArray[np.object_]
+
+
+def sde_coefficients(
+    sde: SDE, landscape: Landscape, values: Values
+) -> Callable[[ObjectArray, Any, Any], tuple[ObjectArray, ObjectArray]]:
+    """A function of points, ``rho`` and ``eta`` to ``b``, ``(N, d)``, and the centred noise, ``(N, M, d)``.
+
+    Example:
+        >>> import mpmath, numpy as np
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import find_rule, truncate
+        >>> from eigensam.sde.symbolic.multiprecision import sde_coefficients
+        >>> b = sde_coefficients(truncate(find_rule("sgd"), 1, 1), Quadratic([[3.0]], centres=[[0.0]]), {})
+        >>> with mpmath.workdps(30):
+        ...     drift, noise = b(np.array([[mpmath.mpf(1) / 3]]), mpmath.mpf(0), mpmath.mpf(1))
+        >>> drift.tolist(), noise.tolist()
+        ([[mpf('-1.0')]], [[[mpf('0.0')]]])
+    """
+    found = in_coordinates(sde, landscape)
+    columns = [found.drift, *found.noise]
+    compiled = sympy.lambdify(found.arguments, [entry for column in columns for entry in column], "mpmath", cse=True)
+    symbols = [_number(values[name]) for name in sde.rule.parameters]
+    symbols += [component for name in sde.rule.directions for component in _components(values[name])]
+
+    def evaluate(x: ObjectArray, rho: Any, eta: Any) -> tuple[ObjectArray, ObjectArray]:
+        flat = [[mpmath.mpf(entry) for entry in compiled(*point, rho, eta, *symbols)] for point in x]
+        found = np.array(flat, dtype=object).reshape(len(x), len(columns), landscape.dim)
+        return found[:, 0], found[:, 1:]
+
+    return evaluate
+
+
+def exact_step(rule: Rule, landscape: Landscape, values: Values) -> Callable[[ObjectArray, Any], ObjectArray]:
+    """A function of points and ``rho`` to the rule's increments ``h_m``, ``(N, M, d)``: its expression, not expanded.
+
+    Example:
+        >>> import mpmath, numpy as np
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import find_rule
+        >>> from eigensam.sde.symbolic.multiprecision import exact_step
+        >>> h = exact_step(find_rule("sam"), Quadratic([[2.0]], centres=[[0.0]]), {})
+        >>> h(np.array([[mpmath.mpf(1)]]), mpmath.mpf("0.5")).tolist()
+        [[[mpf('-3.0')]]]
+    """
+    derivatives = _Derivatives(landscape)
+    constants = {name: _number(values[name]) for name in rule.parameters}
+    directions = {name: _components(values[name]) for name in rule.directions}
+
+    def at(x: ObjectArray, rho: Any) -> ObjectArray:
+        known: dict[int, ObjectArray] = {}
+        scalars = {**constants, "rho": rho}
+
+        def of(node: Expression) -> ObjectArray:
+            """Vectors of shape ``(M, d)``, scalars of shape ``(M,)``; 1 for M where nothing depends on a minibatch."""
+            if id(node) not in known:
+                known[id(node)] = value(node)
+            return known[id(node)]
+
+        def value(node: Expression) -> ObjectArray:
+            match node:
+                case Number(number):
+                    return np.array([mpmath.mpf(number.numerator) / number.denominator], dtype=object)
+                case Parameter(name):
+                    return np.array([scalars[name]], dtype=object)
+                case Direction(name):
+                    return np.array([directions[name]], dtype=object)
+                case Derivative(shift, arguments):
+                    point = x if shift is None else x + of(shift)
+                    return derivatives.gradients(point, [of(a) for a in arguments])
+                case Loss(shift):
+                    return derivatives.losses(x if shift is None else x + of(shift))
+                case Inner(left, right):
+                    return np.asarray((of(left) * of(right)).sum(-1))
+                case Norm(vector):
+                    return np.array([mpmath.sqrt(square) for square in (of(vector) ** 2).sum(-1)], dtype=object)
+                case Sign(scalar):
+                    return np.array([mpmath.sign(s) for s in of(scalar)], dtype=object)
+                case Power(base, exponent):
+                    power = mpmath.mpf(exponent.numerator) / exponent.denominator
+                    return np.array([mpmath.power(b, power) for b in of(base)], dtype=object)
+                case Mean(inside):
+                    found = of(inside)
+                    return np.asarray(found.sum(0, keepdims=True) / len(found))
+                case Add(parts):
+                    total = of(parts[0])
+                    for part in parts[1:]:
+                        total = total + of(part)
+                    return total
+                case Multiply(parts):
+                    product = of(parts[-1])
+                    for part in reversed(parts[:-1]):
+                        product = (of(part)[:, None] if isinstance(parts[-1], Vector) else of(part)) * product
+                    return product
+            raise TypeError(f"{type(node).__name__} has no value")
+
+        result = -of(rule.direction)
+        return np.array(np.broadcast_to(result, (landscape.size, landscape.dim)))
+
+    return lambda points, rho: np.stack([at(point[None], rho) for point in points])
+
+
+class _Derivatives:
+    """Losses and contracted gradients of every member, compiled once per number of directions."""
+
+    def __init__(self, landscape: Landscape) -> None:
+        self.size, self.dim = landscape.size, landscape.dim
+        self._x = sympy.symbols([f"x_{i}" for i in range(self.dim)], real=True)
+        self._formulas = landscape.formulas(self._x)
+        self._compiled = cache(self._compile)
+
+    def _compile(self, count: int) -> list[Callable[..., Sequence[Any]]]:
+        directions = [
+            sympy.symbols([f"a_{k}_{i}" for i in range(self.dim)], real=True) for k in range(max(count - 1, 0))
+        ]
+        result = []
+        for formula in self._formulas:
+            for direction in directions:
+                formula = sum(
+                    (a * sympy.diff(formula, x) for a, x in zip(direction, self._x, strict=True)), sympy.Integer(0)
+                )
+            outputs = [sympy.diff(formula, x) for x in self._x] if count else [formula]
+            arguments = [*self._x, *(a for direction in directions for a in direction)]
+            result.append(sympy.lambdify(arguments, outputs, "mpmath", cse=True))
+        return result
+
+    def _values(self, count: int, x: ObjectArray, directions: list[ObjectArray]) -> ObjectArray:
+        rows = []
+        for m, function in enumerate(self._compiled(count)):
+            arguments = [array[m % len(array)] for array in (x, *directions)]
+            rows.append([mpmath.mpf(entry) for entry in function(*(a for row in arguments for a in row))])
+        return np.array(rows, dtype=object)
+
+    def losses(self, x: ObjectArray) -> ObjectArray:
+        """Shape ``(M,)`` at points ``(1|M, d)``."""
+        return np.asarray(self._values(0, x, [])[:, 0])
+
+    def gradients(self, x: ObjectArray, directions: list[ObjectArray]) -> ObjectArray:
+        """``grad^{k+1} f_m(x)[a_1, ..., a_k, .]``, shape ``(M, d)``."""
+        return self._values(1 + len(directions), x, directions)
+
+
+def _number(value: float | Tensor) -> Any:
+    return mpmath.mpf(float(value))
+
+
+def _components(value: float | Tensor) -> list[Any]:
+    """Of a direction, which is a unit vector in double precision only: that is the direction then."""
+    assert isinstance(value, Tensor)
+    return [mpmath.mpf(component) for component in value.tolist()]

@@ -1,0 +1,136 @@
+"""Paths of a rule and of its SDE that are driven by the same noise, and what is left of their difference.
+
+One vector ``z`` of M standard normal numbers drives a step of both: the SDE by ``M^{-1/2} sum_m z_m (h_m - E h)``, the
+rule by the minibatch of the largest ``z_m``, which is uniform among M. Noise is shared between step sizes, too: a
+longer step takes the normalised sum. From both sides a control variate of mean zero is subtracted, the response to the
+noise of the process linearised about one noiseless path: what remains is quadratic in the noise, so its standard
+deviation falls like the error that is measured and not like its square root.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...landscapes import InputError
+from ..coefficients import coefficients, exact_increments
+from .claim import Claim
+from .small_noise import runge_kutta
+
+__all__ = ["Level", "TestFunctions", "coarser", "level"]
+
+TestFunctions = Callable[[Tensor], Tensor]
+"""Maps points of shape ``(N, d)`` to the values of K differentiable functions, shape ``(N, K)``."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One step size of a claim.
+
+    Attributes:
+        claim: rule, SDE, landscape.
+        eta: the step size.
+        steps: ``N = T / eta``.
+        start: ``x_0``, shape ``(d,)``.
+        test_functions: their differences are measured.
+        weights: of the control variate, shape ``(N, M, K)``; they sum to 0 over M.
+    """
+
+    claim: Claim
+    eta: float
+    steps: int
+    start: Tensor
+    test_functions: TestFunctions
+    weights: Tensor
+
+    def differences(self, z: Tensor) -> Tensor:
+        """``phi(x_N) - phi(X_T)`` less control variates, shape ``(n, K)``, for noise of shape ``(n, c N, M)``."""
+        z = coarser(z, self.steps)
+        return self.chain(z) - self.flow(z)
+
+    def chain(self, z: Tensor) -> Tensor:
+        """The rule's ``phi(x_N)``, less its control variate, for noise of shape ``(n, N, M)``."""
+        members = z.argmax(-1)
+        return self.test_functions(self._chain(members)) - self._picked(members)
+
+    def flow(self, z: Tensor) -> Tensor:
+        """The SDE's ``phi(X_T)`` less its control variate, for noise of shape ``(n, c N, M)``: ``c`` substeps."""
+        control: Tensor = torch.einsum("nkm,kmj->nj", coarser(z, self.steps), self.weights) / z.shape[-1] ** 0.5
+        return self.test_functions(self._flow(z)) - control
+
+    def plain(self, z: Tensor) -> Tensor:
+        """``phi(x_N)`` and ``phi(X_T)`` without control variates, shape ``(n, 2, K)``."""
+        z = coarser(z, self.steps)
+        return torch.stack(
+            [self.test_functions(self._chain(z.argmax(-1))), self.test_functions(self._flow(z))],
+            1,
+        )
+
+    def _picked(self, members: Tensor) -> Tensor:
+        steps = torch.arange(self.steps, device=members.device)
+        total: Tensor = self.weights[steps, members].sum(1)
+        return total
+
+    def _chain(self, members: Tensor) -> Tensor:
+        f, rule, rho = self.claim.landscape, self.claim.sde.rule, self.claim.rho(self.eta)
+        x, every = self.start.expand(len(members), -1), torch.arange(len(members), device=members.device)
+        for member in members.unbind(1):
+            h = exact_increments(f, rule, x[:, None], rho, self.claim.values)
+            x = x + self.eta * h[every, member]
+        return self._finite(x, "the rule")
+
+    def _flow(self, z: Tensor) -> Tensor:
+        f, sde, rho, values = self.claim.landscape, self.claim.sde, self.claim.rho(self.eta), self.claim.values
+        no_noise, noise_only = replace(sde, diffusion={}), replace(sde, increments={}, correction={})
+        time = self.eta * self.steps / z.shape[1]
+        scale = (self.eta * time / f.size) ** 0.5
+        y = self.start.expand(len(z), -1)
+
+        def drift(y: Tensor) -> Tensor:
+            return coefficients(f, no_noise, y[:, None], rho, values).drift(self.eta)
+
+        for k, normals in enumerate(z.unbind(1)):  # two half flows between kicks are one
+            y = runge_kutta(drift, y, time / 2 if k == 0 else time)
+            if sde.diffusion:
+                noise = coefficients(f, noise_only, y[:, None], rho, values).noise
+                y = y + scale * torch.einsum("nm,nmd->nd", normals, noise - noise.mean(-2, keepdim=True))
+        return self._finite(runge_kutta(drift, y, time / 2), "the SDE")
+
+    def _finite(self, x: Tensor, what: str) -> Tensor:
+        if not bool(x.isfinite().all()):
+            raise InputError(f"paths of {what} diverge at eta = {self.eta:g}; use smaller step sizes or a shorter T")
+        return x
+
+
+def level(claim: Claim, eta: float, steps: int, start: Tensor, test_functions: TestFunctions) -> Level:
+    """A level with its control variate: ``lambda_{k+1} . eta (h_m - E h)`` along the noiseless path.
+
+    ``lambda_k = lambda_{k+1} - eta H lambda_{k+1}`` carries the gradient of ``phi`` back through gradient descent; any
+    deterministic weights leave the mean as it is, so an approximation costs variance only.
+    """
+    f, rho = claim.landscape, claim.rho(eta)
+    path, spreads, x = [], [], start
+    for _ in range(steps):
+        h = exact_increments(f, claim.sde.rule, x, rho, claim.values)
+        path.append(x)
+        spreads.append(h - h.mean(-2, keepdim=True))
+        x = x + eta * h.mean(-2)
+    end = x[None].detach().requires_grad_(True)
+    values = test_functions(end)
+    adjoints = torch.stack(
+        [torch.autograd.grad(value, end, retain_graph=True, materialize_grads=True)[0][0] for value in values[0]]
+    )
+    weights = start.new_empty(steps, f.size, values.shape[1])
+    for k in reversed(range(steps)):
+        weights[k] = eta * spreads[k] @ adjoints.mT
+        curvature = f.hessian_product(path[k].expand(len(adjoints), 1, -1), adjoints[:, None])
+        adjoints = adjoints - eta * curvature
+    return Level(claim, eta, steps, start, test_functions, weights)
+
+
+def coarser(z: Tensor, steps: int) -> Tensor:
+    """Normalised sums of neighbours in time: standard normal again."""
+    n, cells, members = z.shape
+    together = cells // steps
+    return z if together == 1 else z.reshape(n, steps, together, members).sum(2) / together**0.5

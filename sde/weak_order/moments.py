@@ -1,0 +1,185 @@
+"""Weak order on quadratics, exactly: first and second moments of chain and SDE are closed linear recursions.
+
+Where every ``h_m(x) = -B_m x + r_m`` is affine, ``x' = x + eta h_m(x)`` is linear in ``y = (x, 1)``: ``y' = F_m y``
+with ``F_m = [[I - eta B_m, eta r_m], [0, 1]]``, and ``Z = E y y^T`` obeys ``Z' = E F_m Z F_m^T``. The SDE has the drift
+``G y`` and noise ``E N_m y (N_m y)^T``, so ``dZ/dt = G Z + Z G^T + eta E N_m Z N_m^T``.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...landscapes import InputError, Landscape
+from ..coefficients import coefficients, exact_increments
+from ..symbolic.bindings import Values
+from ..symbolic.derivation import SDE
+from .claim import ETAS, Claim, Progress, WeakOrder, step_count
+from .evolution import Evolution
+
+__all__ = ["Moments", "affine_moments", "verify_moments"]
+
+_ROUNDING = 1e-14
+_AFFINE = 1e-9  # relative departure from the affine map through d + 1 points
+
+
+class Moments(NamedTuple):
+    """Of a chain and of its SDE at one time.
+
+    Attributes:
+        chain: ``E y y^T`` with ``y = (x, 1)``, shape ``(d + 1, d + 1)``: the last column holds the mean.
+        flow: the same of the SDE.
+    """
+
+    chain: Tensor
+    flow: Tensor
+
+    def error(self) -> float:
+        """The largest error over ``phi = a . x`` and ``phi = x . Q x`` with ``|a| = 1`` and nuclear norm of ``Q`` 1."""
+        difference = self.chain - self.flow
+        first = torch.linalg.vector_norm(difference[:-1, -1])
+        second = torch.linalg.matrix_norm(difference[:-1, :-1], ord=2)
+        return float(torch.maximum(first, second))
+
+
+def verify_moments(
+    sde: SDE,
+    *,
+    landscape: Landscape,
+    start: Tensor | None = None,
+    etas: Sequence[float] = ETAS,
+    horizon: float = 1.0,
+    rho_scale: float = 0.8,
+    values: Values | None = None,
+    expected: float | None = None,
+    progress: Progress = lambda done, total: None,
+) -> WeakOrder:
+    """Measure the weak order of an SDE over all linear and quadratic test functions, exactly, on a quadratic.
+
+    For rules whose increments are affine on the landscape (SGD, USAM, their multi-step variants; not SAM, which divides
+    by ``|g|``), in hundreds of dimensions.
+
+    Args:
+        sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
+        landscape: a :class:`Quadratic`, or anything else on which the rule is affine.
+        start: ``x_0``, shape ``(d,)``; default: all coordinates 1.
+        etas: at least two step sizes, decreasing; each divides ``horizon``.
+        horizon: final time ``T``.
+        rho_scale: ``c > 0``.
+        values: of the rule's parameters and frozen directions.
+        expected: the order to be confirmed; default: the one that the derivation proves.
+        progress: called with (done, total) after each step size.
+
+    Returns:
+        With the details ``horizon``, ``dim`` and ``rounding``.
+
+    Raises:
+        InputError: a rule that is not affine here; moments that overflow; see also :func:`verify_on_torus`.
+
+    Example:
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import derive, find_rule, verify_moments
+        >>> f = Quadratic([[2.0, 0.0], [0.0, 1.0]], centres=[[1.0, 0.0], [-1.0, 0.5]])
+        >>> result = verify_moments(derive(find_rule("usam"), 2, "2/3"), landscape=f)
+        >>> result.verdict, round(result.slope, 1)
+        ('pass', 2.0)
+    """
+    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
+    horizon = float(horizon)
+    counts = [step_count(horizon, eta) for eta in claim.etas]
+    errors, sizes = [], []
+    for index, eta in enumerate(claim.etas):
+        found = affine_moments(
+            sde, landscape=landscape, start=start, eta=eta, horizon=horizon, rho=claim.rho(eta), values=values
+        )
+        errors.append(found.error())
+        sizes.append(float(torch.linalg.matrix_norm(found.chain, ord=2)))
+        progress(index + 1, len(counts))
+    rounding = _ROUNDING * sizes[-1] * math.sqrt(counts[-1])
+    doubt = ""
+    if rounding > 0.01 * errors[-1]:
+        doubt = (
+            f"the last error {errors[-1]:.2g} is not far above rounding, {rounding:.2g}; use larger step sizes "
+            "(an SDE that is exact on quadratics has no error to measure)"
+        )
+    return claim.found("moments", errors, doubt, horizon=horizon, dim=landscape.dim, rounding=rounding)
+
+
+def affine_moments(
+    sde: SDE,
+    *,
+    landscape: Landscape,
+    start: Tensor | None = None,
+    eta: float,
+    horizon: float,
+    rho: float,
+    values: Values | None = None,
+) -> Moments:
+    """Moments of the rule and of the SDE at time ``T``, see :func:`verify_moments`.
+
+    Example:
+        SGD on ``x^2 / 2``, two steps of 1/2 from 1: ``E x = 1/4``, the SDE's is ``e^{-1}``:
+
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import affine_moments, find_rule, truncate
+        >>> f, sde = Quadratic([[1.0]], centres=[[0.0]]), truncate(find_rule("sgd"), 1, 1)
+        >>> found = affine_moments(sde, landscape=f, eta=0.5, horizon=1.0, rho=0.1)
+        >>> round(found.chain[0, 1].item(), 6), round(found.flow[0, 1].item(), 6)
+        (0.25, 0.367879)
+    """
+    d, dtype = landscape.dim, landscape.dtype
+    x = torch.ones(d, dtype=dtype, device=landscape.device) if start is None else start
+    if x.shape != (d,) or not bool(x.isfinite().all()):
+        raise InputError(f"start has shape {tuple(x.shape)}; expected ({d},) finite numbers")
+    probes = torch.cat([torch.zeros(1, d, dtype=dtype), torch.eye(d, dtype=dtype), _elsewhere(d).to(dtype)])
+    probes = probes.to(landscape.device)[:, None]
+    exact = exact_increments(landscape, sde.rule, probes, rho, values)
+    found = coefficients(landscape, sde, probes, rho, values)
+    steps = _homogeneous(exact, probes, sde)
+    drift = _homogeneous(found.drift(eta)[:, None], probes, sde)[0]
+    noise = _homogeneous(found.noise - found.noise.mean(-2, keepdim=True), probes, sde)
+
+    def chain(z: Tensor) -> Tensor:  # (E F z F^T - z) / eta with F = I + eta steps
+        mean = steps.mean(0)
+        moved = torch.einsum("mij,jk,mlk->il", steps, z, steps) / len(steps)
+        return mean @ z + z @ mean.mT + eta * moved
+
+    def flow(z: Tensor) -> Tensor:
+        return drift @ z + z @ drift.mT + eta * torch.einsum("mij,jk,mlk->il", noise, z, noise) / len(noise)
+
+    y = torch.cat([x, x.new_ones(1)])
+    z = torch.outer(y, y)
+    result = Moments(Evolution(chain, eta).advance(z, horizon), Evolution(flow).advance(z, horizon))
+    if not all(bool(m.isfinite().all()) for m in result):
+        raise InputError(f"moments overflow at eta = {eta:g}: the recursion is unstable here; use smaller step sizes")
+    return result
+
+
+def _elsewhere(d: int) -> Tensor:
+    """Points that lie on no line through the others."""
+    k = torch.arange(1, d + 1, dtype=torch.float64)
+    return torch.stack([torch.sin(k), 2 * torch.cos(3 * k)])
+
+
+def _homogeneous(vectors: Tensor, probes: Tensor, sde: SDE) -> Tensor:
+    """``(x, 1) -> (h_m(x), 0)`` as matrices ``(M, d + 1, d + 1)`` from values at 0, unit vectors and elsewhere.
+
+    Raises:
+        InputError: the values elsewhere are others than the affine map's.
+    """
+    d = vectors.shape[-1]
+    origin = vectors[0]
+    columns = (vectors[1 : d + 1] - origin).movedim(0, -1)
+    result = vectors.new_zeros(len(origin), d + 1, d + 1)
+    result[:, :d, :d], result[:, :d, d] = columns, origin
+    predicted = torch.einsum("mij,pkj->pmi", columns, probes[d + 1 :]) + origin
+    departure, size = float((vectors[d + 1 :] - predicted).abs().max()), float(vectors.abs().max())
+    if not departure <= _AFFINE * max(size, 1e-300):
+        raise InputError(
+            f"rule '{sde.rule.name}' is not affine on this landscape: its increments depart from an affine map by "
+            f"{departure:.2g} where they are of size {size:.2g}; moments are closed only for affine ones, use "
+            "--method torus, one-step or monte-carlo"
+        )
+    return result

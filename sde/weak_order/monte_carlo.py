@@ -1,0 +1,354 @@
+"""Weak order by sampling, with an interval on every error and on the slope: for everything that has no exact method."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from torch import Tensor
+
+from ...landscapes import InputError, Landscape, code_fingerprint, read_json, write_json
+from ..coefficients import exact_increments
+from ..symbolic.bindings import Values
+from ..symbolic.derivation import SDE
+from .claim import Claim, Progress, WeakOrder, step_count
+from .coupled_paths import Level, TestFunctions, coarser, level
+from .noise import PathNoise
+from .one_step import default_points, polynomial_test_functions
+from .slope_fit import SlopeFit, fit_slope, resolved
+from .streaming import StreamingMoments
+
+__all__ = ["MONTE_CARLO_ETAS", "verify_monte_carlo"]
+
+Array = NDArray[np.float64]
+
+MONTE_CARLO_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(4, 9))
+"""Ours: below, paths of ``1/eta`` steps take long; above, the slope is not yet the asymptotic one."""
+
+_TOLERANCE = 0.15  # ours: below half of 1/3, the gap between orders; sampling needs all of the room
+_HALF_WIDTH = 0.05  # of the slope's interval, that the number of paths is planned for
+_PILOT_PATHS = 2048
+_CHECK_PATHS = 256  # of these, for the integrator
+_PILOT, _MAIN = 0, 1  # streams of noise
+_INTEGRATOR = 0.1  # share of the error that the integrator may have
+_BLOCK = 2**12  # paths that are computed together, at most
+_NUMBERS = 2**20  # in one tensor of a block
+_SAVE_EVERY = 16  # chunks
+
+
+def verify_monte_carlo(
+    sde: SDE,
+    *,
+    landscape: Landscape,
+    start: Tensor | None = None,
+    etas: Sequence[float] = MONTE_CARLO_ETAS,
+    horizon: float = 1.0,
+    rho_scale: float = 0.8,
+    values: Values | None = None,
+    test_functions: TestFunctions | None = None,
+    paths: int | None = None,
+    most_paths: int = 1_000_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    chunk_size: int = _BLOCK,
+    jobs: int = 1,
+    state: Path | None = None,
+    expected: float | None = None,
+    progress: Progress = lambda done, total: None,
+) -> WeakOrder:
+    """Measure the weak order of an SDE by paths of rule and SDE that share their noise.
+
+    A pilot chooses the test function with the clearest error, checks that the integrator of the SDE (one of
+    ``O(eta^3)``, :mod:`.small_noise`) does not matter by halving its steps, and plans the number of paths and the step
+    sizes that this number can resolve. The main run has its own noise, so nothing of the choice biases its intervals.
+
+    Args:
+        sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
+        landscape: any, networks included.
+        start: ``x_0``, shape ``(d,)``; default: the first of :func:`default_points`.
+        etas: at least two step sizes, decreasing, multiples of the smallest; each divides ``horizon``.
+        horizon: final time ``T``.
+        rho_scale: ``c > 0``.
+        values: of the rule's parameters and frozen directions.
+        test_functions: maps points ``(N, d)`` to differentiable functions ``(N, K)``; default:
+            :func:`polynomial_test_functions` and the mean loss.
+        paths: number of paths, for all step sizes; default: planned.
+        most_paths: most that may be planned.
+        confidence: of each interval.
+        seed: path ``i`` of a seed has the same noise in every run.
+        chunk_size: paths per task, rounded up to whole blocks of at most 4096; results do not depend on it.
+        jobs: processes, one thread each.
+        state: a JSON file where the main run keeps its moments; a killed run goes on from it, bit for bit.
+        expected: the order to be confirmed; default: the one that the derivation proves.
+        progress: called with (done, total) after each chunk.
+
+    Returns:
+        ``errors`` are those of the chosen test function. With the details ``horizon``, ``paths``, ``planned``,
+        ``confidence``, ``half_widths`` (of the errors' intervals), ``slope_half_width``, ``function`` (its index),
+        ``all_errors`` and ``all_half_widths`` (step size by function, signed), ``integrator`` (estimates of its share),
+        ``variance_ratio`` (of independent paths to these, by step size), ``levels`` (indices of the step sizes in the
+        slope) and ``seed``. The verdict is ``pass`` where the whole interval of the slope lies within the tolerance,
+        ``fail`` where all of it lies outside, else ``inconclusive``.
+
+    Raises:
+        InputError: step sizes that are not multiples of the smallest; paths that diverge; a test function without
+            gradient; a state file of another run; errors of :func:`verify_on_torus`.
+
+    Example:
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import find_rule, truncate, verify_monte_carlo
+        >>> sde, f = truncate(find_rule("usam"), "1/2", 2), Quadratic.random(2)
+        >>> result = verify_monte_carlo(sde, landscape=f, etas=[1 / 4, 1 / 8, 1 / 16], paths=2000)
+        >>> result.verdict, len(result.details["half_widths"])
+        ('pass', 3)
+    """
+    claim = replace(Claim.checked(sde, landscape, etas, rho_scale, values, expected), tolerance=_TOLERANCE)
+    horizon = float(horizon)
+    counts = [step_count(horizon, eta) for eta in claim.etas]
+    for eta, count in zip(claim.etas, counts, strict=True):
+        if counts[-1] % count:
+            raise InputError(
+                f"eta = {eta:g} is not a multiple of the smallest, {claim.etas[-1]:g}, with which it shares its noise; "
+                "give e.g. 1/8,1/16,1/32"
+            )
+    for name, number, least in (("paths", paths, 2), ("most paths", most_paths, 2), ("jobs", jobs, 1)):
+        if number is not None and number < least:
+            raise InputError(f"{name} = {number}; give at least {least}")
+    if not 0 < confidence < 1 or chunk_size < 1:
+        raise InputError(f"confidence = {confidence}, chunk size = {chunk_size}; give e.g. 0.95 and {_BLOCK}")
+    x = default_points(landscape)[0] if start is None else start
+    if x.shape != (landscape.dim,):
+        raise InputError(f"start has shape {tuple(x.shape)}; expected ({landscape.dim},)")
+    functions = _default_functions(landscape) if test_functions is None else test_functions
+    levels = [level(claim, eta, count, x, functions) for eta, count in zip(claim.etas, counts, strict=True)]
+    run = _Run(levels, seed, chunk_size, jobs)
+
+    pilot = run.pilot(_PILOT_PATHS if paths is None else min(_PILOT_PATHS, max(paths, _CHECK_PATHS)), progress)
+    kept = len(levels)
+    planned = paths
+    if paths is None:
+        planned, kept = _plan(pilot, claim, most_paths, confidence)
+    assert planned is not None
+    run = _Run(levels[:kept], seed, chunk_size, jobs)
+    moments = run.main(planned, state, progress)
+
+    size = len(pilot.means[0])
+    errors = moments.mean.reshape(kept, size)
+    standard = np.sqrt(np.diag(moments.covariance) / moments.count).reshape(kept, size)
+    half_widths = student.ppf(0.5 + confidence / 2, moments.count - 1) * standard
+    j = pilot.function
+    chosen = [i * size + j for i in range(kept)]
+    covariance = moments.covariance[np.ix_(chosen, chosen)] / moments.count
+    claim = replace(claim, etas=claim.etas[:kept])
+    fit = fit_slope(claim.etas, errors[:, j], covariance, confidence)
+    doubt = _doubt(claim, errors[:, j], covariance, fit, pilot)
+    return claim.found(
+        "monte-carlo",
+        np.abs(errors[:, j]).tolist(),
+        doubt,
+        slope=math.nan if fit is None else fit.slope,
+        horizon=horizon,
+        paths=moments.count,
+        planned=planned,
+        confidence=confidence,
+        half_widths=half_widths[:, j].tolist(),
+        slope_half_width=math.nan if fit is None else fit.half_width,
+        function=j,
+        all_errors=errors.tolist(),
+        all_half_widths=half_widths.tolist(),
+        integrator=pilot.integrator.tolist(),
+        variance_ratio=pilot.variance_ratio.tolist(),
+        levels=[] if fit is None else list(fit.levels),
+        seed=seed,
+    )
+
+
+def _default_functions(landscape: Landscape) -> TestFunctions:
+    def functions(x: Tensor) -> Tensor:
+        return torch.cat([polynomial_test_functions(x), landscape.loss(x[:, None])[:, None]], 1)
+
+    return functions
+
+
+class _Pilot:
+    """What the pilot has found.
+
+    Attributes:
+        means: errors, step size by function.
+        standard: standard deviations of one path's difference, the same shape.
+        function: the index with the clearest error at the smallest step sizes.
+        count: of paths.
+        covariance: of the chosen function's differences between step sizes.
+        integrator: by step size, the chosen function's difference between one and two substeps.
+        integrator_error: its standard error.
+        variance_ratio: of independent paths without control variates to coupled ones with them.
+    """
+
+    def __init__(self, differences: Array, compared: Array) -> None:
+        self.count = len(differences)
+        self.means, standard = differences.mean(0), differences.std(0, ddof=1)
+        self.standard = standard
+        self.function = j = int(np.argmax((np.abs(self.means) / (standard + 1e-300)).min(0)))
+        self.covariance: Array = np.cov(differences[:, :, j].T)
+        halved, plain = compared[:, :, 0, j], compared[:, :, 1:, j]
+        self.integrator: Array = np.abs(halved.mean(0))
+        self.integrator_error: Array = halved.std(0, ddof=1) / len(compared) ** 0.5
+        self.variance_ratio: Array = plain.var(0, ddof=1).sum(1) / np.maximum(standard[:, j] ** 2, 1e-300)
+
+
+class _Run:
+    """All step sizes of a claim, block by block."""
+
+    def __init__(self, levels: list[Level], seed: int, chunk_size: int, jobs: int) -> None:
+        f = levels[0].claim.landscape
+        self.levels, self.seed, self.jobs = levels, seed, jobs
+        cells = levels[-1].steps * f.size
+        self.block = max(1, min(_BLOCK, _NUMBERS // (f.size * f.dim), 8 * _NUMBERS // cells))
+        self.blocks_per_chunk = max(1, -(-chunk_size // self.block))
+
+    def pilot(self, paths: int, progress: Progress) -> _Pilot:
+        """A few paths with noise at half steps, with which the integrator is checked."""
+        differences: list[Array] = []
+        few: list[Array] = []
+        starts = range(0, paths, self.block)
+        for done, first in enumerate(starts):
+            z = self._noise(_PILOT, 2, first, min(self.block, paths - first))
+            differences.append(_array([each.differences(z) for each in self.levels]))
+            if sum(len(part) for part in few) < _CHECK_PATHS:
+                few.append(_array([_compared(each, z[:_CHECK_PATHS]) for each in self.levels]))
+            progress(done + 1, 2 * len(starts))
+        return _Pilot(np.concatenate(differences), np.concatenate(few))
+
+    def main(self, paths: int, state: Path | None, progress: Progress) -> StreamingMoments:
+        """Stream the differences; blocks are merged in their order, whoever computes them."""
+        firsts = list(range(0, paths, self.block))
+        chunks = [firsts[i : i + self.blocks_per_chunk] for i in range(0, len(firsts), self.blocks_per_chunk)]
+        key = self._fingerprint(paths)
+        moments, blocks = _resume(state, key, len(self.levels) * self.levels[0].weights.shape[-1])
+        rest = [chunk for chunk in (self._after(chunk, blocks * self.block) for chunk in chunks) if chunk]
+        for done, parts in enumerate(self._computed(rest, paths), 1):
+            for part in parts:
+                moments.add(part)
+                blocks += 1
+            if state is not None and (done % _SAVE_EVERY == 0 or done == len(rest)):
+                write_json(state, {"key": key, "blocks": blocks, **moments.to_dict()})
+            progress(moments.count, paths)
+        return moments
+
+    @staticmethod
+    def _after(chunk: list[int], first: int) -> list[int]:
+        return [start for start in chunk if start >= first]
+
+    def _computed(self, chunks: list[list[int]], paths: int) -> Iterator[list[Array]]:
+        if self.jobs == 1:
+            yield from (self._chunk(chunk, paths) for chunk in chunks)
+        else:
+            yield from Parallel(n_jobs=self.jobs, return_as="generator")(
+                delayed(_single_threaded)(self, chunk, paths) for chunk in chunks
+            )
+
+    def _chunk(self, firsts: list[int], paths: int) -> list[Array]:
+        result = []
+        for first in firsts:
+            z = self._noise(_MAIN, 1, first, min(self.block, paths - first))
+            result.append(_array([each.differences(z) for each in self.levels]).reshape(len(z), -1))
+        return result
+
+    def _noise(self, stream: int, substeps: int, first: int, count: int) -> Tensor:
+        f = self.levels[0].claim.landscape
+        cells = substeps * self.levels[-1].steps
+        z = PathNoise(self.seed, stream, cells * f.size).draw(first, count)
+        return torch.from_numpy(z).reshape(count, cells, f.size).to(f.device, f.dtype)
+
+    def _fingerprint(self, paths: int) -> str:
+        """Of everything that the moments depend on; landscape and start enter by the rule's increments."""
+        digest = hashlib.sha256(code_fingerprint().encode())
+        for each in self.levels:
+            h = exact_increments(
+                each.claim.landscape, each.claim.sde.rule, each.start, each.claim.rho(each.eta), each.claim.values
+            )
+            for tensor in (each.start, h, each.weights):
+                digest.update(tensor.cpu().numpy().tobytes())
+            digest.update(repr((each.claim.sde, each.eta, each.steps, self.seed, self.block, paths)).encode())
+        return digest.hexdigest()
+
+
+def _compared(each: Level, z: Tensor) -> Tensor:
+    """One step against two, ``phi`` of the rule and of the SDE without control variates: shape ``(n, 3, K)``.
+
+    The first is antithetic: what is linear in the noise cancels, and half steps differ in little else.
+    """
+    one, two = (
+        (each.flow(coarser(z, steps)) + each.flow(coarser(-z, steps))) / 2 for steps in (each.steps, 2 * each.steps)
+    )
+    return torch.cat([(one - two)[:, None], each.plain(z)], 1)
+
+
+def _array(tensors: list[Tensor]) -> Array:
+    """By path, then by step size, in double precision."""
+    return torch.stack(tensors, 1).cpu().double().numpy()
+
+
+def _single_threaded(run: _Run, chunk: list[int], paths: int) -> list[Array]:
+    torch.set_num_threads(1)
+    return run._chunk(chunk, paths)
+
+
+def _resume(state: Path | None, key: str, size: int) -> tuple[StreamingMoments, int]:
+    if state is None or not state.exists():
+        return StreamingMoments.empty(size), 0
+    found: Any = read_json(state)
+    if not isinstance(found, dict) or found.get("key") != key:
+        raise InputError(f"{state} is the state of another run, or of other code; remove it or give another file")
+    return StreamingMoments.from_dict(found), int(found["blocks"])
+
+
+def _plan(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tuple[int, int]:
+    """The number of paths, and how many step sizes it resolves."""
+    e = pilot.means[:, pilot.function].copy()
+    clear = resolved(e, pilot.covariance / pilot.count)
+    if clear:  # what the pilot does not resolve is extrapolated from the smallest step size that it does
+        last = max(clear)
+        for i in range(last + 1, len(e)):
+            e[i] = e[last] * (claim.etas[i] / claim.etas[last]) ** claim.expected
+    for kept in range(len(e), 1, -1):
+        found = fit_slope(claim.etas[:kept], e[:kept], pilot.covariance[:kept, :kept] / 1e12, confidence)
+        if found is None:
+            continue
+        at_one = found.half_width * 1e6  # the half width scales as 1 / sqrt(paths)
+        last = max(found.levels)
+        needed = (at_one / _HALF_WIDTH) ** 2
+        needed = max(needed, 2 * (5 * pilot.standard[last, pilot.function] / e[last]) ** 2, _PILOT_PATHS)
+        if needed <= most_paths or kept == 2:
+            return min(math.ceil(needed), most_paths), kept
+    return most_paths, 2
+
+
+def _doubt(claim: Claim, errors: Array, covariance: Array, fit: SlopeFit | None, pilot: _Pilot) -> str:
+    clear = resolved(errors, covariance)
+    smallest = claim.etas[max(clear)] if clear else math.inf
+    noise = f"Monte-Carlo noise dominates below eta = {smallest:g}" if clear else "Monte-Carlo noise dominates"
+    if fit is None:
+        widths = ", ".join(f"{e:.2g} +- {2 * s:.2g}" for e, s in zip(errors, np.sqrt(np.diag(covariance)), strict=True))
+        return f"{noise}: the errors are {widths}; allow more paths or larger step sizes"
+    last = max(fit.levels)
+    share = max(0.0, pilot.integrator[last] - 2 * pilot.integrator_error[last]) / abs(errors[last])
+    if share > _INTEGRATOR:
+        return (
+            f"the SDE's integrator changes by {share:.0%} of the error at eta = {claim.etas[last]:g} when its steps "
+            "are halved; use smaller step sizes"
+        )
+    distance = abs(fit.slope - claim.expected)
+    if distance + fit.half_width > claim.tolerance >= distance - fit.half_width:
+        return (
+            f"the slope {fit.slope:.3f} +- {fit.half_width:.2g} is neither within {claim.tolerance:g} of "
+            f"{claim.expected:.3f} nor clearly outside; {noise}: allow more paths"
+        )
+    return ""

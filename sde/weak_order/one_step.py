@@ -1,0 +1,209 @@
+"""The local error of one step, in any dimension: ``|E phi(x + eta h) - (e^{eta L} phi)(x)|``."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import mpmath
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...landscapes import InputError, Landscape
+from ..coefficients import coefficients, exact_increments
+from ..symbolic.bindings import Values, bind
+from ..symbolic.derivation import SDE
+from ..symbolic.multiprecision import exact_step, sde_coefficients
+from .claim import Claim, Progress, WeakOrder
+from .divisors import divisors
+from .small_noise import runge_kutta
+
+__all__ = ["FLOAT64_ETAS", "MULTI_ETAS", "default_points", "polynomial_test_functions", "verify_one_step"]
+
+Precision = Literal["multi", "float64"]
+
+MULTI_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(24, 49, 4))
+"""Ours: small enough that ``eta^{1/3}``, by which the next term differs, is below 1 %."""
+
+FLOAT64_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 10))
+"""Ours: above them ``eta^3`` drowns in rounding."""
+
+_MOST_MULTI = 3  # dimensions: beyond, formulas are long, and double precision is the default
+_MULTI_TOLERANCE = 0.01
+_EPSILON = 2.0**-52
+_DROWNS = 50.0  # the last error in units of rounding, for its slope to be right to a few per cent
+
+
+def polynomial_test_functions(x: Any) -> Any:
+    """``a.x``, ``(b.x)^2`` and ``(a.x)(b.x)^2`` for fixed unit vectors ``a`` and ``b``: shape ``(N, d)`` to ``(N, 3)``.
+
+    Works on tensors and on arrays of multi-precision numbers.
+    """
+    k = np.arange(1, x.shape[-1] + 1)
+    weights: list[Any] = [w / np.linalg.norm(w) for w in (np.cos(k), np.sin(2 * k))]
+    if isinstance(x, Tensor):
+        weights = [torch.from_numpy(w).to(x) for w in weights]
+    first, second = ((x * w).sum(-1) for w in weights)
+    stack = torch.stack if isinstance(x, Tensor) else np.stack
+    return stack([first, second**2, first * second**2], -1)
+
+
+def default_points(landscape: Landscape) -> Tensor:
+    """A network's own parameters; elsewhere three points of size 1, shape ``(P, d)``."""
+    if callable(point := getattr(landscape, "point", None)):
+        found: Tensor = point()[None]
+        return found
+    k = torch.arange(1, landscape.dim + 1, dtype=torch.float64)
+    rows = torch.stack([1 + k.sin() / 2, 2 * (2 * k).cos(), -(3 * k).sin() - 0.3])
+    return rows.to(landscape.device, landscape.dtype)
+
+
+def verify_one_step(
+    sde: SDE,
+    *,
+    landscape: Landscape,
+    points: Tensor | None = None,
+    etas: Sequence[float] | None = None,
+    rho_scale: float = 0.8,
+    precision: Precision | None = None,
+    values: Values | None = None,
+    test_functions: Callable[[Any], Any] = polynomial_test_functions,
+    expected: float | None = None,
+    progress: Progress = lambda done, total: None,
+) -> WeakOrder:
+    """Measure the order of the local error, which is 1 more than the weak order.
+
+    ``E phi(x + eta h)`` is a mean over minibatches. ``(e^{eta L} phi)(x)`` is a mean over points that the drift and
+    symmetric kicks of the right covariance reach (see :mod:`.small_noise`): it is the semigroup up to ``O(eta^4)``, so
+    local orders up to 3 are told apart, all that an SDE driven by Brownian motion has. In multi-precision ``eta`` is so
+    small that the slope is clean to two digits.
+
+    Args:
+        sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
+        landscape: any in double precision; one with formulas in multi-precision.
+        points: where, shape ``(P, d)``; default: :func:`default_points`.
+        etas: at least two step sizes, decreasing; default :data:`MULTI_ETAS` or :data:`FLOAT64_ETAS`.
+        rho_scale: ``c > 0``.
+        precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates.
+        values: of the rule's parameters and frozen directions.
+        test_functions: maps points ``(N, d)`` to functions ``(N, K)``; by arithmetic alone for ``multi``.
+        expected: the weak order to be confirmed, of which ``expected`` of the result is 1 more; default: the one that
+            the derivation proves.
+        progress: called with (done, total) after each step size.
+
+    Returns:
+        With the details ``precision``, ``digits``, ``points``, ``rounding`` and ``divisors``.
+
+    Raises:
+        InputError: no formulas; a network in single precision; errors of :func:`verify_on_torus`.
+
+    Example:
+        >>> from eigensam.landscapes import TiltedTorus
+        >>> from eigensam.sde import derive, find_rule, verify_one_step
+        >>> sde = derive(find_rule("sam"), weak_order=2, rho_exponent="2/3")
+        >>> result = verify_one_step(sde, landscape=TiltedTorus.default(1))
+        >>> result.verdict, round(result.slope, 2)
+        ('pass', 3.0)
+    """
+    if precision not in ("multi", "float64", None):
+        raise InputError(f"precision '{precision}' is not one of: multi, float64")
+    if precision is None:
+        precision = "multi" if _has_formulas(landscape) and landscape.dim <= _MOST_MULTI else "float64"
+    multi = precision == "multi"
+    etas = (MULTI_ETAS if multi else FLOAT64_ETAS) if etas is None else etas
+    smallest = {"smallest_rho": 0.0} if multi else {}
+    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected, local=True, **smallest)
+    if multi:
+        claim = replace(claim, tolerance=_MULTI_TOLERANCE * claim.expected / 2)
+    elif landscape.dtype != torch.float64:
+        raise InputError(f"the landscape is in {landscape.dtype}; one step's error needs torch.float64: model.double()")
+    x = default_points(landscape) if points is None else points
+    if x.ndim != 2 or x.shape[1] != landscape.dim or not len(x):
+        raise InputError(f"points have shape {tuple(x.shape)}; expected (P, {landscape.dim})")
+    largest = claim.etas[0]
+    found = divisors(sde.rule, landscape, x[:, None], claim.rho(largest), largest, values)
+    for divisor in found:
+        if not divisor.smallest > 0:
+            raise InputError(f"rule '{sde.rule.name}' needs {divisor.name} away from 0, but it is 0 at a point")
+
+    digits = math.ceil(4 * -math.log10(claim.etas[-1])) + 20 if multi else 15
+    errors, sizes = [], []
+    with mpmath.workdps(digits):
+        step = _multi(claim, digits) if multi else _float64(claim)
+        for index, eta in enumerate(claim.etas):
+            chain, flow = step(x, eta, test_functions)
+            errors.append(float(abs(chain - flow).max()))
+            sizes.append(float(abs(chain).max()))
+            progress(index + 1, len(claim.etas))
+    if not np.isfinite(errors).all():
+        raise InputError(f"rule '{sde.rule.name}' gives values that are not finite on this landscape")
+    rounding = sizes[-1] * (10.0 ** (2 - digits) if multi else _EPSILON)
+    doubt = ""
+    if errors[-1] < _DROWNS * rounding:
+        doubt = f"the last error {errors[-1]:.2g} is not far above rounding, {rounding:.2g}; use larger step sizes"
+    return claim.found(
+        "one-step",
+        errors,
+        doubt,
+        precision=precision,
+        digits=digits,
+        points=len(x),
+        rounding=rounding,
+        divisors=[vars(d) for d in found],
+    )
+
+
+def _has_formulas(landscape: Landscape) -> bool:
+    return type(landscape).formulas is not Landscape.formulas
+
+
+def _semigroup(
+    drift: Callable[[Any], Any], noise: Callable[[Any], Any], test_functions: Callable[[Any], Any], x: Any, eta: Any
+) -> Any:
+    """Kicks ``+- eta c_m`` with probability ``1 / 2M`` each have the covariance ``eta^2 Sigma``."""
+    middle = runge_kutta(drift, x, eta / 2)
+    kicks = eta * noise(middle)
+    total = 0
+    for m in range(kicks.shape[1]):
+        for end in (middle + kicks[:, m], middle - kicks[:, m]):
+            total = total + test_functions(runge_kutta(drift, end, eta / 2))
+    return total / (2 * kicks.shape[1])
+
+
+def _float64(claim: Claim) -> Callable[..., tuple[Tensor, Tensor]]:
+    f, sde, values = claim.landscape, claim.sde, claim.values
+
+    def step(x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
+        rho = claim.rho(eta)
+        moved = x[:, None] + eta * exact_increments(f, sde.rule, x[:, None], rho, values)
+        chain = test_functions(moved.flatten(0, 1)).unflatten(0, moved.shape[:2]).mean(1)
+
+        def drift(y: Tensor) -> Tensor:
+            return coefficients(f, sde, y[:, None], rho, values).drift(eta)
+
+        def noise(y: Tensor) -> Tensor:
+            found = coefficients(f, sde, y[:, None], rho, values).noise
+            return found - found.mean(-2, keepdim=True)
+
+        return chain, _semigroup(drift, noise, test_functions, x, eta)
+
+    return step
+
+
+def _multi(claim: Claim, digits: int) -> Callable[..., tuple[Any, Any]]:
+    f, sde = claim.landscape, claim.sde
+    bound = bind(sde.rule, f, claim.rho_scale, claim.values)
+    increments, found = exact_step(sde.rule, f, bound), sde_coefficients(sde, f, bound)
+
+    def step(x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Any, Any]:
+        points = np.array([[mpmath.mpf(xi) for xi in row] for row in x.tolist()], dtype=object)
+        h = mpmath.mpf(eta)
+        beta = sde.rho_exponent
+        rho = mpmath.mpf(claim.rho_scale) * h ** (mpmath.mpf(beta.numerator) / beta.denominator)
+        moved = points[:, None] + h * increments(points, rho)
+        chain = test_functions(moved.reshape(-1, f.dim)).reshape(*moved.shape[:2], -1).sum(1) / moved.shape[1]
+        flow = _semigroup(lambda y: found(y, rho, h)[0], lambda y: found(y, rho, h)[1], test_functions, points, h)
+        return chain, flow
+
+    return step
