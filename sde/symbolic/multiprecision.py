@@ -3,6 +3,7 @@
 Points are arrays of ``mpmath.mpf``, shape ``(N, d)``; the precision is mpmath's when a function is called.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -59,13 +60,15 @@ def sde_coefficients(
     found = in_coordinates(sde, landscape)
     columns = [found.drift, *found.noise]
     compiled = sympy.lambdify(found.arguments, [entry for column in columns for entry in column], "mpmath", cse=True)
-    symbols = [_number(values[name]) for name in sde.rule.parameters]
-    symbols += [component for name in sde.rule.directions for component in _components(values[name])]
+    shape = (len(columns), landscape.dim)
 
     def evaluate(x: ObjectArray, rho: Any, eta: Any) -> tuple[ObjectArray, ObjectArray]:
-        flat = [[mpmath.mpf(entry) for entry in compiled(*point, rho, eta, *symbols)] for point in x]
-        found = np.array(flat, dtype=object).reshape(len(x), len(columns), landscape.dim)
-        return found[:, 0], found[:, 1:]
+        symbols = [_number(values[name]) for name in sde.rule.parameters]
+        symbols += [component for name in sde.rule.directions for component in _components(values[name])]
+        flat = [_real(compiled, (*point, rho, eta, *symbols), math.prod(shape)) for point in x]
+        found = np.array(flat, dtype=object).reshape(len(x), *shape)
+        noise = np.broadcast_to(found[:, 1:], (len(x), landscape.size, landscape.dim))  # one column if all are the same
+        return found[:, 0], noise
 
     return evaluate
 
@@ -84,9 +87,9 @@ def exact_step(rule: Rule, landscape: Landscape, values: Values) -> Callable[[Ob
     """
     derivatives = _Derivatives(landscape)
     constants = {name: _number(values[name]) for name in rule.parameters}
-    directions = {name: _components(values[name]) for name in rule.directions}
 
     def at(x: ObjectArray, rho: Any) -> ObjectArray:
+        directions = {name: _components(values[name]) for name in rule.directions}
         known: dict[int, ObjectArray] = {}
         scalars = {**constants, "rho": rho}
 
@@ -117,7 +120,8 @@ def exact_step(rule: Rule, landscape: Landscape, values: Values) -> Callable[[Ob
                     return np.array([mpmath.sign(s) for s in of(scalar)], dtype=object)
                 case Power(base, exponent):
                     power = mpmath.mpf(exponent.numerator) / exponent.denominator
-                    return np.array([mpmath.power(b, power) for b in of(base)], dtype=object)
+                    powers = [_real(lambda b: [mpmath.power(b, power)], (b,), 1) for b in of(base)]
+                    return np.array(powers, dtype=object)[:, 0]
                 case Mean(inside):
                     found = of(inside)
                     return np.asarray(found.sum(0, keepdims=True) / len(found))
@@ -167,7 +171,7 @@ class _Derivatives:
         rows = []
         for m, function in enumerate(self._compiled(count)):
             arguments = [array[m % len(array)] for array in (x, *directions)]
-            rows.append([mpmath.mpf(entry) for entry in function(*(a for row in arguments for a in row))])
+            rows.append(_real(function, [a for row in arguments for a in row], self.dim if count else 1))
         return np.array(rows, dtype=object)
 
     def losses(self, x: ObjectArray) -> ObjectArray:
@@ -184,6 +188,17 @@ def _number(value: float | Tensor) -> Any:
 
 
 def _components(value: float | Tensor) -> list[Any]:
-    """Of a direction, which is a unit vector in double precision only: that is the direction then."""
+    """Of a direction: a unit vector in double precision, made one in this precision, as derivations assume."""
     assert isinstance(value, Tensor)
-    return [mpmath.mpf(component) for component in value.tolist()]
+    components = [mpmath.mpf(component) for component in value.tolist()]
+    length = mpmath.sqrt(sum(c**2 for c in components))
+    return [c / length for c in components]
+
+
+def _real(function: Callable[..., Sequence[Any]], arguments: Sequence[Any], count: int) -> list[Any]:
+    """Its values; NaN, as in double precision, where they are not real or a denominator is 0."""
+    try:
+        found = function(*arguments)
+    except ZeroDivisionError:
+        return [mpmath.nan] * count
+    return [mpmath.nan if isinstance(entry, mpmath.mpc) else mpmath.mpf(entry) for entry in found]

@@ -21,7 +21,7 @@ TOLERANCE = 0.05
 _MOST_STEPS = 1_000_000
 _SMALLEST_RHO, _LARGEST_RHO = 1e-6, 1e3  # below, differences of gradients drown in rounding; above, nothing is small
 
-_APPROACHING = 2 ** (-1 / 6)  # per halving of eta
+_APPROACHING = 1 / 6  # a power of eta, half of the smallest rho exponent in use
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Method = Literal["torus", "one-step", "moments", "monte-carlo"]
@@ -98,25 +98,24 @@ class Claim:
         return self.rho_scale * math.pow(eta, float(self.sde.rho_exponent))
 
     def found(
-        self, method: Method, errors: Sequence[float], doubt: str = "", *, slope: float | None = None, **details: Any
+        self, method: Method, errors: Sequence[float], doubt: str = "", *, last: int = -1, **details: Any
     ) -> "WeakOrder":
-        """The result: without doubt it passes or fails by ``slope``, by default the last one between neighbours.
+        """The result: without doubt it passes or fails by the last slope.
 
         Args:
             method: how it was measured.
             errors: one per step size.
             doubt: why nothing can be concluded; empty if something can.
-            slope: the measured order.
+            last: index of the smallest step size whose error is known well enough; the slope is the one that ends
+                there, and 0 has none.
             details: what else the method reports.
         """
         slopes = observed_slopes(self.etas, errors)
-        slope = slopes[-1] if slope is None else slope
+        last %= len(self.etas)
+        slope = slopes[last - 1] if last else math.nan
         passed = abs(slope - self.expected) <= self.tolerance
-        if not passed and not doubt and self._approached(slopes):
-            doubt = (
-                f"the slope still moves towards {self.expected:.3f}, from {slopes[-2]:.3f} to {slopes[-1]:.3f}: the "
-                "step sizes are too large to tell, use smaller ones"
-            )
+        if not passed and not doubt:
+            doubt = self._unsettled(slopes[:last])
         return WeakOrder(
             method=method,
             rule=self.sde.rule.name,
@@ -136,14 +135,21 @@ class Claim:
             details=details,
         )
 
-    def _approached(self, slopes: list[float]) -> bool:
-        """Whether the last slope is nearer to the expected one than its neighbour was, by a factor that will go on.
+    def _unsettled(self, slopes: list[float]) -> str:
+        """Why a slope that is not the expected one may still become it, if so.
 
-        The distance of a right claim's slope falls with ``eta`` at least like ``eta^(1/6)``, that of a wrong one's
-        tends to a constant.
+        The distance of a right claim's slope falls at least like ``eta^(1/6)``, that of a wrong one's tends to a
+        constant.
         """
-        before, last = ([math.nan] * 2 + [abs(slope - self.expected) for slope in slopes])[-2:]
-        return last < _APPROACHING * before
+        if len(slopes) < 2:
+            return f"slope {slopes[0]:.3f}: one alone does not show whether it has settled, give more step sizes"
+        before, last = (abs(slope - self.expected) for slope in slopes[-2:])
+        if last < (self.etas[len(slopes)] / self.etas[len(slopes) - 1]) ** _APPROACHING * before:
+            return (
+                f"the slope still moves towards {self.expected:.3f}, from {slopes[-2]:.3f} to {slopes[-1]:.3f}: the "
+                "step sizes are too large to tell, use smaller ones"
+            )
+        return ""
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,11 @@ class Level:
 
     def flow(self, z: Tensor) -> Tensor:
         """The SDE's ``phi(X_T)`` less its control variate, for noise of shape ``(n, c N, M)``: ``c`` substeps."""
+        ends = self.test_functions(self._flow(z))
+        if not self.claim.sde.diffusion:
+            return ends
         control: Tensor = torch.einsum("nkm,kmj->nj", coarser(z, self.steps), self.weights) / z.shape[-1] ** 0.5
-        return self.test_functions(self._flow(z)) - control
+        return ends - control
 
     def plain(self, z: Tensor) -> Tensor:
         """``phi(x_N)`` and ``phi(X_T)`` without control variates, shape ``(n, 2, K)``."""
@@ -110,20 +113,27 @@ def level(claim: Claim, eta: float, steps: int, start: Tensor, test_functions: T
     deterministic weights leave the mean as it is, so an approximation costs variance only.
     """
     f, rho = claim.landscape, claim.rho(eta)
-    path, spreads, x = [], [], start
+
+    def increments(x: Tensor) -> Tensor:
+        return exact_increments(f, claim.sde.rule, x, rho, claim.values)
+
+    path = [start]
     for _ in range(steps):
-        h = exact_increments(f, claim.sde.rule, x, rho, claim.values)
-        path.append(x)
-        spreads.append(h - h.mean(-2, keepdim=True))
-        x = x + eta * h.mean(-2)
-    end = x[None].detach().requires_grad_(True)
+        path.append(path[-1] + eta * increments(path[-1]).mean(-2))
+    end = path.pop()[None].detach().requires_grad_(True)
     values = test_functions(end)
+    if values.ndim != 2 or len(values) != 1 or not values.requires_grad:
+        raise InputError(
+            f"test functions give shape {tuple(values.shape)} at 1 point, {'with' if values.requires_grad else 'no'} "
+            "gradient; expected (1, K) by differentiable torch operations"
+        )
     adjoints = torch.stack(
         [torch.autograd.grad(value, end, retain_graph=True, materialize_grads=True)[0][0] for value in values[0]]
     )
-    weights = start.new_empty(steps, f.size, values.shape[1])
+    weights = start.new_empty(steps, f.size, len(adjoints))
     for k in reversed(range(steps)):
-        weights[k] = eta * spreads[k] @ adjoints.mT
+        h = increments(path[k])  # once more, rather than M vectors per step in memory
+        weights[k] = eta * (h - h.mean(-2, keepdim=True)) @ adjoints.mT
         curvature = f.hessian_product(path[k].expand(len(adjoints), 1, -1), adjoints[:, None])
         adjoints = adjoints - eta * curvature
     return Level(claim, eta, steps, start, test_functions, weights)

@@ -12,7 +12,7 @@ from ..symbolic.language import Expression, Norm, Power, Sign, walk
 from ..symbolic.rules import Rule
 from ..symbolic.steps import evaluate
 
-__all__ = ["Divisor", "check_divisors", "divisors"]
+__all__ = ["Divisor", "check_divisors", "divisor_values", "divisors"]
 
 _ZERO = 1e-9  # of the largest value: closer to zero than any grid or path can resolve
 
@@ -58,22 +58,31 @@ def divisors(
         >>> found.name, found.smallest, round(found.change, 3)
         ('norm(E[g])', 0.2, 0.4)
     """
-    inside = _needed(rule.direction)
-    if not inside:
+    here = divisor_values(rule, landscape, x, rho, values)
+    if not here:
         return []
-    bound = bind(rule, landscape, rho, values)
     moved = (x + eta * exact_increments(landscape, rule, x, rho, values)).flatten(0, -2)[:, None]
+    there = divisor_values(rule, landscape, moved, rho, values)
     result = []
-    for name, what in inside.items():
-        here = evaluate(what, landscape, x, bound).expand(*x.shape[:-2], landscape.size)
-        there = evaluate(what, landscape, moved, bound).expand(len(moved), landscape.size)
-        there = there.reshape(*here.shape, landscape.size)
-        change = ((there - here[..., None, :]).abs() / here.abs()[..., None, :]).nan_to_num(nan=torch.inf).max()
-        size = here.abs()
+    for name, value in here.items():
+        after = there[name].reshape(*value.shape, landscape.size)
+        size = value.abs()
+        change = ((after - value[..., None, :]).abs() / size[..., None, :]).nan_to_num(nan=torch.inf).max()
         result.append(
-            Divisor(name, float(size.min()), float(size.max()), bool(here.min() < 0 < here.max()), float(change))
+            Divisor(name, float(size.min()), float(size.max()), bool(value.min() < 0 < value.max()), float(change))
         )
     return result
+
+
+def divisor_values(
+    rule: Rule, landscape: Landscape, x: Tensor, rho: float, values: Values | None = None
+) -> dict[str, Tensor]:
+    """By name, for every minibatch: shape ``(..., M)`` at points of shape ``(..., 1, d)``."""
+    bound = bind(rule, landscape, rho, values)
+    return {
+        name: evaluate(what, landscape, x, bound).expand(*x.shape[:-2], landscape.size)
+        for name, what in _needed(rule.direction).items()
+    }
 
 
 def _needed(direction: Expression) -> dict[str, Expression]:

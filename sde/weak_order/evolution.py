@@ -46,15 +46,17 @@ class Evolution:
         amount = time if self._step is None else round(time / self._step)
         while amount > 0:
             piece = min(amount, self._longest)
-            after = self._series(state, piece)
+            after, growth = self._series(state, piece)
             if after is None:
                 self._longest = piece / 2 if self._step is None else piece // 2
-            else:
-                state, amount = after, amount - piece
+                continue
+            state, amount = after, amount - piece
+            if growth <= 1 and piece == self._longest:  # the state may have outgrown what made its series grow
+                self._longest = 2 * piece
         return state
 
-    def _series(self, state: Tensor, amount: float) -> Tensor | None:
-        """The sum, or None where it should be cut in two."""
+    def _series(self, state: Tensor, amount: float) -> tuple[Tensor | None, float]:
+        """The sum, or None where it should be cut in two, and its largest term compared with the state."""
         total = term = state
         start = limit = float(state.abs().max())
         shrunk, j = False, 0
@@ -64,9 +66,9 @@ class Evolution:
             total = total + term
             size = float(term.abs().max())
             if not size <= _GROWTH * start and (self._step is None or amount > 1):  # also where it is not a number
-                return None if size < float("inf") else total + term
+                return None if size < float("inf") else total, float("inf")
             limit = max(limit, size)
             if size <= _ROUNDING * limit and shrunk:
                 break
             shrunk, j = size <= _ROUNDING * limit, j + 1
-        return total
+        return total, limit / start if start else 0.0

@@ -16,6 +16,8 @@ from ...landscapes import InputError, Landscape
 from ..coefficients import coefficients, exact_increments
 from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
+from ..symbolic.language import Derivative, Loss, Norm, Power, Sign, walk
+from ..symbolic.rules import Rule
 from .claim import ETAS, Claim, Progress, WeakOrder, step_count
 from .evolution import Evolution
 
@@ -130,16 +132,21 @@ def affine_moments(
         (0.25, 0.367879)
     """
     d, dtype = landscape.dim, landscape.dtype
-    x = torch.ones(d, dtype=dtype, device=landscape.device) if start is None else start
+    if dtype != torch.float64:
+        raise InputError(f"the landscape is in {dtype}; moments need torch.float64: model.double()")
+    _check_polynomial(sde.rule)
+    x = torch.ones(d) if start is None else start
+    x = torch.as_tensor(x, dtype=dtype, device=landscape.device)
     if x.shape != (d,) or not bool(x.isfinite().all()):
         raise InputError(f"start has shape {tuple(x.shape)}; expected ({d},) finite numbers")
-    probes = torch.cat([torch.zeros(1, d, dtype=dtype), torch.eye(d, dtype=dtype), _elsewhere(d).to(dtype)])
+    probes = torch.cat([torch.zeros(1, d, dtype=dtype), torch.eye(d, dtype=dtype), _elsewhere(d)])
     probes = probes.to(landscape.device)[:, None]
     exact = exact_increments(landscape, sde.rule, probes, rho, values)
     found = coefficients(landscape, sde, probes, rho, values)
-    steps = _homogeneous(exact, probes, sde)
-    drift = _homogeneous(found.drift(eta)[:, None], probes, sde)[0]
-    noise = _homogeneous(found.noise - found.noise.mean(-2, keepdim=True), probes, sde)
+    scale = float(exact.abs().max())
+    steps = _homogeneous(exact, probes, sde, scale)
+    drift = _homogeneous(found.drift(eta)[:, None], probes, sde, scale)[0]
+    noise = _homogeneous(found.noise - found.noise.mean(-2, keepdim=True), probes, sde, scale)
 
     def chain(z: Tensor) -> Tensor:  # (E F z F^T - z) / eta with F = I + eta steps
         mean = steps.mean(0)
@@ -151,10 +158,14 @@ def affine_moments(
 
     y = torch.cat([x, x.new_ones(1)])
     z = torch.outer(y, y)
-    result = Moments(Evolution(chain, eta).advance(z, horizon), Evolution(flow).advance(z, horizon))
-    if not all(bool(m.isfinite().all()) for m in result):
-        raise InputError(f"moments overflow at eta = {eta:g}: the recursion is unstable here; use smaller step sizes")
-    return result
+    moments = []
+    for evolution in (Evolution(chain, eta), Evolution(flow)):
+        moments.append(evolution.advance(z, horizon))
+        if not bool(moments[-1].isfinite().all()):
+            raise InputError(
+                f"moments overflow at eta = {eta:g}: the recursion is unstable here; use smaller step sizes"
+            )
+    return Moments(*moments)
 
 
 def _elsewhere(d: int) -> Tensor:
@@ -163,11 +174,23 @@ def _elsewhere(d: int) -> Tensor:
     return torch.stack([torch.sin(k), 2 * torch.cos(3 * k)])
 
 
-def _homogeneous(vectors: Tensor, probes: Tensor, sde: SDE) -> Tensor:
+def _check_polynomial(rule: Rule) -> None:
+    """A sign or a norm of the gradient may be constant at all probes, in one dimension, and is not everywhere."""
+    for node in walk(rule.direction):
+        broken = isinstance(node, Power) and (node.exponent < 0 or node.exponent.denominator > 1)
+        inside = any(isinstance(part, Derivative | Loss) for part in walk(node))
+        if inside and (broken or isinstance(node, Norm | Sign)):
+            raise InputError(
+                f"rule '{rule.name}' is not affine: it contains {node}; moments are closed only for affine rules, use "
+                "--method torus, one-step or monte-carlo"
+            )
+
+
+def _homogeneous(vectors: Tensor, probes: Tensor, sde: SDE, scale: float) -> Tensor:
     """``(x, 1) -> (h_m(x), 0)`` as matrices ``(M, d + 1, d + 1)`` from values at 0, unit vectors and elsewhere.
 
     Raises:
-        InputError: the values elsewhere are others than the affine map's.
+        InputError: the values elsewhere are others than the affine map's, compared with ``scale``.
     """
     d = vectors.shape[-1]
     origin = vectors[0]
@@ -175,7 +198,7 @@ def _homogeneous(vectors: Tensor, probes: Tensor, sde: SDE) -> Tensor:
     result = vectors.new_zeros(len(origin), d + 1, d + 1)
     result[:, :d, :d], result[:, :d, d] = columns, origin
     predicted = torch.einsum("mij,pkj->pmi", columns, probes[d + 1 :]) + origin
-    departure, size = float((vectors[d + 1 :] - predicted).abs().max()), float(vectors.abs().max())
+    departure, size = float((vectors[d + 1 :] - predicted).abs().max()), max(scale, float(vectors.abs().max()))
     if not departure <= _AFFINE * max(size, 1e-300):
         raise InputError(
             f"rule '{sde.rule.name}' is not affine on this landscape: its increments depart from an affine map by "

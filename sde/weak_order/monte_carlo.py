@@ -38,9 +38,9 @@ _PILOT_PATHS = 2048
 _CHECK_PATHS = 256  # of these, for the integrator
 _PILOT, _MAIN = 0, 1  # streams of noise
 _INTEGRATOR = 0.1  # share of the error that the integrator may have
+_ROUNDING = 1e-14  # of a test function's size: what noise may not be smaller than
 _BLOCK = 2**12  # paths that are computed together, at most
 _NUMBERS = 2**20  # in one tensor of a block
-_SAVE_EVERY = 16  # chunks
 
 
 def verify_monte_carlo(
@@ -92,10 +92,11 @@ def verify_monte_carlo(
     Returns:
         ``errors`` are those of the chosen test function. With the details ``horizon``, ``paths``, ``planned``,
         ``confidence``, ``half_widths`` (of the errors' intervals), ``slope_half_width``, ``function`` (its index),
-        ``all_errors`` and ``all_half_widths`` (step size by function, signed), ``integrator`` (estimates of its share),
-        ``variance_ratio`` (of independent paths to these, by step size), ``levels`` (indices of the step sizes in the
-        slope) and ``seed``. The verdict is ``pass`` where the whole interval of the slope lies within the tolerance,
-        ``fail`` where all of it lies outside, else ``inconclusive``.
+        ``all_errors`` and ``all_half_widths`` (step size by function, signed), ``integrator`` and ``integrator_errors``
+        (how much halving its steps changes the mean, and the standard error of that),
+        ``variance_ratio`` (of independent paths to these, by step size) and ``seed``. ``slope`` is that between the
+        two smallest resolved step sizes. The verdict is ``pass`` where the whole interval of the slope lies within the
+        tolerance, ``fail`` where all of it lies outside and the slope has settled, else ``inconclusive``.
 
     Raises:
         InputError: step sizes that are not multiples of the smallest; paths that diverge; a test function without
@@ -140,12 +141,11 @@ def verify_monte_carlo(
     moments = run.main(planned, state, progress)
 
     size = len(pilot.means[0])
-    errors = moments.mean.reshape(kept, size)
-    standard = np.sqrt(np.diag(moments.covariance) / moments.count).reshape(kept, size)
-    half_widths = student.ppf(0.5 + confidence / 2, moments.count - 1) * standard
+    errors, half_widths = (part.reshape(kept, size) for part in _intervals(moments, confidence))
     j = pilot.function
     chosen = [i * size + j for i in range(kept)]
-    covariance = moments.covariance[np.ix_(chosen, chosen)] / moments.count
+    rounding = _ROUNDING * float(functions(x[None]).abs().max())
+    covariance = moments.covariance[np.ix_(chosen, chosen)] / moments.count + rounding**2 * np.eye(kept)
     claim = replace(claim, etas=claim.etas[:kept])
     fit = fit_slope(claim.etas, errors[:, j], covariance, confidence)
     doubt = _doubt(claim, errors[:, j], covariance, fit, pilot)
@@ -153,7 +153,7 @@ def verify_monte_carlo(
         "monte-carlo",
         np.abs(errors[:, j]).tolist(),
         doubt,
-        slope=math.nan if fit is None else fit.slope,
+        last=0 if fit is None else fit.last,
         horizon=horizon,
         paths=moments.count,
         planned=planned,
@@ -164,10 +164,16 @@ def verify_monte_carlo(
         all_errors=errors.tolist(),
         all_half_widths=half_widths.tolist(),
         integrator=pilot.integrator.tolist(),
+        integrator_errors=pilot.integrator_error.tolist(),
         variance_ratio=pilot.variance_ratio.tolist(),
-        levels=[] if fit is None else list(fit.levels),
         seed=seed,
     )
+
+
+def _intervals(moments: StreamingMoments, confidence: float) -> tuple[Array, Array]:
+    """Means and half widths of Student's intervals."""
+    standard = np.sqrt(np.diag(moments.covariance) / moments.count)
+    return moments.mean, student.ppf(0.5 + confidence / 2, moments.count - 1) * standard
 
 
 def _default_functions(landscape: Landscape) -> TestFunctions:
@@ -193,14 +199,15 @@ class _Pilot:
 
     def __init__(self, differences: Array, compared: Array) -> None:
         self.count = len(differences)
-        self.means, standard = differences.mean(0), differences.std(0, ddof=1)
-        self.standard = standard
-        self.function = j = int(np.argmax((np.abs(self.means) / (standard + 1e-300)).min(0)))
+        self.means, self.standard = differences.mean(0), differences.std(0, ddof=1)
+        size = np.abs(self.means)
+        clarity = size / (self.standard + 0.01 * size.max(0) + 1e-300)  # where there is no noise: no change of sign
+        self.function = j = int(np.argmax(clarity.min(0)))
         self.covariance: Array = np.cov(differences[:, :, j].T)
         halved, plain = compared[:, :, 0, j], compared[:, :, 1:, j]
         self.integrator: Array = np.abs(halved.mean(0))
         self.integrator_error: Array = halved.std(0, ddof=1) / len(compared) ** 0.5
-        self.variance_ratio: Array = plain.var(0, ddof=1).sum(1) / np.maximum(standard[:, j] ** 2, 1e-300)
+        self.variance_ratio: Array = plain.var(0, ddof=1).sum(1) / np.maximum(self.standard[:, j] ** 2, 1e-300)
 
 
 class _Run:
@@ -208,7 +215,9 @@ class _Run:
 
     def __init__(self, levels: list[Level], seed: int, chunk_size: int, jobs: int) -> None:
         f = levels[0].claim.landscape
-        self.levels, self.seed, self.jobs = levels, seed, jobs
+        # A new SDE object has no proof on it, which could not be sent to another process.
+        self.levels = [replace(each, claim=replace(each.claim, sde=replace(each.claim.sde))) for each in levels]
+        self.seed, self.jobs = seed, jobs
         cells = levels[-1].steps * f.size
         self.block = max(1, min(_BLOCK, _NUMBERS // (f.size * f.dim), 8 * _NUMBERS // cells))
         self.blocks_per_chunk = max(1, -(-chunk_size // self.block))
@@ -233,11 +242,11 @@ class _Run:
         key = self._fingerprint(paths)
         moments, blocks = _resume(state, key, len(self.levels) * self.levels[0].weights.shape[-1])
         rest = [chunk for chunk in (self._after(chunk, blocks * self.block) for chunk in chunks) if chunk]
-        for done, parts in enumerate(self._computed(rest, paths), 1):
+        for parts in self._computed(rest, paths):
             for part in parts:
                 moments.add(part)
                 blocks += 1
-            if state is not None and (done % _SAVE_EVERY == 0 or done == len(rest)):
+            if state is not None:
                 write_json(state, {"key": key, "blocks": blocks, **moments.to_dict()})
             progress(moments.count, paths)
         return moments
@@ -323,7 +332,7 @@ def _plan(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tu
         if found is None:
             continue
         at_one = found.half_width * 1e6  # the half width scales as 1 / sqrt(paths)
-        last = max(found.levels)
+        last = found.last
         needed = (at_one / _HALF_WIDTH) ** 2
         needed = max(needed, 2 * (5 * pilot.standard[last, pilot.function] / e[last]) ** 2, _PILOT_PATHS)
         if needed <= most_paths or kept == 2:
@@ -334,11 +343,15 @@ def _plan(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tu
 def _doubt(claim: Claim, errors: Array, covariance: Array, fit: SlopeFit | None, pilot: _Pilot) -> str:
     clear = resolved(errors, covariance)
     smallest = claim.etas[max(clear)] if clear else math.inf
-    noise = f"Monte-Carlo noise dominates below eta = {smallest:g}" if clear else "Monte-Carlo noise dominates"
+    noise = (
+        f"Monte-Carlo noise dominates below eta = {smallest:g}"
+        if clear
+        else "Monte-Carlo noise, or rounding, dominates"
+    )
     if fit is None:
         widths = ", ".join(f"{e:.2g} +- {2 * s:.2g}" for e, s in zip(errors, np.sqrt(np.diag(covariance)), strict=True))
         return f"{noise}: the errors are {widths}; allow more paths or larger step sizes"
-    last = max(fit.levels)
+    last = fit.last
     share = max(0.0, pilot.integrator[last] - 2 * pilot.integrator_error[last]) / abs(errors[last])
     if share > _INTEGRATOR:
         return (
@@ -349,6 +362,7 @@ def _doubt(claim: Claim, errors: Array, covariance: Array, fit: SlopeFit | None,
     if distance + fit.half_width > claim.tolerance >= distance - fit.half_width:
         return (
             f"the slope {fit.slope:.3f} +- {fit.half_width:.2g} is neither within {claim.tolerance:g} of "
-            f"{claim.expected:.3f} nor clearly outside; {noise}: allow more paths"
+            f"{claim.expected:.3f} nor clearly outside: more paths narrow the interval, smaller step sizes move it; "
+            f"{noise}"
         )
     return ""

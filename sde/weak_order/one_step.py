@@ -119,22 +119,23 @@ def verify_one_step(
     elif landscape.dtype != torch.float64:
         raise InputError(f"the landscape is in {landscape.dtype}; one step's error needs torch.float64: model.double()")
     x = default_points(landscape) if points is None else points
-    if x.ndim != 2 or x.shape[1] != landscape.dim or not len(x):
-        raise InputError(f"points have shape {tuple(x.shape)}; expected (P, {landscape.dim})")
+    x = torch.as_tensor(x, dtype=landscape.dtype, device=landscape.device)
+    if x.ndim != 2 or x.shape[1] != landscape.dim or not len(x) or not bool(x.isfinite().all()):
+        raise InputError(f"points have shape {tuple(x.shape)}; expected finite numbers of shape (P, {landscape.dim})")
     largest = claim.etas[0]
     found = divisors(sde.rule, landscape, x[:, None], claim.rho(largest), largest, values)
     for divisor in found:
         if not divisor.smallest > 0:
             raise InputError(f"rule '{sde.rule.name}' needs {divisor.name} away from 0, but it is 0 at a point")
 
-    digits = math.ceil(4 * -math.log10(claim.etas[-1])) + 20 if multi else 15
+    digits = math.ceil(max(0.0, 4 * -math.log10(claim.etas[-1]))) + 20 if multi else 15
     errors, sizes = [], []
     with mpmath.workdps(digits):
         step = _multi(claim, digits) if multi else _float64(claim)
         for index, eta in enumerate(claim.etas):
             chain, flow = step(x, eta, test_functions)
-            errors.append(float(abs(chain - flow).max()))
-            sizes.append(float(abs(chain).max()))
+            errors.append(_largest(chain - flow))
+            sizes.append(_largest(chain))
             progress(index + 1, len(claim.etas))
     if not np.isfinite(errors).all():
         raise InputError(f"rule '{sde.rule.name}' gives values that are not finite on this landscape")
@@ -152,6 +153,11 @@ def verify_one_step(
         rounding=rounding,
         divisors=[vars(d) for d in found],
     )
+
+
+def _largest(values: Any) -> float:
+    """The largest absolute value; NaN where one is, which the maximum of numbers other than floats would overlook."""
+    return float(values.abs().max() if isinstance(values, Tensor) else np.abs(values).astype(np.float64).max())
 
 
 def _has_formulas(landscape: Landscape) -> bool:

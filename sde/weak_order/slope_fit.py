@@ -14,22 +14,20 @@ Array = NDArray[np.float64]
 RESOLVED = 5.0
 """Standard errors above which an error is told from zero, and its logarithm is close to normal (ours)."""
 
-_MOST_LEVELS = 3  # the smallest resolved step sizes: larger ones are further from the asymptotic slope
-
 
 @dataclass(frozen=True)
 class SlopeFit:
-    """A line through ``log |e|`` against ``log eta``.
+    """A slope of ``log |e|`` against ``log eta``.
 
     Attributes:
-        slope: of generalised least squares, which weighs by the errors' joint covariance.
+        slope: its value.
         half_width: of its interval.
-        levels: indices of the step sizes used.
+        last: index of the smaller step size; the other is its neighbour.
     """
 
     slope: float
     half_width: float
-    levels: tuple[int, ...]
+    last: int
 
 
 def resolved(errors: Array, covariance: Array) -> list[int]:
@@ -39,10 +37,10 @@ def resolved(errors: Array, covariance: Array) -> list[int]:
 
 
 def fit_slope(etas: Sequence[float], errors: Array, covariance: Array, confidence: float) -> SlopeFit | None:
-    """Fit the smallest resolved step sizes, at most three; None if there are not two neighbours.
+    """The slope between the two smallest resolved step sizes; None if these are not neighbours.
 
     The covariance of ``log |e_i|`` is ``C_ij / (e_i e_j)`` to first order; with noise shared between step sizes it is
-    far from diagonal.
+    far from diagonal, and the interval of the slope is that of the whole matrix.
 
     Args:
         etas: step sizes, decreasing.
@@ -57,17 +55,12 @@ def fit_slope(etas: Sequence[float], errors: Array, covariance: Array, confidenc
         (2.0, 0.0058)
     """
     usable = resolved(errors, covariance)
-    last = max(usable, default=-1)
-    levels = list(range(max(0, last - _MOST_LEVELS + 1), last + 1))
-    while levels and not set(levels) <= set(usable):
-        levels = levels[1:]
-    if len(levels) < 2 or len({np.sign(errors[i]) for i in levels}) > 1:
+    last = max(usable, default=0)
+    levels = [last - 1, last]
+    if not set(levels) <= set(usable) or errors[last - 1] * errors[last] < 0:
         return None
-    e = errors[levels]
-    logs = covariance[np.ix_(levels, levels)] / np.outer(e, e)
-    design = np.stack([np.ones(len(levels)), np.log(np.asarray(etas)[levels])], 1)
-    inverse = np.linalg.pinv(logs)
-    spread = np.linalg.pinv(design.T @ inverse @ design)
-    slope = float((spread @ design.T @ inverse @ np.log(np.abs(e)))[1])
-    half_width = float(norm.ppf(0.5 + confidence / 2) * np.sqrt(spread[1, 1]))
-    return SlopeFit(slope, half_width, tuple(levels))
+    e, logs = errors[levels], np.log(np.asarray(etas)[levels])
+    weights = np.array([1.0, -1.0]) / (logs[0] - logs[1])
+    relative = covariance[np.ix_(levels, levels)] / np.outer(e, e)
+    half_width = norm.ppf(0.5 + confidence / 2) * np.sqrt(max(0.0, weights @ relative @ weights))
+    return SlopeFit(float(weights @ np.log(np.abs(e))), float(half_width), last)

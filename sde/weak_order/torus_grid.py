@@ -19,7 +19,7 @@ _CHUNK = 2**22  # numbers in an intermediate of the interpolation: 32 MiB
 
 
 class TorusGrid:
-    """An equispaced grid on the torus with interpolation and differentiation.
+    """An equispaced grid on the torus: resampling, differentiation, and the operators of a chain and an SDE.
 
     Args:
         dim: dimension ``d``.
@@ -34,8 +34,8 @@ class TorusGrid:
         >>> from eigensam.sde import TorusGrid
         >>> grid = TorusGrid(1, 9)
         >>> values = grid.points.sin()
-        >>> kernels = grid.kernels(torch.tensor([[0.3]], dtype=torch.float64))
-        >>> bool(torch.isclose(grid.interpolated(values, kernels), torch.tensor(0.3, dtype=torch.float64).sin()))
+        >>> other = TorusGrid(1, 31)
+        >>> bool(torch.allclose(grid.resampled(values, other), other.points.sin()))
         True
         >>> bool(torch.allclose(grid.derivative(values, 0), grid.points.cos()))
         True
@@ -52,29 +52,11 @@ class TorusGrid:
         """Grid points, shape ``(n^d, d)``."""
         return torch.stack(torch.meshgrid(*[self.axis] * self.dim, indexing="ij"), -1).reshape(-1, self.dim)
 
-    def kernels(self, x: Tensor) -> Tensor:
-        """Weights of each axis' grid points in the value at ``x``, ``(points, d)``: shape ``(d, points, n)``."""
-        angle = x.mT[..., None] - self.axis
-        angle = torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
-        waves = torch.sin(angle * self.resolution / 2) / (self.resolution * torch.sin(angle / 2))
-        return torch.where(angle == 0, 1.0, waves)  # the Dirichlet kernel
-
-    def interpolated(self, values: Tensor, kernels: Tensor) -> Tensor:
-        """Values at the points of :meth:`kernels`, shape ``(points, K)``."""
-        n, columns = self.resolution, values.shape[1]
-        first = values.reshape(n, -1)
-        size = max(1, _CHUNK // first.shape[1])
-        result = []
-        for chunk in kernels.split(size, 1):
-            found = chunk[0] @ first
-            for kernel in chunk[1:]:
-                found = torch.einsum("pi,pir->pr", kernel, found.reshape(len(found), n, -1))
-            result.append(found.reshape(-1, columns))
-        return torch.cat(result)
-
     def resampled(self, values: Tensor, other: "TorusGrid") -> Tensor:
         """Values on the points of another grid of the same dimension, shape ``(other n^d, K)``."""
-        kernel = self.kernels(other.axis[:, None])[0]
+        angle = torch.remainder(other.axis[:, None] - self.axis + torch.pi, 2 * torch.pi) - torch.pi
+        waves = torch.sin(angle * self.resolution / 2) / (self.resolution * torch.sin(angle / 2))
+        kernel = torch.where(angle == 0, 1.0, waves)  # the Dirichlet kernel
         found = values.reshape(*[self.resolution] * self.dim, -1)
         for axis in range(self.dim):
             found = torch.tensordot(kernel, found, ([1], [axis])).movedim(0, axis)
@@ -94,15 +76,58 @@ class TorusGrid:
         return found.reshape(values.shape)
 
     def chain(self, increments: Tensor, step: float) -> Callable[[Tensor], Tensor]:
-        """``(P phi - phi) / step`` with ``(P phi)(x) = E phi(x + step h_m(x))``, for increments ``(n^d, M, d)``."""
+        """``(P phi - phi) / step`` with ``(P phi)(x) = E phi(x + step h_m(x))``, for increments ``(n^d, M, d)``.
+
+        What is small is computed as such: the interpolation's weights less those of the grid point itself.
+        """
         count, members = increments.shape[:2]
-        kernels = self.kernels((self.points[:, None] + step * increments).reshape(-1, self.dim))
+        shifts = (step * increments).reshape(-1, self.dim).mT
+        index = torch.arange(count, device=shifts.device).repeat_interleave(members)
+        own = torch.stack([index // self.resolution ** (self.dim - 1 - axis) for axis in range(self.dim)])
+        own = own % self.resolution
+        weights = torch.stack([self._weight_changes(i, shift) for i, shift in zip(own, shifts, strict=True)])
 
         def apply(values: Tensor) -> Tensor:
-            moved = self.interpolated(values, kernels).reshape(count, members, -1)
-            return (moved - values[:, None]).mean(1) / step
+            first = values.reshape(self.resolution, -1)
+            size = max(1, _CHUNK // first.shape[1])
+            parts = zip(weights.split(size, 1), own.split(size, 1), strict=True)
+            moved = torch.cat([self._changes(first, *part) for part in parts])
+            return moved.reshape(count, members, -1).mean(1) / step
 
         return apply
+
+    def _weight_changes(self, own: Tensor, shift: Tensor) -> Tensor:
+        """Weights at ``own`` points moved by ``shift`` along an axis, less 1 at the point itself: ``(points, n)``.
+
+        For ``s`` below half a spacing ``D(theta_j + s)`` is ``(-1)^j sin(n s / 2) / (n sin((theta_j + s) / 2))``, and
+        ``D(s) - 1`` is ``-4/n sum_k sin^2(k s / 2)``: both without cancellation. Further away ``theta_j + s`` may be
+        close to 0, where both sines must see it rounded alike.
+        """
+        n, shift = self.resolution, shift[:, None]
+        steps = (own[:, None] - torch.arange(n, device=own.device)).to(shift)
+        angle = 2 * torch.pi * steps / n + shift
+        near = (1 - 2 * steps.remainder(2)) * torch.sin(n * shift / 2) / (n * torch.sin(angle / 2))
+        angle = torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
+        far = torch.where(angle == 0, 1.0, torch.sin(n * angle / 2) / (n * torch.sin(angle / 2)))
+        waves = torch.arange(1, n // 2 + 1, dtype=angle.dtype, device=angle.device)
+        at_own = -4 / n * (torch.sin(shift * waves / 2) ** 2).sum(1, keepdim=True)
+        return torch.where(steps == 0, at_own, torch.where(shift.abs() < torch.pi / n, near, far))
+
+    @staticmethod
+    def _with_own(changes: Tensor, own: Tensor) -> Tensor:
+        """The weights themselves."""
+        return changes.scatter_add(1, own[:, None], changes.new_ones(len(own), 1))
+
+    def _changes(self, first: Tensor, weights: Tensor, own: Tensor) -> Tensor:
+        """Interpolated values at moved points less those at the points themselves, shape ``(points, K)``."""
+        change, moved = weights[0] @ first, self._with_own(weights[0], own[0]) @ first
+        every = torch.arange(len(change), device=change.device)
+        for axis in range(1, self.dim):
+            change, moved = (part.reshape(len(change), self.resolution, -1) for part in (change, moved))
+            change = torch.einsum("pi,pir->pr", weights[axis], moved) + change[every, own[axis]]
+            if axis + 1 < self.dim:
+                moved = torch.einsum("pi,pir->pr", self._with_own(weights[axis], own[axis]), moved)
+        return change
 
     def generator(self, drift: Tensor, covariance: Tensor, step: float) -> Callable[[Tensor], Tensor]:
         """``L phi = b . grad phi + (step / 2) Sigma : Hessian phi``."""

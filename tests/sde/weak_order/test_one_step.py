@@ -1,0 +1,476 @@
+"""Truths: the series of ``e^{eta L}``, with L acting on polynomials; SAM's step by hand; orders to two digits."""
+
+import itertools
+import json
+import math
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+import sympy
+import torch
+from torch import nn
+
+from eigensam.landscapes import FormulaLandscape, InputError, NetworkLandscape, Quadratic, TiltedTorus
+from eigensam.sde import RULES, Rule, derive, find_rule, in_coordinates, truncate, verify_one_step
+from eigensam.sde.symbolic import direction, grad, inner, rho, unit
+from eigensam.sde.symbolic.multiprecision import sde_coefficients
+from eigensam.sde.weak_order import FLOAT64_ETAS, MULTI_ETAS, polynomial_test_functions
+from eigensam.sde.weak_order.one_step import _semigroup, default_points
+
+F64 = torch.float64
+SAM, USAM = RULES["sam"], RULES["usam"]
+TORUS = TiltedTorus.default(2)
+SMALL = [2.0**-40, 2.0**-44, 2.0**-48]
+X = sympy.symbols("x_1 x_2", real=True)
+
+
+def values_of(rule, dim=2):
+    v = torch.tensor([0.6, 0.8, 0.0, 0.0][:dim] if dim > 1 else [1.0], dtype=F64)
+    given = {"alpha": 0.2, "v": v}
+    return {name: given[name] for name in (*rule.parameters, *rule.directions)}
+
+
+def changed(sde, part, factors):
+    """The SDE with some coefficients of one part multiplied."""
+    return replace(sde, **{part: {k: c * Fraction(factors.get(k, 1)) for k, c in getattr(sde, part).items()}})
+
+
+def last_slope(etas, errors):
+    return float(mpmath.log(errors[-2] / errors[-1]) / mpmath.log(etas[-2] / etas[-1]))
+
+
+# -- the semigroup and the step, written out
+
+
+class Series:
+    """``sum_{n <= 4} eta^n L^n phi / n!`` at a point, with ``L = b . grad + (eta / 2) Sigma : Hessian``.
+
+    Coefficients in coordinates are interpolated by polynomials of degree 6 at points that are ``10^-30`` apart, in 300
+    digits; then L acts on polynomials. L^n sees derivatives of the coefficients up to order ``2 (n - 1)``.
+    """
+
+    degree, spacing = 6, mpmath.mpf(10) ** -30
+
+    def __init__(self, sde, landscape):
+        self.found = in_coordinates(sde, landscape)
+        self.dim = landscape.dim
+        columns = [self.found.drift, *self.found.noise]
+        self.columns = len(columns)
+        self.function = sympy.lambdify(self.found.arguments, [e for c in columns for e in c], "mpmath", cse=True)
+        nodes = range(-self.degree // 2, self.degree // 2 + 1)
+        inverse = sympy.Matrix([[sympy.Integer(k) ** i for i in range(self.degree + 1)] for k in nodes]).inv()
+        self.nodes, self.inverse = nodes, inverse.tolist()
+
+    def taylor(self, function, x):
+        """Coefficients of each output in offsets from x, arrays with an axis per coordinate."""
+        axes = [[xi + k * self.spacing for k in self.nodes] for xi in x]
+        shape = [len(self.nodes)] * self.dim
+        values = np.array([function(*point) for point in itertools.product(*axes)], dtype=object).T
+        inverse = np.array(
+            [[mpmath.mpf(e.p) / e.q / self.spacing**i for e in row] for i, row in enumerate(self.inverse)], dtype=object
+        )
+        result = []
+        for output in values:
+            array = output.reshape(shape)
+            for axis in range(self.dim):
+                array = np.moveaxis(np.tensordot(inverse, array, ([1], [axis])), 0, axis)
+            result.append(array)
+        return result
+
+    def product(self, a, b):
+        total = 0 * a
+        for i in np.ndindex(a.shape):
+            if a[i] != 0 and sum(i) <= self.degree:
+                for j in np.ndindex(b.shape):
+                    if sum(i) + sum(j) <= self.degree:
+                        total[tuple(p + q for p, q in zip(i, j, strict=True))] += a[i] * b[j]
+        return total
+
+    def partial(self, a, axis):
+        a = np.moveaxis(a, axis, 0)
+        shifted = [k * a[k] for k in range(1, len(a))]
+        return np.moveaxis(np.stack([*shifted, 0 * a[0]]), 0, axis)
+
+    def __call__(self, phi, x, rho, eta):
+        with mpmath.workdps(300):
+            found = self.taylor(lambda *point: self.function(*point, rho, eta), x)
+            found = [found[k : k + self.dim] for k in range(0, len(found), self.dim)]
+            drift, noise = found[0], found[1:]
+            (term,) = self.taylor(lambda *point: [phi(point)], x)
+            pairs = list(itertools.combinations_with_replacement(range(self.dim), 2))
+            sigma = {(i, j): sum(self.product(c[i], c[j]) for c in noise) / len(noise) for i, j in pairs}
+            total = term[(0,) * self.dim]
+            for n in range(1, 5):
+                after = sum(self.product(drift[i], self.partial(term, i)) for i in range(self.dim))
+                for i, j in pairs:
+                    second = self.partial(self.partial(term, i), j)
+                    after = after + eta / (2 if i == j else 1) * self.product(sigma[i, j], second)
+                term = after * eta / n
+                total += term[(0,) * self.dim]
+            return total
+
+
+def radius(sde, scale, eta):
+    return mpmath.mpf(scale) * mpmath.power(eta, mpmath.mpf(sde.rho_exponent.numerator) / sde.rho_exponent.denominator)
+
+
+def test_the_series_of_a_solvable_sde():
+    """An Ornstein-Uhlenbeck process: ``E x^2 = (x e^{-eta})^2 + eta (1 - e^{-2 eta}) / 2``, up to eta^5."""
+    f = FormulaLandscape(X[:1], [(X[0] - 1) ** 2 / 2, (X[0] + 1) ** 2 / 2])
+    with mpmath.workdps(80):
+        x, eta = mpmath.mpf(3) / 2, mpmath.mpf(2) ** -20
+        found = Series(truncate(RULES["sgd"], 1, 1), f)(lambda y: y[0] ** 2, [x], mpmath.mpf(0), eta)
+        truth = (x * mpmath.exp(-eta)) ** 2 + eta * (1 - mpmath.exp(-2 * eta)) / 2
+        assert abs(found - truth) < 10 * eta**5
+
+
+def cubic(x):
+    return x[0] ** 2 * x[-1] - x[-1] / 3 + x[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "beta", "dim"),
+    [("sgd", 2, 1, 1), ("usam", 2, "2/3", 1), ("sam", 1, "1/3", 1), ("sgd", 2, 1, 2), ("sam", 2, "2/3", 2)],
+)
+def test_semigroup_against_the_series_of_its_generator(name, order, beta, dim):
+    """They differ by ``O(eta^4)``, whatever the SDE; with half of the noise, wrong on purpose, by ``O(eta^2)``."""
+    landscape, sde = TiltedTorus.default(dim), derive(RULES[name], order, beta)
+    truth = Series(sde, landscape)
+    etas = [mpmath.mpf(2) ** -k for k in (12, 16, 20)]
+    errors, wrong = [], []
+    with mpmath.workdps(90):
+        found = sde_coefficients(sde, landscape, {})
+        x = np.array([[mpmath.mpf(3) / 4, -mpmath.mpf(2) / 5][:dim]], dtype=object)
+        for eta in etas:
+            r = radius(sde, 0.8, eta)
+            right = truth(cubic, x[0], r, eta)
+            for share, into in ((1, errors), (mpmath.sqrt(0.5), wrong)):
+                ours = _semigroup(
+                    lambda y, r=r, eta=eta: found(y, r, eta)[0],
+                    lambda y, r=r, eta=eta, share=share: found(y, r, eta)[1] * share,
+                    lambda y: cubic(y.T)[:, None],
+                    x,
+                    eta,
+                )
+                into.append(abs(ours[0, 0] - right))
+    assert last_slope(etas, errors) >= 3.99
+    assert errors[-1] > 1e-40
+    assert last_slope(etas, wrong) == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize(("order", "beta"), [(1, "1/3"), (1, "1/2"), (2, 1)])
+def test_errors_without_the_packages_evaluation(order, beta):
+    """SAM in two dimensions, its step written by hand: ``x - eta grad f(x + rho g / |g|)``."""
+    sde, f = derive(SAM, order, beta), TORUS
+    phi = lambda x: x[0] * x[1] + x[0]  # noqa: E731
+    truth, gradients = Series(sde, f), []
+    for formula in f.formulas(X):
+        gradients.append([sympy.lambdify(X, sympy.diff(formula, x), "mpmath") for x in X])
+    etas, errors = [2.0**-20, 2.0**-24], []
+    with mpmath.workdps(60):
+        p = [mpmath.mpf(1.25), mpmath.mpf(-0.5)]
+        for eta in map(mpmath.mpf, etas):
+            r, total = radius(sde, 0.8, eta), mpmath.mpf(0)
+            for g in gradients:
+                here = [gi(*p) for gi in g]
+                length = mpmath.sqrt(here[0] ** 2 + here[1] ** 2)
+                there = [pi + r * gi / length for pi, gi in zip(p, here, strict=True)]
+                total += phi([pi - eta * gi(*there) for pi, gi in zip(p, g, strict=True)]) / len(gradients)
+            errors.append(float(abs(total - truth(phi, p, r, eta))))
+    result = verify_one_step(
+        sde,
+        landscape=f,
+        points=torch.tensor([[1.25, -0.5]], dtype=F64),
+        etas=etas,
+        test_functions=lambda x: (x[:, 0] * x[:, 1] + x[:, 0])[:, None],
+    )
+    assert result.errors == pytest.approx(errors, rel=1e-5)
+
+
+# -- orders
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "beta"),
+    [
+        ("sgd", 1, "1/2"),
+        ("sgd", 2, "1/3"),
+        ("sgd", 2, 1),
+        ("usam", 1, "1/3"),
+        ("usam", 2, "1/3"),
+        ("usam", 2, "2/3"),
+        ("sam", 1, "1/3"),
+        ("sam", 1, "1/2"),
+        ("sam", 1, 1),
+        ("sam", 2, "1/2"),
+        ("sam", 2, "2/3"),
+        ("dnsam", 1, "1/3"),
+        ("dnsam", 2, "2/3"),
+        ("dnsam", 2, 1),
+        ("sam-2-step", 1, "1/3"),
+        ("sam-2-step", 2, "2/3"),
+        ("eigen-sam", 1, "1/3"),
+        ("eigen-sam", 1, "2/3"),
+        ("eigen-sam", 2, "2/3"),
+        ("eigen-sam", 2, 1),
+        ("cr-sam", 1, "1/3"),
+        ("egr", 2, "1/2"),
+    ],
+)
+def test_orders_to_two_digits(name, order, beta):
+    rule = RULES[name]
+    result = verify_one_step(derive(rule, order, beta), landscape=TORUS, values=values_of(rule), etas=SMALL)
+    assert result.slope == pytest.approx(order + 1, abs=0.01)
+    assert result.verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("rule", "powers", "slope"), [(SAM, 1, 4 / 3), (SAM, 2, 5 / 3), (USAM, 1, 4 / 3), (RULES["eigen-sam"], 2, 5 / 3)]
+)
+def test_orders_of_truncations(rule, powers, slope):
+    """A hundredth is far below the third between one power and the next."""
+    result = verify_one_step(truncate(rule, "1/3", powers), landscape=TORUS, values=values_of(rule), etas=SMALL)
+    assert result.slope == pytest.approx(slope, abs=0.005)
+    assert result.verdict == "pass"
+
+
+def test_what_a_result_says():
+    seen = []
+    result = verify_one_step(
+        derive(SAM, 2, "2/3"),
+        landscape=TiltedTorus.default(1),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert result.etas == list(MULTI_ETAS)
+    assert (result.slope, result.expected, result.tolerance) == (pytest.approx(3, abs=1e-3), 3.0, pytest.approx(0.015))
+    assert seen == [(k, 7) for k in range(1, 8)]
+    written = json.loads(json.dumps(result.to_dict()))
+    assert (written["method"], written["precision"], written["points"]) == ("one-step", "multi", 3)
+    assert written["rounding"] < 1e-60
+    assert written["divisors"][0]["name"] == "norm(g)"
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+def test_other_dimensions(dim):
+    f = TiltedTorus.default(dim)
+    result = verify_one_step(derive(SAM, 1, "1/2"), landscape=f, etas=SMALL)
+    assert result.details["precision"] == "multi"
+    assert result.slope == pytest.approx(2, abs=0.01)
+
+
+def test_four_dimensions_are_verified_in_double_precision():
+    f = TiltedTorus.random(4, seed=2)
+    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=f, rho_scale=0.3)
+    assert result.details["precision"] == "float64"
+    assert result.etas == list(FLOAT64_ETAS)
+    assert result.slope == pytest.approx(3, abs=0.15)
+    assert result.verdict == "pass", result.reason
+
+
+@pytest.mark.parametrize("rule", [USAM, RULES["eigen-sam"]], ids=lambda rule: rule.name)
+@pytest.mark.parametrize(("order", "beta"), [(1, "1/3"), (2, "2/3")])
+def test_both_precisions_measure_the_same(rule, order, beta):
+    """Down to where doubles end, about ``2e-16`` in an error."""
+    kwargs = {"landscape": TORUS, "etas": [2.0**-k for k in range(3, 8)], "values": values_of(rule)}
+    multi, double = (
+        verify_one_step(derive(rule, order, beta), precision=precision, **kwargs) for precision in ("multi", "float64")
+    )
+    assert double.errors == pytest.approx(multi.errors, rel=1e-10, abs=1e-14)
+    assert [multi.details[k] for k in ("precision", "digits")] == ["multi", 29]
+    assert [double.details[k] for k in ("precision", "digits")] == ["float64", 15]
+
+
+def test_directions_are_unit_vectors_in_every_precision():
+    """(0.6, 0.8) is one only up to 1e-17, which is more than an error of order 3 at eta = 2^-48."""
+    v = direction("v")
+    for rule in (Rule("push", grad(rho * unit(v))), Rule("length", grad(rho * inner(v, v) * grad()))):
+        result = verify_one_step(derive(rule, 2, "2/3"), landscape=TORUS, etas=SMALL, values=values_of(rule) or None)
+        assert result.slope == pytest.approx(3, abs=0.01)
+
+
+# -- networks
+
+
+def network(dtype=F64):
+    generator = torch.Generator().manual_seed(5)
+    model = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 3)).to(dtype)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=F64) * 0.7)
+    inputs = torch.randn(24, 2, generator=generator, dtype=F64).to(dtype)
+    return NetworkLandscape.from_tensors(
+        model, nn.functional.cross_entropy, inputs, torch.arange(24) % 3, batch_size=8, points_per_pass=8
+    )
+
+
+@pytest.mark.parametrize(("order", "beta"), [(1, "1/3"), (1, "1/2"), (2, "2/3")])
+def test_a_network_of_39_parameters(order, beta):
+    f = network()
+    assert f.dim == 39
+    etas = [2.0**-k for k in range(4, 11)]
+    result = verify_one_step(derive(SAM, order, beta), landscape=f, rho_scale=0.3, etas=etas)
+    assert result.details["points"] == 1  # its own parameters
+    assert result.slope == pytest.approx(order + 1, abs=0.05)
+    assert result.verdict == "pass"
+
+
+def test_a_networks_wrong_sde_fails():
+    wrong = changed(derive(SAM, 2, "2/3"), "correction", {0: -1, 1: -1})
+    etas = [2.0**-k for k in range(4, 9)]
+    result = verify_one_step(wrong, landscape=network(), rho_scale=0.3, etas=etas, expected=2)
+    assert result.verdict == "fail"
+    assert result.slope == pytest.approx(2, abs=0.1)
+
+
+def test_a_network_in_single_precision_is_refused():
+    with pytest.raises(InputError, match=r"the landscape is in torch.float32; one step's error needs torch.float64"):
+        verify_one_step(derive(SAM, 1, "1/2"), landscape=network(torch.float32))
+
+
+# -- wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("wrong", "claimed", "order"),
+    [
+        (changed(derive(SAM, 1, "1/3"), "increments", {2: Fraction(1, 2)}), 1, 2 / 3),
+        (changed(derive(SAM, 1, "1/3"), "increments", {1: Fraction(999, 1000)}), 1, 1 / 3),
+        (changed(derive(SAM, 2, "2/3"), "correction", {0: -1, 1: -1}), 2, 1),
+        (changed(derive(SAM, 2, "2/3"), "correction", {1: 0}), 2, 5 / 3),
+        (changed(derive(SAM, 2, "2/3"), "diffusion", {0: 0, 1: 0}), 2, 1),
+        (truncate(SAM, "2/3", 3, correction_order=2, diffusion_order=0), 2, 1),
+        (changed(derive(SAM, 2, "2/3"), "diffusion", {0: 2, 1: 2}), 2, 1),
+        (replace(derive(SAM, 1, "1/3"), rule=USAM), 1, 1 / 3),
+        (replace(derive(SAM, 1, "1/3"), rule=RULES["dnsam"]), 1, 1 / 3),
+    ],
+    ids=["third", "second", "correction", "rho-correction", "noise", "no-noise", "double-noise", "usam", "dnsam"],
+)
+def test_wrong_sdes_fail(wrong, claimed, order):
+    """Each with the slope that the proof finds; an error of 0.1 % too, which coarse step sizes would not see."""
+    result = verify_one_step(wrong, landscape=TORUS, etas=SMALL, expected=claimed)
+    assert float(wrong.weak_order) == pytest.approx(order)
+    assert result.verdict == "fail"
+    assert result.expected == claimed + 1
+    assert result.slope == pytest.approx(order + 1, abs=0.01)
+
+
+def test_diffusion_does_not_matter_at_order_1():
+    wrong = changed(derive(SAM, 1, "1/2"), "diffusion", {0: 2, 1: 2})
+    assert verify_one_step(wrong, landscape=TORUS, etas=SMALL).verdict == "pass"
+
+
+def test_a_better_sde_than_claimed_fails_too():
+    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, etas=SMALL, expected=1)
+    assert (result.verdict, result.slope) == ("fail", pytest.approx(3, abs=0.01))
+
+
+# -- points and test functions
+
+
+def test_test_functions_are_the_same_on_tensors_and_on_many_digits():
+    for d in (1, 2, 5):
+        x = torch.from_numpy(np.random.default_rng(d).standard_normal((4, d)))
+        found = polynomial_test_functions(x)
+        many = polynomial_test_functions(np.array([[mpmath.mpf(e) for e in row] for row in x.tolist()], dtype=object))
+        assert found.shape == many.shape == (4, 3)
+        np.testing.assert_allclose(many.astype(float), found, rtol=0, atol=1e-14)
+        a, b = (w / np.linalg.norm(w) for w in (np.cos(np.arange(1, d + 1)), np.sin(2 * np.arange(1, d + 1))))
+        first, second = x.numpy() @ a, x.numpy() @ b
+        np.testing.assert_allclose(found, np.stack([first, second**2, first * second**2], 1), rtol=0, atol=1e-14)
+
+
+def test_default_points():
+    assert default_points(TORUS).shape == (3, 2)
+    f = network()
+    assert torch.equal(default_points(f), f.point()[None])
+
+
+def test_the_error_is_the_largest_over_points_and_functions():
+    sde, x = derive(SAM, 1, "1/2"), default_points(TORUS)
+    kwargs = {"landscape": TORUS, "etas": SMALL[:2]}
+    whole = verify_one_step(sde, points=x, **kwargs).errors
+    single = [verify_one_step(sde, points=p[None], **kwargs).errors for p in x]
+    assert whole == [max(e) for e in zip(*single, strict=True)]
+    one = verify_one_step(sde, test_functions=lambda y: polynomial_test_functions(y)[:, :1], **kwargs).errors
+    assert all(a < b for a, b in zip(one, whole, strict=True))
+
+
+def test_points_in_any_type():
+    sde = derive(SAM, 1, "1/2")
+    for precision in ("multi", "float64"):
+        kwargs = {"landscape": TORUS, "etas": [2.0**-5, 2.0**-6], "precision": precision}
+        truth = verify_one_step(sde, points=torch.tensor([[1.0, 2.0]], dtype=F64), **kwargs).errors
+        for points in (torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 2]]), [[1.0, 2.0]]):
+            assert verify_one_step(sde, points=points, **kwargs).errors == truth
+
+
+# -- what cannot be told, and refusals
+
+
+def test_errors_that_drown_are_inconclusive():
+    etas = [2.0**-12, 2.0**-14, 2.0**-16]
+    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, etas=etas, precision="float64")
+    assert result.verdict == "inconclusive"
+    assert "is not far above rounding" in result.reason
+
+
+@pytest.mark.parametrize("precision", ["multi", "float64"])
+def test_an_exact_sde_is_inconclusive(precision):
+    wind = Rule("wind", direction("v"))
+    sde = derive(wind, 1, 1)
+    result = verify_one_step(sde, landscape=TORUS, values=values_of(wind), precision=precision)
+    assert result.verdict == "inconclusive"
+    assert max(result.errors) < 1e-14
+
+
+def test_step_sizes_above_1_keep_some_digits():
+    result = verify_one_step(derive(SAM, 1, "1/3"), landscape=TORUS, etas=[1e6, 1e5])
+    assert result.details["digits"] == 20
+    assert result.verdict != "pass"
+
+
+@pytest.mark.parametrize("precision", ["multi", "float64"])
+def test_a_point_without_a_gradient_is_refused(precision):
+    f = Quadratic(np.eye(2), centres=[[0.5, 0.25], [0.0, 0.0]])
+    at = torch.tensor([[1.0, 1.0], [0.5, 0.25]], dtype=F64)
+    with pytest.raises(InputError, match=r"rule 'sam' needs norm\(g\) away from 0, but it is 0 at a point"):
+        verify_one_step(derive(SAM, 1, "1/2"), landscape=f, points=at, precision=precision)
+    assert verify_one_step(derive(USAM, 1, "1/2"), landscape=f, points=at, etas=SMALL).verdict == "pass"
+
+
+@pytest.mark.parametrize("precision", ["multi", "float64"])
+@pytest.mark.parametrize("formula", [sympy.sqrt(X[0]) + X[1], 1 / (X[0] + 1) + X[1]], ids=str)
+def test_points_outside_a_formulas_domain(precision, formula):
+    """Not a number at one of three points, the first: it must not be overlooked."""
+    f = FormulaLandscape(X, [formula, X[0] ** 2 + X[1]])
+    at = torch.tensor([[-1.0, 0.0], [2.0, 1.0], [3.0, 1.0]], dtype=F64)
+    for points in (at, at.flip(0)):
+        with pytest.raises(InputError, match="rule 'sgd' gives values that are not finite on this landscape"):
+            verify_one_step(derive(RULES["sgd"], 1, 1), landscape=f, points=points, precision=precision)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"precision": "float32"}, "precision 'float32' is not one of: multi, float64"),
+        ({"landscape": network(), "precision": "multi"}, "NetworkLandscape has no closed formula"),
+        ({"points": torch.ones(3, 1)}, "points have shape (3, 1); expected finite numbers of shape (P, 2)"),
+        ({"points": torch.ones(2)}, "points have shape (2,); expected finite numbers of shape (P, 2)"),
+        ({"points": torch.ones(0, 2)}, "points have shape (0, 2)"),
+        ({"points": torch.tensor([[1.0, math.nan]])}, "expected finite numbers"),
+        ({"etas": [0.1]}, "at least two and decreasing"),
+        ({"rho_scale": 0.0}, "rho scale 0.0 is not positive"),
+        ({"sde": SAM}, "found Rule; expected an SDE"),
+        ({"landscape": None}, "found NoneType; expected a landscape"),
+        ({"sde": derive(RULES["cr-sam"], 1, 1)}, "the symbol alpha is unbound"),
+        ({"expected": math.nan}, "expected order nan is not a number"),
+        ({"sde": derive(find_rule("grad(rho*unit(g))"), 1, 1), "values": {"w": 1.0}}, "has no symbol w"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        verify_one_step(**{"sde": derive(SAM, 1, "1/2"), "landscape": TORUS, **arguments})
