@@ -145,7 +145,7 @@ def markdown(entries: Iterable[Mapping[str, Any]]) -> str:
     found = {(e["rule"], e["weak_order"], e["drift_order"], e["rho_exponent"]): e for e in entries}
     lines = []
     for rule in dict.fromkeys(key[0] for key in found):
-        lines += [f"### {rule}", "", "| SDE | " + " | ".join(f"ρ ~ η^({b})" for b in EXPONENTS) + " |"]
+        lines += [f"### {rule}", "", "| SDE | " + " | ".join(f"β = {b}" for b in EXPONENTS) + " |"]
         lines.append("|---" * (1 + len(EXPONENTS)) + "|")
         for weak_order, drift_order in dict.fromkeys(key[1:3] for key in found if key[0] == rule):
             row = [found[rule, weak_order, drift_order, b] for b in EXPONENTS]

@@ -1,4 +1,4 @@
-"""``eigensam derive`` and ``eigensam weak-order``: formats, verdicts as exit codes, JSON, refusals."""
+"""``eigensam derive``: formats, JSON, proof, refusals; values of symbols."""
 
 import json
 import re
@@ -8,45 +8,6 @@ import torch
 
 from eigensam import sde
 from eigensam.landscapes import TiltedTorus
-from eigensam.sde import commands
-
-
-def test_pass(cli, tmp_path):
-    outcome = cli("weak-order", "sam", "--drift-order", 3, "--rho-exponent", "1/3", "--json", tmp_path / "w.json")
-    assert outcome.code == 0
-    assert "pass: last slope 1.0" in outcome.out
-    result = json.loads((tmp_path / "w.json").read_text())
-    assert {"etas", "errors", "slopes", "expected", "verdict"} <= result.keys()
-    assert result["slopes"][-1] == pytest.approx(1, abs=0.05)
-    assert len(result["etas"]) == len(result["errors"]) == len(result["slopes"]) + 1
-
-
-def test_order_2_from_the_command_line(cli):
-    outcome = cli("weak-order", "sam", "--weak-order", 2, "--rho-exponent", "2/3", "--dim", 1, "--resolution", 41)
-    assert outcome.code == 0
-    assert "expected 2.000" in outcome.out
-    assert "with correction" in outcome.out
-
-
-def test_symbols_get_values(cli):
-    arguments = ("--dim", 1, "--value", "alpha=0.2", "--value", "v=3")
-    assert cli("weak-order", "eigen-sam", "--rho-exponent", "1/2", *arguments).code == 0
-
-
-def test_a_rule_as_an_expression(cli):
-    outcome = cli(
-        "weak-order", "grad(rho*parameter('tau')*g)", "--dim", 1, "--value", "tau=1/2", "--rho-exponent", "1/2"
-    )
-    assert outcome.code == 0
-
-
-def test_fail_exits_with_1(cli, tmp_path, monkeypatch):
-    """The wrong claim: order 2."""
-    wrong = lambda *a, **k: sde.verify_on_torus(*a, expected=2, **k)  # noqa: E731
-    monkeypatch.setattr(commands, "verify_on_torus", wrong)
-    outcome = cli("weak-order", "sam", "--json", tmp_path / "w.json")
-    assert outcome.code == 1
-    assert json.loads((tmp_path / "w.json").read_text())["verdict"] == "fail"
 
 
 def test_derive_as_text(cli):
