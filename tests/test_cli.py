@@ -14,7 +14,7 @@ COMMANDS = [command.name for command in app.registered_commands]
 
 
 def test_commands():
-    assert COMMANDS == ["figures", "derive", "weak-order", "train", "spectrum", "bound"]
+    assert COMMANDS == ["figures", "derive", "weak-order", "order-table", "train", "spectrum", "bound"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

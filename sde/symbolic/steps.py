@@ -40,7 +40,9 @@ def evaluate(expression: Expression, landscape: Landscape, x: Tensor, values: Va
             known[id(node)] = _evaluated(node, landscape, x, values, of)
         return known[id(node)]
 
-    return of(expression)
+    result = of(expression)
+    known.clear()  # the function refers to itself: without this, its tensors would wait for the garbage collector
+    return result
 
 
 def _evaluated(
