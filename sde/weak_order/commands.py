@@ -37,6 +37,7 @@ from .torus import verify_on_torus
 __all__ = ["weak_order"]
 
 _PICTURES = (".svg", ".pdf", ".png")
+_POINTS = 64  # paths that pass through a network at a time
 
 
 class MethodName(StrEnum):
@@ -181,6 +182,7 @@ def _landscape(
         data.train_inputs[:count].double(),
         data.train_targets[:count],
         batch_size=batch_size,
+        points_per_pass=_POINTS if method is MethodName.MONTE_CARLO else 1,
     )
 
 

@@ -35,6 +35,7 @@ MONTE_CARLO_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(4, 9))
 _TOLERANCE = 0.15  # ours: below half of 1/3, the gap between orders; sampling needs all of the room
 _HALF_WIDTH = 0.05  # of the slope's interval, that the number of paths is planned for
 _PILOT_PATHS = 2048
+_LEAST_PATHS = 32  # where the number of paths is given
 _CHECK_PATHS = 256  # of these, for the integrator
 _PILOT, _MAIN = 0, 1  # streams of noise
 _INTEGRATOR = 0.1  # share of the error that the integrator may have
@@ -131,7 +132,7 @@ def verify_monte_carlo(
     levels = [level(claim, eta, count, x, functions) for eta, count in zip(claim.etas, counts, strict=True)]
     run = _Run(levels, seed, chunk_size, jobs)
 
-    pilot = run.pilot(_PILOT_PATHS if paths is None else min(_PILOT_PATHS, max(paths, _CHECK_PATHS)), progress)
+    pilot = run.pilot(_PILOT_PATHS if paths is None else min(_PILOT_PATHS, max(paths, _LEAST_PATHS)), progress)
     kept = len(levels)
     planned = paths
     if paths is None:

@@ -161,7 +161,7 @@ def _largest(values: Any) -> float:
 
 
 def _has_formulas(landscape: Landscape) -> bool:
-    return type(landscape).formulas is not Landscape.formulas
+    return isinstance(landscape, Landscape) and type(landscape).formulas is not Landscape.formulas
 
 
 def _semigroup(

