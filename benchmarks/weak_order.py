@@ -58,7 +58,8 @@ class Torus:
         p = identity + ETA * self.grid.chain(self.increments, ETA)(identity)
         generator = self.grid.generator(*self.coefficients, ETA)(identity)
         flow = torch.from_numpy(expm(generator.numpy()))
-        return torch.linalg.matrix_power(p, round(1 / ETA)) @ self.phi - flow @ self.phi
+        difference: torch.Tensor = torch.linalg.matrix_power(p, round(1 / ETA)) @ self.phi - flow @ self.phi
+        return difference
 
 
 def peak_memory(paths: int) -> float:
