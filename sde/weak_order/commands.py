@@ -1,5 +1,6 @@
 """``eigensam weak-order``."""
 
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -120,6 +121,9 @@ def weak_order(
         check_writable("--plot", plot)
         if plot.suffix not in _PICTURES:
             raise InputError(f"--plot {plot} is not one of: {', '.join(_PICTURES)}; give e.g. order.png")
+    files = [os.path.realpath(path) for path in (json, plot, state) if path is not None]
+    if len(set(files)) < len(files):
+        raise InputError("--json, --plot and --state must be different files; one would overwrite the other")
     steps = [float(parse_number("--etas", text)) for text in etas.split(",")] if etas else None
     beta = read_exponent(rho_exponent)
     found = find_rule(rule)
@@ -208,9 +212,10 @@ def _remarks(result: WeakOrder) -> str:
     details = result.details
     match result.method:
         case "torus":
+            rounding = details["rounding"] / max(result.errors[-1], 1e-300)
             text = (
                 f"{details['resolution']} grid points per axis; a coarser grid changes the last error by "
-                f"{details['discretisation']:.1%}, rounding by at most {details['rounding'] / result.errors[-1]:.1%}"
+                f"{details['discretisation']:.1%}, rounding by some {rounding:.1%}"
             )
         case "one-step":
             text = f"local order of weak order + 1, at {details['points']} points, {details['digits']} digits"

@@ -24,6 +24,7 @@ from .evolution import Evolution
 __all__ = ["Moments", "affine_moments", "verify_moments"]
 
 _ROUNDING = 1e-14
+_MOST_DIMENSIONS = 2000  # ours: some matrices of 32 MB
 _AFFINE = 1e-9  # relative departure from the affine map through d + 1 points
 
 
@@ -58,7 +59,7 @@ def verify_moments(
     expected: float | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
-    """Measure the weak order of an SDE over all linear and quadratic test functions, exactly, on a quadratic.
+    """Measure the weak order of an SDE over all linear and quadratic test functions at ``T``, exactly, on a quadratic.
 
     For rules whose increments are affine on the landscape (SGD, USAM, their multi-step variants; not SAM, which divides
     by ``|g|``), in hundreds of dimensions.
@@ -134,6 +135,11 @@ def affine_moments(
     d, dtype = landscape.dim, landscape.dtype
     if dtype != torch.float64:
         raise InputError(f"the landscape is in {dtype}; moments need torch.float64: model.double()")
+    if d > _MOST_DIMENSIONS:
+        raise InputError(
+            f"moments in {d} dimensions are {landscape.size} matrices of size {d + 1}; at most {_MOST_DIMENSIONS} "
+            "dimensions are computed, use --method one-step or monte-carlo"
+        )
     _check_polynomial(sde.rule)
     x = torch.ones(d) if start is None else start
     x = torch.as_tensor(x, dtype=dtype, device=landscape.device)

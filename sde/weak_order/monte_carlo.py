@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ MONTE_CARLO_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(4, 9))
 _TOLERANCE = 0.15  # ours: below half of 1/3, the gap between orders; sampling needs all of the room
 _HALF_WIDTH = 0.05  # of the slope's interval, that the number of paths is planned for
 _PILOT_PATHS = 2048
-_LEAST_PATHS = 32  # where the number of paths is given
+_LEAST_PATHS = 32  # fewer do not know their own variance well enough for intervals
 _CHECK_PATHS = 256  # of these, for the integrator
 _PILOT, _MAIN = 0, 1  # streams of noise
 _INTEGRATOR = 0.1  # share of the error that the integrator may have
@@ -120,12 +120,18 @@ def verify_monte_carlo(
                 f"eta = {eta:g} is not a multiple of the smallest, {claim.etas[-1]:g}, with which it shares its noise; "
                 "give e.g. 1/8,1/16,1/32"
             )
-    for name, number, least in (("paths", paths, 2), ("most paths", most_paths, 2), ("jobs", jobs, 1)):
-        if number is not None and number < least:
-            raise InputError(f"{name} = {number}; give at least {least}")
+    for name, number, least in (
+        ("paths", paths, _LEAST_PATHS),
+        ("most paths", most_paths, _LEAST_PATHS),
+        ("jobs", jobs, 1),
+    ):
+        most = 1024 if name == "jobs" else 2**40
+        if number is not None and not least <= number <= most:
+            raise InputError(f"{name} = {number}; give at least {least} and at most {most}")
     if not 0 < confidence < 1 or chunk_size < 1:
         raise InputError(f"confidence = {confidence}, chunk size = {chunk_size}; give e.g. 0.95 and {_BLOCK}")
     x = default_points(landscape)[0] if start is None else start
+    x = torch.as_tensor(x, dtype=landscape.dtype, device=landscape.device)
     if x.shape != (landscape.dim,):
         raise InputError(f"start has shape {tuple(x.shape)}; expected ({landscape.dim},)")
     functions = _default_functions(landscape) if test_functions is None else test_functions
@@ -241,7 +247,11 @@ class _Run:
         firsts = list(range(0, paths, self.block))
         chunks = [firsts[i : i + self.blocks_per_chunk] for i in range(0, len(firsts), self.blocks_per_chunk)]
         key = self._fingerprint(paths)
-        moments, blocks = _resume(state, key, len(self.levels) * self.levels[0].weights.shape[-1])
+
+        def count(blocks: int) -> int:
+            return min(blocks * self.block, paths)
+
+        moments, blocks = _resume(state, key, len(self.levels) * self.levels[0].weights.shape[-1], count)
         rest = [chunk for chunk in (self._after(chunk, blocks * self.block) for chunk in chunks) if chunk]
         for parts in self._computed(rest, paths):
             for part in parts:
@@ -311,13 +321,19 @@ def _single_threaded(run: _Run, chunk: list[int], paths: int) -> list[Array]:
     return run._chunk(chunk, paths)
 
 
-def _resume(state: Path | None, key: str, size: int) -> tuple[StreamingMoments, int]:
+def _resume(state: Path | None, key: str, size: int, count: Callable[[int], int]) -> tuple[StreamingMoments, int]:
     if state is None or not state.exists():
         return StreamingMoments.empty(size), 0
     found: Any = read_json(state)
     if not isinstance(found, dict) or found.get("key") != key:
         raise InputError(f"{state} is the state of another run, or of other code; remove it or give another file")
-    return StreamingMoments.from_dict(found), int(found["blocks"])
+    try:
+        moments, blocks = StreamingMoments.from_dict(found), int(found["blocks"])
+    except (KeyError, TypeError, ValueError):
+        moments, blocks = StreamingMoments.empty(0), 0
+    if moments.mean.shape != (size,) or moments.products.shape != (size, size) or moments.count != count(blocks):
+        raise InputError(f"{state} is damaged: its moments do not fit its blocks; remove it")
+    return moments, blocks
 
 
 def _plan(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tuple[int, int]:

@@ -29,6 +29,7 @@ _TIMES = 8  # at which chain and SDE are compared
 
 _GROWTH = 1.25  # of the resolution, from one attempt to the next
 _FIRST = {1: 17, 2: 13, 3: 9}
+_MOST_APPLICATIONS = 1e5  # of an operator, up to a factor: minutes in two dimensions
 _MOST_WORK = 3e10  # multiplications in one application of the chain's operator: seconds on two cores
 MEMORY = 2.0**31
 """Bytes that the operators of one grid may take (ours: any laptop has them)."""
@@ -82,8 +83,9 @@ def verify_on_torus(
 
     Returns:
         With the details ``horizon``, ``resolution``, ``discretisation`` (relative change of the last error from the
-        grid before, which is at least four points per axis coarser), ``rounding`` (bound of the rounding error) and
-        ``divisors`` (see :func:`divisors`). The verdict is ``inconclusive`` where the grid or rounding cannot tell.
+        grid before, which is at least four points per axis coarser), ``rounding`` (a generous estimate of the
+        rounding error) and ``divisors`` (see :func:`divisors`). The verdict is ``inconclusive`` where the grid or
+        rounding cannot tell.
 
     Raises:
         InputError: a nonpositive scale; step sizes that do not decrease or do not divide the horizon; a symbol of
@@ -116,8 +118,17 @@ def verify_on_torus(
 
     last = claim.etas[-1]
     total = len(claim.etas) + 2
+    least = 2 * int(landscape.frequencies.abs().max()) + 1  # below, the landscape's own waves are not seen
+    if resolution is not None and resolution < least:
+        raise InputError(f"resolution {resolution} does not see the landscape's waves; give at least {least}")
     if resolution is None:
-        n, before = _next(_FIRST[landscape.dim]), torus.error(last, _FIRST[landscape.dim])
+        first = max(_FIRST[landscape.dim], least)
+        if torus.bytes(_next(first)) > memory or torus.work(_next(first)) > _MOST_WORK:
+            raise InputError(
+                f"the landscape's waves need a resolution of {first}: {torus.bytes(first) / 2**30:.3g} GiB and "
+                f"{torus.work(first):.2g} multiplications per application; use lower frequencies or larger memory"
+            )
+        n, before = _next(first), torus.error(last, first)
         progress(1, total)
         while True:
             after = torus.error(last, n)
@@ -196,8 +207,8 @@ class _Torus:
         x = TorusGrid(f.dim, resolution, f.device).points[:, None]
         for name, value in divisor_values(claim.sde.rule, f, x, claim.rho(claim.etas[-1]), claim.values).items():
             on_grid = value.reshape(*[resolution] * f.dim, f.size)
-            steps = [(on_grid - on_grid.roll(s, i)).abs() for i in range(f.dim) for s in (1, -1)]
-            gap = on_grid.abs() - torch.stack(steps).max(0).values
+            along = [torch.maximum(*((on_grid - on_grid.roll(s, i)).abs() for s in (1, -1))) for i in range(f.dim)]
+            gap = on_grid.abs() - torch.linalg.vector_norm(torch.stack(along), dim=0)
             if not gap.min() > 0:
                 worst = int(gap.argmin())
                 size = float(value.abs().flatten()[worst])
@@ -228,6 +239,12 @@ class _Torus:
             raise InputError(
                 f"rule '{claim.sde.rule.name}' gives values that are not finite on this landscape; check its "
                 "perturbation"
+            )
+        work = self.times[-1] * float(h.abs().max()) * resolution  # the series has some applications per unit of it
+        if work > _MOST_APPLICATIONS:
+            raise InputError(
+                f"increments of {float(h.abs().max()):.3g} move {work:.2g} grid points until T = {self.times[-1]:g}, "
+                f"at most {_MOST_APPLICATIONS:.0e} are computed: give a shorter T or smaller tilts"
             )
         chain = Evolution(grid.chain(h, eta), eta)
         flow = Evolution(grid.generator(drift, covariance, eta))

@@ -148,7 +148,7 @@ def test_the_assumption_check_speaks(cli, landscape):
         (("--method", "magic"), "Invalid value for '--method'"),
         (("--method", "moments"), "is not affine"),
         (("--method", "monte-carlo", "--seed", -1), "--seed -1 is out of range"),
-        (("--method", "monte-carlo", "--paths", 1), "paths = 1; give at least 2"),
+        (("--method", "monte-carlo", "--paths", 1), "paths = 1; give at least 32 and at most"),
         (("--plot", "x.gif"), "is not one of: .svg, .pdf, .png"),
         (("--landscape", "nowhere.json"), "cannot read nowhere.json"),
         (("--landscape", "/"), "is not a finished run"),

@@ -189,7 +189,7 @@ def test_usam_is_better_on_quadratics_than_elsewhere():
         sde = truncate(USAM, "1/3", powers)
         result = verify_moments(sde, landscape=multiplicative(3), etas=[2.0**-10, 2.0**-12, 2.0**-14])
         assert result.slope == pytest.approx(slope, abs=0.05)
-        assert result.verdict == ("pass" if sde.weak_order == pytest.approx(slope) else "fail")
+        assert result.verdict == ("pass" if sde.weak_order == pytest.approx(slope) else "inconclusive")
 
 
 @pytest.mark.parametrize("beta", ["2/3", 1])

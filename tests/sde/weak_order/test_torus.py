@@ -224,11 +224,30 @@ def test_a_rule_without_values():
         verify_on_torus(truncate(singular, "1/2", 2), values={"v": torch.tensor([0.0, 1.0], dtype=torch.float64)})
 
 
-def test_a_slope_above_the_claim_fails_too():
-    """A claim is confirmed, not only reached: the third-order SDE is better than 2/3."""
+def test_a_slope_above_the_claim_does_not_pass():
+    """A claim is confirmed, not only reached: the third-order SDE is better than 2/3, which refutes nothing."""
     result = verify_on_torus(THIRD, expected=2 / 3)
-    assert result.slopes[-1] > result.expected + TOLERANCE
-    assert result.verdict == "fail"
+    assert result.slope > result.expected + TOLERANCE
+    assert result.verdict == "inconclusive"
+    assert "better than the expected 0.667" in result.reason
+
+
+def test_waves_that_no_coarse_grid_sees():
+    """Frequency 34 is constant on a grid of 17 points: the first grid sees every wave of the landscape."""
+    f = TiltedTorus([[2.0], [3.0]], [[34]], [[0.004], [0.0001]], [[0.3], [0.2]])
+    result = verify_on_torus(derive(find_rule("sgd"), 1, 1), landscape=f, etas=[1 / 64, 1 / 128])
+    assert result.details["resolution"] > 2 * 34
+    with pytest.raises(InputError, match="resolution 21 does not see the landscape's waves; give at least 69"):
+        verify_on_torus(derive(find_rule("sgd"), 1, 1), landscape=f, resolution=21)
+    high = TiltedTorus([[900.0, 0.0]], [[300, 0]], [[1.0]], [[0.0]])
+    with pytest.raises(InputError, match="waves need a resolution of 601"):
+        verify_on_torus(THIRD, landscape=high)
+
+
+def test_increments_that_go_round_and_round():
+    f = TiltedTorus([[1e6]], [[1]], [[1e3]], [[0.0]])
+    with pytest.raises(InputError, match=r"increments of 1e\+06 move .* grid points until T = 1"):
+        verify_on_torus(derive(find_rule("sgd"), 1, 1), landscape=f)
 
 
 def test_the_tolerance_separates_small_errors():
