@@ -92,7 +92,7 @@ def test_what_order_2_needs(part, value, order):
     ],
 )
 def test_wrong_coefficients_of_order_2_fail(part, factors):
-    result = verify_on_torus(changed(derive(SAM, 2, "2/3"), part, factors), etas=ETAS[3:], expected=2)
+    result = verify_on_torus(changed(derive(SAM, 2, "2/3"), part, factors), etas=ETAS_FINE, expected=2)
     assert result.verdict == "fail"
     assert result.slopes[-1] < 1.85
 
@@ -325,7 +325,7 @@ def test_small_step_sizes():
 def test_memory_that_does_not_suffice():
     """Sharp ripples and little memory: the largest grid that fits is too coarse, and the verdict says by how much."""
     f = TiltedTorus([[9.0, 1.0]], [[16, 1], [1, 0]], [[0.3, 0.3]], [[0.0, 0.5]])
-    result = verify_on_torus(truncate(RULES["usam"], "1/2", 2), landscape=f, etas=[1 / 8, 1 / 16, 1 / 32], memory=2e6)
+    result = verify_on_torus(truncate(RULES["usam"], "1/2", 2), landscape=f, etas=[1 / 8, 1 / 16, 1 / 32], memory=4e6)
     assert result.verdict == "inconclusive"
     assert re.search(r"still changes by .* of itself at resolution \d+; the next grid needs .* GiB", result.reason)
 
