@@ -369,9 +369,9 @@ def test_diffusion_does_not_matter_at_order_1():
     assert verify_one_step(wrong, landscape=TORUS, points=POINT, etas=TWO).verdict == "pass"
 
 
-def test_a_better_sde_than_claimed_fails_too():
+def test_a_better_sde_than_claimed_does_not_pass():
     result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, points=POINT, etas=SMALL, expected=1)
-    assert (result.verdict, result.slope) == ("fail", pytest.approx(3, abs=0.01))
+    assert (result.verdict, result.slope) == ("inconclusive", pytest.approx(3, abs=0.01))
 
 
 # -- points and test functions
