@@ -158,7 +158,7 @@ def plot_critical_point(results: list[dict[str, Any]]) -> Figure:
         axes.set_xlabel(r"step size $\eta$")
     error_axes.set_yscale("log")
     error_axes.set_ylabel(r"local error $/\,\eta^3$")
-    error_axes.set_title(r"hollow: $|g|$ more than doubles or vanishes in one step", fontsize=10)
+    error_axes.set_title(r"hollow: $|g|$ more than doubles in one step", fontsize=10)
     slope_axes.set_ylabel("local slope (3: order 2)")
     slope_axes.set_title("SAM at distance r from a critical point", fontsize=10)
     slope_axes.legend(fontsize=8)

@@ -4,7 +4,9 @@ Points are arrays of ``mpmath.mpf``, shape ``(N, d)``; the precision is mpmath's
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -18,23 +20,8 @@ from ...landscapes import Landscape
 from .bindings import Values
 from .coordinates import in_coordinates
 from .derivation import SDE
-from .language import (
-    Add,
-    Derivative,
-    Direction,
-    Expression,
-    Inner,
-    Loss,
-    Mean,
-    Multiply,
-    Norm,
-    Number,
-    Parameter,
-    Power,
-    Sign,
-    Vector,
-)
 from .rules import Rule
+from .steps import interpret
 
 __all__ = ["ObjectArray", "exact_step", "sde_coefficients"]
 
@@ -63,7 +50,7 @@ def sde_coefficients(
     shape = (len(columns), landscape.dim)
 
     def evaluate(x: ObjectArray, rho: Any, eta: Any) -> tuple[ObjectArray, ObjectArray]:
-        symbols = [_number(values[name]) for name in sde.rule.parameters]
+        symbols = [mpmath.mpf(values[name]) for name in sde.rule.parameters]
         symbols += [component for name in sde.rule.directions for component in _components(values[name])]
         flat = [_real(compiled, (*point, rho, eta, *symbols), math.prod(shape)) for point in x]
         found = np.array(flat, dtype=object).reshape(len(x), *shape)
@@ -86,61 +73,48 @@ def exact_step(rule: Rule, landscape: Landscape, values: Values) -> Callable[[Ob
         [[[mpf('-3.0')]]]
     """
     derivatives = _Derivatives(landscape)
-    constants = {name: _number(values[name]) for name in rule.parameters}
 
     def at(x: ObjectArray, rho: Any) -> ObjectArray:
-        directions = {name: _components(values[name]) for name in rule.directions}
-        known: dict[int, ObjectArray] = {}
-        scalars = {**constants, "rho": rho}
-
-        def of(node: Expression) -> ObjectArray:
-            """Vectors of shape ``(M, d)``, scalars of shape ``(M,)``; 1 for M where nothing depends on a minibatch."""
-            if id(node) not in known:
-                known[id(node)] = value(node)
-            return known[id(node)]
-
-        def value(node: Expression) -> ObjectArray:
-            match node:
-                case Number(number):
-                    return np.array([mpmath.mpf(number.numerator) / number.denominator], dtype=object)
-                case Parameter(name):
-                    return np.array([scalars[name]], dtype=object)
-                case Direction(name):
-                    return np.array([directions[name]], dtype=object)
-                case Derivative(shift, arguments):
-                    point = x if shift is None else x + of(shift)
-                    return derivatives.gradients(point, [of(a) for a in arguments])
-                case Loss(shift):
-                    return derivatives.losses(x if shift is None else x + of(shift))
-                case Inner(left, right):
-                    return np.asarray((of(left) * of(right)).sum(-1))
-                case Norm(vector):
-                    return np.array([mpmath.sqrt(square) for square in (of(vector) ** 2).sum(-1)], dtype=object)
-                case Sign(scalar):
-                    return np.array([mpmath.sign(s) for s in of(scalar)], dtype=object)
-                case Power(base, exponent):
-                    power = mpmath.mpf(exponent.numerator) / exponent.denominator
-                    powers = [_real(lambda b: [mpmath.power(b, power)], (b,), 1) for b in of(base)]
-                    return np.array(powers, dtype=object)[:, 0]
-                case Mean(inside):
-                    found = of(inside)
-                    return np.asarray(found.sum(0, keepdims=True) / len(found))
-                case Add(parts):
-                    total = of(parts[0])
-                    for part in parts[1:]:
-                        total = total + of(part)
-                    return total
-                case Multiply(parts):
-                    product = of(parts[-1])
-                    for part in reversed(parts[:-1]):
-                        product = (of(part)[:, None] if isinstance(parts[-1], Vector) else of(part)) * product
-                    return product
-            raise TypeError(f"{type(node).__name__} has no value")
-
-        result = -of(rule.direction)
+        result = -interpret(rule.direction, x, _Multiprecision(derivatives, {**values, "rho": rho}))
         return np.array(np.broadcast_to(result, (landscape.size, landscape.dim)))
 
     return lambda points, rho: np.stack([at(point[None], rho) for point in points])
+
+
+@dataclass(frozen=True)
+class _Multiprecision:
+    """Arrays of ``mpf`` at one point: vectors of shape ``(M, d)``, scalars of shape ``(M,)``."""
+
+    derivatives: "_Derivatives"
+    values: Mapping[str, Any]
+
+    def number(self, value: Fraction) -> ObjectArray:
+        return np.array([_ratio(value)], dtype=object)
+
+    def parameter(self, name: str) -> ObjectArray:
+        return np.array([mpmath.mpf(self.values[name])], dtype=object)
+
+    def direction(self, name: str) -> ObjectArray:
+        return np.array([_components(self.values[name])], dtype=object)
+
+    def gradients(self, x: ObjectArray, directions: Sequence[ObjectArray]) -> ObjectArray:
+        return self.derivatives.gradients(x, directions)
+
+    def losses(self, x: ObjectArray) -> ObjectArray:
+        return self.derivatives.losses(x)
+
+    def norm(self, vector: ObjectArray) -> ObjectArray:
+        return np.array([mpmath.sqrt(square) for square in (vector**2).sum(-1)], dtype=object)
+
+    def sign(self, scalar: ObjectArray) -> ObjectArray:
+        return np.array([mpmath.sign(s) for s in scalar], dtype=object)
+
+    def power(self, base: ObjectArray, exponent: Fraction) -> ObjectArray:
+        power = _ratio(exponent)
+        return np.array([_real(lambda b: [mpmath.power(b, power)], (b,), 1)[0] for b in base], dtype=object)
+
+    def mean(self, values: ObjectArray, axis: int) -> ObjectArray:
+        return np.asarray(values.sum(axis, keepdims=True) / values.shape[axis])
 
 
 class _Derivatives:
@@ -167,7 +141,7 @@ class _Derivatives:
             result.append(sympy.lambdify(arguments, outputs, "mpmath", cse=True))
         return result
 
-    def _values(self, count: int, x: ObjectArray, directions: list[ObjectArray]) -> ObjectArray:
+    def _values(self, count: int, x: ObjectArray, directions: Sequence[ObjectArray]) -> ObjectArray:
         rows = []
         for m, function in enumerate(self._compiled(count)):
             arguments = [array[m % len(array)] for array in (x, *directions)]
@@ -178,13 +152,13 @@ class _Derivatives:
         """Shape ``(M,)`` at points ``(1|M, d)``."""
         return np.asarray(self._values(0, x, [])[:, 0])
 
-    def gradients(self, x: ObjectArray, directions: list[ObjectArray]) -> ObjectArray:
+    def gradients(self, x: ObjectArray, directions: Sequence[ObjectArray]) -> ObjectArray:
         """``grad^{k+1} f_m(x)[a_1, ..., a_k, .]``, shape ``(M, d)``."""
         return self._values(1 + len(directions), x, directions)
 
 
-def _number(value: float | Tensor) -> Any:
-    return mpmath.mpf(float(value))
+def _ratio(value: Fraction) -> Any:
+    return mpmath.mpf(value.numerator) / value.denominator
 
 
 def _components(value: float | Tensor) -> list[Any]:

@@ -6,11 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from torch import Tensor
+
 from ...landscapes import InputError, Landscape
 from ..symbolic.bindings import Values, bind
 from ..symbolic.derivation import SDE
 
-__all__ = ["ETAS", "TOLERANCE", "Claim", "Method", "Progress", "Verdict", "WeakOrder", "observed_slopes", "step_count"]
+__all__ = [
+    "ETAS",
+    "TOLERANCE",
+    "Claim",
+    "Method",
+    "Progress",
+    "TestFunctions",
+    "Verdict",
+    "WeakOrder",
+    "observed_slopes",
+    "step_count",
+]
 
 ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 10))
 """Step sizes ``2^-3 .. 2^-9`` (ours: enough halvings for the slope to settle)."""
@@ -27,6 +40,9 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 Method = Literal["torus", "one-step", "moments", "monte-carlo"]
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
+
+TestFunctions = Callable[[Tensor], Tensor]
+"""Maps points of shape ``(N, d)`` to the values of K functions, shape ``(N, K)``."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +99,12 @@ class Claim:
         if not (etas[-1] > 0 and math.isfinite(etas[0])):
             raise InputError(f"step sizes {etas} must be positive and finite; give e.g. 1/8,1/16,1/32")
         try:
-            largest = rho_scale * math.pow(etas[0], beta)
+            largest, smallest = (rho_scale * math.pow(eta, beta) for eta in (etas[0], etas[-1]))
         except OverflowError:
-            largest = math.inf
-        if not largest < math.inf:
+            largest, smallest = math.inf, math.nan
+        if not smallest_rho <= smallest <= largest <= _LARGEST_RHO:
             raise InputError(
-                f"rho = {rho_scale:g} eta^{beta:g} overflows at eta = {etas[0]:g}; give smaller step sizes"
-            )
-        if not smallest_rho <= rho_scale * etas[-1] ** beta <= rho_scale * etas[0] ** beta <= _LARGEST_RHO:
-            raise InputError(
-                f"rho = {rho_scale:g} eta^{beta:g} runs to {rho_scale * etas[-1] ** beta:.3g}; the perturbation radius "
+                f"rho = {rho_scale:g} eta^{beta:g} runs from {largest:.3g} to {smallest:.3g}; the perturbation radius "
                 f"rho must stay within [{smallest_rho:g}, {_LARGEST_RHO:g}] to be seen"
             )
         bind(sde.rule, landscape, rho_scale, values)
@@ -187,7 +199,7 @@ class WeakOrder:
         etas: step sizes, decreasing.
         errors: weak error at each step size (of one step for ``one-step``).
         slopes: ``log(e_i / e_{i+1}) / log(eta_i / eta_{i+1})``.
-        slope: the measured one: the last, or a fit through several.
+        slope: the measured one: the last, for ``monte-carlo`` the last that noise leaves.
         expected: the order that the derivation proves, or the claim under test; 1 more for ``one-step``.
         tolerance: largest accepted distance between ``slope`` and ``expected``.
         verdict: ``pass``, ``fail``, or ``inconclusive`` where the measurement cannot tell.

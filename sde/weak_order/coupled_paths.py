@@ -7,7 +7,6 @@ noise of the process linearised about one noiseless path: what remains is quadra
 deviation falls like the error that is measured and not like its square root.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,13 +14,10 @@ from torch import Tensor
 
 from ...landscapes import InputError
 from ..coefficients import coefficients, exact_increments
-from .claim import Claim
+from .claim import Claim, TestFunctions
 from .small_noise import runge_kutta
 
-__all__ = ["Level", "TestFunctions", "coarser", "level"]
-
-TestFunctions = Callable[[Tensor], Tensor]
-"""Maps points of shape ``(N, d)`` to the values of K differentiable functions, shape ``(N, K)``."""
+__all__ = ["Level", "coarser", "level"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Level:
         eta: the step size.
         steps: ``N = T / eta``.
         start: ``x_0``, shape ``(d,)``.
-        test_functions: their differences are measured.
+        test_functions: differentiable; their differences are measured.
         weights: of the control variate, shape ``(N, M, K)``; they sum to 0 over M.
     """
 
@@ -65,10 +61,8 @@ class Level:
     def plain(self, z: Tensor) -> Tensor:
         """``phi(x_N)`` and ``phi(X_T)`` without control variates, shape ``(n, 2, K)``."""
         z = coarser(z, self.steps)
-        return torch.stack(
-            [self.test_functions(self._chain(z.argmax(-1))), self.test_functions(self._flow(z))],
-            1,
-        )
+        ends = (self._chain(z.argmax(-1)), self._flow(z))
+        return torch.stack([self.test_functions(x) for x in ends], 1)
 
     def _picked(self, members: Tensor) -> Tensor:
         steps = torch.arange(self.steps, device=members.device)

@@ -18,11 +18,11 @@ from ...landscapes import InputError, Landscape, code_fingerprint, read_json, wr
 from ..coefficients import exact_increments
 from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
-from .claim import Claim, Progress, WeakOrder, step_count
-from .coupled_paths import Level, TestFunctions, coarser, level
+from .claim import Claim, Progress, TestFunctions, WeakOrder, step_count
+from .coupled_paths import Level, coarser, level
 from .noise import PathNoise
 from .one_step import default_points, polynomial_test_functions
-from .slope_fit import SlopeFit, fit_slope, resolved
+from .slope_fit import RESOLVED, SlopeFit, fit_slope, resolved
 from .streaming import StreamingMoments
 
 __all__ = ["MONTE_CARLO_ETAS", "verify_monte_carlo"]
@@ -55,7 +55,7 @@ def verify_monte_carlo(
     values: Values | None = None,
     test_functions: TestFunctions | None = None,
     paths: int | None = None,
-    most_paths: int = 1_000_000,
+    most_paths: int = 100_000,
     confidence: float = 0.95,
     seed: int = 0,
     chunk_size: int = _BLOCK,
@@ -138,12 +138,8 @@ def verify_monte_carlo(
     levels = [level(claim, eta, count, x, functions) for eta, count in zip(claim.etas, counts, strict=True)]
     run = _Run(levels, seed, chunk_size, jobs)
 
-    pilot = run.pilot(_PILOT_PATHS if paths is None else min(_PILOT_PATHS, max(paths, _LEAST_PATHS)), progress)
-    kept = len(levels)
-    planned = paths
-    if paths is None:
-        planned, kept = _plan(pilot, claim, most_paths, confidence)
-    assert planned is not None
+    pilot = run.pilot(min(_PILOT_PATHS, paths or _PILOT_PATHS), progress)
+    planned, kept = _plan(pilot, claim, most_paths, confidence) if paths is None else (paths, len(levels))
     run = _Run(levels[:kept], seed, chunk_size, jobs)
     moments = run.main(planned, state, progress)
 
@@ -244,16 +240,15 @@ class _Run:
 
     def main(self, paths: int, state: Path | None, progress: Progress) -> StreamingMoments:
         """Stream the differences; blocks are merged in their order, whoever computes them."""
-        firsts = list(range(0, paths, self.block))
-        chunks = [firsts[i : i + self.blocks_per_chunk] for i in range(0, len(firsts), self.blocks_per_chunk)]
         key = self._fingerprint(paths)
 
         def count(blocks: int) -> int:
             return min(blocks * self.block, paths)
 
         moments, blocks = _resume(state, key, len(self.levels) * self.levels[0].weights.shape[-1], count)
-        rest = [chunk for chunk in (self._after(chunk, blocks * self.block) for chunk in chunks) if chunk]
-        for parts in self._computed(rest, paths):
+        firsts = range(blocks * self.block, paths, self.block)
+        chunks = [firsts[i : i + self.blocks_per_chunk] for i in range(0, len(firsts), self.blocks_per_chunk)]
+        for parts in self._computed(chunks, paths):
             for part in parts:
                 moments.add(part)
                 blocks += 1
@@ -262,11 +257,7 @@ class _Run:
             progress(moments.count, paths)
         return moments
 
-    @staticmethod
-    def _after(chunk: list[int], first: int) -> list[int]:
-        return [start for start in chunk if start >= first]
-
-    def _computed(self, chunks: list[list[int]], paths: int) -> Iterator[list[Array]]:
+    def _computed(self, chunks: list[range], paths: int) -> Iterator[list[Array]]:
         if self.jobs == 1:
             yield from (self._chunk(chunk, paths) for chunk in chunks)
         else:
@@ -274,7 +265,7 @@ class _Run:
                 delayed(_single_threaded)(self, chunk, paths) for chunk in chunks
             )
 
-    def _chunk(self, firsts: list[int], paths: int) -> list[Array]:
+    def _chunk(self, firsts: range, paths: int) -> list[Array]:
         result = []
         for first in firsts:
             z = self._noise(_MAIN, 1, first, min(self.block, paths - first))
@@ -316,7 +307,7 @@ def _array(tensors: list[Tensor]) -> Array:
     return torch.stack(tensors, 1).cpu().double().numpy()
 
 
-def _single_threaded(run: _Run, chunk: list[int], paths: int) -> list[Array]:
+def _single_threaded(run: _Run, chunk: range, paths: int) -> list[Array]:
     torch.set_num_threads(1)
     return run._chunk(chunk, paths)
 
@@ -351,7 +342,7 @@ def _plan(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tu
         at_one = found.half_width * 1e6  # the half width scales as 1 / sqrt(paths)
         last = found.last
         needed = (at_one / _HALF_WIDTH) ** 2
-        needed = max(needed, 2 * (5 * pilot.standard[last, pilot.function] / e[last]) ** 2, _PILOT_PATHS)
+        needed = max(needed, 2 * (RESOLVED * pilot.standard[last, pilot.function] / e[last]) ** 2, _PILOT_PATHS)
         if needed <= most_paths or kept == 2:
             return min(math.ceil(needed), most_paths), kept
     return most_paths, 2

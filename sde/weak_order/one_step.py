@@ -131,7 +131,7 @@ def verify_one_step(
     digits = math.ceil(max(0.0, 4 * -math.log10(claim.etas[-1]))) + 20 if multi else 15
     errors, sizes = [], []
     with mpmath.workdps(digits):
-        step = _multi(claim, digits) if multi else _float64(claim)
+        step = _multi(claim) if multi else _float64(claim)
         for index, eta in enumerate(claim.etas):
             chain, flow = step(x, eta, test_functions)
             errors.append(_largest(chain - flow))
@@ -197,7 +197,7 @@ def _float64(claim: Claim) -> Callable[..., tuple[Tensor, Tensor]]:
     return step
 
 
-def _multi(claim: Claim, digits: int) -> Callable[..., tuple[Any, Any]]:
+def _multi(claim: Claim) -> Callable[..., tuple[Any, Any]]:
     f, sde = claim.landscape, claim.sde
     bound = bind(sde.rule, f, claim.rho_scale, claim.values)
     increments, found = exact_step(sde.rule, f, bound), sde_coefficients(sde, f, bound)

@@ -99,7 +99,7 @@ def cells() -> Iterator[Cell]:
                     yield Cell(rule, exponent, weak_order, drift_order)
 
 
-def measure_cell(cell: Cell, landscape: TiltedTorus | None = None, etas: Iterable[float] = TABLE_ETAS) -> Entry:
+def measure_cell(cell: Cell, landscape: TiltedTorus | None = None) -> Entry:
     """Predict and measure one cell, on ``TiltedTorus.default(2)`` unless another landscape is given.
 
     Example:
@@ -114,7 +114,7 @@ def measure_cell(cell: Cell, landscape: TiltedTorus | None = None, etas: Iterabl
     values = {name: _VALUES[name] for name in sde.rule.parameters}
     for name in sde.rule.directions:
         values[name] = _VALUES[name] if landscape.dim == 2 else torch.eye(landscape.dim, dtype=torch.float64)[0]
-    found = verify_on_torus(sde, landscape=landscape, etas=list(etas), values=values)
+    found = verify_on_torus(sde, landscape=landscape, etas=TABLE_ETAS, values=values)
     return Entry(
         cell,
         sde.weak_order,
@@ -126,12 +126,12 @@ def measure_cell(cell: Cell, landscape: TiltedTorus | None = None, etas: Iterabl
     )
 
 
-def measure_table(landscape: TiltedTorus | None = None, progress: Progress = lambda done, total: None) -> list[Entry]:
+def measure_table(progress: Progress = lambda done, total: None) -> list[Entry]:
     """Every cell, about a second each."""
     every = list(cells())
     result = []
     for index, cell in enumerate(every):
-        result.append(measure_cell(cell, landscape))
+        result.append(measure_cell(cell))
         progress(index + 1, len(every))
     return result
 

@@ -11,15 +11,12 @@ from ..coefficients import drift_and_covariance, exact_increments
 from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
 from ..symbolic.language import Loss, walk
-from .claim import ETAS, TOLERANCE, Claim, Progress, WeakOrder, step_count
+from .claim import ETAS, TOLERANCE, Claim, Progress, TestFunctions, WeakOrder, step_count
 from .divisors import check_divisors, divisor_values, divisors
 from .evolution import Evolution
 from .torus_grid import TorusGrid
 
-__all__ = ["TestFunctions", "periodic_test_functions", "verify_on_torus"]
-
-TestFunctions = Callable[[Tensor], Tensor]
-"""Maps points of shape ``(N, d)`` to the values of K functions, shape ``(N, K)``."""
+__all__ = ["Coefficients", "periodic_test_functions", "verify_on_torus"]
 
 Coefficients = Callable[..., tuple[Tensor, Tensor]]
 """Maps (landscape, sde, x, rho, eta, values) to drift, ``(N, d)``, and covariance, ``(N, d, d)``."""
@@ -116,43 +113,13 @@ def verify_on_torus(
     torus = _Torus(claim, landscape, times, test_functions, coefficients)
     rounding = _ROUNDING * float(test_functions(torus.starts.points).abs().max())
 
-    last = claim.etas[-1]
-    total = len(claim.etas) + 2
-    least = 2 * int(landscape.frequencies.abs().max()) + 1  # below, the landscape's own waves are not seen
-    if resolution is not None and resolution < least:
-        raise InputError(f"resolution {resolution} does not see the landscape's waves; give at least {least}")
-    if resolution is None:
-        first = max(_FIRST[landscape.dim], least)
-        if torus.bytes(_next(first)) > memory or torus.work(_next(first)) > _MOST_WORK:
-            raise InputError(
-                f"the landscape's waves need a resolution of {first}: {torus.bytes(first) / 2**30:.3g} GiB and "
-                f"{torus.work(first):.2g} multiplications per application; use lower frequencies or larger memory"
-            )
-        n, before = _next(first), torus.error(last, first)
-        progress(1, total)
-        while True:
-            after = torus.error(last, n)
-            discretisation = abs(after - before) / after if after > 0 else math.inf
-            following = _next(n)
-            if discretisation <= _COARSE or rounding > _COARSE * after:  # settled, or nothing there to settle
-                break
-            if torus.work(following) > _MOST_WORK or torus.bytes(following) > memory:
-                break
-            n, before = following, after
-    else:
-        if torus.bytes(resolution + 4) > memory:
-            raise InputError(
-                f"resolution {resolution} needs {torus.bytes(resolution + 4) / 2**30:.3g} GiB and the limit is "
-                f"{memory / 2**30:.3g} GiB: give a smaller resolution or a larger memory"
-            )
-        n, before = resolution + 4, torus.error(last, resolution)
-        after = torus.error(last, n)
-        discretisation = abs(after - before) / after if after > 0 else math.inf
-    progress(2, total)
+    total = len(claim.etas) + 1
+    n, after, discretisation = torus.settled(rounding, memory) if resolution is None else torus.at(resolution, memory)
+    progress(1, total)
     errors = []
     for index, eta in enumerate(claim.etas[:-1]):
         errors.append(torus.error(eta, n))
-        progress(3 + index, total)
+        progress(2 + index, total)
     errors.append(after)
     progress(total, total)
 
@@ -200,6 +167,45 @@ class _Torus:
         self.starts = grid
         self.found = divisors(claim.sde.rule, landscape, grid.points[:, None], claim.rho(eta), eta, claim.values)
         check_divisors(self.found, claim.sde.rule)
+
+    def settled(self, rounding: float, memory: float) -> tuple[int, float, float]:
+        """A resolution at which the last error has settled, or the largest possible; that error; its last change."""
+        eta, n = self.claim.etas[-1], max(_FIRST[self.landscape.dim], self._least())
+        if not self._possible(_next(n), memory):
+            raise InputError(
+                f"the landscape's waves need a resolution of {n}: {self.bytes(n) / 2**30:.3g} GiB and "
+                f"{self.work(n):.2g} multiplications per application; use lower frequencies or larger memory"
+            )
+        error, change = self.error(eta, n), math.inf
+        while self._possible(_next(n), memory):
+            n, before = _next(n), error
+            error = self.error(eta, n)
+            change = _change(before, error)
+            if change <= _COARSE or rounding > _COARSE * error:  # settled, or nothing there to settle
+                break
+        return n, error, change
+
+    def at(self, resolution: int, memory: float) -> tuple[int, float, float]:
+        """The same for a resolution that is given, and one that is four points finer."""
+        n = resolution + 4
+        if resolution < self._least():
+            raise InputError(
+                f"resolution {resolution} does not see the landscape's waves; give at least {self._least()}"
+            )
+        if self.bytes(n) > memory:
+            raise InputError(
+                f"resolution {resolution} needs {self.bytes(n) / 2**30:.3g} GiB and the limit is "
+                f"{memory / 2**30:.3g} GiB: give a smaller resolution or a larger memory"
+            )
+        before, error = (self.error(self.claim.etas[-1], each) for each in (resolution, n))
+        return n, error, _change(before, error)
+
+    def _least(self) -> int:
+        """Below, the landscape's own waves are not seen."""
+        return 2 * int(self.landscape.frequencies.abs().max()) + 1
+
+    def _possible(self, resolution: int, memory: float) -> bool:
+        return self.work(resolution) <= _MOST_WORK and self.bytes(resolution) <= memory
 
     def may_vanish(self, resolution: int) -> str:
         """Whether what the rule divides by may be zero between the points of a grid, and why."""
@@ -262,6 +268,10 @@ def _common_times(horizon: float, counts: list[int]) -> list[float]:
     common = math.gcd(*counts)
     parts = max(k for k in range(1, _TIMES + 1) if common % k == 0)
     return [horizon * (k + 1) / parts for k in range(parts)]
+
+
+def _change(before: float, after: float) -> float:
+    return abs(after - before) / after if after > 0 else math.inf
 
 
 def _next(resolution: int) -> int:

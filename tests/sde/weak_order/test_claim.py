@@ -92,3 +92,8 @@ def test_zero_errors_have_no_slope():
 def test_refusals(arguments, message):
     with pytest.raises(InputError, match=re.escape(message)):
         claim(**arguments)
+
+
+def test_a_radius_that_overflows():
+    with pytest.raises(InputError, match="runs from inf to nan; the perturbation radius rho must stay within"):
+        Claim.checked(derive(find_rule("sgd"), 1, 3), F, [1e200, 1e100], 0.8, None, None)

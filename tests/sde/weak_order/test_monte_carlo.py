@@ -11,9 +11,19 @@ import torch
 from torch import nn
 
 from eigensam.landscapes import InputError, NetworkLandscape, Quadratic, TiltedTorus
-from eigensam.sde import affine_moments, derive, find_rule, truncate, verify_monte_carlo, verify_on_torus
+from eigensam.sde import (
+    TorusGrid,
+    affine_moments,
+    derive,
+    drift_and_covariance,
+    exact_increments,
+    find_rule,
+    truncate,
+    verify_monte_carlo,
+)
 from eigensam.sde.weak_order.claim import Claim
 from eigensam.sde.weak_order.coupled_paths import level
+from eigensam.sde.weak_order.evolution import Evolution
 from eigensam.sde.weak_order.monte_carlo import _intervals, _Run
 from eigensam.sde.weak_order.one_step import default_points, polynomial_test_functions
 
@@ -124,16 +134,23 @@ def test_order_2_on_a_quadratic():
 
 
 def test_errors_are_those_of_the_exact_torus():
-    """A second truth for SAM, which has no closed moments: the torus with the same start and test function."""
+    """A second truth for SAM, which has no closed moments: both operators on a grid that has the start as its point."""
     f, sam = TiltedTorus.default(1), find_rule("sam")
     sde, etas = derive(sam, 1, "1/2"), [1 / 8, 1 / 16]
     sampled = verify_monte_carlo(
         sde, landscape=f, etas=etas, paths=4000, test_functions=lambda x: x.sin(), start=torch.zeros(1).double()
     )
-    exact = verify_on_torus(sde, landscape=f, etas=etas, test_functions=lambda x: x.sin())
-    # The torus takes the largest error over starts, 0 among them, and times, 1 among them.
-    for e, width, most in zip(sampled.errors, sampled.details["half_widths"], exact.errors, strict=True):
-        assert e - width < most
+    grid = TorusGrid(1, 61)
+    x, phi = grid.points[:, None], grid.points.sin()
+    for eta, (error,), (width,) in zip(
+        etas, sampled.details["all_errors"], sampled.details["all_half_widths"], strict=True
+    ):
+        rho = 0.8 * eta**0.5
+        chain = Evolution(grid.chain(exact_increments(f, sam, x, rho), eta), eta).advance(phi, 1.0)
+        flow = Evolution(grid.generator(*drift_and_covariance(f, sde, x, rho, eta), eta)).advance(phi, 1.0)
+        truth = (chain - flow)[0].item()
+        assert abs(error - truth) < 1.5 * width
+        assert abs(truth) > 4 * width  # so that 0, or the other sign, would not pass
 
 
 def test_a_network():
@@ -191,6 +208,20 @@ def test_blocks_bound_the_memory():
         verify_monte_carlo(sde, **{**SMALL, "paths": 30_000})
     assert max(sizes) == 4096
     assert sum(sizes) == 30_000 + 2048
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"count": 299}, {"blocks": 0}, {"mean": [0.0]}, {"products": [[0.0]]}, {"count": "many"}, {"blocks": None}],
+    ids=str,
+)
+def test_a_damaged_state_is_refused(change, tmp_path):
+    state, run = tmp_path / "state.json", {**SMALL, "paths": 300}
+    sde = derive(USAM, 1, "1/2")
+    verify_monte_carlo(sde, **run, state=state)
+    state.write_text(json.dumps({**json.loads(state.read_text()), **change}))
+    with pytest.raises(InputError, match="is damaged: its moments do not fit its blocks; remove it"):
+        verify_monte_carlo(sde, **run, state=state)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""Text of the command line as exponents and values of symbols."""
+
+import re
+from fractions import Fraction
+
+import pytest
+import torch
+
+from eigensam.landscapes import InputError
+from eigensam.sde import find_rule
+from eigensam.sde.arguments import read_exponent, read_values
+
+
+def test_exponents_are_exact():
+    assert [read_exponent(text) for text in ("1/3", "0.5", "2")] == [Fraction(1, 3), Fraction(1, 2), Fraction(2)]
+    with pytest.raises(InputError, match=r"--rho-exponent .pi. is not rational; give a fraction"):
+        read_exponent("pi")
+
+
+def test_directions_become_unit_vectors():
+    values = read_values(find_rule("eigen-sam"), ["alpha=1/5", "v=3,4"])
+    assert values["alpha"] == 0.2
+    assert torch.equal(values["v"], torch.tensor([0.6, 0.8], dtype=torch.float64))
+    (alone,) = read_values(find_rule("eigen-sam"), ["v=-2"]).values()
+    assert alone.tolist() == [-1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("alpha=x", "--value alpha 'x' is not a number"),
+        ("alpha", "--value alpha '' is not a number"),
+        ("alpha=1,2", "--value alpha=1,2: rule 'cr-sam' has no direction alpha; give one number"),
+    ],
+)
+def test_refusals(text, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_values(find_rule("cr-sam"), [text])
