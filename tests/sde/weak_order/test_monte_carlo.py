@@ -166,6 +166,15 @@ def test_a_network():
     assert wrong.verdict == "fail", wrong.reason
 
 
+def test_an_integrator_that_matters_is_said(monkeypatch):
+    """A method of order 1 in place of the right one: half steps change the result as much as the SDE is off."""
+    wrong = lambda drift, x, time: x + time * (1 + 2 * time) * drift(x)  # noqa: E731
+    monkeypatch.setattr("eigensam.sde.weak_order.coupled_paths.runge_kutta", wrong)
+    found = verify_monte_carlo(derive(USAM, 1, "1/2"), **SMALL)
+    assert found.verdict == "inconclusive"
+    assert re.search(r"the SDE's integrator changes by \d+% of the error at eta = 0.125 when its steps", found.reason)
+
+
 def test_noise_is_not_made_into_a_slope():
     """Order 2 from a hundred paths: nothing is resolved, and the verdict says so, with the numbers."""
     found = verify_monte_carlo(
