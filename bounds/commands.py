@@ -32,7 +32,7 @@ def bound(
     prior: Annotated[str, typer.Option(help="Prior mean: initial or zero.")] = "initial",
     sigma: Annotated[float | None, typer.Option(help="Posterior standard deviation; default: the best.")] = None,
     batch_size: Annotated[int, typer.Option(help="Examples per pass.")] = 500,
-    max_hvps: Annotated[int, typer.Option(help="Most Hessian-vector products for lambda_1.")] = 30,
+    max_products: Annotated[int, typer.Option(help="Most Hessian-vector products for lambda_1.")] = 30,
     seed: Annotated[int, typer.Option(help="Of random directions and start vector.")] = 0,
     data_root: DataRoot = None,
     download: Download = False,
@@ -42,7 +42,7 @@ def bound(
     """Theorem 4.1 at a trained point, every term separate, estimates called estimates."""
     check_json(json)
     check_count("--batch-size", batch_size)
-    check_count("--max-hvps", max_hvps)
+    check_count("--max-products", max_products)
     check_count("--seed", seed, low=0)
     check_delta(delta)  # before data are loaded
     data = load_data(Checkpoint.read(run).data, data_root, download=download)
@@ -55,7 +55,7 @@ def bound(
             centre=prior,  # type: ignore[arg-type]
             sigma=sigma,
             batch_size=batch_size,
-            max_hvps=max_hvps,
+            max_products=max_products,
             seed=seed,
             device=find_device(device),
             progress=lambda what: progress.update(task, description=what),

@@ -67,7 +67,7 @@ def bound_checkpoint(
     centre: PriorCentre = "initial",
     sigma: float | None = None,
     batch_size: int = 500,
-    max_hvps: int = 30,
+    max_products: int = 30,
     random_directions: int = 4,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -83,7 +83,7 @@ def bound_checkpoint(
         centre: prior mean, the network's initialisation or zero; both are independent of the sample.
         sigma: posterior standard deviation; default: the best.
         batch_size: examples per pass (memory only).
-        max_hvps: most Hessian-vector products for lambda_1.
+        max_products: most Hessian-vector products for lambda_1.
         random_directions: for ``K_4``, besides the top eigenvector.
         seed: of the random directions and the Lanczos start.
         device: where to compute.
@@ -111,7 +111,7 @@ def bound_checkpoint(
         start = NetworkLandscape(initial, loss, landscape.batches).point()
 
     progress("top eigenvalue of the bounded loss")
-    pairs = top_eigenpairs(landscape, x, max_hvps=max_hvps, seed=seed)
+    pairs = top_eigenpairs(landscape, x, max_products=max_products, seed=seed)
     progress("fourth derivative")
     generator = torch.Generator().manual_seed(seed)
     random = torch.randn(random_directions, landscape.dim, generator=generator, dtype=torch.float64).to(x)

@@ -2,13 +2,35 @@
 
 from .checkpoint import Checkpoint, load_tensors, save_tensors
 from .curvature import (
+    DenseOperator,
+    Density,
     Eigenpairs,
+    EmpiricalFisher,
+    Estimate,
+    FunctionOperator,
+    GaussNewton,
+    GradientCovariance,
+    Hessian,
+    Quadrature,
+    SymmetricOperator,
     alignment,
+    block_lanczos,
+    effective_dimension,
+    eigenvalue_gradient,
+    frobenius_norm,
+    hessian,
+    hutch_plus_plus,
+    hutchinson,
     lanczos,
+    lanczos_quadrature,
+    lobpcg,
     power_iterates,
     power_method,
+    random_vector,
+    spectral_density,
     start_vector,
     top_eigenpairs,
+    trace_of_function,
 )
 from .data import DATA, DataSet, load_data
 from .errors import InputError
@@ -17,43 +39,73 @@ from .formula import FormulaLandscape
 from .landscape import Landscape
 from .landscape_file import read_landscape
 from .models import MODELS, build_model
-from .network import Mode, NetworkLandscape
+from .network import NetworkLandscape
+from .network_derivatives import NetworkDerivatives
+from .network_function import Batch, LossFunction, Mode, NetworkFunction
 from .quadratic import Quadratic
 from .records import code_fingerprint, provenance, read_json, write_atomically, write_json
 from .smooth_norms import SmoothNorms
+from .taylor import KinkWarning
 from .torus import TiltedTorus
 from .valley import Valley
 
 __all__ = [
     "DATA",
     "MODELS",
+    "Batch",
     "Checkpoint",
     "DataSet",
+    "DenseOperator",
+    "Density",
     "Eigenpairs",
+    "EmpiricalFisher",
+    "Estimate",
     "FormulaLandscape",
+    "FunctionOperator",
+    "GaussNewton",
+    "GradientCovariance",
+    "Hessian",
     "InputError",
+    "KinkWarning",
     "Landscape",
+    "LossFunction",
     "Mode",
+    "NetworkDerivatives",
+    "NetworkFunction",
     "NetworkLandscape",
     "Quadratic",
+    "Quadrature",
     "SmoothNorms",
+    "SymmetricOperator",
     "TiltedTorus",
     "Valley",
     "alignment",
+    "block_lanczos",
     "build_model",
     "code_fingerprint",
+    "effective_dimension",
+    "eigenvalue_gradient",
     "flatten",
+    "frobenius_norm",
+    "hessian",
+    "hutch_plus_plus",
+    "hutchinson",
     "lanczos",
+    "lanczos_quadrature",
     "load_data",
     "load_tensors",
+    "lobpcg",
     "power_iterates",
     "power_method",
     "provenance",
+    "random_vector",
     "read_json",
     "read_landscape",
     "save_tensors",
+    "spectral_density",
     "start_vector",
     "top_eigenpairs",
+    "trace_of_function",
     "unflatten",
     "write_atomically",
     "write_json",

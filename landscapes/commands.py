@@ -1,7 +1,9 @@
 """``eigensam spectrum``."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import torch
 import typer
@@ -16,40 +18,83 @@ from .console import (
     JsonFile,
     check_count,
     check_json,
+    check_writable,
     console,
     find_device,
     progress_bar,
     save_json,
 )
-from .curvature import lanczos
+from .curvature import (
+    EmpiricalFisher,
+    End,
+    GaussNewton,
+    Hessian,
+    effective_dimension,
+    lanczos,
+    lanczos_quadrature,
+    spectral_density,
+    trace_of_function,
+)
+from .curvature.network_operators import NetworkOperator
+from .curvature.picture import draw_spectrum
 from .data import load_data
 from .errors import InputError
-from .network import NetworkLandscape
+from .network_function import Batch, NetworkFunction
+from .pictures import save_figure
 
 __all__ = ["spectrum"]
+
+OPERATORS: dict[str, Callable[[NetworkFunction, list[Batch]], NetworkOperator]] = {
+    "hessian": Hessian,
+    "gauss-newton": GaussNewton,
+    "fisher": EmpiricalFisher,
+}
+_TITLES = {"hessian": "Hessian", "gauss-newton": "Gauss-Newton matrix", "fisher": "Empirical Fisher matrix"}
 
 
 def spectrum(
     run: Annotated[Path, typer.Argument(help="Run directory made by 'eigensam train'.")],
-    top: Annotated[int, typer.Option(help="How many of the largest eigenvalues.")] = 1,
-    max_hvps: Annotated[int, typer.Option(help="Most Hessian-vector products to spend.")] = 100,
-    tolerance: Annotated[float, typer.Option(help="Relative residual at which to stop.")] = 1e-3,
+    top: Annotated[int, typer.Option(help="How many eigenvalues.")] = 1,
+    which: Annotated[str, typer.Option(help=f"Which of them: {', '.join(get_args(End))}.")] = "largest",
+    operator: Annotated[str, typer.Option(help=f"Of what: {', '.join(OPERATORS)}.")] = "hessian",
+    density: Annotated[
+        bool, typer.Option("--density", help="Also the spectral density, trace and norm, with intervals.")
+    ] = False,
+    probes: Annotated[int, typer.Option(help="Random vectors of --density.")] = 10,
+    steps: Annotated[int, typer.Option(help="Lanczos steps for each of them.")] = 40,
+    max_products: Annotated[int, typer.Option(help="Most matrix-vector products for the eigenvalues.")] = 100,
+    tolerance: Annotated[float, typer.Option(help="Relative accuracy of each eigenvalue at which to stop.")] = 1e-3,
+    delta: Annotated[float, typer.Option(help="Probability that the bound of the spectrum fails.")] = 0.05,
     batch_size: Annotated[int, typer.Option(help="Examples per pass; in train mode a rest is left out.")] = 500,
     batches: Annotated[int, typer.Option(help="Use only this many minibatches; 0 is all.")] = 0,
     mode: Annotated[str, typer.Option(help="Batch norm: eval or train.")] = "eval",
-    seed: Annotated[int, typer.Option(help="Of the random start vector.")] = 0,
+    parameters: Annotated[
+        list[str] | None, typer.Option(help="Only these parameters, by name or pattern (may be repeated).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random vectors.")] = 0,
     double: Annotated[bool, typer.Option("--double", help="Compute in float64.")] = False,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
     json: JsonFile = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the result: a .svg, .pdf or .png file.")
+    ] = None,
 ) -> None:
-    """Largest algebraic eigenvalues of the training loss's Hessian at a trained point, by Lanczos."""
+    """Extreme eigenvalues (Lanczos) and density of the training loss's curvature at a trained point."""
     check_json(json)
+    if plot is not None:
+        check_writable("--plot", plot)
+        if plot.suffix not in (".svg", ".pdf", ".png"):
+            raise InputError(f"--plot {plot} is no picture; end its name in .svg, .pdf or .png")
     check_count("--batches", batches, low=0)
     check_count("--batch-size", batch_size)
-    check_count("--max-hvps", max_hvps)
+    check_count("--max-products", max_products)
     check_count("--seed", seed, low=0)
+    check_count("--probes", probes, low=2)
+    check_count("--steps", steps)
+    if operator not in OPERATORS:
+        raise InputError(f"unknown operator '{operator}'; choose one of: {', '.join(OPERATORS)}")
     if mode not in ("train", "eval"):
         raise InputError(f"unknown mode '{mode}'; choose one of: train, eval")
     checkpoint = Checkpoint.read(run)
@@ -62,48 +107,89 @@ def spectrum(
     if batches:
         inputs, targets = inputs[: batches * batch_size], targets[: batches * batch_size]
     if mode == "train":  # minibatch statistics need whole minibatches
-        landscape = NetworkLandscape.from_tensors(
-            model, cross_entropy, inputs, targets, batch_size=batch_size, mode="train"
-        )
-        examples = landscape.size * batch_size
-    else:
-        landscape = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=batch_size)
-        examples = len(targets)
-    x = landscape.point()
-    with progress_bar("Hessian-vector products", max_hvps) as (progress, task):
-
-        def product(v: torch.Tensor) -> torch.Tensor:
-            result = landscape.hessian_product(x, v)
-            progress.advance(task)
-            return result
-
+        whole = len(inputs) // batch_size * batch_size
+        if not whole:
+            raise InputError(f"batch size {batch_size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
+        inputs, targets = inputs[:whole], targets[:whole]
+    network = NetworkFunction(model, cross_entropy, mode=mode, parameters=parameters)
+    matrix = OPERATORS[operator](network, list(zip(inputs.split(batch_size), targets.split(batch_size), strict=True)))
+    with progress_bar("matrix-vector products", max_products) as (progress, task):
         pairs = lanczos(
-            product,
-            landscape.dim,
+            matrix,
             top,
-            max_hvps=max_hvps,
+            which=which,  # type: ignore[arg-type]  # lanczos refuses what it does not know
+            max_products=max_products,
             tolerance=tolerance,
             seed=seed,
-            dtype=landscape.dtype,
-            device=landscape.device,
+            delta=delta,
+            callback=lambda products, value, residual: progress.update(task, completed=products),
         )
-    table = Table("i", "eigenvalue", "residual", title=f"Hessian of the training loss, d = {landscape.dim}")
+    table = Table("i", "eigenvalue", "residual", title=f"{_TITLES[operator]} of the training loss, d = {matrix.dim}")
     for index, (value, residual) in enumerate(zip(pairs.values, pairs.residuals, strict=True), 1):
         table.add_row(str(index), f"{value:.6g}", f"{residual:.2g}")
     console.print(table)
-    console.print(f"{pairs.hvps} Hessian-vector products over {examples} examples")
+    console.print(f"{pairs.products} matrix-vector products over {len(inputs)} examples")
     if not pairs.converged:
-        console.print(f"NOT converged to {tolerance:g}: raise --max-hvps (the values are lower bounds)")
-    save_json(
-        json,
-        {
-            "eigenvalues": pairs.values.tolist(),
-            "residuals": pairs.residuals.tolist(),
-            "hvps": pairs.hvps,
-            "converged": pairs.converged,
-            "tolerance": tolerance,
-            "dim": landscape.dim,
-            "examples": examples,
-            "mode": mode,
-        },
-    )
+        console.print(f"NOT converged to {tolerance:g}: raise --max-products (the values lie inside the spectrum)")
+    result: dict[str, Any] = {
+        "operator": _TITLES[operator],
+        "eigenvalues": pairs.values.tolist(),
+        "residuals": pairs.residuals.tolist(),
+        "which": which,
+        "products": pairs.products,
+        "converged": pairs.converged,
+        "tolerance": tolerance,
+        "bound": None if pairs.bound is None else asdict(pairs.bound),
+        "dim": matrix.dim,
+        "parameters": network.names,
+        "examples": len(inputs),
+        "mode": mode,
+        "seed": seed,
+    }
+    if isinstance(matrix, Hessian):
+        result["method"] = matrix.used
+    if pairs.bound is not None:
+        bound = pairs.bound
+        console.print(
+            f"whole spectrum in [{bound.lower:.6g}, {bound.upper:.6g}] with probability {1 - bound.delta:g} over the "
+            "random start (certificate for these examples, rounding aside)"
+        )
+    if density:
+        result |= _density(matrix, probes, steps, seed, scale=float(pairs.values.abs().max()))
+    save_json(json, result)
+    if plot is not None:
+        save_figure(draw_spectrum(result), plot.with_suffix(""), kinds=(plot.suffix[1:],))
+        console.print(f"wrote {plot}", markup=False)
+
+
+def _density(matrix: NetworkOperator, probes: int, steps: int, seed: int, scale: float) -> dict[str, Any]:
+    """The density and what else the same products give, printed and as JSON."""
+    with progress_bar("density", probes * min(steps, matrix.dim)) as (progress, task):
+        quadrature = lanczos_quadrature(
+            matrix,
+            probes=probes,
+            steps=steps,
+            seed=seed,
+            callback=lambda products: progress.update(task, completed=products),
+        )
+    found = spectral_density(quadrature)
+    # What counts as large is ours: a hundredth of the largest eigenvalue.
+    unit = max(scale / 100, torch.finfo(torch.float64).tiny)
+    estimates = {
+        "trace": trace_of_function(quadrature, lambda t: t),
+        "squared Frobenius norm": trace_of_function(quadrature, torch.square),
+        f"effective dimension at {unit:.3g}": effective_dimension(quadrature, unit),
+    }
+    table = Table("estimate", "value", "95 % interval", title=f"{probes} random vectors, {steps} steps each")
+    for name, estimate in estimates.items():
+        table.add_row(name, f"{estimate.value:.6g}", f"[{estimate.lower:.6g}, {estimate.upper:.6g}]")
+    console.print(table)
+    console.print("These are estimates, not certificates: intervals over random vectors.")
+    curves = {
+        name: getattr(found, name).tolist()
+        for name in ("grid", "density", "lower", "upper", "cumulative", "cumulative_lower", "cumulative_upper")
+    }
+    return {
+        "density": curves | {"width": found.width, "confidence": found.confidence, "products": found.products},
+        "estimates": {name: asdict(estimate) for name, estimate in estimates.items()},
+    }

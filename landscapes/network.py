@@ -1,39 +1,20 @@
 """A neural network as a landscape: any module, loss and fixed family of minibatches over one flat vector."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Literal, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.func import vmap
 
 from .errors import InputError
-from .flat import flatten, unflatten
+from .flat import unflatten
 from .landscape import Landscape, Terms, contracted_gradient_of
+from .network_derivatives import NetworkDerivatives, Route
+from .network_function import Batch, LossFunction, Mode, NetworkFunction
 
-__all__ = ["Batch", "LossFunction", "Mode", "NetworkLandscape"]
-
-Batch = tuple[Tensor, Tensor]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
-Mode = Literal["train", "eval"]
-
-_Norm = nn.modules.batchnorm._NormBase
-
-
-@contextmanager
-def _in_mode(model: nn.Module, mode: Mode) -> Iterator[None]:
-    """Put normalisations in ``mode``, all else in eval (a loss must be a function: no dropout); restore it after."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in before:
-            module.training = mode == "train" and isinstance(module, _Norm)
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
+__all__ = ["NetworkLandscape"]
 
 
 class NetworkLandscape(Landscape):
@@ -55,6 +36,12 @@ class NetworkLandscape(Landscape):
             each other.
         points_per_pass: how many points pass through the network at a time, by ``torch.func.vmap`` (much faster for
             small networks, memory grows with it; default 1, for modules that vmap cannot map, too).
+        parameters: names or patterns of the parameters that are coordinates; default: all trainable ones.
+        route: how derivatives beyond the gradient are computed, see :class:`NetworkDerivatives`.
+
+    Attributes:
+        network: the network as a function of ``x``.
+        derivatives: its derivatives; ``derivatives.used`` tells the routes taken.
 
     Raises:
         InputError: no batch, batches of unequal size, or no trainable parameter.
@@ -78,10 +65,10 @@ class NetworkLandscape(Landscape):
         mode: Mode = "eval",
         chunk_size: int | None = None,
         points_per_pass: int = 1,
+        parameters: Sequence[str] | None = None,
+        route: Route = "auto",
     ) -> None:
-        names = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        if not names:
-            raise InputError("the model has no trainable parameter; set requires_grad=True on some")
+        self.network = NetworkFunction(model, loss, mode=mode, parameters=parameters)
         sizes = {len(inputs) for inputs, _ in batches}
         if len(sizes) != 1:
             raise InputError(
@@ -89,18 +76,15 @@ class NetworkLandscape(Landscape):
             )
         if 0 in sizes or any(len(inputs) != len(targets) for inputs, targets in batches):
             raise InputError("a minibatch is empty or has more inputs than targets; check the data")
-        if mode not in ("train", "eval"):
-            raise InputError(f"mode '{mode}' is not one of: train, eval")
         if chunk_size is not None and (chunk_size < 1 or mode == "train"):
             raise InputError(f"chunk_size = {chunk_size} in mode '{mode}'; it must be at least 1, in mode 'eval'")
         if points_per_pass < 1:
             raise InputError(f"points_per_pass = {points_per_pass}; it must be at least 1")
         self.chunk_size, self.points_per_pass = chunk_size, points_per_pass
-        self.model, self.loss_function, self.batches, self.mode = model, loss, batches, mode
-        self.names = [name for name, _ in names]
-        self.shapes = [p.shape for _, p in names]
-        first = names[0][1]
-        super().__init__(sum(p.numel() for _, p in names), len(batches), first.dtype, first.device)
+        self.derivatives = NetworkDerivatives(self.network, route)
+        self.batches = batches
+        network = self.network
+        super().__init__(network.dim, len(batches), network.dtype, network.device)
 
     @classmethod
     def from_tensors(
@@ -114,6 +98,8 @@ class NetworkLandscape(Landscape):
         mode: Mode = "eval",
         chunk_size: int | None = None,
         points_per_pass: int = 1,
+        parameters: Sequence[str] | None = None,
+        route: Route = "auto",
     ) -> Self:
         """Cut tensors into minibatches of ``batch_size`` in order (default: one batch); a smaller rest is left out."""
         size = len(inputs) if batch_size is None else batch_size
@@ -121,7 +107,16 @@ class NetworkLandscape(Landscape):
             raise InputError(f"batch size {size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
         starts = range(0, len(inputs) - size + 1, size)
         batches = [(inputs[i : i + size], targets[i : i + size]) for i in starts]
-        return cls(model, loss, batches, mode=mode, chunk_size=chunk_size, points_per_pass=points_per_pass)
+        return cls(
+            model,
+            loss,
+            batches,
+            mode=mode,
+            chunk_size=chunk_size,
+            points_per_pass=points_per_pass,
+            parameters=parameters,
+            route=route,
+        )
 
     @classmethod
     def from_loader(
@@ -133,32 +128,33 @@ class NetworkLandscape(Landscape):
         mode: Mode = "eval",
         chunk_size: int | None = None,
         points_per_pass: int = 1,
+        parameters: Sequence[str] | None = None,
+        route: Route = "auto",
     ) -> Self:
         """Freeze one pass over a data loader (``drop_last=True``) into the finite family."""
         batches = [(inputs, targets) for inputs, targets in loader]
-        return cls(model, loss, batches, mode=mode, chunk_size=chunk_size, points_per_pass=points_per_pass)
+        return cls(
+            model,
+            loss,
+            batches,
+            mode=mode,
+            chunk_size=chunk_size,
+            points_per_pass=points_per_pass,
+            parameters=parameters,
+            route=route,
+        )
 
     def point(self) -> Tensor:
         """The module's current parameters as one new vector, shape ``(d,)``."""
-        parameters = dict(self.model.named_parameters())
-        return flatten(parameters[name].detach() for name in self.names)
+        return self.network.point()
 
-    @torch.no_grad()
     def load_point(self, x: Tensor) -> None:
         """Write ``x`` into the module's parameters."""
-        parameters = dict(self.model.named_parameters())
-        for name, view in zip(self.names, unflatten(x, self.shapes), strict=True):
-            parameters[name].copy_(view)
+        self.network.load_point(x)
 
     def outputs(self, x: Tensor, inputs: Tensor) -> Tensor:
         """The network's outputs at parameters ``x`` of shape ``(d,)``."""
-        state: dict[str, Tensor] = dict(zip(self.names, unflatten(x, self.shapes), strict=True))
-        if self.mode == "train":  # batch norm writes its running statistics into these copies
-            state |= {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-        # The fused attention kernels have no second derivative; the plain one has all of them.
-        with _in_mode(self.model, self.mode), sdpa_kernel(SDPBackend.MATH):
-            result: Tensor = functional_call(self.model, state, (inputs.to(self.device),))
-        return result
+        return self.network.outputs(unflatten(x, self.network.shapes), inputs)
 
     def member_loss(self, x: Tensor, member: int) -> Tensor:
         """Loss of one member at ``x`` of shape ``(d,)``, a scalar."""
@@ -166,6 +162,12 @@ class NetworkLandscape(Landscape):
         for share, chunk in self._chunks(member):
             total = total + share * self._chunk_loss(x, chunk)
         return total
+
+    def chunks(self) -> Iterator[Batch]:
+        """All members' examples, in the pieces that pass through the network at a time."""
+        for inputs, targets in self.batches:
+            size = self.chunk_size or len(inputs)
+            yield from zip(inputs.split(size), targets.split(size), strict=True)
 
     def _chunks(self, member: int) -> Iterator[tuple[float, Batch]]:
         """The member's examples in chunks, each with its share of them."""
@@ -175,10 +177,7 @@ class NetworkLandscape(Landscape):
             yield len(chunk[0]) / len(inputs), chunk
 
     def _chunk_loss(self, x: Tensor, chunk: Batch) -> Tensor:
-        loss = self.loss_function(self.outputs(x, chunk[0]), chunk[1].to(self.device))
-        if loss.numel() != 1:
-            raise InputError(f"the loss has shape {tuple(loss.shape)}; expected the mean over the examples, a scalar")
-        return loss
+        return self.network.loss(unflatten(x, self.network.shapes), chunk)
 
     def _losses(self, x: Tensor) -> Tensor:
         points = x.reshape(-1, self.size, self.dim)
@@ -195,11 +194,14 @@ class NetworkLandscape(Landscape):
         """At one point, ``(d,)``, or at several in one pass, ``(B, d)``."""
         total = torch.zeros_like(x)
         for share, chunk in self._chunks(member):  # one chunk's graph in memory at a time
+            if x.ndim == 1:
+                total += share * self.derivatives.contracted_gradient(x, terms, chunk)
+                continue
 
             def loss(p: Tensor, chunk: Batch = chunk) -> Tensor:
                 return self._chunk_loss(p, chunk)
 
-            total += share * contracted_gradient_of(vmap(loss) if x.ndim == 2 else loss, x, terms)
+            total += share * contracted_gradient_of(vmap(loss), x, terms)
         return total
 
     def member_gradient(self, x: Tensor, member: int) -> Tensor:

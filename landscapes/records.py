@@ -17,7 +17,18 @@ from .errors import InputError
 __all__ = ["code_fingerprint", "provenance", "read_json", "write_atomically", "write_json"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_CODE_FOLDERS = (".", "landscapes", "sde", "sde/symbolic", "sde/weak_order", "optim", "bounds", "paper_figures")
+_CODE_FOLDERS = (
+    ".",
+    "landscapes",
+    "landscapes/curvature",
+    "landscapes/taylor",
+    "sde",
+    "sde/symbolic",
+    "sde/weak_order",
+    "optim",
+    "bounds",
+    "paper_figures",
+)
 
 
 def _jsonable(value: Any) -> Any:

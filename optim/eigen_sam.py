@@ -8,7 +8,16 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import SGD, Optimizer
 
-from ..landscapes import InputError, SmoothNorms, flatten, lanczos, power_iterates, start_vector, unflatten
+from ..landscapes import (
+    FunctionOperator,
+    InputError,
+    SmoothNorms,
+    flatten,
+    lanczos,
+    power_iterates,
+    start_vector,
+    unflatten,
+)
 from .one_function import frozen_statistics
 from .sam import SAM, Closure, unit
 
@@ -143,23 +152,20 @@ class EigenSAM(SAM):
                 )
 
             like = parameters[0]
-            dim = sum(p.numel() for p in parameters)
-            start, dtype, device = self.eigenvector, like.dtype, like.device
+            operator = FunctionOperator(product, sum(p.numel() for p in parameters), like.dtype, like.device)
+            start = self.eigenvector
             if self.solver == "lanczos":
                 pairs = lanczos(
-                    product,
-                    dim,
-                    max_hvps=self.iterations,
-                    tolerance=1e-7,  # spend the products: an optimizer wants the best vector for its budget
+                    operator,
+                    max_products=self.iterations,
+                    tolerance=1e-12,  # spend the products: an optimizer wants the best vector for its budget
                     start=start,
                     seed=self.seed,
-                    dtype=dtype,
-                    device=device,
                 )
                 self.eigenvector, self.eigenvalue = pairs.vectors[0], float(pairs.values[0])
                 return
-            first = start_vector(dim, start, self.seed, dtype, device)
-            steps = zip(range(self.iterations), power_iterates(product, first), strict=False)
+            first = start_vector(operator, start, self.seed)
+            steps = zip(range(self.iterations), power_iterates(operator, first), strict=False)
             for _, (v, hv) in steps:  # noqa: B007 (the last ones count)
                 pass
         # Algorithm 1 keeps the vector after the last product; the value belongs to the one before.

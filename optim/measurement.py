@@ -75,7 +75,7 @@ class SpectrumRecorder:
             inputs, targets = self.data.train_inputs[:rows], self.data.train_targets[:rows]
             whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
         # A random start each time: a warm one can stay with an eigenvector that has been overtaken.
-        pairs = top_eigenpairs(whole, x, max_hvps=30, tolerance=3e-3)
+        pairs = top_eigenpairs(whole, x, max_products=30, tolerance=3e-3)
         cosines = []
         for member in range(landscape.size):  # one gradient in memory at a time
             u = landscape.member_gradient(x, member)

@@ -8,7 +8,17 @@ import pytest
 
 import eigensam
 
-PACKAGES = ("landscapes", "sde", "sde.symbolic", "sde.weak_order", "optim", "bounds", "paper_figures")
+PACKAGES = (
+    "landscapes",
+    "landscapes.curvature",
+    "landscapes.taylor",
+    "sde",
+    "sde.symbolic",
+    "sde.weak_order",
+    "optim",
+    "bounds",
+    "paper_figures",
+)
 MODULES = [
     f"eigensam.{package}.{module.name}"
     for package in PACKAGES

@@ -52,7 +52,7 @@ def test_batches_do_not_matter(result, trained, digits):
     other = bound_checkpoint(trained, digits, batch_size=250)  # 1437 and 360 are no multiples: the rests count too
     assert other.bound == pytest.approx(result.bound, rel=1e-9)
     assert other.details["test_loss_at_x"] == pytest.approx(result.details["test_loss_at_x"], rel=1e-9)
-    zero = bound_checkpoint(trained, digits, batch_size=10_000, centre="zero", max_hvps=3, random_directions=0)
+    zero = bound_checkpoint(trained, digits, batch_size=10_000, centre="zero", max_products=3, random_directions=0)
     assert zero.details["squared_distance"] > result.details["squared_distance"]
     assert "centre: zero" in " ".join(zero.assumptions)
 

@@ -7,21 +7,52 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import Checkpoint, NetworkLandscape, top_eigenpairs
+from eigensam.landscapes import Checkpoint, GaussNewton, NetworkFunction, NetworkLandscape, top_eigenpairs
 
 
 def test_spectrum(cli, trained, tmp_path, digits):
     outcome = cli("spectrum", trained, "--top", 3, "--json", tmp_path / "s.json")
     assert outcome.code == 0
-    assert "Hessian-vector products" in outcome.out
+    assert "matrix-vector products over 1437 examples" in outcome.out
     result = json.loads((tmp_path / "s.json").read_text())
-    assert {"eigenvalues", "residuals", "hvps", "converged"} <= result.keys()
+    assert {"eigenvalues", "residuals", "products", "converged"} <= result.keys()
     assert result["converged"] is True
     assert result["examples"] == 1437
     model = Checkpoint.read(trained).network(trained).double()
     f = NetworkLandscape.from_tensors(model, cross_entropy, digits.train_inputs.double(), digits.train_targets)
     truth = top_eigenpairs(f, f.point(), 3, tolerance=1e-8)
     assert result["eigenvalues"] == pytest.approx(truth.values.tolist(), rel=1e-4)
+
+
+def test_density_plot_and_both_ends(cli, trained, tmp_path, digits):
+    """On the last layer, whose Gauss-Newton matrix is its Hessian: the trace against the dense one."""
+    options = ["--parameters", "5.*", "--batches", 1, "--double", "--which", "both", "--density", "--probes", 20]
+    files = ["--json", tmp_path / "s.json", "--plot", tmp_path / "s.png"]
+    outcome = cli("spectrum", trained, *options, *files)
+    assert outcome.code == 0
+    assert "estimates, not certificates" in outcome.out
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    result = json.loads((tmp_path / "s.json").read_text())
+    model = Checkpoint.read(trained).network(trained).double()
+    network = NetworkFunction(model, cross_entropy, parameters=["5.*"])
+    batch = digits.train_inputs[:500].double(), digits.train_targets[:500]
+    spectrum = torch.linalg.eigvalsh(GaussNewton(network, [batch]).dense())
+    assert result["dim"] == network.dim == len(spectrum)
+    assert result["eigenvalues"] == pytest.approx([float(spectrum[-1]), float(spectrum[0])], rel=1e-3, abs=1e-3)
+    assert result["bound"]["lower"] <= float(spectrum[0]) <= float(spectrum[-1]) <= result["bound"]["upper"]
+    trace = result["estimates"]["trace"]
+    assert trace["value"] == pytest.approx(float(spectrum.sum()), abs=3 * trace["standard_error"])
+    mass = torch.trapezoid(torch.tensor(result["density"]["density"]), torch.tensor(result["density"]["grid"]))
+    assert float(mass) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("operator", ["gauss-newton", "fisher"])
+def test_other_operators(cli, trained, tmp_path, operator):
+    outcome = cli("spectrum", trained, "--operator", operator, "--batches", 1, "--json", tmp_path / "s.json")
+    assert outcome.code == 0
+    result = json.loads((tmp_path / "s.json").read_text())
+    assert result["eigenvalues"][0] > 0
+    assert result["bound"]["lower"] >= 0
 
 
 def test_train_mode_uses_whole_minibatches(cli, trained, tmp_path):
@@ -31,7 +62,7 @@ def test_train_mode_uses_whole_minibatches(cli, trained, tmp_path):
 
 
 def test_says_when_not_converged(cli, trained, tmp_path):
-    outcome = cli("spectrum", trained, "--max-hvps", 2, "--batches", 1, "--double", "--json", tmp_path / "s.json")
+    outcome = cli("spectrum", trained, "--max-products", 2, "--batches", 1, "--double", "--json", tmp_path / "s.json")
     assert outcome.code == 0
     assert "NOT converged" in outcome.out
     assert json.loads((tmp_path / "s.json").read_text())["converged"] is False
@@ -41,9 +72,15 @@ def test_says_when_not_converged(cli, trained, tmp_path):
     ("options", "message"),
     [
         (["--top", 0], "k = 0 eigenpairs"),
-        (["--max-hvps", 0], "--max-hvps 0 is out of range"),
+        (["--max-products", 0], "--max-products 0 is out of range"),
         (["--seed", 10**30], "is out of range"),
         (["--tolerance", -1], "tolerance = -1.0 is not positive"),
+        (["--which", "middle"], "middle"),
+        (["--delta", 0], "delta = 0.0 is not a probability"),
+        (["--operator", "jacobian"], "unknown operator 'jacobian'; choose one of: hessian, gauss-newton, fisher"),
+        (["--parameters", "conv*"], "no trainable parameter matches 'conv*'"),
+        (["--density", "--probes", 1], "--probes 1 is out of range"),
+        (["--plot", "picture.gif"], "end its name in .svg, .pdf or .png"),
         (["--mode", "test"], "unknown mode 'test'; choose one of: train, eval"),
         (["--batches", -1], "--batches -1 is out of range"),
         (["--batch-size", 0], "--batch-size 0 is out of range"),
@@ -71,4 +108,4 @@ def test_nan_parameters(refused, trained, tmp_path):
     model = checkpoint.network(copy)
     torch.nn.init.constant_(next(model.parameters()), float("nan"))
     checkpoint.save(copy, model, model.state_dict())
-    assert "product 1 is not finite" in refused("spectrum", copy)
+    assert "the point holds NaN or infinity" in refused("spectrum", copy)

@@ -45,7 +45,7 @@ def _landscape(request):
 
 def _dense_loss(landscape, member):
     """A second path to the same function: an own deep copy in the right mode, parameters by name."""
-    model = copy.deepcopy(landscape.model).train(landscape.mode == "train")
+    model = copy.deepcopy(landscape.network.model).train(landscape.network.mode == "train")
     inputs, targets = landscape.batches[member]
 
     def loss(x):
@@ -90,15 +90,15 @@ def test_batches_of_points(landscape):
 
 
 def test_nothing_of_the_module_is_disturbed(landscape):
-    landscape.model.train()
-    list(landscape.model.modules())[-1].eval()  # a mixed mode must come back as it was
-    modes = [module.training for module in landscape.model.modules()]
-    before = copy.deepcopy(landscape.model.state_dict())
+    landscape.network.model.train()
+    list(landscape.network.model.modules())[-1].eval()  # a mixed mode must come back as it was
+    modes = [module.training for module in landscape.network.model.modules()]
+    before = copy.deepcopy(landscape.network.model.state_dict())
     landscape.third_product(landscape.point() + 0.1, torch.ones(landscape.dim, dtype=torch.float64))
-    after = landscape.model.state_dict()
-    assert [module.training for module in landscape.model.modules()] == modes
+    after = landscape.network.model.state_dict()
+    assert [module.training for module in landscape.network.model.modules()] == modes
     assert all(torch.equal(after[name], before[name]) for name in before)
-    assert all(p.grad is None for p in landscape.model.parameters())
+    assert all(p.grad is None for p in landscape.network.model.parameters())
 
 
 def test_parameters_enter_as_views(landscape):
@@ -106,9 +106,9 @@ def test_parameters_enter_as_views(landscape):
     seen = []
 
     def hook(_module, _inputs):
-        seen.extend(p.data_ptr() for p in landscape.model.parameters())
+        seen.extend(p.data_ptr() for p in landscape.network.model.parameters())
 
-    handle = landscape.model.register_forward_pre_hook(hook)
+    handle = landscape.network.model.register_forward_pre_hook(hook)
     landscape.member_loss(x, 0)
     handle.remove()
     low, high = x.data_ptr(), x.data_ptr() + x.numel() * x.element_size()

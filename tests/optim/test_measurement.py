@@ -74,5 +74,5 @@ def test_batch_norm_is_measured_in_train_mode(tiny):
     )
     truth = top_eigenpairs(f, f.point(), tolerance=1e-6).values.item()
     assert found["lambda_1"] == pytest.approx(truth, rel=1e-3)
-    f.mode = "eval"
+    f.network.mode = "eval"
     assert top_eigenpairs(f, f.point(), tolerance=1e-6).values.item() != pytest.approx(truth, rel=1e-2)

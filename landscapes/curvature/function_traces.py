@@ -1,0 +1,106 @@
+"""Estimates of ``tr f(A)`` by stochastic Lanczos quadrature."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..errors import InputError
+from .estimates import Estimate, check_confidence, estimate_mean
+from .operators import SymmetricOperator
+from .quadrature import PROBES, Quadrature, as_quadrature
+
+__all__ = ["effective_dimension", "trace_of_function"]
+
+
+def trace_of_function(
+    source: SymmetricOperator | Quadrature,
+    function: Callable[[Tensor], Tensor],
+    *,
+    confidence: float = 0.95,
+    probes: int | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    callback: Callable[[int], object] | None = None,
+) -> Estimate:
+    """An estimate of ``tr f(A) = sum_i f(lambda_i)``: the mean over probes of ``d sum_i weights_i f(nodes_i)``.
+
+    Without error of the quadrature for polynomials of degree at most ``2 m - 1``, and small where such a polynomial is
+    close to ``f`` on the whole spectrum; the interval covers the spread over probes only, so that steps or kinks of
+    ``f`` inside the spectrum call for more steps.
+
+    Args:
+        source: an operator, or its quadrature (at least 2 probes), which serves any number of functions.
+        function: ``f``, entry by entry, on tensors of float64.
+        confidence: what Student's interval aims at, between 0 and 1; an estimate, not a certificate.
+        probes: of ``lanczos_quadrature``, for an operator only.
+        steps: likewise.
+        seed: likewise.
+        callback: called after each product with the number of products so far.
+
+    Raises:
+        InputError: confidence outside (0, 1); fewer than 2 probes; values of the function that are not finite or of
+            another shape; what ``lanczos_quadrature`` refuses.
+
+    Reference:
+        Ubaru, Chen, Saad 2017, "Fast estimation of tr(f(A)) via stochastic Lanczos quadrature".
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes.curvature.operators import DenseOperator
+        >>> operator = DenseOperator(torch.diag(torch.arange(1.0, 21.0, dtype=torch.float64)))
+        >>> round(trace_of_function(operator, torch.log).value, 6)  # log 20!; of a diagonal matrix each probe is exact
+        42.335616
+    """
+    # Before any product is paid for:
+    if isinstance(source, Quadrature):
+        check_confidence(confidence, len(source.nodes))
+    else:
+        check_confidence(confidence, PROBES if probes is None else probes)
+    quadrature = as_quadrature(source, probes, steps, seed, callback)
+    return estimate_mean(quadrature.traces(function), confidence, quadrature.products)
+
+
+def effective_dimension(
+    source: SymmetricOperator | Quadrature,
+    c: float,
+    *,
+    confidence: float = 0.95,
+    probes: int | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    callback: Callable[[int], object] | None = None,
+) -> Estimate:
+    """An estimate of ``sum_i lambda_i^+ / (lambda_i^+ + c)``: how many eigenvalues are large beside ``c``.
+
+    Args:
+        source: an operator, or its quadrature; negative eigenvalues count 0, ``lambda^+ = max(lambda, 0)``.
+        c: positive, in the unit of eigenvalues; the smaller beside the largest of them, the more steps.
+        confidence: what Student's interval aims at, between 0 and 1; an estimate, not a certificate.
+        probes: of ``lanczos_quadrature``, for an operator only.
+        steps: likewise.
+        seed: likewise.
+        callback: called after each product with the number of products so far.
+
+    Raises:
+        InputError: ``c`` not positive and finite; what ``trace_of_function`` refuses.
+
+    Reference:
+        MacKay 1992, "Bayesian interpolation", for the number of well-determined parameters.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes.curvature.operators import DenseOperator
+        >>> operator = DenseOperator(torch.diag(torch.tensor([1.0, 1.0, -5.0, 0.0], dtype=torch.float64)))
+        >>> round(effective_dimension(operator, 1.0).value, 9)
+        1.0
+    """
+    if not 0 < c < float("inf"):
+        raise InputError(f"c = {c} is not positive and finite; give the size below which eigenvalues do not count")
+
+    def share(eigenvalues: Tensor) -> Tensor:
+        positive = eigenvalues.clamp_min(0)
+        return positive / (positive + c)
+
+    return trace_of_function(
+        source, share, confidence=confidence, probes=probes, steps=steps, seed=seed, callback=callback
+    )

@@ -1,0 +1,86 @@
+"""The Hessian of any landscape's mean loss, and the top of its spectrum."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..landscape import Landscape
+from ..network import NetworkLandscape
+from .eigenpairs import Eigenpairs, End
+from .lanczos import lanczos
+from .network_operators import Hessian, HessianMethod
+from .operators import FunctionOperator, SymmetricOperator
+
+__all__ = ["eigenvalue_gradient", "hessian", "top_eigenpairs"]
+
+
+def hessian(landscape: Landscape, x: Tensor, *, method: HessianMethod = "auto") -> SymmetricOperator:
+    """``grad^2 f(x)`` of the mean loss at ``x``, shape ``(d,)``; of a network as :class:`Hessian` computes it.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import Quadratic
+        >>> f = Quadratic(torch.diag(torch.tensor([2.0, 1.0])), centres=[[0.0, 0.0]])
+        >>> (hessian(f, torch.zeros(2)) @ torch.tensor([1.0, 1.0])).tolist()
+        [2.0, 1.0]
+    """
+    if isinstance(landscape, NetworkLandscape):
+        return Hessian(landscape.network, list(landscape.chunks()), x, method=method)
+    x = x.to(landscape.device, landscape.dtype)
+    return FunctionOperator(lambda v: landscape.hessian_product(x, v), landscape.dim, landscape.dtype, landscape.device)
+
+
+def eigenvalue_gradient(landscape: Landscape, x: Tensor, v: Tensor) -> Tensor:
+    """``grad lambda(x) = T(x)[v, v]`` of a simple eigenvalue with the unit eigenvector ``v``; both of shape ``(d,)``.
+
+    SAM's third-order drift moves along it (theory, section 2). An error ``e`` of ``v`` enters twice: ``2 T[v, e]``.
+
+    Raises:
+        InputError: ``v`` is not a unit vector.
+
+    Example:
+        The sharp direction of a valley is the second one; it flattens towards 0.
+
+        >>> import torch
+        >>> from eigensam.landscapes import Valley
+        >>> f, x = Valley(flat=1.0, sharp=5.0), torch.tensor([1.0, 0.0], dtype=torch.float64)
+        >>> [round(value, 4) for value in eigenvalue_gradient(f, x, torch.tensor([0.0, 1.0])).tolist()]
+        [2.4261, 0.0]
+    """
+    if abs(float(v.norm()) - 1) > 1e-3:
+        raise InputError(f"the eigenvector has length {float(v.norm()):.4g}; expected a unit vector")
+    return landscape.third_product(x, v.to(landscape.device, landscape.dtype))
+
+
+def top_eigenpairs(
+    landscape: Landscape,
+    x: Tensor,
+    k: int = 1,
+    *,
+    which: End = "largest",
+    max_products: int = 100,
+    tolerance: float = 1e-3,
+    start: Tensor | None = None,
+    seed: int = 0,
+    callback: Callable[[int, float, float], None] | None = None,
+) -> Eigenpairs:
+    """Extreme algebraic eigenpairs of the Hessian of the mean loss at ``x`` (``(d,)``), by :func:`lanczos`.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import Valley, top_eigenpairs
+        >>> f = Valley(flat=1.0, sharp=5.0)
+        >>> round(top_eigenpairs(f, torch.zeros(2, dtype=torch.float64)).values.item(), 10)
+        1.0
+    """
+    return lanczos(
+        hessian(landscape, x),
+        k,
+        which=which,
+        max_products=max_products,
+        tolerance=tolerance,
+        start=start,
+        seed=seed,
+        callback=callback,
+    )

@@ -1,0 +1,102 @@
+"""Random vectors that are the same on every device and in every batch, and orthogonality of long vectors."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .operators import SymmetricOperator
+
+__all__ = [
+    "coefficients",
+    "draw_normal",
+    "draw_signs",
+    "length",
+    "project_out",
+    "rows_at_a_time",
+    "subtract",
+    "working_dtype",
+]
+
+_PIECE = 2**18  # ours: entries that are summed in float32 before float64 takes over
+_NUMBERS = 2**23  # ours: numbers of a batch, 64 MiB in float64
+_ROWS = 32  # ours: beyond it a batched product gains little
+
+
+def working_dtype(operator: SymmetricOperator) -> torch.dtype:
+    """The operator's type, but float32 for half precision, in which no basis stays orthogonal."""
+    return torch.promote_types(operator.dtype, torch.float32)
+
+
+def draw_signs(operator: SymmetricOperator, generator: torch.Generator) -> Tensor:
+    """A Rademacher vector, shape ``(d,)``: independent entries -1 or 1, drawn on the CPU.
+
+    Example:
+        >>> from eigensam.landscapes.curvature.operators import FunctionOperator
+        >>> draw_signs(FunctionOperator(lambda v: v, 3), torch.Generator().manual_seed(0)).abs().tolist()
+        [1.0, 1.0, 1.0]
+    """
+    bits = torch.randint(2, (operator.dim,), generator=generator, dtype=torch.int8)
+    return 2 * bits.to(operator.device).to(working_dtype(operator)) - 1
+
+
+def draw_normal(operator: SymmetricOperator, generator: torch.Generator) -> Tensor:
+    """A vector of independent standard normal entries, shape ``(d,)``, drawn in float64 on the CPU."""
+    z = torch.randn(operator.dim, generator=generator, dtype=torch.float64)
+    return z.to(operator.device, working_dtype(operator))
+
+
+def rows_at_a_time(operator: SymmetricOperator, batch: int | None) -> int:
+    """How many vectors share a product: ``batch``, or as many as fit into a bounded memory.
+
+    Raises:
+        InputError: ``batch`` below 1.
+    """
+    if batch is None:
+        return max(1, min(_ROWS, _NUMBERS // operator.dim))
+    if batch < 1:
+        raise InputError(f"batch = {batch} vectors in a product; give at least 1, or leave it out")
+    return batch
+
+
+def coefficients(basis: Tensor, v: Tensor) -> Tensor:
+    """Inner products of the rows of ``basis`` ``(j, d)`` with ``v`` ``(d,)``: shape ``(j,)``, float64 on the CPU.
+
+    Long sums are taken in pieces: the error of a float32 sum grows with its length, and with it the loss of
+    orthogonality.
+
+    Example:
+        >>> coefficients(torch.eye(2), torch.tensor([3.0, 4.0])).tolist()
+        [3.0, 4.0]
+    """
+    if len(v) <= _PIECE:
+        return (basis @ v).cpu().double()
+    pieces = zip(basis.split(_PIECE, 1), v.split(_PIECE), strict=True)
+    return torch.stack([(rows @ piece).cpu().double() for rows, piece in pieces]).sum(0)
+
+
+def length(v: Tensor) -> float:
+    """``|v|`` of a vector of shape ``(d,)``, with the same care."""
+    return math.sqrt(coefficients(v[None], v).item())
+
+
+def project_out(basis: Tensor, v: Tensor) -> Tensor:
+    """``v`` less its part in the span of the orthonormal rows of ``basis``; twice, which is enough (Parlett 1998, 6.9).
+
+    Args:
+        basis: shape ``(j, d)``, ``j >= 0``.
+        v: shape ``(d,)``; not changed.
+
+    Example:
+        >>> project_out(torch.tensor([[1.0, 0.0]]), torch.tensor([3.0, 4.0])).tolist()
+        [0.0, 4.0]
+    """
+    for _ in range(2):
+        v = subtract(basis, v, coefficients(basis, v))
+    return v
+
+
+def subtract(basis: Tensor, v: Tensor, c: Tensor) -> Tensor:
+    """``v - sum_i c_i basis_i``, shape ``(d,)``."""
+    return torch.addmv(v, basis.mT, c.to(v), alpha=-1)

@@ -1,0 +1,134 @@
+"""A tensor that carries its Taylor coefficients along one direction, and the table of rules that push it through torch.
+
+Along ``x + t u`` every intermediate tensor is a power series ``y(t) = y_0 + t y_1 + t^2 y_2 + ...``, ``y_k`` its k-th
+derivative divided by ``k!``. A rule maps the series of a function's arguments to that of its result. Any torch function
+without a rule raises :class:`NotCoveredError`: nothing passes through silently.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor
+
+__all__ = ["Jet", "NotCoveredError", "broadcast_stacks", "is_jet", "rule"]
+
+Rule = Callable[..., Any]
+_RULES: dict[Any, Rule] = {}
+
+
+class NotCoveredError(Exception):
+    """A function that the Taylor pass has no rule for; the caller takes a general path."""
+
+
+def rule(*functions: Any) -> Callable[[Rule], Rule]:
+    """Register a rule for torch functions; it takes their arguments, some of them jets."""
+
+    def register(given: Rule) -> Rule:
+        for function in functions:
+            _RULES[function] = given
+        return given
+
+    return register
+
+
+class Jet(Tensor):
+    """``y_0 + t y_1 + ... + t^order y_order``; as a tensor it has the shape and type of ``y_0``.
+
+    Coefficients beyond the last one kept are zero: a constant has one, a parameter ``W + t U`` two.
+    """
+
+    order: int
+    is_view: bool
+    _stack: Tensor | None
+    _parts: tuple[Tensor, ...] | None
+
+    @staticmethod
+    def of_stack(stack: Tensor, order: int, *, is_view: bool = False) -> "Jet":
+        """From coefficients along a new first axis, shape ``(k, ...)``."""
+        jet: Jet = Tensor._make_subclass(Jet, stack[0])
+        jet.order, jet.is_view, jet._stack, jet._parts = order, is_view, stack, None
+        return jet
+
+    @staticmethod
+    def of_parts(parts: Iterable[Tensor], order: int) -> "Jet":
+        """From separate coefficients of one shape."""
+        parts = tuple(parts)
+        jet: Jet = Tensor._make_subclass(Jet, parts[0])
+        jet.order, jet.is_view, jet._stack, jet._parts = order, False, None, parts
+        return jet
+
+    @property
+    def stack(self) -> Tensor:
+        """Coefficients along a new first axis."""
+        if self._stack is None:
+            assert self._parts is not None
+            self._stack = torch.stack(self._parts)
+        return self._stack
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The coefficients one by one."""
+        if self._parts is None:
+            assert self._stack is not None
+            self._parts = self._stack.unbind(0)
+        return self._parts
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        """Shape and number of coefficients; torch's own would look at values."""
+        count = len(self._parts) if self._parts is not None else len(self.stack)
+        return f"Jet({count} coefficients of shape {tuple(self.shape)})"
+
+    def become(self, other: "Jet") -> "Jet":
+        """What an in-place function does; refused where another tensor would have to see it."""
+        if self.is_view or other.shape != self.shape:
+            raise NotCoveredError("an in-place function on a view")
+        self._stack, self._parts = other._stack, other._parts
+        return self
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Look the rule up."""
+        found = _RULES.get(func)
+        if found is not None:
+            if not torch.is_grad_enabled():  # inside a custom autograd function or under no_grad
+                raise NotCoveredError("a part of the network that is evaluated without gradients")
+            return found(*args, **(kwargs or {}))
+        if func in _METADATA:
+            with torch._C.DisableTorchFunctionSubclass():
+                return func(*args, **(kwargs or {}))
+        raise NotCoveredError(getattr(func, "__name__", str(func)))
+
+
+_FUNCTIONS = (
+    "size dim ndimension numel nelement stride is_floating_point is_complex is_contiguous element_size get_device "
+    "new_zeros new_ones"
+)
+_PROPERTIES = "shape dtype device ndim layout is_cuda is_cpu is_mps is_nested is_sparse is_quantized is_meta"
+_METADATA = {
+    torch.is_floating_point,
+    torch.is_complex,
+    torch.numel,
+    torch.zeros_like,
+    torch.ones_like,
+    Tensor.__len__,
+    *(getattr(Tensor, name) for name in _FUNCTIONS.split()),
+    *(getattr(Tensor, name).__get__ for name in _PROPERTIES.split()),
+}  # what depends on the shape and type only
+
+
+def is_jet(value: Any) -> TypeGuard[Jet]:
+    """Whether the Taylor coefficients of a value may be other than the first."""
+    return isinstance(value, Jet)
+
+
+def broadcast_stacks(a: Jet, b: Jet) -> tuple[Tensor, Tensor]:
+    """Both stacks, with axes inserted behind the first one so that the others broadcast."""
+    one, two = a.stack, b.stack
+    if one.ndim < two.ndim:
+        one = one.view(len(one), *[1] * (two.ndim - one.ndim), *one.shape[1:])
+    elif two.ndim < one.ndim:
+        two = two.view(len(two), *[1] * (one.ndim - two.ndim), *two.shape[1:])
+    return one, two
