@@ -111,7 +111,7 @@ def spectrum(
         if not whole:
             raise InputError(f"batch size {batch_size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
         inputs, targets = inputs[:whole], targets[:whole]
-    network = NetworkFunction(model, cross_entropy, mode=mode, parameters=parameters)
+    network = NetworkFunction(model, cross_entropy, mode="train" if mode == "train" else "eval", parameters=parameters)
     matrix = OPERATORS[operator](network, list(zip(inputs.split(batch_size), targets.split(batch_size), strict=True)))
     with progress_bar("matrix-vector products", max_products) as (progress, task):
         pairs = lanczos(

@@ -12,6 +12,7 @@ Plural methods return one value per member; singular methods return the mean ove
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import final
 
 import sympy
@@ -44,7 +45,8 @@ def contracted_gradient_of(losses: Callable[[Tensor], Tensor], x: Tensor, terms:
         Shape of ``x``, which coefficients and directions must not enlarge.
     """
     x = x.detach().requires_grad_(True)
-    with SmoothNorms(1 + max((len(directions) for _, directions in terms), default=0)):
+    order = 1 + max((len(directions) for _, directions in terms), default=0)
+    with SmoothNorms(order) if order > 1 else nullcontext():  # gradients are torch's own, and need no interpreter
         value = losses(x)
     (result,) = torch.autograd.grad(_weighted(value, x, terms).sum(), x, materialize_grads=True)
     return result

@@ -10,7 +10,7 @@ from torch.func import vmap
 
 from .errors import InputError
 from .flat import unflatten
-from .landscape import Landscape, Terms, contracted_gradient_of
+from .landscape import Landscape, Terms, contracted_gradient_of, taylor_terms
 from .network_derivatives import NetworkDerivatives, Route
 from .network_function import Batch, LossFunction, Mode, NetworkFunction
 
@@ -207,6 +207,10 @@ class NetworkLandscape(Landscape):
     def member_gradient(self, x: Tensor, member: int) -> Tensor:
         """Gradient of one member at ``x`` of shape ``(d,)``, without the memory of all M."""
         return self._member_contracted(x, [(1.0, ())], member)
+
+    def member_taylor_gradient(self, x: Tensor, u: Tensor, coefficients: Sequence[float], member: int) -> Tensor:
+        """``sum_k c_k grad d_u^k f_m(x)`` of one member, all of shape ``(d,)``, without the memory of all M."""
+        return self._member_contracted(x, taylor_terms(u, coefficients), member)
 
     def contracted_gradients(self, x: Tensor, terms: Terms) -> Tensor:
         """See :meth:`Landscape.contracted_gradients`; one graph per member, freed before the next."""

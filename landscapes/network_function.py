@@ -1,38 +1,34 @@
 """A module and a loss as functions of one flat vector of parameters."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from .errors import InputError
 from .flat import flatten, unflatten
 
-__all__ = ["Batch", "LossFunction", "Mode", "NetworkFunction"]
+__all__ = ["Batch", "LossFunction", "Mode", "NetworkFunction", "differentiable"]
 
 Batch = tuple[Tensor, Tensor]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Mode = Literal["train", "eval"]
 
 _Norm = nn.modules.batchnorm._NormBase
+_HALF = (torch.float16, torch.bfloat16)
 
 
 @contextmanager
-def _in_mode(model: nn.Module, mode: Mode) -> Iterator[None]:
-    """Put normalisations in ``mode``, all else in eval (a loss must be a function: no dropout); restore it after."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in before:
-            module.training = mode == "train" and isinstance(module, _Norm)
+def differentiable(device: torch.device) -> Iterator[None]:
+    """Whatever the caller has switched on or off: gradients can be taken, in full precision, backward passes too."""
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         yield
-    finally:
-        for module, training in before:
-            module.training = training
 
 
 class NetworkFunction:
@@ -42,7 +38,8 @@ class NetworkFunction:
     float32, and autocast is off: curvature of a loss rounded to 8 bits is noise.
 
     Args:
-        model: any module.
+        model: any module; of a wrapper for parallel training or of a compiled module, which cannot be differentiated
+            twice, the module inside is taken.
         loss: maps (outputs, targets) of one batch to its mean loss, a scalar.
         mode: ``eval`` uses batch norm's running statistics; ``train`` those of the batch, leaving the running ones
             untouched. All other modules, dropout among them, are in eval mode in both.
@@ -72,26 +69,32 @@ class NetworkFunction:
     ) -> None:
         if mode not in ("train", "eval"):
             raise InputError(f"mode '{mode}' is not one of: train, eval")
+        model = _unwrapped(model)
         trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         if not trainable:
             raise InputError("the model has no trainable parameter; set requires_grad=True on some")
         if parameters is not None:
-            for pattern in [parameters] if isinstance(parameters, str) else parameters:
-                if not any(fnmatchcase(name, pattern) for name in trainable):
-                    known = ", ".join(list(trainable)[:8]) + (", ..." if len(trainable) > 8 else "")
-                    raise InputError(f"no trainable parameter matches '{pattern}'; there are: {known}")
-            patterns = [parameters] if isinstance(parameters, str) else list(parameters)
-            trainable = {n: p for n, p in trainable.items() if any(fnmatchcase(n, pattern) for pattern in patterns)}
-            if not trainable:
-                raise InputError("no parameter is chosen; give at least one name or pattern")
+            trainable = _chosen(model, trainable, [parameters] if isinstance(parameters, str) else parameters)
         self.model, self.loss_function, self.mode = model, loss, mode
         self.names = list(trainable)
         self.shapes = [p.shape for p in trainable.values()]
-        first = next(iter(trainable.values()))
         self.dim = sum(shape.numel() for shape in self.shapes)
-        self._promoted = first.dtype in (torch.float16, torch.bfloat16)
-        self.dtype = torch.float32 if self._promoted else first.dtype
-        self.device = first.device
+        self._promoted = any(p.dtype in _HALF for p in model.parameters())
+        # The widest of their types; where some are halves, at least float32.
+        self.dtype = functools.reduce(
+            torch.promote_types,
+            (p.dtype for p in trainable.values()),
+            torch.float32 if self._promoted else next(iter(trainable.values())).dtype,
+        )
+        self.device = next(iter(trainable.values())).device
+        self._modules = list(model.modules())
+        places = {id(p): index for index, p in enumerate(trainable.values())}
+        self._slots: list[tuple[Any, str, int | None]] = [
+            (module._parameters, key, places.get(id(p)))
+            for module in self._modules
+            for key, p in module._parameters.items()
+            if p is not None and (id(p) in places or p.requires_grad or self._promoted)
+        ]
 
     def point(self) -> Tensor:
         """The module's current parameters as one new vector, shape ``(d,)``."""
@@ -107,27 +110,100 @@ class NetworkFunction:
 
     def outputs(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
         """The network's outputs where the chosen parameters have the given values."""
-        state: dict[str, Tensor] = {}
-        inputs = inputs.to(self.device)
-        if self._promoted:
-            others = [*self.model.named_parameters(), *self.model.named_buffers()]
-            state = {n: t.detach().to(self.dtype) if t.is_floating_point() else t for n, t in others}
-            inputs = inputs.to(self.dtype) if inputs.is_floating_point() else inputs
-        if self.mode == "train":  # batch norm writes its running statistics into these copies
-            state |= {n: state.get(n, buffer).clone() for n, buffer in self.model.named_buffers()}
-        state |= dict(zip(self.names, parameters, strict=True))
         # The fused attention kernels have no second derivative; the plain one has all of them.
         with (
-            _in_mode(self.model, self.mode),
+            self._in_mode(),
+            self._holding(parameters),
             sdpa_kernel(SDPBackend.MATH),
             torch.autocast(self.device.type, enabled=False),
         ):
-            result: Tensor = functional_call(self.model, state, (inputs,))
+            result: Tensor = self.model(self._wide(inputs.to(self.device)))
         return result
+
+    @contextmanager
+    def _in_mode(self) -> Iterator[None]:
+        """Normalisations in the mode, all else in eval (a loss must be a function: no dropout); restored after."""
+        before = [module.training for module in self._modules]
+        train = self.mode == "train"
+        try:
+            for module in self._modules:
+                module.training = train and isinstance(module, _Norm)
+            yield
+        finally:
+            for module, training in zip(self._modules, before, strict=True):
+                module.training = training
+
+    @contextmanager
+    def _holding(self, parameters: Sequence[Tensor]) -> Iterator[None]:
+        """The module with the given parameters, all others constant, and buffers that may be written; restored after.
+
+        Like ``torch.func.functional_call``, which looks every name up again at each call: a third of a small
+        network's gradient.
+        """
+        if len(parameters) != len(self.names):
+            raise InputError(f"found {len(parameters)} parameters; expected {len(self.names)}")
+        before: list[tuple[dict[str, Tensor | None], str, Tensor | None]] = []
+        try:
+            for owner, key, index in self._slots:
+                old = owner[key]
+                before.append((owner, key, old))
+                # The other parameters are constants, so that no graph is built for them.
+                owner[key] = parameters[index] if index is not None else self._wide(old.detach())
+            if self.mode == "train" or self._promoted:
+                copies: dict[int, Tensor] = {}  # one for each buffer, also where modules share it
+                for module in self._modules:
+                    for key, buffer in module._buffers.items():
+                        if buffer is None:
+                            continue
+                        before.append((module._buffers, key, buffer))
+                        if id(buffer) not in copies:
+                            # Batch norm writes its running statistics into these.
+                            copies[id(buffer)] = self._wide(buffer).clone()
+                        module._buffers[key] = copies[id(buffer)]
+            yield
+        finally:
+            for owner, key, old in reversed(before):
+                owner[key] = old
 
     def loss(self, parameters: Sequence[Tensor], batch: Batch) -> Tensor:
         """The mean loss of one batch, a scalar."""
-        loss = self.loss_function(self.outputs(parameters, batch[0]), batch[1].to(self.device))
+        return self.loss_of(self.outputs(parameters, batch[0]), batch[1])
+
+    def loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of one batch whose outputs are known, a scalar."""
+        with torch.autocast(self.device.type, enabled=False):
+            loss = self.loss_function(outputs, self._wide(targets.to(self.device)))
+        if not isinstance(loss, Tensor):
+            raise InputError(f"the loss is a {type(loss).__name__}; expected a tensor that torch can differentiate")
         if loss.numel() != 1:
             raise InputError(f"the loss has shape {tuple(loss.shape)}; expected the mean over the examples, a scalar")
-        return loss
+        return loss.reshape(()) if loss.ndim else loss
+
+    def _wide(self, tensor: Tensor) -> Tensor:
+        """What a model with half-precision parameters computes with."""
+        return tensor.to(self.dtype) if self._promoted and tensor.is_floating_point() else tensor
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    while True:
+        if isinstance(model, (DataParallel, DistributedDataParallel)):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):  # torch.compile's
+            model = model._orig_mod  # type: ignore[assignment]
+        else:
+            return model
+
+
+def _chosen(model: nn.Module, trainable: dict[str, nn.Parameter], patterns: Sequence[str]) -> dict[str, nn.Parameter]:
+    """The parameters that have a name that matches; one that is shared by several modules has several names."""
+    if not patterns:
+        raise InputError("no parameter is chosen; give at least one name or pattern")
+    matched: set[int] = set()
+    for pattern in patterns:
+        every = model.named_parameters(remove_duplicate=False)
+        found = {id(p) for name, p in every if p.requires_grad and fnmatchcase(name, pattern)}
+        if not found:
+            known = ", ".join(list(trainable)[:8]) + (", ..." if len(trainable) > 8 else "")
+            raise InputError(f"no trainable parameter matches '{pattern}'; there are: {known}")
+        matched |= found
+    return {name: p for name, p in trainable.items() if id(p) in matched}

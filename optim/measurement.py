@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from ..landscapes import DataSet, NetworkLandscape, alignment, top_eigenpairs
+from ..landscapes import DataSet, NetworkLandscape, mean_alignment, top_eigenpairs
 from .sam import SAM
 
 __all__ = ["SpectrumRecorder", "evaluate"]
@@ -76,14 +76,9 @@ class SpectrumRecorder:
             whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
         # A random start each time: a warm one can stay with an eigenvector that has been overtaken.
         pairs = top_eigenpairs(whole, x, max_products=30, tolerance=3e-3)
-        cosines = []
-        for member in range(landscape.size):  # one gradient in memory at a time
-            u = landscape.member_gradient(x, member)
-            if isinstance(optimizer, SAM):
-                u = optimizer.perturbation(u)
-            cosines.append(float(alignment(u, pairs.vectors[0])))
+        perturbation = optimizer.perturbation if isinstance(optimizer, SAM) else None
         return {
             "lambda_1": float(pairs.values[0]),
             "lambda_1_residual": float(pairs.residuals[0]),
-            "alignment": sum(cosines) / len(cosines),
+            "alignment": mean_alignment(landscape, x, pairs.vectors[0], perturbation),
         }

@@ -1,8 +1,9 @@
 """The curvature of losses: operators, eigensolvers, densities and traces."""
 
-from .alignment import alignment
+from .alignment import alignment, mean_alignment
 from .block_lanczos import block_lanczos
 from .density import Density, spectral_density
+from .drift_decomposition import DriftDecomposition, decompose_drift
 from .eigenpairs import Eigenpairs, End, SpectrumBound, random_vector, start_vector
 from .estimates import Estimate
 from .function_traces import effective_dimension, trace_of_function
@@ -13,14 +14,19 @@ from .landscape_hessian import eigenvalue_gradient, hessian, top_eigenpairs
 from .lobpcg import lobpcg
 from .network_operators import EmpiricalFisher, GaussNewton, Hessian
 from .operators import DenseOperator, FunctionOperator, SymmetricOperator
+from .perturbations import Perturbation, member_perturbations
 from .power import power_iterates, power_method
 from .quadrature import Quadrature, lanczos_quadrature
+from .recorder import CurvatureRecorder
+from .recorder_picture import draw_curvature
 from .spectrum_bound import spectrum_bound
 from .traces import frobenius_norm, hutchinson
 
 __all__ = [
+    "CurvatureRecorder",
     "DenseOperator",
     "Density",
+    "DriftDecomposition",
     "Eigenpairs",
     "EmpiricalFisher",
     "End",
@@ -29,11 +35,14 @@ __all__ = [
     "GaussNewton",
     "GradientCovariance",
     "Hessian",
+    "Perturbation",
     "Quadrature",
     "SpectrumBound",
     "SymmetricOperator",
     "alignment",
     "block_lanczos",
+    "decompose_drift",
+    "draw_curvature",
     "effective_dimension",
     "eigenvalue_gradient",
     "frobenius_norm",
@@ -43,6 +52,8 @@ __all__ = [
     "lanczos",
     "lanczos_quadrature",
     "lobpcg",
+    "mean_alignment",
+    "member_perturbations",
     "power_iterates",
     "power_method",
     "random_vector",

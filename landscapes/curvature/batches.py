@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler
 
 from ..errors import InputError
 from ..network_function import Batch
@@ -25,19 +25,19 @@ class ExampleBatches:
     """
 
     def __init__(self, batches: Iterable[Batch], *, grouped: bool) -> None:
-        if iter(batches) is iter(batches):
+        if isinstance(batches, Iterator):
             raise InputError("the batches are an iterator, which ends after one pass; give a list or a data loader")
-        if (
-            isinstance(batches, DataLoader)
-            and isinstance(batches.sampler, RandomSampler)
-            and (grouped or batches.drop_last)
-        ):
+        if isinstance(batches, tuple) and all(isinstance(part, Tensor) for part in batches):
+            raise InputError("found the tensors of one batch; expected batches: give a list, [(inputs, targets)]")
+        if not isinstance(batches, Iterable):
+            raise InputError(f"the batches are a {type(batches).__name__}; give a list or a data loader")
+        if isinstance(batches, DataLoader) and _shuffles(batches) and (grouped or batches.drop_last):
             raise InputError(
                 "the data loader shuffles, and with drop_last or batch norm in train mode every pass is another "
                 "function; give it shuffle=False, or a list of its batches"
             )
-        self._batches = batches
-        self._seen: tuple[int, float, float] | None = None
+        self._batches, self._grouped = batches, grouped
+        self._seen: tuple[int, Tensor] | None = None
 
     @property
     def count(self) -> int:
@@ -50,28 +50,54 @@ class ExampleBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         """One pass."""
-        count, total, scale = 0, 0.0, 0.0
-        for inputs, targets in self._batches:
-            if not len(inputs) or len(inputs) != len(targets):
-                raise InputError(
-                    f"a batch has {len(inputs)} inputs and {len(targets)} targets; expected as many, at least one"
-                )
+        if self._seen is not None and isinstance(self._batches, (list, tuple)):
+            yield from self._batches  # these cannot change by themselves
+            return
+        count, sums = 0, torch.zeros(4, dtype=torch.float64)
+        for index, batch in enumerate(self._batches):
+            inputs, targets = _checked(batch)
             count += len(inputs)
-            checksum, size = _checksum(inputs)
-            total, scale = total + checksum, scale + size
+            place = index + 1 if self._grouped else 1  # where the order of batches matters, it counts
+            part = torch.cat([_checksum(inputs), _checksum(targets).to(inputs.device)])
+            sums = sums.to(part.device) + place * part
             yield inputs, targets
         if not count:
             raise InputError("there is no batch; the data set or loader is empty")
+        sums = sums.cpu()
+        if torch.isnan(sums[1::2]).any():
+            raise InputError("the data holds NaN; leave out or mend such examples")
         if self._seen is None:
-            self._seen = count, total, scale
-        elif count != self._seen[0] or abs(total - self._seen[1]) > 1e-9 * self._seen[2]:
+            self._seen = count, sums
+        elif count != self._seen[0] or ((sums - self._seen[1]).abs() > 1e-9 * sums[1::2].repeat_interleave(2)).any():
             raise InputError(
                 "the data changed between two passes (random augmentation, sampling or drop_last), so that products "
                 "belong to different functions; give fixed batches, e.g. list(loader)"
             )
 
 
-def _checksum(inputs: Tensor) -> tuple[float, float]:
-    """The sum of the inputs, and of their magnitudes: what does not depend on their order."""
-    numbers = inputs.detach().to(torch.float64 if inputs.device.type != "mps" else torch.float32)
-    return float(numbers.sum()), float(numbers.abs().sum())
+def _checked(batch: Batch) -> Batch:
+    try:
+        inputs, targets = batch
+    except (TypeError, ValueError):
+        raise InputError(f"a batch is a {type(batch).__name__}; expected a pair of tensors (inputs, targets)") from None
+    if not isinstance(inputs, Tensor) or not isinstance(targets, Tensor) or not inputs.ndim or not targets.ndim:
+        raise InputError(
+            f"a batch holds a {type(inputs).__name__} and a {type(targets).__name__}; expected tensors (inputs, "
+            "targets) with one row for each example"
+        )
+    if not len(inputs) or len(inputs) != len(targets):
+        raise InputError(f"a batch has {len(inputs)} inputs and {len(targets)} targets; expected as many, at least one")
+    return inputs, targets
+
+
+def _checksum(data: Tensor) -> Tensor:
+    """A sum that knows a number's place in its example, but not the order of the examples; and one of magnitudes."""
+    data = data.detach().to(torch.uint8) if data.dtype == torch.bool else data.detach()
+    columns = data.sum(0, dtype=torch.float64)
+    weights = torch.arange(columns.numel(), dtype=torch.float64, device=data.device).cos().view(columns.shape)
+    return torch.stack([(columns * weights).sum(), data.abs().sum(dtype=torch.float64)])
+
+
+def _shuffles(loader: DataLoader[Batch]) -> bool:
+    samplers = loader.sampler, getattr(loader.batch_sampler, "sampler", None)
+    return any(isinstance(sampler, RandomSampler | SubsetRandomSampler) for sampler in samplers)

@@ -20,7 +20,7 @@ class Convergence:
       an eigenvector other than the wanted one, where the residual is small at once.
 
     Neither proves that it is the *wanted* eigenvalue: two of them closer than the residual look like one between them.
-    (Ours: Kato-Temple's ``r^2 / gap <= t`` would save one product in seven, but the gap must be guessed from Ritz
+    (Ours: Kato-Temple's ``r^2 / gap <= t`` would save one product in six, but the gap must be guessed from Ritz
     values, and a third of spectra with a second eigenvalue within 1e-4 to 1 of the first then stopped too early.)
 
     Args:

@@ -34,6 +34,8 @@ class GradientCovariance(SymmetricOperator):
         super().__init__(landscape.dim, landscape.dtype, landscape.device, semidefinite=True)
         if x.shape != (landscape.dim,):
             raise InputError(f"the point has shape {tuple(x.shape)}; expected ({landscape.dim},)")
+        if not torch.isfinite(x).all():
+            raise InputError("the point holds NaN or infinity; take an earlier one")
         self.landscape, self.x = landscape, x.to(landscape.device, landscape.dtype)
         self._mean = landscape.gradient(self.x)
         needed = landscape.size * landscape.dim * torch.finfo(landscape.dtype).bits // 8

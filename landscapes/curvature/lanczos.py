@@ -60,8 +60,8 @@ def lanczos(
         callback: called after each product with the number of products, the first value and its residual.
 
     Returns:
-        Eigenpairs; ``converged=False`` where the products ran out. Residuals are those of exact arithmetic: below
-        ``operator.accuracy`` times the largest value they mean nothing. ``bound`` holds the whole spectrum with
+        Eigenpairs; ``converged=False`` where the products ran out. Residuals are those of exact arithmetic, but
+        never below ``operator.accuracy`` times the largest entry of ``T``. ``bound`` holds the whole spectrum with
         probability ``1 - delta`` over the random start (:func:`ritz_bound` of the steps before the first restart,
         widened by the accuracy of products); None for a given start.
 
@@ -138,7 +138,7 @@ def lanczos(
     return Eigenpairs(
         theta[wanted],
         basis.combined(s[:, wanted]),
-        residuals[wanted],
+        residuals[wanted].clamp(min=operator.accuracy * scale),
         products,
         settled or exhausted,
         first_cycle.bound(operator, delta) if start is None else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError
@@ -27,6 +28,10 @@ def hessian(landscape: Landscape, x: Tensor, *, method: HessianMethod = "auto") 
     """
     if isinstance(landscape, NetworkLandscape):
         return Hessian(landscape.network, list(landscape.chunks()), x, method=method)
+    if x.shape != (landscape.dim,):
+        raise InputError(f"the point has shape {tuple(x.shape)}; expected ({landscape.dim},)")
+    if not torch.isfinite(x).all():
+        raise InputError("the point holds NaN or infinity; take an earlier one")
     x = x.to(landscape.device, landscape.dtype)
     return FunctionOperator(lambda v: landscape.hessian_product(x, v), landscape.dim, landscape.dtype, landscape.device)
 
@@ -37,7 +42,7 @@ def eigenvalue_gradient(landscape: Landscape, x: Tensor, v: Tensor) -> Tensor:
     SAM's third-order drift moves along it (theory, section 2). An error ``e`` of ``v`` enters twice: ``2 T[v, e]``.
 
     Raises:
-        InputError: ``v`` is not a unit vector.
+        InputError: ``v`` is not a unit vector of shape ``(d,)``.
 
     Example:
         The sharp direction of a valley is the second one; it flattens towards 0.
@@ -48,7 +53,9 @@ def eigenvalue_gradient(landscape: Landscape, x: Tensor, v: Tensor) -> Tensor:
         >>> [round(value, 4) for value in eigenvalue_gradient(f, x, torch.tensor([0.0, 1.0])).tolist()]
         [2.4261, 0.0]
     """
-    if abs(float(v.norm()) - 1) > 1e-3:
+    if v.shape != (landscape.dim,):
+        raise InputError(f"the eigenvector has shape {tuple(v.shape)}; expected ({landscape.dim},)")
+    if not abs(float(v.norm()) - 1) <= 1e-3:  # also where it holds a NaN
         raise InputError(f"the eigenvector has length {float(v.norm()):.4g}; expected a unit vector")
     return landscape.third_product(x, v.to(landscape.device, landscape.dtype))
 

@@ -16,10 +16,18 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from ..errors import InputError
 from ..flat import flatten, unflatten
-from ..network_derivatives import NetworkDerivatives, is_refusal
-from ..network_function import Batch, NetworkFunction
+from ..network_derivatives import (
+    NetworkDerivatives,
+    NotDifferentiableError,
+    check_backward,
+    check_dependence,
+    is_refusal,
+    loss_of_few,
+)
+from ..network_function import Batch, NetworkFunction, differentiable
 from ..smooth_norms import SmoothNorms
 from .batches import ExampleBatches
+from .gradient_differences import difference_accuracy, differenced_product, natural_step
 from .operators import SymmetricOperator
 
 __all__ = ["EmpiricalFisher", "GaussNewton", "Hessian", "HessianMethod", "NetworkOperator"]
@@ -60,22 +68,19 @@ class NetworkOperator(SymmetricOperator):
         if not torch.isfinite(x).all():
             raise InputError("the point holds NaN or infinity; training has diverged, take an earlier checkpoint")
         self.network, self.group = network, group
-        self.x = x.to(network.device, network.dtype)
+        with torch.inference_mode(False):
+            self.x = x.to(network.device, network.dtype)
+            self.x = self.x.clone() if self.x.is_inference() else self.x
         grouped = network.mode == "train" and any(
             isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.model.modules()
         )
         self.batches = ExampleBatches(batches, grouped=grouped)
         self._graph_bytes = graph_bytes
         self._kept: list[tuple[int, Callable[[Tensor], Tensor]]] | None = None
-        self._total: int | None = None
 
     @abstractmethod
     def _linearised(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """One batch's product as a function that may be called several times and owns its graph."""
-
-    def _once(self, batch: Batch, v: Tensor) -> Tensor:
-        """One batch's product, where the graph is not needed again."""
-        return self._linearised(batch)(v)
 
     def _keeps(self) -> bool:
         """Whether graphs are worth keeping at all."""
@@ -85,6 +90,11 @@ class NetworkOperator(SymmetricOperator):
         return self._product_rows(v[None])[0]
 
     def _product_rows(self, v: Tensor) -> Tensor:
+        with differentiable(self.device):
+            return self._mean(v.clone() if v.is_inference() else v)
+
+    def _mean(self, v: Tensor) -> Tensor:
+        """The mean over the examples of all batches, and of all processes."""
         if self._kept is None and self._keeps():
             self._kept = self._graphs()
         if self._kept:
@@ -109,8 +119,7 @@ class NetworkOperator(SymmetricOperator):
         return total if single else (total / count).to(v)
 
     def _batch_rows(self, batch: Batch, v: Tensor) -> Tensor:
-        if len(v) == 1:
-            return self._once(batch, v[0])[None]
+        """One batch's products, whose graph is not needed again."""
         product = self._linearised(batch)
         return torch.stack([product(row) for row in v])
 
@@ -134,11 +143,11 @@ class NetworkOperator(SymmetricOperator):
             sizes[storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        leaves = self._leaves()
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            self.network.loss(leaves, batch)
-        own = {leaf.untyped_storage().data_ptr() for leaf in leaves}
-        return sum(size for pointer, size in sizes.items() if pointer not in own)
+        leaves, model = self._leaves(), self.network.model
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            _, examples = loss_of_few(self.network, leaves, batch)
+        own = {t.untyped_storage().data_ptr() for t in (self.x, *batch, *model.parameters(), *model.buffers())}
+        return sum(size for pointer, size in sizes.items() if pointer not in own) * len(batch[0]) // examples
 
     def _leaves(self) -> list[Tensor]:
         return [part.detach().requires_grad_() for part in unflatten(self.x, self.network.shapes)]
@@ -153,8 +162,9 @@ class Hessian(NetworkOperator):
         x: where; default the module's current parameters.
         method: ``graph`` differentiates a gradient whose graph is kept (the cheapest, 2 gradients' time; memory of all
             graphs); ``taylor`` is one forward pass with tangents and one backward pass, ``reverse`` two reverse passes,
-            both with the memory of one batch; ``difference`` is a central difference of gradients, for kernels
-            that cannot be differentiated twice. ``auto`` takes the first that fits, differences last.
+            both with the memory of one batch; ``difference`` takes differences of gradients, six or more for a product
+            of each batch, for kernels that cannot be differentiated twice. ``auto`` takes the first that fits,
+            differences last.
         graph_bytes: see :class:`NetworkOperator`.
         group: see :class:`NetworkOperator`.
 
@@ -188,37 +198,66 @@ class Hessian(NetworkOperator):
             network, "reverse" if method == "reverse" else "taylor" if method == "taylor" else "auto"
         )
         if method == "graph":
-            self._graph_bytes = max(graph_bytes, 2**62)
+            self._graph_bytes = 2**62
+        self._difference: str | None = None  # why, if products are differences
+        self._graph_refused = False
         if method == "difference":
-            self._difference("asked for")
+            self._take_differences("asked for")
 
-    def _difference(self, reason: str) -> None:
-        self.used = f"difference ({reason})"
-        self.accuracy = max(self.accuracy, 30 * torch.finfo(self.dtype).eps ** (2 / 3))
+    def _take_differences(self, reason: str) -> None:
+        self._difference, self.used = reason, f"difference ({reason})"
+        self.accuracy = max(self.accuracy, difference_accuracy(self.dtype))
 
     def _keeps(self) -> bool:
-        return self.method in ("auto", "graph") and super()._keeps() and not self.used.startswith("difference")
+        wanted = self.method in ("auto", "graph") and not self._graph_refused and self._difference is None
+        return wanted and super()._keeps()
 
-    def _graphs(self) -> list[tuple[int, Callable[[Tensor], Tensor]]]:
+    def _mean(self, v: Tensor) -> Tensor:
         try:
-            kept = super()._graphs()
+            product = super()._mean(v)
         except RuntimeError as error:
-            if self.method != "auto" or not is_refusal(error):
+            if not is_refusal(error):
                 raise
-            self._difference(str(error).splitlines()[0])
-            return []
-        if kept:
+            if self.method != "auto":
+                reason = str(error).splitlines()[0]
+                raise NotDifferentiableError(
+                    f"method '{self.method}' differentiates a gradient, which torch refuses: {reason}; use method "
+                    "'auto' or 'difference'"
+                ) from error
+            # Whether a gradient can be differentiated is known only when it is tried; other routes may go through.
+            self._graph_refused, self._kept = True, None
+            return super()._mean(v)
+        if self._kept:
             self.used = "graph"
-        return kept
+        return product
+
+    def _batch_rows(self, batch: Batch, v: Tensor) -> Tensor:
+        if len(v) > 1 and self.method != "taylor" and not self._graph_refused and self._difference is None:
+            rows = super()._batch_rows(batch, v)
+            self.used = "reverse"
+            return rows
+        return torch.stack([self._single(batch, row) for row in v])
+
+    def _single(self, batch: Batch, v: Tensor) -> Tensor:
+        """One product without a graph that is kept."""
+        if self._difference is None:
+            try:
+                product = self._derivatives.contracted_gradient(self.x, [(1.0, (v,))], batch)
+            except NotDifferentiableError as error:
+                if self.method != "auto":
+                    raise
+                self._take_differences(str(error))
+            else:
+                self.used = self._derivatives.used[1]
+                return product
+        return self._differenced(batch, v)
 
     def _linearised(self, batch: Batch) -> Callable[[Tensor], Tensor]:
-        if self.used.startswith("difference"):
-            return lambda v: self._differenced(batch, v)
+        self._derivatives.check_twice(self.x, batch)
         network, leaves = self.network, self._leaves()
-        with torch.enable_grad(), SmoothNorms(2):
+        with SmoothNorms(2):
             loss = network.loss(leaves, batch)
-            if not loss.requires_grad:
-                return torch.zeros_like
+            check_dependence(loss, network)
             gradient = torch.autograd.grad(loss, leaves, create_graph=True, materialize_grads=True)
         sloped = [(g, i) for i, g in enumerate(gradient) if g.requires_grad]
         if not sloped:  # linear in the parameters
@@ -232,39 +271,23 @@ class Hessian(NetworkOperator):
             )
             return flatten(rows)
 
-        # Whether the gradient itself can be differentiated is known only when it is tried.
-        if self.method == "auto" and self.used == "nothing yet":
-            product(torch.zeros_like(self.x))
-        return product
-
-    def _once(self, batch: Batch, v: Tensor) -> Tensor:
-        if self.used.startswith("difference"):
-            return self._differenced(batch, v)
-        try:
-            product = self._derivatives.contracted_gradient(self.x, [(1.0, (v,))], batch)
-        except InputError as error:
-            if self.method != "auto":
-                raise
-            self._difference(str(error))
-            return self._differenced(batch, v)
-        self.used = self._derivatives.used[1]
         return product
 
     def _differenced(self, batch: Batch, v: Tensor) -> Tensor:
-        length = float(v.norm())
-        if not length:
+        if not v.any():
             return torch.zeros_like(v)
-        step = torch.finfo(self.dtype).eps ** (1 / 3) * (1 + float(self.x.norm()) / self.dim**0.5) / length
-        step *= self.dim**0.5 if self.dim < 100 else 10.0
 
         def gradient(x: Tensor) -> Tensor:
             return self._derivatives.contracted_gradient(x, [(1.0, ())], batch)
 
-        return (gradient(self.x + step * v) - gradient(self.x - step * v)) / (2 * step)
+        shapes = self.network.shapes
+        return differenced_product(gradient, self.x, v, natural_step(unflatten(self.x, shapes), unflatten(v, shapes)))
 
 
 class _Jacobian(NetworkOperator):
     """``J^T B J`` with the Jacobian of a vector ``z(x)`` of one batch; ``J v`` by two reverse passes."""
+
+    _checked = False
 
     @abstractmethod
     def _vector(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
@@ -274,26 +297,47 @@ class _Jacobian(NetworkOperator):
     def _weight(self, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
         """The symmetric matrix ``B``, of the shape of ``z``."""
 
+    def _mean(self, v: Tensor) -> Tensor:
+        try:
+            return super()._mean(v)
+        except RuntimeError as error:
+            if not is_refusal(error):
+                raise
+            raise NotDifferentiableError(
+                f"{type(self).__name__} differentiates a backward pass, which torch refuses: "
+                f"{str(error).splitlines()[0]}; use functions that are differentiable twice"
+            ) from error
+
     def _linearised(self, batch: Batch) -> Callable[[Tensor], Tensor]:
-        leaves = self._leaves()
-        with torch.enable_grad(), SmoothNorms(2):
+        network, leaves = self.network, self._leaves()
+        with SmoothNorms(2):
             z = self._vector(leaves, batch)
+            check_dependence(z, network)
             weight = self._weight(z.detach(), batch)
             # J^T w is linear in w: its derivative along v is J v.
-            w = torch.zeros_like(z, requires_grad=True)
+            w = torch.ones_like(z, requires_grad=True)
             transposed = torch.autograd.grad(z, leaves, w, create_graph=True, materialize_grads=True)
+        if not self._checked:
+            check_backward(transposed, w)
+            self._checked = True
         linear = [(t, i) for i, t in enumerate(transposed) if t.requires_grad]
         if not linear:
             return torch.zeros_like
 
         def product(v: Tensor) -> Tensor:
-            parts = unflatten(v, self.network.shapes)
+            parts = unflatten(v, network.shapes)
             (forward,) = torch.autograd.grad(
                 [t for t, _ in linear], w, [parts[i] for _, i in linear], retain_graph=True, materialize_grads=True
             )
             return flatten(torch.autograd.grad(z, leaves, weight(forward), retain_graph=True, materialize_grads=True))
 
         return product
+
+    def _outputs(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
+        outputs = self.network.outputs(leaves, batch[0])
+        if not isinstance(outputs, Tensor):
+            raise InputError(f"the network's outputs are a {type(outputs).__name__}; expected one tensor")
+        return outputs
 
 
 class GaussNewton(_Jacobian):
@@ -322,15 +366,17 @@ class GaussNewton(_Jacobian):
         group: dist.ProcessGroup | None = None,
     ) -> None:
         if convex is None:
-            convex = network.loss_function in (cross_entropy, mse_loss)
+            loss = network.loss_function
+            convex = loss in (cross_entropy, mse_loss) or isinstance(loss, nn.CrossEntropyLoss | nn.MSELoss)
         super().__init__(network, batches, x, graph_bytes=graph_bytes, group=group, semidefinite=convex)
 
     def _vector(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
-        return self.network.outputs(leaves, batch[0])
+        return self._outputs(leaves, batch)
 
     def _weight(self, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
         z.requires_grad_()
-        loss = self.network.loss_function(z, batch[1].to(z.device))
+        loss = self.network.loss_of(z, batch[1])
+        check_dependence(loss, self.network)
         (slope,) = torch.autograd.grad(loss, z, create_graph=True)
         if not slope.requires_grad:
             return torch.zeros_like
@@ -369,9 +415,17 @@ class EmpiricalFisher(_Jacobian):
         super().__init__(network, batches, x, graph_bytes=graph_bytes, group=group, semidefinite=True)
 
     def _vector(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
-        outputs, targets = self.network.outputs(leaves, batch[0]), batch[1].to(self.device)
+        outputs, targets = self._outputs(leaves, batch), batch[1].to(self.device)
         # One example at a time, each as a batch of one.
-        return vmap(self.network.loss_function)(outputs.unsqueeze(1), targets.unsqueeze(1))
+        losses = vmap(self.network.loss_of)(outputs.unsqueeze(1), targets.unsqueeze(1))
+        with torch.no_grad():
+            mean, parts = self.network.loss_of(outputs, targets), losses.mean()
+            if (parts - mean).abs() > 1e-3 * mean.abs() + 1e-6:  # NaN is for others to report
+                raise InputError(
+                    f"the loss of a batch is {float(mean):g}, but the mean of its examples' losses {float(parts):g}; "
+                    "the empirical Fisher needs a mean over examples (no sum, no weights of classes)"
+                )
+        return losses
 
     def _weight(self, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
         return lambda v: v / len(batch[0])

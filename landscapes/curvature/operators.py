@@ -65,13 +65,18 @@ class SymmetricOperator(ABC):
         """``A v``, of the shape, type and place of ``v``.
 
         Raises:
-            InputError: a vector of another shape, a product of another shape, or one that is not finite.
+            InputError: a vector of another shape or of integers, a product of another shape, or one that is not finite.
         """
+        if not isinstance(v, Tensor) or not v.is_floating_point():
+            found = f"dtype {v.dtype}" if isinstance(v, Tensor) else f"type {type(v).__name__}"
+            raise InputError(f"a vector has {found}; expected a tensor of a real floating type")
         if v.ndim not in (1, 2) or v.shape[-1] != self.dim:
             raise InputError(
                 f"a vector has shape {tuple(v.shape)}; this operator takes ({self.dim},) or rows (k, {self.dim})"
             )
-        given = v.to(self.device, self.dtype)
+        if not v.numel():
+            return torch.zeros_like(v)
+        given = v.detach().to(self.device, self.dtype)
         product = self._product(given) if v.ndim == 1 else self._product_rows(given)
         if product.shape != v.shape:
             raise InputError(
@@ -94,9 +99,7 @@ class SymmetricOperator(ABC):
             >>> [round(float(value), 12) for value in eigsh(operator.to_scipy(), 1, which="LA")[0]]
             [4.0]
         """
-        numbers = (
-            torch.empty(0, dtype=self.dtype).numpy().dtype if self.dtype != torch.bfloat16 else np.dtype("float32")
-        )
+        numbers = np.dtype("float64" if self.dtype == torch.float64 else "float32")  # LAPACK has no halves
 
         def rows(columns: Any) -> Any:
             v = torch.from_numpy(np.array(columns.T, dtype=numbers, copy=True, order="C")).to(self.device)

@@ -3,12 +3,11 @@
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..pictures import LINES, new_figure
 
 __all__ = ["draw_spectrum"]
-
-_FLOOR = 1e-5  # of the highest density; below it intervals reach zero and a logarithm shows noise
 
 
 def draw_spectrum(result: dict[str, Any]) -> Figure:
@@ -28,14 +27,15 @@ def draw_spectrum(result: dict[str, Any]) -> Figure:
         )
         axes.set_xlabel("index $i$")
         axes.set_ylabel(r"eigenvalue $\lambda_i$")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         top = max(density["density"])
+        floor = 0.05 / result["dim"]  # of the highest density: a twentieth of what a single eigenvalue shows
         share = f"{100 * density['confidence']:g} % interval"
         axes.plot(density["grid"], density["density"], color=LINES[0]["color"], label="estimated density")
         axes.fill_between(
             density["grid"],
-            [max(low, _FLOOR * top / 10) for low in density["lower"]],
+            [max(low, floor * top / 10) for low in density["lower"]],
             density["upper"],
             color=LINES[0]["color"],
             alpha=0.25,
@@ -44,14 +44,14 @@ def draw_spectrum(result: dict[str, Any]) -> Figure:
         )
         axes.plot(
             values,
-            [2 * _FLOOR * top] * len(values),
+            [2 * floor * top] * len(values),
             linestyle="",
             marker="^",
             color=LINES[1]["color"],
             label="Ritz values",
         )
         axes.set_yscale("log")
-        axes.set_ylim(_FLOOR * top, 3 * top)
+        axes.set_ylim(floor * top, 3 * top)
         axes.set_xlabel(r"eigenvalue $\lambda$")
         axes.set_ylabel(r"density $\varphi(\lambda)$, smoothed by " + f"{density['width']:.2g}")
     bound = result.get("bound")

@@ -177,7 +177,7 @@ class KinkWarning(UserWarning):
 
 
 def _positive(x: Jet) -> Tensor:
-    return (x.parts[0] > 0).to(x.dtype)
+    return x.parts[0] > 0  # a truth value needs a quarter of the memory of a number
 
 
 @rule(functional.relu)
@@ -197,7 +197,7 @@ def _relu_in_place(input: Jet) -> Jet:
 
 @rule(functional.leaky_relu)
 def _leaky_relu(input: Jet, negative_slope: float = 0.01, inplace: bool = False) -> Jet:
-    slope = _positive(input) * (1 - negative_slope) + negative_slope
+    slope = torch.full_like(input.parts[0].detach(), negative_slope).masked_fill_(_positive(input), 1.0)
     return _piecewise(input, "leaky ReLU", slope, inplace)
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn import functional
 
 from .elementwise import powered
 from .jet import Jet, NotCoveredError, is_jet, rule
-from .products import added, multiplied
+from .products import added, is_computed, multiplied, parameter_and_direction
 
 __all__: list[str] = []
 
@@ -26,17 +27,94 @@ def _affine(x: Any, weight: Any, bias: Any, shape: Sequence[int]) -> Any:
     return x if bias is None else added(x, _shaped(bias, shape))
 
 
-def _standardised(x: Any, axes: Sequence[int], eps: float) -> Any:
-    """``(x - mean) / sqrt(var + eps)`` over the given axes, counted from the end."""
-    axes = list(axes)
-    if not is_jet(x):
+class _Standardised(Function):
+    """``y = c A + B`` with ``c = x - mean``, ``A = w (mean(c^2) + eps)^(-1/2)``, all of them series in ``t``.
+
+    ``A`` has the shape of the statistics: only ``c`` is as large as the input, and nothing else is saved.
+
+    Args:
+        x: coefficients, shape ``(k, ...)``.
+        w: weight and its direction, stacked, broadcasting against the statistics; or None.
+        b: the same of the bias.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, w: Tensor | None, b: Tensor | None, axes: list[int], eps: float, order: int
+    ) -> Tensor:
         centred = x - x.mean(axes, keepdim=True)
-        return centred * (centred.square().mean(axes, keepdim=True) + eps).rsqrt()
-    stack = x.stack
-    centred = stack - stack.mean(axes, keepdim=True)
-    jet = Jet.of_stack(centred, x.order)
-    variance = multiplied(lambda a, b: (a * b).mean(axes, keepdim=True), jet, jet)
-    return multiplied(torch.mul, jet, powered(added(variance, eps), -0.5))
+        affine = w is not None or b is not None
+        count = order + 1 if len(x) > 1 else min(order, int(affine)) + 1
+        variances = [_product_sum(centred, centred, k).mean(axes, keepdim=True) for k in range(count)]
+        scale = _scale(variances, w, eps)
+        y = torch.empty(count, *x.shape[1:], dtype=x.dtype, device=x.device)
+        for k in range(count):
+            terms = [(i, k - i) for i in range(len(x)) if 0 <= k - i < len(scale)]
+            torch.mul(centred[terms[0][0]], scale[terms[0][1]], out=y[k])
+            for i, j in terms[1:]:
+                y[k].addcmul_(centred[i], scale[j])
+            if b is not None and k < len(b):
+                y[k] += b[k]
+        ctx.save_for_backward(centred, *variances)
+        ctx.given = axes, eps, w, None if b is None else b.shape
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        centred, *variances = ctx.saved_tensors
+        axes, eps, w, bias_shape = ctx.given
+        with torch.enable_grad():  # the small part, by torch
+            leaves = [v.detach().requires_grad_() for v in variances]
+            weight = None if w is None else w.detach().requires_grad_()
+            scale = _scale(leaves, weight, eps)
+        slopes = []
+        for j, a in enumerate(scale):
+            pairs = [(k, k - j) for k in range(len(grad)) if 0 <= k - j < len(centred)]
+            total = sum(((grad[k] * centred[i]).sum_to_size(a.shape) for k, i in pairs), torch.zeros_like(a))
+            slopes.append(total)
+        inputs = [*leaves, *([] if weight is None else [weight])]
+        small = torch.autograd.grad(scale, inputs, slopes, materialize_grads=True)
+        count = centred[0].numel() // variances[0].numel()
+        gx = torch.empty_like(centred)
+        for i in range(len(centred)):
+            gx[i] = 0
+            for k in range(i, len(grad)):
+                gx[i].addcmul_(grad[k], scale[k - i].detach())
+                if k - i < len(centred):
+                    gx[i].addcmul_(centred[k - i], small[k], value=2 / count)
+        gx -= gx.mean(axes, keepdim=True)
+        gb = None
+        if bias_shape is not None:
+            gb = torch.zeros(bias_shape, dtype=grad.dtype, device=grad.device)
+            gb[0] = grad[0].sum_to_size(bias_shape[1:])
+        return gx, small[-1] if weight is not None else None, gb, None, None, None
+
+
+def _product_sum(a: Tensor, b: Tensor, k: int) -> Tensor:
+    """The k-th coefficient of a product of two series."""
+    terms = [a[i] * b[k - i] for i in range(len(a)) if 0 <= k - i < len(b)]
+    return sum(terms[1:], terms[0]) if terms else torch.zeros_like(a[0])
+
+
+def _scale(variances: list[Tensor], w: Tensor | None, eps: float) -> list[Tensor]:
+    """``w (v + eps)^(-1/2)``."""
+    root = (variances[0] + eps).rsqrt()
+    series = [root]
+    if len(variances) > 1:
+        series.append(-0.5 * variances[1] * root**3)
+    if len(variances) > 2:
+        series.append(-0.5 * variances[2] * root**3 + 0.375 * variances[1] ** 2 * root**5)
+    if w is None:
+        return series
+    return [series[k] * w[0] + series[k - 1] * w[1] if k else series[0] * w[0] for k in range(len(series))]
+
+
+def _standardised(x: Any, axes: Sequence[int], eps: float, weight: Any = None, bias: Any = None) -> Any:
+    """``(x - mean) / sqrt(var + eps)`` over the given axes, counted from the end; then the affine map, if any."""
+    order = next(value.order for value in (x, weight, bias) if is_jet(value))
+    stack = x.stack if is_jet(x) else x.unsqueeze(0)
+    pairs = [None if p is None else torch.stack(parameter_and_direction(p)) for p in (weight, bias)]
+    return Jet.of_stack(_Standardised.apply(stack, *pairs, list(axes), eps, order), order)
 
 
 @rule(functional.layer_norm)
@@ -44,7 +122,12 @@ def _layer_norm(
     input: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
     shape = tuple(normalized_shape)
-    return _affine(_standardised(input, range(-len(shape), 0), eps), weight, bias, shape)
+    normal = (
+        _standardised(input, range(-len(shape), 0), eps)
+        if is_jet(input)
+        else functional.layer_norm(input, shape, eps=eps)
+    )
+    return _affine(normal, weight, bias, shape)
 
 
 @rule(functional.batch_norm)
@@ -62,7 +145,9 @@ def _batch_norm(
     channels = (-1, *[1] * (input.ndim - 2))
     if training or running_mean is None or running_var is None:
         axes = [-input.ndim, *range(2 - input.ndim, 0)]
-        return _affine(_standardised(input, axes, eps), weight, bias, channels)
+        if is_computed(weight) or is_computed(bias):
+            raise NotCoveredError("a weight of batch norm that is computed from parameters")
+        return _standardised(input, axes, eps, _shaped(weight, channels), _shaped(bias, channels))
     scale = (running_var + eps).rsqrt().view(channels)
     shift = -running_mean.view(channels) * scale
     if not is_jet(input):
@@ -84,8 +169,10 @@ def _group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = Non
     if input.ndim < 2:
         raise NotCoveredError("group norm without a batch axis")
     shape = input.shape
-    grouped = input.reshape(shape[0], num_groups, -1)
-    normal = _standardised(grouped, [-1], eps).reshape(*shape)
+    if is_jet(input):
+        normal: Any = _standardised(input.reshape(shape[0], num_groups, -1), [-1], eps).reshape(*shape)
+    else:
+        normal = functional.group_norm(input, num_groups, eps=eps)
     return _affine(normal, weight, bias, (-1, *[1] * (len(shape) - 2)))
 
 
@@ -103,4 +190,6 @@ def _instance_norm(
     if not use_input_stats:
         return _batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     channels = (-1, *[1] * (input.ndim - 2))
-    return _affine(_standardised(input, range(2 - input.ndim, 0), eps), weight, bias, channels)
+    axes = range(2 - input.ndim, 0)
+    normal = _standardised(input, axes, eps) if is_jet(input) else functional.instance_norm(input, eps=eps)
+    return _affine(normal, weight, bias, channels)

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from .jet import Jet, NotCoveredError, broadcast_stacks, is_jet, rule
 
-__all__ = ["added", "multiplied"]
+__all__ = ["added", "is_computed", "multiplied", "parameter_and_direction"]
 
 
 class _Linear(Function):
@@ -99,16 +99,18 @@ class _Convolution(Function):
         return gx, gw, None, gb, None, None, None
 
 
-def _pair(parameter: Any) -> tuple[Tensor | None, Tensor | None]:
+def parameter_and_direction(parameter: Any) -> tuple[Tensor, Tensor]:
     """A parameter and its direction; zeros for one that is held fixed."""
-    if parameter is None:
-        return None, None
-    if not is_jet(parameter):
-        return parameter, torch.zeros_like(parameter)
-    return parameter.parts[0], parameter.parts[1]
+    if is_jet(parameter):
+        return parameter.parts[0], parameter.parts[1]
+    return parameter, torch.zeros_like(parameter)
 
 
-def _is_computed(parameter: Any) -> bool:
+def _pair(parameter: Any) -> tuple[Tensor | None, Tensor | None]:
+    return (None, None) if parameter is None else parameter_and_direction(parameter)
+
+
+def is_computed(parameter: Any) -> bool:
     """Whether a series is more than ``W + t U`` with a constant ``U``: what ``_Linear`` and ``_Convolution`` need."""
     return is_jet(parameter) and (len(parameter.parts) != 2 or parameter.parts[1].requires_grad)
 
@@ -124,7 +126,7 @@ def _order(*values: Any) -> int:
 @rule(functional.linear, torch._C._nn.linear)
 def _linear(input: Any, weight: Any, bias: Any = None) -> Jet:
     order = _order(input, weight, bias)
-    if _is_computed(weight) or _is_computed(bias):
+    if is_computed(weight) or is_computed(bias):
         product = multiplied(functional.linear, input, weight)
         return product if bias is None else added(product, bias)
     w, u = _pair(weight)
@@ -136,7 +138,7 @@ def _convolution(dims: int, function: Any) -> Callable[..., Jet]:
     def convolve(
         input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
     ) -> Jet:
-        if _is_computed(weight) or _is_computed(bias):
+        if is_computed(weight) or is_computed(bias):
             product = multiplied(lambda a, b: function(a, b, None, stride, padding, dilation, groups), input, weight)
             return product if bias is None else added(product, bias.view(-1, *[1] * dims))
         order = _order(input, weight, bias)
