@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from curvlinops import HessianLinearOperator
 from hessian_eigenthings.operators.hessian import HessianOperator
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 from torch.nn.functional import cross_entropy
@@ -91,7 +91,7 @@ def contestants(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Time
     slope = grad(lambda p: cross_entropy(functional_call(model, p, (inputs,)), targets))
 
     def nested_forward_mode() -> Tensor:
-        first, second = jvp(lambda p: jvp(slope, (p,), (direction,))[1], (values,), (direction,))
+        first, second, *_ = jvp(lambda p: jvp(slope, (p,), (direction,))[1], (values,), (direction,))
         g = slope(values)
         return flatten(g[n] + RHO * first[n] + RHO**2 / 2 * second[n] for n in values)
 

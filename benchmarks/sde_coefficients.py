@@ -13,7 +13,7 @@ from time import process_time
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.func import grad, jvp
 from torch.nn.functional import cross_entropy

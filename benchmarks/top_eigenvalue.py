@@ -3,8 +3,8 @@
 Claims: lambda_1 to a relative error of 1e-3 of a trained network costs at most half of PyHessian's CPU time and three
 quarters of hessian-eigenthings', in at most 10 products. Two comparisons: the smallest number of products that suffices
 from a start (known only with hindsight: the iterations themselves), and own rules (what a user gets): our stopping rule
-at 1e-3; the smallest `max_iter` for which hessian-eigenthings says "converged" at 1e-3 (it has no rule, and the search is
-not charged); PyHessian's rule at the loosest tolerance of a ladder that ends within 1e-3 from every start.
+at 1e-3; the smallest `max_iter` for which hessian-eigenthings says "converged" at 1e-3 (it has no rule, and the search
+is not charged); PyHessian's rule at the loosest tolerance of a ladder that ends within 1e-3 from every start.
 
 Float32, full batch, one thread, interleaved repeats, each with another random start.
 """
@@ -27,7 +27,7 @@ from hessian_eigenthings.algorithms.lanczos import lanczos as eigenthings_lanczo
 from hessian_eigenthings.operators.hessian import HessianOperator
 from pyhessian import hessian as pyhessian
 from scipy.sparse.linalg import eigsh
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -77,7 +77,7 @@ def power(model: nn.Module, batch: Batch, budget: int, seed: int, tolerance: flo
         calls[0] += 1
         return product(*arguments, **options)
 
-    torch.autograd.grad = counted  # type: ignore[assignment]
+    torch.autograd.grad = counted
     try:
         values, _ = peer.eigenvalues(maxIter=budget, tol=tolerance, top_n=1)
     finally:

@@ -16,7 +16,7 @@ from time import process_time
 import numpy as np
 import torch
 from scipy.linalg import expm
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from eigensam.landscapes import Quadratic, TiltedTorus, provenance, write_json
 from eigensam.sde import (

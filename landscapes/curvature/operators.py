@@ -82,7 +82,8 @@ class SymmetricOperator(ABC):
             raise InputError(
                 f"a product has shape {tuple(product.shape)}; expected that of the vector, {tuple(v.shape)}"
             )
-        if not torch.isfinite(product).all():
+        # A sum is the cheap test; that of large finite entries may overflow.
+        if not torch.isfinite(product.sum()) and not torch.isfinite(product).all():
             raise InputError(
                 "a product is not finite (NaN or infinity): the point has diverged, the loss overflows, or the vector "
                 "was not finite; look at the loss and its gradient there"
