@@ -90,6 +90,9 @@ def spectrum(
     check_count("--batches", batches, low=0)
     check_count("--batch-size", batch_size)
     check_count("--max-products", max_products)
+    check_count("--top", top)
+    if not 0 < tolerance < 1:
+        raise InputError(f"--tolerance {tolerance} is no relative accuracy between 0 and 1; give e.g. 1e-3")
     check_count("--seed", seed, low=0)
     check_count("--probes", probes, low=2)
     check_count("--steps", steps)
@@ -139,7 +142,9 @@ def spectrum(
         "products": pairs.products,
         "converged": pairs.converged,
         "tolerance": tolerance,
-        "bound": None if pairs.bound is None else asdict(pairs.bound),
+        "bound": None
+        if pairs.bound is None
+        else asdict(pairs.bound) | {"kind": "certificate" if double else "estimate"},
         "dim": matrix.dim,
         "parameters": network.names,
         "examples": len(inputs),
@@ -150,9 +155,10 @@ def spectrum(
         result["method"] = matrix.used
     if pairs.bound is not None:
         bound = pairs.bound
+        kind = "certificate up to rounding" if double else "estimate in float32; with --double a certificate"
         console.print(
-            f"whole spectrum in [{bound.lower:.6g}, {bound.upper:.6g}] with probability {1 - bound.delta:g} over the "
-            "random start (certificate for these examples, rounding aside)"
+            f"whole spectrum of these examples in [{bound.lower:.6g}, {bound.upper:.6g}], but for a probability of "
+            f"{bound.delta:g} over the random start ({kind})"
         )
     if density:
         result |= _density(matrix, probes, steps, seed, scale=float(pairs.values.abs().max()))

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -88,6 +89,7 @@ class NetworkFunction:
         )
         self.device = next(iter(trainable.values())).device
         self._modules = list(model.modules())
+        self._isolated = False
         places = {id(p): index for index, p in enumerate(trainable.values())}
         self._slots: list[tuple[Any, str, int | None]] = [
             (module._parameters, key, places.get(id(p)))
@@ -110,15 +112,52 @@ class NetworkFunction:
 
     def outputs(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
         """The network's outputs where the chosen parameters have the given values."""
+        with self._evaluating(parameters):
+            return self._outputs(inputs)
+
+    def loss(self, parameters: Sequence[Tensor], batch: Batch) -> Tensor:
+        """The mean loss of one batch, a scalar; terms of the loss that read the module's parameters count, too."""
+        with self._evaluating(parameters):
+            loss = self.loss_of(self._outputs(batch[0]), batch[1])
+        if not self._isolated:
+            self._check_isolation(loss)
+        return loss
+
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        result: Tensor = self.model(self._wide(inputs.to(self.device)))
+        return result
+
+    @contextmanager
+    def _evaluating(self, parameters: Sequence[Tensor]) -> Iterator[None]:
         # The fused attention kernels have no second derivative; the plain one has all of them.
         with (
             self._in_mode(),
             self._holding(parameters),
+            _without_checkpointing(),
             sdpa_kernel(SDPBackend.MATH),
             torch.autocast(self.device.type, enabled=False),
         ):
-            result: Tensor = self.model(self._wide(inputs.to(self.device)))
-        return result
+            yield
+
+    def _check_isolation(self, loss: Tensor) -> None:
+        """Refuse a graph that reaches the module's own parameters past the given ones (once: it is always the same)."""
+        own = {id(p) for p in self.model.parameters()}
+        root = getattr(loss, "stack", loss).grad_fn
+        if root is None:
+            return
+        waiting, seen = [root], {root}
+        while waiting:
+            node = waiting.pop()
+            if id(getattr(node, "variable", None)) in own:
+                raise InputError(
+                    "the loss reaches a parameter that the module does not hold where it is registered (a copy in a "
+                    "list or a closure); look it up as an attribute of the module, or by module.parameters()"
+                )
+            for below, _ in node.next_functions:
+                if below is not None and below not in seen:
+                    seen.add(below)
+                    waiting.append(below)
+        self._isolated = True
 
     @contextmanager
     def _in_mode(self) -> Iterator[None]:
@@ -165,10 +204,6 @@ class NetworkFunction:
             for owner, key, old in reversed(before):
                 owner[key] = old
 
-    def loss(self, parameters: Sequence[Tensor], batch: Batch) -> Tensor:
-        """The mean loss of one batch, a scalar."""
-        return self.loss_of(self.outputs(parameters, batch[0]), batch[1])
-
     def loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of one batch whose outputs are known, a scalar."""
         with torch.autocast(self.device.type, enabled=False):
@@ -182,6 +217,32 @@ class NetworkFunction:
     def _wide(self, tensor: Tensor) -> Tensor:
         """What a model with half-precision parameters computes with."""
         return tensor.to(self.dtype) if self._promoted and tensor.is_floating_point() else tensor
+
+
+def _recomputes(*arguments: Any, **options: Any) -> Any:
+    raise InputError(
+        "the network uses activation checkpointing, which computes again in the backward pass, when the module holds "
+        "other parameters; switch it off (for instance model.gradient_checkpointing_disable()) and use smaller batches"
+    )
+
+
+class _Recomputing:
+    apply = staticmethod(_recomputes)
+
+
+@contextmanager
+def _without_checkpointing() -> Iterator[None]:
+    """Refuse activation checkpointing, of both of torch's kinds."""
+    module: Any = torch.utils.checkpoint
+    stubs = {"_CheckpointFrame": _recomputes, "CheckpointFunction": _Recomputing}
+    before = {name: getattr(module, name) for name in stubs}
+    try:
+        for name, stub in stubs.items():
+            setattr(module, name, stub)
+        yield
+    finally:
+        for name, old in before.items():
+            setattr(module, name, old)
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

@@ -1,6 +1,7 @@
 """Estimates of ``tr f(A)`` by stochastic Lanczos quadrature."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -101,6 +102,8 @@ def effective_dimension(
         positive = eigenvalues.clamp_min(0)
         return positive / (positive + c)
 
-    return trace_of_function(
+    found = trace_of_function(
         source, share, confidence=confidence, probes=probes, steps=steps, seed=seed, callback=callback
     )
+    most = float(source.dim)  # known beforehand: between 0 and d
+    return replace(found, lower=min(max(found.lower, 0.0), most), upper=min(max(found.upper, 0.0), most))

@@ -62,8 +62,8 @@ def lanczos(
     Returns:
         Eigenpairs; ``converged=False`` where the products ran out. Residuals are those of exact arithmetic, but
         never below ``operator.accuracy`` times the largest entry of ``T``. ``bound`` holds the whole spectrum with
-        probability ``1 - delta`` over the random start (:func:`ritz_bound` of the steps before the first restart,
-        widened by the accuracy of products); None for a given start.
+        probability ``1 - delta`` over the random start, in exact arithmetic (:func:`ritz_bound` of the steps before the
+        first restart, widened by the accuracy of products: in float32 an estimate); None for a given start.
 
     Raises:
         InputError: an argument out of range, a product that is not finite, an operator found not to be symmetric.
@@ -109,7 +109,8 @@ def lanczos(
         # What is left is the error of the product: the Krylov space has closed.
         closed = beta <= operator.accuracy * scale or j + 1 == operator.dim
         residuals = beta * s[-1].abs()
-        first_cycle.take(theta, 0.0 if closed else beta)
+        # A norm that rounding hides is not zero: divided by a small overlap it is a margin that counts.
+        first_cycle.take(theta, 0.0 if j + 1 == operator.dim else max(beta, operator.accuracy * scale))
         wanted = wanted_indices(which, k, j + 1)
         settled = rule.met(theta, residuals, wanted) and len(wanted) == count
         if callback is not None:
@@ -169,7 +170,12 @@ class _FirstCycle:
 
     def bound(self, operator: SymmetricOperator, delta: float) -> SpectrumBound:
         bound = ritz_bound(self.theta.tolist(), self.betas, operator.dim, delta, semidefinite=operator.semidefinite)
-        # By Weyl, products with a relative error move eigenvalues by at most that much of the largest.
+        if operator.semidefinite and float(self.theta[0]) < -10 * operator.accuracy * float(self.theta.abs().max()):
+            raise InputError(
+                f"the operator was said to be semidefinite, but a Ritz value is {float(self.theta[0]):.4g}; say "
+                "semidefinite=False (of GaussNewton, convex=False)"
+            )
+        # About what products with a relative error move eigenvalues by.
         slack = operator.accuracy * max(abs(float(self.theta[0])), abs(float(self.theta[-1])))
         lower = bound.lower if operator.semidefinite else bound.lower - slack
         return SpectrumBound(lower, bound.upper + slack, delta)

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import torch
 from scipy.sparse.linalg import lobpcg as scipy_lobpcg
 from torch import Tensor
@@ -82,9 +83,12 @@ def lobpcg(
     for largest in ends:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # not converged: the flag says it
-            _, vectors = scipy_lobpcg(
-                scipy_operator, columns, largest=largest, tol=tolerance * scale, maxiter=max_iterations
-            )
+            try:
+                _, vectors = scipy_lobpcg(
+                    scipy_operator, columns, largest=largest, tol=tolerance * scale, maxiter=max_iterations
+                )
+            except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
+                raise InputError(f"scipy's lobpcg failed ({error}); scale the operator, or use lanczos") from error
         found.append(_ordered(counted, torch.from_numpy(vectors.T.copy()), largest))
     values, rows, residuals = (torch.cat(parts) for parts in zip(*found, strict=True))
     converged = bool((residuals <= tolerance * values.abs().max()).all())

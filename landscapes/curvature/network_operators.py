@@ -367,7 +367,7 @@ class GaussNewton(_Jacobian):
     ) -> None:
         if convex is None:
             loss = network.loss_function
-            convex = loss in (cross_entropy, mse_loss) or isinstance(loss, nn.CrossEntropyLoss | nn.MSELoss)
+            convex = loss in (cross_entropy, mse_loss) or type(loss) in (nn.CrossEntropyLoss, nn.MSELoss)
         super().__init__(network, batches, x, graph_bytes=graph_bytes, group=group, semidefinite=convex)
 
     def _vector(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:

@@ -76,7 +76,7 @@ class SymmetricOperator(ABC):
             )
         if not v.numel():
             return torch.zeros_like(v)
-        given = v.detach().to(self.device, self.dtype)
+        given = v.detach().to(self.device, self.dtype, copy=True)  # a product may work in place
         product = self._product(given) if v.ndim == 1 else self._product_rows(given)
         if product.shape != v.shape:
             raise InputError(

@@ -57,7 +57,7 @@ def draw_spectrum(result: dict[str, Any]) -> Figure:
     bound = result.get("bound")
     if bound is not None:
         mark = axes.axhline if density is None else axes.axvline
-        label = rf"$\lambda_1$ at most, probability {1 - bound['delta']:g}"
+        label = rf"upper bound of $\lambda_1$, fails with probability {bound['delta']:g}"
         mark(bound["upper"], color="0.4", linestyle=":", linewidth=1, label=label)
     axes.set_title(f"{result['operator']} of the training loss, $d = {result['dim']}$", fontsize=10)
     axes.legend(fontsize=8)

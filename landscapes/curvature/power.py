@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError
@@ -35,7 +36,7 @@ def power_iterates(operator: _Multiplies, v: Tensor, shift: float = 0.0) -> Iter
         product = operator @ v
         yield v, product
         shifted = product + shift * v
-        norm = shifted.norm()
+        norm = torch.linalg.vector_norm(shifted, dtype=torch.float64).to(v.dtype)  # squares overflow float32 at 1e19
         if norm == 0:
             return
         v = shifted / norm

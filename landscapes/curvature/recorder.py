@@ -59,8 +59,9 @@ class CurvatureRecorder:
         seed: of start vectors.
 
     Attributes:
-        rows: all rows so far. Measuring at a step that is in them, as a training does that goes on from before it,
-            replaces its row and drops later ones, in the file too.
+        rows: all rows so far. Steps must rise, but for the first measurement of a new recorder or after
+            ``load_state_dict``: a training that goes on from before the last row replaces rows from there, in the file
+            too.
 
     Raises:
         InputError: an argument out of range, a file that is damaged.
@@ -97,11 +98,11 @@ class CurvatureRecorder:
         path: Path | str | None = None,
         seed: int = 0,
     ) -> None:
-        if every < 1:
-            raise InputError(f"every = {every}; expected at least 1: measure at each so many steps")
+        if not isinstance(every, int) or every < 1:
+            raise InputError(f"every = {every}; expected a whole number, at least 1: measure at each so many steps")
         if not 1 <= k <= landscape.dim:
             raise InputError(f"k = {k} eigenpairs of {landscape.dim} parameters; expected 1 <= k <= {landscape.dim}")
-        if drift and (rho is None or not math.isfinite(rho)):
+        if drift and (rho is None or not 0 < rho < math.inf):
             raise InputError(f"the drift needs its radius, found rho = {rho}; give the optimizer's rho")
         self.landscape, self.every, self.k, self.seed = landscape, every, k, seed
         self.tolerance, self.max_products, self.smallest = tolerance, max_products, smallest
@@ -109,6 +110,7 @@ class CurvatureRecorder:
         # Refused now rather than at the first measurement; the operator is asked for its dimension only.
         check_request(FunctionOperator(lambda v: v, landscape.dim), *self._request(), max_products, tolerance)
         self.rows: list[Row] = []
+        self._goes_on = True  # the first measurement may come before rows that a file or a state holds
         self._latest: Tensor | None = None
         self._file = None if path is None else RowFile(Path(path))
         beside = None if path is None else Path(path).with_name(f"{Path(path).stem}.frozen.safetensors")
@@ -133,8 +135,8 @@ class CurvatureRecorder:
         Raises:
             InputError: a shape that does not fit, a point that is not given or not finite.
         """
-        if step < 0:
-            raise InputError(f"step = {step}; steps count from 0")
+        if not isinstance(step, int) or step < 0:
+            raise InputError(f"step = {step!r}; expected a whole number, counted from 0")
         if step % self.every:
             return None
         if x is None:
@@ -148,9 +150,22 @@ class CurvatureRecorder:
             raise InputError(
                 f"perturbations have shape {tuple(u.shape)}; expected ({d},) or ({self.landscape.size}, {d})"
             )
+        if self.rows and step <= self.rows[-1]["step"] and not self._goes_on:
+            raise InputError(
+                f"step {step} comes after step {self.rows[-1]['step']:.0f}; count steps through all epochs (a training "
+                "that goes on from an earlier step makes a new recorder on the same file, or calls load_state_dict)"
+            )
         x = x.detach().to(self.landscape.device, self.landscape.dtype)
+        frozen = self._frozen.vector, self._frozen.at
+        if self._frozen.at >= step:
+            self._frozen.clear()
+        try:
+            row = self._measured(step, x, None if u is None else u.detach().to(x))
+        except BaseException:  # nothing is lost where a measurement fails or is stopped
+            self._frozen.restore(*frozen)
+            raise
         self._forget_from(step)
-        row = self._measured(step, x, None if u is None else u.detach().to(x))
+        self._goes_on = False
         self.rows.append(row)
         if self._file is not None:
             self._file.append(row)
@@ -184,6 +199,7 @@ class CurvatureRecorder:
         self._frozen.restore(state["frozen"], int(state["frozen_at"]))
         self._latest = None if state["latest"] is None else state["latest"].clone()  # aligned in memory
         self.rows = [dict(row) for row in state["rows"]]
+        self._goes_on = True
         if self._file is not None:
             self._file.replace(self.rows)
 
@@ -235,11 +251,9 @@ class CurvatureRecorder:
         return row
 
     def _forget_from(self, step: int) -> None:
-        """Drop rows that this step comes before, and the frozen vector where it is one of theirs."""
+        """Drop rows that this step comes before."""
         kept = [row for row in self.rows if row["step"] < step]
         if len(kept) < len(self.rows):
             self.rows = kept
             if self._file is not None:
                 self._file.replace(kept)
-        if self._frozen.at >= step:
-            self._frozen.clear()

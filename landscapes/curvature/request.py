@@ -24,8 +24,8 @@ def check_request(operator: SymmetricOperator, k: int, which: End, max_products:
         raise InputError(f"k = {k} eigenpairs{each} of a {dim}-dimensional operator; expected 1 <= k <= {most}")
     if max_products < count:
         raise InputError(f"max_products = {max_products} cannot give {count} eigenpairs; use at least {count}")
-    if not tolerance > 0:
-        raise InputError(f"tolerance = {tolerance} is not positive; give e.g. 1e-3")
+    if not 0 < tolerance < 1:
+        raise InputError(f"tolerance = {tolerance} is no relative accuracy between 0 and 1; give e.g. 1e-3")
     return count
 
 

@@ -2,12 +2,15 @@
 
 import math
 
-from scipy.special import betaincinv
+from scipy.special import betaincinv, gammaln
 
 from ..errors import InputError
 from .eigenpairs import SpectrumBound
 
 __all__ = ["least_overlap", "spectrum_bound"]
+
+
+_TINY = 1e-100
 
 
 def least_overlap(dim: int, probability: float) -> float:
@@ -22,7 +25,11 @@ def least_overlap(dim: int, probability: float) -> float:
         >>> math.isclose(least_overlap(2, 0.1), math.sin(0.1 * math.pi / 2))
         True
     """
-    return 1.0 if dim == 1 else math.sqrt(betaincinv(0.5, (dim - 1) / 2, probability))
+    if dim == 1:
+        return 1.0
+    if probability < _TINY:  # the quantile underflows; the density is highest at 0, which bounds it from below
+        return probability * math.exp(gammaln((dim - 1) / 2) - gammaln(dim / 2)) * math.sqrt(math.pi) / 2
+    return math.sqrt(betaincinv(0.5, (dim - 1) / 2, probability))
 
 
 def spectrum_bound(

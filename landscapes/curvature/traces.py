@@ -22,7 +22,8 @@ def quadratic_form(z: Tensor, product: Tensor) -> Tensor:
 
 def squared_length(z: Tensor, product: Tensor) -> Tensor:
     """``|A z|^2 = z^T A^2 z`` of each row."""
-    return product.square().sum(-1)
+    widest = torch.float32 if product.device.type == "mps" else torch.float64
+    return torch.linalg.vector_norm(product, dim=-1, dtype=widest).square()  # squares overflow float32 at 1e19
 
 
 def form_values(

@@ -1,11 +1,14 @@
 """Multi-head attention as torch's module calls it, written out in functions that have rules."""
 
+import math
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .jet import NotCoveredError, rule
+from .products import attention_weights
 
 __all__: list[str] = []
 
@@ -37,8 +40,8 @@ def _multi_head_attention(
     static_v: Any = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
-) -> tuple[Any, None]:
-    """Sequence first, ``(length, batch, width)``; the returned weights are None."""
+) -> tuple[Any, Any]:
+    """Sequence first, ``(length, batch, width)``."""
     rare = (bias_k, bias_v, static_k, static_v, key_padding_mask)
     if any(given is not None for given in rare) or add_zero_attn or (training and dropout_p) or query.ndim != 3:
         raise NotCoveredError("attention with dropout, padding masks or added keys")
@@ -51,9 +54,19 @@ def _multi_head_attention(
         return projected.reshape(x.shape[0], x.shape[1] * num_heads, width // num_heads).transpose(0, 1)
 
     q, k, v = (heads(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
-    if attn_mask is not None and attn_mask.ndim == 3 and attn_mask.shape[0] not in (1, q.shape[0]):
-        raise NotCoveredError("an attention mask of an unusual shape")
-    # A mask says all that is_causal says; without one, causality is torch's own.
-    mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask, 0.0, is_causal and attn_mask is None)
-    joined = mixed.transpose(0, 1).reshape(query.shape[0], query.shape[1], width)
-    return functional.linear(joined, out_proj_weight, out_proj_bias), None
+    if attn_mask is None and is_causal:
+        raise NotCoveredError("causal attention without a mask")
+    if attn_mask is not None:
+        if attn_mask.shape not in ((q.shape[1], k.shape[1]), (q.shape[0], q.shape[1], k.shape[1])):
+            raise NotCoveredError("an attention mask of an unusual shape")
+        if attn_mask.dtype == torch.bool:
+            attn_mask = ~attn_mask  # here a truth value forbids
+        # Like torch: where no weights are wanted, the word of is_causal is taken and the mask is not looked at.
+        is_causal = is_causal and not need_weights
+    mixing = attention_weights(q / math.sqrt(q.shape[-1]), k, None if is_causal else attn_mask, is_causal)
+    joined = torch.matmul(mixing, v).transpose(0, 1).reshape(query.shape[0], query.shape[1], width)
+    result = functional.linear(joined, out_proj_weight, out_proj_bias)
+    if not need_weights:
+        return result, None
+    by_head = mixing.reshape(query.shape[1], num_heads, *mixing.shape[1:])
+    return result, by_head.mean(1) if average_attn_weights else by_head

@@ -16,7 +16,7 @@ from torch.nn import functional
 from .jet import Jet, NotCoveredError, is_jet, rule
 from .products import multiplied
 
-__all__ = ["KinkWarning", "applied", "exponential", "powered", "warn_kinks"]
+__all__ = ["KinkWarning", "applied", "exponential", "log_one_plus_exp", "powered", "warn_kinks"]
 
 Derivatives = Callable[[Tensor], tuple[Tensor, ...]]  # x to f, f', f'', f'''
 
@@ -92,6 +92,13 @@ def exponential(x: Tensor) -> tuple[Tensor, ...]:
     """The exponential and its derivatives."""
     y = torch.exp(x)
     return y, y, y, y
+
+
+def log_one_plus_exp(x: Tensor) -> tuple[Tensor, ...]:
+    """Softplus without a threshold, exact in both tails, and its derivatives."""
+    s, rest = torch.sigmoid(x), torch.sigmoid(-x)
+    slope = s * rest
+    return functional.relu(x) + torch.log1p(torch.exp(-x.abs())), s, slope, slope * (rest - s)
 
 
 def _log(x: Tensor) -> tuple[Tensor, ...]:

@@ -5,13 +5,14 @@ derivative divided by ``k!``. A rule maps the series of a function's arguments t
 without a rule raises :class:`NotCoveredError`: nothing passes through silently.
 """
 
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
-__all__ = ["Jet", "NotCoveredError", "broadcast_stacks", "is_jet", "rule"]
+__all__ = ["Jet", "NotCoveredError", "broadcast_stacks", "checked_axis", "is_jet", "rule"]
 
 Rule = Callable[..., Any]
 _RULES: dict[Any, Rule] = {}
@@ -39,15 +40,16 @@ class Jet(Tensor):
     """
 
     order: int
-    is_view: bool
+    base: "Jet | None"  # what a view shows; kept alive, so that a view of a view keeps both
+    views: "list[weakref.ref[Jet]] | None"
     _stack: Tensor | None
     _parts: tuple[Tensor, ...] | None
 
     @staticmethod
-    def of_stack(stack: Tensor, order: int, *, is_view: bool = False) -> "Jet":
+    def of_stack(stack: Tensor, order: int) -> "Jet":
         """From coefficients along a new first axis, shape ``(k, ...)``."""
         jet: Jet = Tensor._make_subclass(Jet, stack[0])
-        jet.order, jet.is_view, jet._stack, jet._parts = order, is_view, stack, None
+        jet.order, jet.base, jet.views, jet._stack, jet._parts = order, None, None, stack, None
         return jet
 
     @staticmethod
@@ -55,8 +57,19 @@ class Jet(Tensor):
         """From separate coefficients of one shape."""
         parts = tuple(parts)
         jet: Jet = Tensor._make_subclass(Jet, parts[0])
-        jet.order, jet.is_view, jet._stack, jet._parts = order, False, None, parts
+        jet.order, jet.base, jet.views, jet._stack, jet._parts = order, None, None, None, parts
         return jet
+
+    def view_of_stack(self, stack: Tensor) -> "Jet":
+        """A tensor that may share memory with this one: neither is changed in place while both exist."""
+        view = Jet.of_stack(stack, self.order)
+        view.base = self
+        self.views = [*(v for v in self.views or () if v() is not None), weakref.ref(view)]
+        return view
+
+    def copied(self) -> "Jet":
+        """Another tensor of the same values. Coefficients are never written to, so that both may have the same ones."""
+        return Jet.of_stack(self.stack, self.order)
 
     @property
     def stack(self) -> Tensor:
@@ -81,8 +94,10 @@ class Jet(Tensor):
 
     def become(self, other: "Jet") -> "Jet":
         """What an in-place function does; refused where another tensor would have to see it."""
-        if self.is_view or other.shape != self.shape:
-            raise NotCoveredError("an in-place function on a view")
+        if self.base is not None or any(view() is not None for view in self.views or ()):
+            raise NotCoveredError("an in-place function on a view or on a tensor that has views")
+        if other.shape != self.shape or other.dtype != self.dtype:
+            raise NotCoveredError("an in-place function that changes the shape or type")
         self._stack, self._parts = other._stack, other._parts
         return self
 
@@ -91,37 +106,55 @@ class Jet(Tensor):
         cls, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Look the rule up."""
+        # Inside a custom autograd function or under no_grad, even a shape tells that the tensor has been given away.
+        if not torch.is_grad_enabled():
+            raise NotCoveredError("a part of the network that is evaluated without gradients")
         found = _RULES.get(func)
         if found is not None:
-            if not torch.is_grad_enabled():  # inside a custom autograd function or under no_grad
-                raise NotCoveredError("a part of the network that is evaluated without gradients")
-            return found(*args, **(kwargs or {}))
+            try:
+                return found(*args, **(kwargs or {}))
+            except TypeError as error:  # arguments that the rule does not know
+                raise NotCoveredError(f"{getattr(func, '__name__', func)}: {error}") from error
         if func in _METADATA:
             with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **(kwargs or {}))
+        if func in _FACTORIES:
+            return func(*(a.parts[0].detach() if is_jet(a) else a for a in args), **(kwargs or {}))
         raise NotCoveredError(getattr(func, "__name__", str(func)))
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Reached only where compiled code (scripts, traces, vmap, constructors) would see ``y_0`` alone."""
+        raise NotCoveredError(f"{func} called from compiled code")
 
 
 _FUNCTIONS = (
-    "size dim ndimension numel nelement stride is_floating_point is_complex is_contiguous element_size get_device "
-    "new_zeros new_ones"
+    "size dim ndimension numel nelement stride is_floating_point is_complex is_contiguous element_size get_device"
 )
 _PROPERTIES = "shape dtype device ndim layout is_cuda is_cpu is_mps is_nested is_sparse is_quantized is_meta"
 _METADATA = {
     torch.is_floating_point,
     torch.is_complex,
     torch.numel,
-    torch.zeros_like,
-    torch.ones_like,
     Tensor.__len__,
     *(getattr(Tensor, name) for name in _FUNCTIONS.split()),
     *(getattr(Tensor, name).__get__ for name in _PROPERTIES.split()),
 }  # what depends on the shape and type only
+_FACTORIES = {torch.zeros_like, torch.ones_like, Tensor.new_zeros, Tensor.new_ones}  # the same, and makes a tensor
 
 
 def is_jet(value: Any) -> TypeGuard[Jet]:
     """Whether the Taylor coefficients of a value may be other than the first."""
     return isinstance(value, Jet)
+
+
+def checked_axis(dim: int, ndim: int) -> int:
+    """An axis counted from the end; one that does not exist would be that of the coefficients."""
+    if not -ndim <= dim < ndim:
+        raise NotCoveredError(f"axis {dim} of a tensor of {ndim} axes")
+    return dim if dim < 0 else dim - ndim
 
 
 def broadcast_stacks(a: Jet, b: Jet) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from .elementwise import applied, exponential
-from .jet import Jet, NotCoveredError, is_jet, rule
+from .elementwise import applied, exponential, log_one_plus_exp
+from .jet import Jet, NotCoveredError, checked_axis, is_jet, rule
 from .products import added, multiplied
 
 __all__: list[str] = []
@@ -84,14 +84,14 @@ def _log_softmax_of(x: Jet, dim: int) -> Jet:
 def _log_softmax(input: Jet, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Jet:
     if dim is None or dtype is not None:
         raise NotCoveredError("log-softmax without an axis or with a change of type")
-    return _log_softmax_of(input, dim % input.ndim - input.ndim)
+    return _log_softmax_of(input, checked_axis(dim, input.ndim))
 
 
 @rule(functional.softmax, torch.softmax, Tensor.softmax)
 def _softmax(input: Jet, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Jet:
     if dim is None or dtype is not None:
         raise NotCoveredError("softmax without an axis or with a change of type")
-    axis = dim % input.ndim - input.ndim
+    axis = checked_axis(dim, input.ndim)
     parts = input.parts
     p = torch.softmax(parts[0], axis)
     if len(parts) == 1:
@@ -120,6 +120,9 @@ def _cross_entropy(
     if size_average is not None or reduce is not None or weight is not None or is_jet(target):
         raise NotCoveredError("cross-entropy with class weights or old arguments")
     classes = not target.is_floating_point()
+    expected = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
+    if target.shape != (expected if classes else input.shape) or target.dtype in (torch.bool, torch.uint8):
+        raise NotCoveredError("cross-entropy with targets of an unusual shape or type")
     if classes and bool((target == ignore_index).any()):
         raise NotCoveredError("cross-entropy with ignored targets")
     if classes and input.ndim == 2 and reduction == "mean" and not label_smoothing:
@@ -136,6 +139,8 @@ def _cross_entropy(
 def _reduced(x: Any, reduction: str) -> Any:
     if reduction == "none":
         return x
+    if reduction not in ("mean", "sum"):
+        raise NotCoveredError(f"reduction {reduction!r}")
     return x.mean() if reduction == "mean" else x.sum()
 
 
@@ -149,8 +154,10 @@ def _nll_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Any:
-    if weight is not None or size_average is not None or reduce is not None or input.ndim != 2:
-        raise NotCoveredError("a likelihood with class weights or several axes")
+    if weight is not None or size_average is not None or reduce is not None or is_jet(target):
+        raise NotCoveredError("a likelihood with class weights or old arguments")
+    if input.ndim != 2 or target.shape != input.shape[:1] or target.dtype != torch.int64:
+        raise NotCoveredError("a likelihood with several axes or unusual targets")
     if bool((target == ignore_index).any()):
         raise NotCoveredError("a likelihood with ignored targets")
     chosen = input.stack.gather(-1, target.view(1, -1, 1).expand(len(input.stack), -1, 1)).squeeze(-1)
@@ -181,13 +188,16 @@ def _binary(
 ) -> Any:
     if any(given is not None for given in (weight, size_average, reduce, pos_weight)) or is_jet(target):
         raise NotCoveredError("a binary cross-entropy with weights or old arguments")
-    return _reduced(functional.softplus(input) - input * target, reduction)
+    if input.shape != target.shape:
+        raise NotCoveredError("a binary cross-entropy that broadcasts")
+    return _reduced(applied(-input, log_one_plus_exp) + input * (1 - target), reduction)
 
 
 @rule(torch.logsumexp, Tensor.logsumexp)
 def _logsumexp(input: Jet, dim: Any, keepdim: bool = False) -> Any:
     if not isinstance(dim, int):
         raise NotCoveredError("log-sum-exp over several axes")
+    dim = checked_axis(dim, input.ndim)
     shift = input.parts[0].detach().amax(dim, keepdim=True)
     total = applied(added(input, shift, -1), exponential).sum(dim, keepdim)
     return torch.log(total) + (shift if keepdim else shift.squeeze(dim))

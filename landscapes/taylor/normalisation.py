@@ -122,6 +122,8 @@ def _layer_norm(
     input: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
     shape = tuple(normalized_shape)
+    if input.shape[-len(shape) :] != shape:
+        raise NotCoveredError("layer norm of another shape")
     normal = (
         _standardised(input, range(-len(shape), 0), eps)
         if is_jet(input)
@@ -143,11 +145,15 @@ def _batch_norm(
 ) -> Any:
     """Running statistics do not move."""
     channels = (-1, *[1] * (input.ndim - 2))
-    if training or running_mean is None or running_var is None:
+    if training:
+        if input.numel() == input.shape[1]:
+            raise NotCoveredError("batch norm over one value per channel")
         axes = [-input.ndim, *range(2 - input.ndim, 0)]
         if is_computed(weight) or is_computed(bias):
             raise NotCoveredError("a weight of batch norm that is computed from parameters")
         return _standardised(input, axes, eps, _shaped(weight, channels), _shaped(bias, channels))
+    if running_mean is None or running_var is None:
+        raise NotCoveredError("batch norm in evaluation without running statistics")
     scale = (running_var + eps).rsqrt().view(channels)
     shift = -running_mean.view(channels) * scale
     if not is_jet(input):
@@ -169,8 +175,14 @@ def _group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = Non
     if input.ndim < 2:
         raise NotCoveredError("group norm without a batch axis")
     shape = input.shape
+    if shape[1] % num_groups or input.numel() == num_groups:
+        raise NotCoveredError("group norm over unequal groups or over one value per group")
     if is_jet(input):
-        normal: Any = _standardised(input.reshape(shape[0], num_groups, -1), [-1], eps).reshape(*shape)
+        grouped = Jet.of_stack(
+            input.stack.reshape(-1, shape[0], num_groups, input.numel() // (shape[0] * num_groups)), input.order
+        )
+        normal: Any = _standardised(grouped, [-1], eps)
+        normal = Jet.of_stack(normal.stack.reshape(-1, *shape), input.order)
     else:
         normal = functional.group_norm(input, num_groups, eps=eps)
     return _affine(normal, weight, bias, (-1, *[1] * (len(shape) - 2)))
@@ -191,5 +203,7 @@ def _instance_norm(
         return _batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     channels = (-1, *[1] * (input.ndim - 2))
     axes = range(2 - input.ndim, 0)
+    if input.numel() == input.shape[0] * input.shape[1]:
+        raise NotCoveredError("instance norm over one value per channel")
     normal = _standardised(input, axes, eps) if is_jet(input) else functional.instance_norm(input, eps=eps)
     return _affine(normal, weight, bias, channels)

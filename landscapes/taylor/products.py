@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from .jet import Jet, NotCoveredError, broadcast_stacks, is_jet, rule
 
-__all__ = ["added", "is_computed", "multiplied", "parameter_and_direction"]
+__all__ = ["added", "attention_weights", "is_computed", "multiplied", "parameter_and_direction"]
 
 
 class _Linear(Function):
@@ -278,17 +278,23 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    if dropout_p or enable_gqa:
-        raise NotCoveredError("attention with dropout or grouped queries")
+    if dropout_p or enable_gqa or (is_causal and attn_mask is not None):
+        raise NotCoveredError("attention with dropout, grouped queries or two masks")
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = multiplied(torch.matmul, _mul(query, scale) if is_jet(query) else query * scale, key.transpose(-2, -1))
+    return multiplied(torch.matmul, attention_weights(query * scale, key, attn_mask, is_causal), value)
+
+
+def attention_weights(query: Any, key: Any, mask: Any, is_causal: bool) -> Any:
+    """``softmax(query key^T + mask)``, by functions that take jets and plain tensors; a truth value allows."""
+    scores = torch.matmul(query, key.transpose(-2, -1))
     if is_causal:
-        allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-        attn_mask = torch.zeros(scores.shape[-2:], dtype=scores.dtype, device=scores.device).masked_fill(
-            ~allowed, -math.inf
-        )
-    if attn_mask is not None:
-        if attn_mask.dtype == torch.bool:
-            attn_mask = torch.zeros_like(attn_mask, dtype=scores.dtype).masked_fill(~attn_mask, -math.inf)
-        scores = added(scores, attn_mask)
-    return multiplied(torch.matmul, torch.softmax(scores, -1), value)
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if mask is not None:
+        if mask.dtype == torch.bool:
+            mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
+        if mask.dtype != scores.dtype:
+            raise NotCoveredError("an attention mask of another type")
+        if bool(torch.isneginf(mask.parts[0] if is_jet(mask) else mask).all(-1).any()):
+            raise NotCoveredError("attention with a row that may attend to nothing")
+        scores = scores + mask
+    return torch.softmax(scores, -1)

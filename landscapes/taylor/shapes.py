@@ -9,18 +9,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from .elementwise import warn_kinks
-from .jet import Jet, NotCoveredError, is_jet, rule
+from .jet import Jet, NotCoveredError, checked_axis, is_jet, rule
 
 __all__: list[str] = []
 
 
 def _view(x: Jet, stack: Tensor) -> Jet:
-    return Jet.of_stack(stack, x.order, is_view=True)
-
-
-def _axis(dim: int) -> int:
-    """An axis of the tensor as one of the stack."""
-    return dim if dim < 0 else dim + 1
+    return x.view_of_stack(stack)
 
 
 def _sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
@@ -43,17 +38,17 @@ def _reshape_function(input: Jet, shape: Sequence[int]) -> Jet:
 def _flatten(input: Jet, start_dim: int = 0, end_dim: int = -1) -> Jet:
     if input.ndim == 0:
         return _view(input, input.stack.view(-1, 1))
-    return _view(input, input.stack.flatten(_axis(start_dim), _axis(end_dim)))
+    return _view(input, input.stack.flatten(checked_axis(start_dim, input.ndim), checked_axis(end_dim, input.ndim)))
 
 
 @rule(torch.unflatten, Tensor.unflatten)
 def _unflatten(input: Jet, dim: int, sizes: Any) -> Jet:
-    return _view(input, input.stack.unflatten(_axis(dim), sizes))
+    return _view(input, input.stack.unflatten(checked_axis(dim, input.ndim), sizes))
 
 
 @rule(torch.transpose, Tensor.transpose, torch.swapaxes, Tensor.swapaxes)
 def _transpose(input: Jet, dim0: int, dim1: int) -> Jet:
-    return _view(input, input.stack.transpose(_axis(dim0), _axis(dim1)))
+    return _view(input, input.stack.transpose(checked_axis(dim0, input.ndim), checked_axis(dim1, input.ndim)))
 
 
 @rule(getattr(Tensor, "mT").__get__)  # noqa: B009 (its type is that of a tensor)
@@ -68,29 +63,28 @@ def _t(input: Jet) -> Jet:
 
 @rule(torch.permute, Tensor.permute)
 def _permute(input: Jet, *dims: Any) -> Jet:
-    return _view(input, input.stack.permute(0, *(d % input.ndim + 1 for d in _sizes(dims))))
+    return _view(input, input.stack.permute(0, *(checked_axis(d, input.ndim) for d in _sizes(dims))))
 
 
 @rule(torch.movedim, Tensor.movedim)
 def _movedim(input: Jet, source: int, destination: int) -> Jet:
     if not isinstance(source, int) or not isinstance(destination, int):
         raise NotCoveredError("movedim of several axes")
-    return _view(input, input.stack.movedim(_axis(source), _axis(destination)))
+    return _view(input, input.stack.movedim(checked_axis(source, input.ndim), checked_axis(destination, input.ndim)))
 
 
 @rule(torch.unsqueeze, Tensor.unsqueeze)
 def _unsqueeze(input: Jet, dim: int) -> Jet:
-    return _view(input, input.stack.unsqueeze(_axis(dim)))
+    return _view(input, input.stack.unsqueeze(checked_axis(dim, input.ndim + 1)))
 
 
 @rule(torch.squeeze, Tensor.squeeze)
 def _squeeze(input: Jet, dim: int | None = None) -> Jet:
-    if dim is None or not isinstance(dim, int):
-        kept = [size for size in input.shape if size != 1] if dim is None else None
-        if kept is None:
-            raise NotCoveredError("squeeze of several axes")
-        return _view(input, input.stack.view(len(input.stack), *kept))
-    return _view(input, input.stack.squeeze(_axis(dim)))
+    if dim is None:
+        return _view(input, input.stack.view(len(input.stack), *(size for size in input.shape if size != 1)))
+    if not isinstance(dim, int):
+        raise NotCoveredError("squeeze of several axes")
+    return _view(input, input.stack.squeeze(checked_axis(dim, input.ndim)))
 
 
 @rule(Tensor.expand)
@@ -106,14 +100,29 @@ def _expand_as(input: Jet, other: Tensor) -> Any:
     return _expand(input, *other.shape)
 
 
+def _is_plain_index(part: Any) -> bool:
+    if isinstance(part, Tensor):
+        return not is_jet(part) and (part.ndim > 0 or part.dtype != torch.bool)
+    if isinstance(part, list):
+        return bool(part) and all(
+            isinstance(i, (int, list)) and (type(i) is not list or _is_plain_index(i)) for i in part
+        )
+    return (
+        part is None
+        or part is Ellipsis
+        or isinstance(part, slice)
+        or (isinstance(part, int) and type(part) is not bool)
+    )
+
+
 @rule(Tensor.__getitem__)
 def _getitem(input: Any, index: Any) -> Jet:
     if not is_jet(input):
         raise NotCoveredError("an index that depends on the parameters")
     index = index if isinstance(index, tuple) else (index,)
-    if any(is_jet(part) for part in index):
-        raise NotCoveredError("an index that depends on the parameters")
-    # An index that is a tensor or a list takes its place behind the first axis, as it must: slices only lie before it.
+    if not all(_is_plain_index(part) for part in index):
+        raise NotCoveredError("an index other than numbers, slices, tensors and lists of numbers")
+    # Indices that are tensors or lists, side by side, take their place behind the first axis, as they must.
     lists = [i for i, part in enumerate(index) if isinstance(part, (Tensor, list))]
     if lists and any(b - a > 1 for a, b in itertools.pairwise(lists)):
         raise NotCoveredError("lists of indices with a slice between them")
@@ -122,17 +131,19 @@ def _getitem(input: Any, index: Any) -> Jet:
 
 @rule(torch.chunk, Tensor.chunk)
 def _chunk(input: Jet, chunks: int, dim: int = 0) -> tuple[Jet, ...]:
-    return tuple(_view(input, part) for part in input.stack.chunk(chunks, _axis(dim)))
+    return tuple(_view(input, part) for part in input.stack.chunk(chunks, checked_axis(dim, input.ndim)))
 
 
 @rule(torch.split, Tensor.split)
 def _split(tensor: Jet, split_size_or_sections: Any, dim: int = 0) -> tuple[Jet, ...]:
-    return tuple(_view(tensor, part) for part in tensor.stack.split(split_size_or_sections, _axis(dim)))
+    return tuple(
+        _view(tensor, part) for part in tensor.stack.split(split_size_or_sections, checked_axis(dim, tensor.ndim))
+    )
 
 
 @rule(torch.unbind, Tensor.unbind, Tensor.__iter__)
 def _unbind(input: Jet, dim: int = 0) -> tuple[Jet, ...]:
-    return tuple(_view(input, part) for part in input.stack.unbind(_axis(dim)))
+    return tuple(_view(input, part) for part in input.stack.unbind(checked_axis(dim, input.ndim)))
 
 
 def _alike(tensors: Sequence[Any]) -> tuple[list[Tensor], int]:
@@ -146,23 +157,23 @@ def _alike(tensors: Sequence[Any]) -> tuple[list[Tensor], int]:
 @rule(torch.cat, torch.concat, torch.concatenate)
 def _cat(tensors: Sequence[Any], dim: int = 0) -> Jet:
     stacks, order = _alike(tensors)
-    return Jet.of_stack(torch.cat(stacks, _axis(dim)), order)
+    return Jet.of_stack(torch.cat(stacks, checked_axis(dim, stacks[0].ndim - 1)), order)
 
 
 @rule(torch.stack)
 def _stack(tensors: Sequence[Any], dim: int = 0) -> Jet:
     stacks, order = _alike(tensors)
-    return Jet.of_stack(torch.stack(stacks, _axis(dim)), order)
+    return Jet.of_stack(torch.stack(stacks, checked_axis(dim, stacks[0].ndim)), order)
 
 
 @rule(Tensor.contiguous)
 def _contiguous(input: Jet, *args: Any, **kwargs: Any) -> Jet:
-    return input
+    return _view(input, input.stack)  # the same tensor or a copy: torch decides by strides that may differ here
 
 
 @rule(Tensor.clone, torch.clone)
 def _clone(input: Jet, *args: Any, **kwargs: Any) -> Jet:
-    return Jet.of_stack(input.stack.clone(), input.order)
+    return input.copied()
 
 
 @rule(Tensor.to, Tensor.type_as)
@@ -170,26 +181,31 @@ def _to(input: Any, *args: Any, **kwargs: Any) -> Any:
     args = tuple(argument.parts[0] if is_jet(argument) else argument for argument in args)
     if not is_jet(input):
         return input.to(*args, **kwargs)
-    target = input.parts[0].detach().to(*args, **kwargs)
-    if target.dtype != input.dtype or target.device != input.device:
+    plain = input.parts[0].detach()
+    target = plain.to(*args, **kwargs)
+    if target.dtype != plain.dtype or target.device != plain.device:
         raise NotCoveredError("a change of type or device")
-    return input
+    return input if target is plain else input.copied()
+
+
+def _reduced_axes(x: Jet, dim: Any) -> list[int]:
+    """Axes of the stack; none given, or an empty list, means all of them."""
+    dims = [dim] if isinstance(dim, int) else [] if dim is None else list(dim)
+    if not x.ndim:
+        return [checked_axis(d, 1) for d in dims if d not in (0, -1)]
+    return [checked_axis(d, x.ndim) for d in dims or range(x.ndim)]
 
 
 @rule(torch.sum, Tensor.sum)
 def _sum(input: Jet, dim: Any = None, keepdim: bool = False) -> Jet:
-    dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
-    if not input.ndim:
-        return input
-    return Jet.of_stack(input.stack.sum([_axis(d) for d in dims], keepdim), input.order)
+    dims = _reduced_axes(input, dim)
+    return Jet.of_stack(input.stack.sum(dims, keepdim), input.order) if dims else input.copied()
 
 
 @rule(torch.mean, Tensor.mean)
 def _mean(input: Jet, dim: Any = None, keepdim: bool = False) -> Jet:
-    dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
-    if not input.ndim:
-        return input
-    return Jet.of_stack(input.stack.mean([_axis(d) for d in dims], keepdim), input.order)
+    dims = _reduced_axes(input, dim)
+    return Jet.of_stack(input.stack.mean(dims, keepdim), input.order) if dims else input.copied()
 
 
 @rule(
@@ -245,8 +261,8 @@ def _max_pool2d(input: Jet, *args: Any, **kwargs: Any) -> Jet:
 
 @rule(functional.pad)
 def _pad(input: Jet, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Jet:
-    if value:
-        raise NotCoveredError("padding by a constant other than 0")
+    if value or len(pad) > 2 * input.ndim:
+        raise NotCoveredError("padding by a constant other than 0, or of more axes than there are")
     if mode != "constant":
         return _linear_on_images(lambda x: functional.pad(x, pad, mode))(input)  # type: ignore[no-any-return]
     return Jet.of_stack(functional.pad(input.stack, pad), input.order)
@@ -264,4 +280,6 @@ def _embedding(
 ) -> Jet:
     if not is_jet(weight) or is_jet(input) or padding_idx is not None or max_norm is not None:
         raise NotCoveredError("an embedding with a padding index or a largest norm")
-    return Jet.of_parts([part[input] for part in weight.parts], weight.order)
+    if scale_grad_by_freq or sparse:
+        raise NotCoveredError("an embedding with gradients of its own")
+    return Jet.of_parts([functional.embedding(input, part) for part in weight.parts], weight.order)

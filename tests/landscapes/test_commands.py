@@ -71,10 +71,11 @@ def test_says_when_not_converged(cli, trained, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--top", 0], "k = 0 eigenpairs"),
+        (["--top", 0], "--top 0 is out of range"),
+        (["--top", 10**6], "k = 1000000 eigenpairs"),
         (["--max-products", 0], "--max-products 0 is out of range"),
         (["--seed", 10**30], "is out of range"),
-        (["--tolerance", -1], "tolerance = -1.0 is not positive"),
+        (["--tolerance", -1], "--tolerance -1.0 is no relative accuracy"),
         (["--which", "middle"], "middle"),
         (["--delta", 0], "delta = 0.0 is not a probability"),
         (["--operator", "jacobian"], "unknown operator 'jacobian'; choose one of: hessian, gauss-newton, fisher"),

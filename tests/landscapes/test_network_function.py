@@ -7,8 +7,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
+from torch.utils.checkpoint import checkpoint
 
-from eigensam.landscapes import InputError, NetworkFunction, unflatten
+from eigensam.landscapes import InputError, NetworkDerivatives, NetworkFunction, unflatten
 
 
 def mlp():
@@ -185,3 +186,54 @@ def test_bad_input():
         value(NetworkFunction(model, lambda z, y: cross_entropy(z, y, reduction="none")), x, BATCH)
     with pytest.raises(InputError, match="the loss is a float; expected a tensor"):
         value(NetworkFunction(model, lambda z, y: cross_entropy(z, y).item()), x, BATCH)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, reentrant):
+        super().__init__()
+        self.first, self.block, self.reentrant = nn.Linear(3, 5), nn.Sequential(nn.Linear(5, 2), nn.Tanh()), reentrant
+
+    def forward(self, x):
+        return checkpoint(self.block, self.first(x), use_reentrant=self.reentrant)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_activation_checkpointing_is_refused(reentrant):
+    """It would compute again with the module's own parameters."""
+    model = Checkpointed(reentrant)
+    network = NetworkFunction(model, cross_entropy)
+    with pytest.raises(InputError, match="activation checkpointing"):
+        value(network, network.point() + 1, BATCH)
+    cross_entropy(model(BATCH[0]), BATCH[1]).backward()  # as usual outside
+    assert model.first.weight.grad is not None
+
+
+@pytest.mark.parametrize("route", ["taylor", "reverse", "func"])
+def test_a_loss_that_reads_the_parameters(route):
+    """Weight decay inside the loss is a part of it."""
+    model = mlp().double()
+
+    def penalised(outputs, targets):
+        return cross_entropy(outputs, targets) + 0.5 * sum((p**2).sum() for p in model.parameters())
+
+    batch = BATCH[0].double(), BATCH[1]
+    x = NetworkFunction(model, cross_entropy).point() + 0.3
+    u = torch.randn_like(x)
+    plain, whole = (
+        NetworkDerivatives(NetworkFunction(model, loss), route).contracted_gradient(x, [(1.0, (u,))], batch)
+        for loss in (cross_entropy, penalised)
+    )
+    torch.testing.assert_close(whole, plain + u)
+    gradients = [
+        NetworkDerivatives(NetworkFunction(model, loss)).contracted_gradient(x, [(1.0, ())], batch)
+        for loss in (cross_entropy, penalised)
+    ]
+    torch.testing.assert_close(gradients[1], gradients[0] + x)
+
+
+def test_a_parameter_kept_elsewhere_is_refused():
+    model = mlp()
+    kept = list(model.parameters())
+    network = NetworkFunction(model, lambda z, y: cross_entropy(z, y) + sum((p**2).sum() for p in kept))
+    with pytest.raises(InputError, match="a copy in a list or a closure"):
+        value(network, network.point().requires_grad_(), BATCH)

@@ -66,3 +66,9 @@ def test_refusals():
         power_method(operator, start=torch.ones(2))
     with pytest.raises(InputError, match="not finite"):
         power_method(FunctionOperator(lambda v: v * math.nan, 3))
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e20, 1.0])
+def test_float32_at_any_scale(scale):
+    operator = DenseOperator(torch.diag(torch.tensor([3.0, 1.0, 0.5]) * scale))
+    assert power_method(operator, 40).values.item() == pytest.approx(3 * scale, rel=1e-5)

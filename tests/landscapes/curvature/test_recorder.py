@@ -204,7 +204,7 @@ def test_bad_steps():
     recorder, x = CurvatureRecorder(Valley(), every=2), torch.ones(2)
     assert recorder.step(1) is None
     for arguments, message in [
-        ((-2, x), "steps count from 0"),
+        ((-2, x), "expected a whole number, counted from 0"),
         ((0,), "Valley has no current parameters"),
         ((0, torch.ones(1, 2)), r"the point has shape \(1, 2\)"),
         ((0, x, torch.ones(3)), r"perturbations have shape \(3,\); expected \(2,\) or \(3, 2\)"),
@@ -247,3 +247,20 @@ def test_damaged_files(tmp_path):
     (tmp_path / "new.jsonl").mkdir()
     with pytest.raises(InputError, match="cannot write"):
         recorder.step(0, torch.ones(2))
+
+
+def test_steps_must_rise_and_a_failed_measurement_loses_nothing(tmp_path):
+    path, x = tmp_path / "rows.jsonl", torch.tensor([1.0, 0.5])
+    recorder = CurvatureRecorder(Valley(), path=path)
+    for step in range(3):
+        recorder.step(step, x)
+    with pytest.raises(InputError, match="step 0 comes after step 2; count steps through all epochs"):
+        recorder.step(0, x)
+    again = CurvatureRecorder(Valley(), path=path)  # one that goes on from before the last row
+    with pytest.raises(InputError, match=r"not finite|NaN"):
+        again.step(1, x * math.nan)
+    assert len(path.read_text().splitlines()) == 3
+    again.step(1, x)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [0, 1]
+    with pytest.raises(InputError, match=r"step = 1\.5; expected a whole number"):
+        again.step(1.5, x)

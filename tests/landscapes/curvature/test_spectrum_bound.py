@@ -228,3 +228,11 @@ def test_refusals_of_coefficients():
         ritz_bound([], [], 3, 0.1)
     with pytest.raises(InputError, match="hold a negative number or NaN"):
         ritz_bound([1.0], [-0.1], 3, 0.1)
+
+
+@pytest.mark.parametrize("dim", [2, 50, 10**6])
+def test_the_overlap_of_a_tiny_probability(dim):
+    """Near 0 the distribution is linear; the quantile itself underflows there."""
+    exact = least_overlap(dim, 1e-90)
+    assert least_overlap(dim, 1e-110) == pytest.approx(exact * 1e-20, rel=1e-6)
+    assert least_overlap(dim, 1e-200) > 0

@@ -275,3 +275,9 @@ def test_students_interval():
 def test_refusals(call, message):
     with pytest.raises(InputError, match=message):
         call(DenseOperator(MIXED))
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_the_norm_in_float32_at_any_scale(scale):
+    operator = DenseOperator(torch.eye(40) * scale)
+    assert frobenius_norm(operator, probes=5).value == pytest.approx(40**0.5 * scale, rel=1e-5)
