@@ -127,6 +127,7 @@ def spectrum(
             delta=delta,
             callback=lambda products, value, residual: progress.update(task, completed=products),
         )
+        progress.update(task, total=pairs.products)
     table = Table("i", "eigenvalue", "residual", title=f"{_TITLES[operator]} of the training loss, d = {matrix.dim}")
     for index, (value, residual) in enumerate(zip(pairs.values, pairs.residuals, strict=True), 1):
         table.add_row(str(index), f"{value:.6g}", f"{residual:.2g}")
@@ -179,8 +180,8 @@ def _density(matrix: NetworkOperator, probes: int, steps: int, seed: int, scale:
             callback=lambda products: progress.update(task, completed=products),
         )
     found = spectral_density(quadrature)
-    # What counts as large is ours: a hundredth of the largest eigenvalue.
-    unit = max(scale / 100, torch.finfo(torch.float64).tiny)
+    # What counts as large is ours: a tenth of the largest eigenvalue (nearer the bulk the quadrature's bias shows).
+    unit = max(scale / 10, torch.finfo(torch.float64).tiny)
     estimates = {
         "trace": trace_of_function(quadrature, lambda t: t),
         "squared Frobenius norm": trace_of_function(quadrature, torch.square),

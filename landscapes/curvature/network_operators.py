@@ -105,10 +105,10 @@ class NetworkOperator(SymmetricOperator):
         for size, part in parts:
             if not count:
                 total = part
-            elif single:
-                total, single = total.double() * count + part.double() * size, False
             else:
-                total += part.double() * size
+                if single:
+                    total, single = total.double() * count, False
+                total.add_(part, alpha=size)
             count += size
         if self.group is not None:
             total = total.double() * (count if single else 1)

@@ -23,7 +23,8 @@ def quadratic_form(z: Tensor, product: Tensor) -> Tensor:
 def squared_length(z: Tensor, product: Tensor) -> Tensor:
     """``|A z|^2 = z^T A^2 z`` of each row."""
     widest = torch.float32 if product.device.type == "mps" else torch.float64
-    return torch.linalg.vector_norm(product, dim=-1, dtype=widest).square()  # squares overflow float32 at 1e19
+    norms: Tensor = torch.linalg.vector_norm(product, dim=-1, dtype=widest)  # squares overflow float32 at 1e19
+    return norms.square()
 
 
 def form_values(

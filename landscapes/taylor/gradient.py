@@ -39,7 +39,12 @@ def taylor_gradients_of(
         raise NotCoveredError(f"{len(coefficients)} coefficients; rules exist for two and three")
     leaves = [p.detach().requires_grad_() for p in parameters]
     with torch.enable_grad():
-        value = loss([Jet.of_parts(pair, order) for pair in zip(leaves, directions, strict=True)])
+        try:
+            value = loss([Jet.of_parts(pair, order) for pair in zip(leaves, directions, strict=True)])
+        except RuntimeError as error:
+            if "TorchScript" in str(error):  # which puts an error of its own, without the text, in place of a refusal
+                raise NotCoveredError("a function compiled by TorchScript") from error
+            raise
         if not isinstance(value, Jet):
             raise NotCoveredError("a loss that does not depend on the parameters")
         stack = value.stack

@@ -109,6 +109,8 @@ class Jet(Tensor):
         # Inside a custom autograd function or under no_grad, even a shape tells that the tensor has been given away.
         if not torch.is_grad_enabled():
             raise NotCoveredError("a part of the network that is evaluated without gradients")
+        if torch._C._are_functorch_transforms_active():
+            raise NotCoveredError("a part of the network inside torch.func")
         found = _RULES.get(func)
         if found is not None:
             try:
@@ -123,7 +125,7 @@ class Jet(Tensor):
         raise NotCoveredError(getattr(func, "__name__", str(func)))
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Reached only where compiled code (scripts, traces, vmap, constructors) would see ``y_0`` alone."""

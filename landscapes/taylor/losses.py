@@ -188,9 +188,10 @@ def _binary(
 ) -> Any:
     if any(given is not None for given in (weight, size_average, reduce, pos_weight)) or is_jet(target):
         raise NotCoveredError("a binary cross-entropy with weights or old arguments")
-    if input.shape != target.shape:
-        raise NotCoveredError("a binary cross-entropy that broadcasts")
-    return _reduced(applied(-input, log_one_plus_exp) + input * (1 - target), reduction)
+    if input.shape != target.shape or not target.is_floating_point():
+        raise NotCoveredError("a binary cross-entropy that broadcasts or has whole numbers as targets")
+    opposite = Jet.of_stack(-input.stack, input.order)
+    return _reduced(applied(opposite, log_one_plus_exp) + input * (1 - target), reduction)
 
 
 @rule(torch.logsumexp, Tensor.logsumexp)

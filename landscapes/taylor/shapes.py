@@ -104,15 +104,8 @@ def _is_plain_index(part: Any) -> bool:
     if isinstance(part, Tensor):
         return not is_jet(part) and (part.ndim > 0 or part.dtype != torch.bool)
     if isinstance(part, list):
-        return bool(part) and all(
-            isinstance(i, (int, list)) and (type(i) is not list or _is_plain_index(i)) for i in part
-        )
-    return (
-        part is None
-        or part is Ellipsis
-        or isinstance(part, slice)
-        or (isinstance(part, int) and type(part) is not bool)
-    )
+        return bool(part) and all(isinstance(i, int) for i in part)
+    return part is None or part is Ellipsis or isinstance(part, slice) or type(part) is int
 
 
 @rule(Tensor.__getitem__)
