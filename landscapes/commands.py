@@ -35,7 +35,7 @@ from .curvature import (
     spectral_density,
     trace_of_function,
 )
-from .curvature.network_operators import NetworkOperator
+from .curvature.network_operator import NetworkOperator
 from .curvature.picture import draw_spectrum
 from .data import load_data
 from .errors import InputError

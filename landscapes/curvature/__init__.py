@@ -12,7 +12,8 @@ from .hutch_plus_plus import hutch_plus_plus
 from .lanczos import lanczos
 from .landscape_hessian import eigenvalue_gradient, hessian, top_eigenpairs
 from .lobpcg import lobpcg
-from .network_operators import EmpiricalFisher, GaussNewton, Hessian
+from .network_hessian import Hessian
+from .network_jacobians import EmpiricalFisher, GaussNewton
 from .operators import DenseOperator, FunctionOperator, SymmetricOperator
 from .perturbations import Perturbation, member_perturbations
 from .power import power_iterates, power_method

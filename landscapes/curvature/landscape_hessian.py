@@ -10,7 +10,7 @@ from ..landscape import Landscape
 from ..network import NetworkLandscape
 from .eigenpairs import Eigenpairs, End
 from .lanczos import lanczos
-from .network_operators import Hessian, HessianMethod
+from .network_hessian import Hessian, HessianMethod
 from .operators import FunctionOperator, SymmetricOperator
 
 __all__ = ["eigenvalue_gradient", "hessian", "top_eigenpairs"]
