@@ -135,6 +135,7 @@ def spectrum(
     console.print(f"{pairs.products} matrix-vector products over {len(inputs)} examples")
     if not pairs.converged:
         console.print(f"NOT converged to {tolerance:g}: raise --max-products (the values lie inside the spectrum)")
+    exact = matrix.dtype == torch.float64
     result: dict[str, Any] = {
         "operator": _TITLES[operator],
         "eigenvalues": pairs.values.tolist(),
@@ -145,7 +146,7 @@ def spectrum(
         "tolerance": tolerance,
         "bound": None
         if pairs.bound is None
-        else asdict(pairs.bound) | {"kind": "certificate" if double else "estimate"},
+        else asdict(pairs.bound) | {"kind": "certificate" if exact else "estimate"},
         "dim": matrix.dim,
         "parameters": network.names,
         "examples": len(inputs),
@@ -156,7 +157,7 @@ def spectrum(
         result["method"] = matrix.used
     if pairs.bound is not None:
         bound = pairs.bound
-        kind = "certificate up to rounding" if double else "estimate in float32; with --double a certificate"
+        kind = "certificate up to rounding" if exact else "estimate in float32; with --double a certificate"
         console.print(
             f"whole spectrum of these examples in [{bound.lower:.6g}, {bound.upper:.6g}], but for a probability of "
             f"{bound.delta:g} over the random start ({kind})"

@@ -165,9 +165,8 @@ class NetworkLandscape(Landscape):
 
     def chunks(self) -> Iterator[Batch]:
         """All members' examples, in the pieces that pass through the network at a time."""
-        for inputs, targets in self.batches:
-            size = self.chunk_size or len(inputs)
-            yield from zip(inputs.split(size), targets.split(size), strict=True)
+        for member in range(self.size):
+            yield from (chunk for _, chunk in self._chunks(member))
 
     def _chunks(self, member: int) -> Iterator[tuple[float, Batch]]:
         """The member's examples in chunks, each with its share of them."""

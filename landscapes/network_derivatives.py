@@ -35,9 +35,7 @@ _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 # Below this many parameters times examples a Hessian product is all overhead, of which two reverse passes have less.
 _SMALL = 5_000_000
-
-
-_FEW = 8  # examples
+_FEW = 8  # examples that tell what the graph of a batch looks like
 
 
 class NotDifferentiableError(InputError):
@@ -204,10 +202,7 @@ def is_refusal(error: Exception) -> bool:
 
 
 def loss_of_few(network: NetworkFunction, parameters: Sequence[Tensor], batch: Batch) -> tuple[Tensor, int]:
-    """The loss of the first examples of a batch and their number; of all where the network needs them.
-
-    A few examples tell what the graph of a batch looks like.
-    """
+    """The loss of the first examples of a batch and their number; of all where the network needs them."""
     try:
         return network.loss(parameters, (batch[0][:_FEW], batch[1][:_FEW])), min(_FEW, len(batch[0]))
     except Exception:  # a loss or layer of fixed size; what is wrong with the network shows on the whole batch, too
