@@ -125,6 +125,7 @@ NETWORKS = {
 }  # fmt: skip
 LOSSES = {
     "cross-entropy": functional.cross_entropy,
+    "squared cross-entropy": lambda z, y: functional.cross_entropy(z, y) ** 2,  # looks at all its coefficients
     "smoothed": lambda z, y: functional.cross_entropy(z, y, label_smoothing=0.1),
     "summed": lambda z, y: functional.cross_entropy(z, y, reduction="sum"),
     "soft targets": lambda z, y: functional.cross_entropy(z, functional.one_hot(y, 3).to(z) * 0.8 + 0.1),
