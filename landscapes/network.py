@@ -2,19 +2,35 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
+from typing import Any, Self, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from .batch_rows import count_rows, take_rows
 from .errors import InputError
 from .flat import unflatten
-from .landscape import Landscape, Terms, contracted_gradient_of, taylor_terms
+from .landscape import Landscape, Terms, taylor_terms
+from .loss_counts import CountFunction, is_known_mean
+from .mean_check import check_mean
 from .network_derivatives import NetworkDerivatives, Route
-from .network_function import Batch, LossFunction, Mode, NetworkFunction
+from .network_function import Batch, ForwardFunction, LossFunction, Mode, NetworkFunction
 
 __all__ = ["NetworkLandscape"]
+
+
+class _Options(TypedDict, total=False):
+    """Keywords of :class:`NetworkLandscape`, for its other constructors."""
+
+    mode: Mode
+    chunk_size: int | None
+    points_per_pass: int
+    parameters: Sequence[str] | None
+    forward: ForwardFunction | None
+    count: CountFunction | None
+    route: Route
+    check: bool
 
 
 class NetworkLandscape(Landscape):
@@ -25,19 +41,22 @@ class NetworkLandscape(Landscape):
 
     Args:
         model: any module; its trainable parameters are the coordinates, in the order of ``named_parameters``.
-        loss: maps (outputs, targets) of one minibatch to its mean loss, a scalar.
+        loss: maps (outputs, targets) of one minibatch to its mean loss, a scalar; with ``forward``, (outputs, batch).
         batches: (inputs, targets) of the ``M`` minibatches, equally large, so that ``E`` over them is the mean over
-            all examples.
+            all examples; with ``forward``, any structure of tensors with a row for each example.
         mode: ``eval`` uses batch norm's running statistics; ``train`` those of each minibatch (the function that
             training sees), leaving the running ones untouched. All other modules, dropout among them, are in eval
             mode in both.
         chunk_size: most examples of a member that pass through the network at a time (memory only; default: all).
-            The loss must be a mean over examples. Not in ``train`` mode, where examples of a minibatch depend on
-            each other.
+            The loss must be a mean over examples (that is checked, see :func:`check_mean`). Not in ``train`` mode,
+            where examples of a minibatch depend on each other.
         points_per_pass: how many points pass through the network at a time, by ``torch.func.vmap`` (much faster for
             small networks, memory grows with it; default 1, for modules that vmap cannot map, too).
         parameters: names or patterns of the parameters that are coordinates; default: all trainable ones.
+        forward: maps (model, minibatch) to the outputs, see :class:`NetworkFunction`.
+        count: maps a chunk to what its mean loss was divided by, see :class:`NetworkFunction`.
         route: how derivatives beyond the gradient are computed, see :class:`NetworkDerivatives`.
+        check: whether they are compared with differences, once.
 
     Attributes:
         network: the network as a function of ``x``.
@@ -66,23 +85,34 @@ class NetworkLandscape(Landscape):
         chunk_size: int | None = None,
         points_per_pass: int = 1,
         parameters: Sequence[str] | None = None,
+        forward: ForwardFunction | None = None,
+        count: CountFunction | None = None,
         route: Route = "auto",
+        check: bool = True,
     ) -> None:
-        self.network = NetworkFunction(model, loss, mode=mode, parameters=parameters)
-        sizes = {len(inputs) for inputs, _ in batches}
+        self.network = NetworkFunction(model, loss, mode=mode, parameters=parameters, forward=forward, count=count)
+        if forward is None:
+            sizes = {len(self.network.inputs_of(batch)) for batch in batches}
+            if 0 in sizes or any(len(inputs) != len(targets) for inputs, targets in batches):
+                raise InputError("a minibatch is empty or has more inputs than targets; check the data")
+        else:
+            sizes = {count_rows(batch) or 0 for batch in batches}
+            if 0 in sizes:
+                raise InputError("the tensors of a minibatch have first axes of different lengths, or there are none")
         if len(sizes) != 1:
             raise InputError(
                 f"found minibatches of sizes {sorted(sizes) or 'none'}; expected equal ones, use drop_last=True"
             )
-        if 0 in sizes or any(len(inputs) != len(targets) for inputs, targets in batches):
-            raise InputError("a minibatch is empty or has more inputs than targets; check the data")
         if chunk_size is not None and (chunk_size < 1 or mode == "train"):
             raise InputError(f"chunk_size = {chunk_size} in mode '{mode}'; it must be at least 1, in mode 'eval'")
         if points_per_pass < 1:
             raise InputError(f"points_per_pass = {points_per_pass}; it must be at least 1")
         self.chunk_size, self.points_per_pass = chunk_size, points_per_pass
-        self.derivatives = NetworkDerivatives(self.network, route)
+        self.derivatives = NetworkDerivatives(self.network, route, check=check)
         self.batches = batches
+        (self._rows,) = sizes
+        # Members whose chunks make a mean.
+        self._means = set(range(len(batches))) if not check or (is_known_mean(loss) and count is None) else set()
         network = self.network
         super().__init__(network.dim, len(batches), network.dtype, network.device)
 
@@ -95,54 +125,42 @@ class NetworkLandscape(Landscape):
         targets: Tensor,
         *,
         batch_size: int | None = None,
-        mode: Mode = "eval",
-        chunk_size: int | None = None,
-        points_per_pass: int = 1,
-        parameters: Sequence[str] | None = None,
-        route: Route = "auto",
+        **options: Unpack[_Options],
     ) -> Self:
         """Cut tensors into minibatches of ``batch_size`` in order (default: one batch); a smaller rest is left out."""
         size = len(inputs) if batch_size is None else batch_size
         if not 0 < size <= len(inputs):
             raise InputError(f"batch size {size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
         starts = range(0, len(inputs) - size + 1, size)
-        batches = [(inputs[i : i + size], targets[i : i + size]) for i in starts]
-        return cls(
-            model,
-            loss,
-            batches,
-            mode=mode,
-            chunk_size=chunk_size,
-            points_per_pass=points_per_pass,
-            parameters=parameters,
-            route=route,
-        )
+        return cls(model, loss, [(inputs[i : i + size], targets[i : i + size]) for i in starts], **options)
 
     @classmethod
     def from_loader(
-        cls,
-        model: nn.Module,
-        loss: LossFunction,
-        loader: Iterable[Batch],
-        *,
-        mode: Mode = "eval",
-        chunk_size: int | None = None,
-        points_per_pass: int = 1,
-        parameters: Sequence[str] | None = None,
-        route: Route = "auto",
+        cls, model: nn.Module, loss: LossFunction, loader: Iterable[Batch], **options: Unpack[_Options]
     ) -> Self:
-        """Freeze one pass over a data loader (``drop_last=True``) into the finite family."""
-        batches = [(inputs, targets) for inputs, targets in loader]
-        return cls(
-            model,
-            loss,
-            batches,
-            mode=mode,
-            chunk_size=chunk_size,
-            points_per_pass=points_per_pass,
-            parameters=parameters,
-            route=route,
-        )
+        """Freeze one pass over a data loader (``drop_last=True``) into the finite family.
+
+        Example:
+            Batches as collators of language models make them:
+
+            >>> import torch
+            >>> class Model(torch.nn.Module):
+            ...     def __init__(self):
+            ...         super().__init__()
+            ...         self.table, self.head = torch.nn.Embedding(9, 3), torch.nn.Linear(3, 2)
+            ...     def forward(self, ids, labels):
+            ...         return {"logits": self.head(self.table(ids).mean(1))}
+            >>> loader = [{"ids": torch.tensor([[1, 2], [3, 4]]), "labels": torch.tensor([0, 1])}]
+            >>> f = NetworkLandscape.from_loader(
+            ...     Model(),
+            ...     lambda outputs, batch: torch.nn.functional.cross_entropy(outputs["logits"], batch["labels"]),
+            ...     loader,
+            ...     forward=lambda model, batch: model(**batch),
+            ... )
+            >>> f.gradients(f.point()).shape
+            torch.Size([1, 35])
+        """
+        return cls(model, loss, list(loader), **options)
 
     def point(self) -> Tensor:
         """The module's current parameters as one new vector, shape ``(d,)``."""
@@ -152,8 +170,8 @@ class NetworkLandscape(Landscape):
         """Write ``x`` into the module's parameters."""
         self.network.load_point(x)
 
-    def outputs(self, x: Tensor, inputs: Tensor) -> Tensor:
-        """The network's outputs at parameters ``x`` of shape ``(d,)``."""
+    def outputs(self, x: Tensor, inputs: Any) -> Any:
+        """The network's outputs at parameters ``x`` of shape ``(d,)``; with ``forward``, of a minibatch."""
         return self.network.outputs(unflatten(x, self.network.shapes), inputs)
 
     def member_loss(self, x: Tensor, member: int) -> Tensor:
@@ -163,17 +181,25 @@ class NetworkLandscape(Landscape):
             total = total + share * self._chunk_loss(x, chunk)
         return total
 
-    def chunks(self) -> Iterator[Batch]:
-        """All members' examples, in the pieces that pass through the network at a time."""
-        for member in range(self.size):
-            yield from (chunk for _, chunk in self._chunks(member))
+    def weighted_chunks(self) -> tuple[list[float], list[Batch]]:
+        """All members' examples in the pieces that pass through the network at a time, and how much each counts."""
+        pairs = [pair for member in range(self.size) for pair in self._chunks(member)]
+        return [share for share, _ in pairs], [chunk for _, chunk in pairs]
 
     def _chunks(self, member: int) -> Iterator[tuple[float, Batch]]:
-        """The member's examples in chunks, each with its share of them."""
-        inputs, targets = self.batches[member]
-        size = self.chunk_size or len(inputs)
-        for chunk in zip(inputs.split(size), targets.split(size), strict=True):
-            yield len(chunk[0]) / len(inputs), chunk
+        """The member's examples in chunks, each with its share in the mean."""
+        batch, size = self.batches[member], self.chunk_size
+        if size is None or size >= self._rows:
+            yield 1.0, batch
+            return
+        if member not in self._means:
+            check_mean(self.network, unflatten(self.point(), self.network.shapes), batch)
+            self._means.add(member)
+        chunks = [take_rows(batch, slice(i, i + size)) for i in range(0, self._rows, size)]
+        counts = [self.network.count(chunk) for chunk in chunks]
+        for count, chunk in zip(counts, chunks, strict=True):
+            if count:
+                yield count / sum(counts), chunk
 
     def _chunk_loss(self, x: Tensor, chunk: Batch) -> Tensor:
         return self.network.loss(unflatten(x, self.network.shapes), chunk)
@@ -193,14 +219,9 @@ class NetworkLandscape(Landscape):
         """At one point, ``(d,)``, or at several in one pass, ``(B, d)``."""
         total = torch.zeros_like(x)
         for share, chunk in self._chunks(member):  # one chunk's graph in memory at a time
-            if x.ndim == 1:
-                total += share * self.derivatives.contracted_gradient(x, terms, chunk)
-                continue
-
-            def loss(p: Tensor, chunk: Batch = chunk) -> Tensor:
-                return self._chunk_loss(p, chunk)
-
-            total += share * contracted_gradient_of(vmap(loss), x, terms)
+            derivatives = self.derivatives
+            take = derivatives.contracted_gradient if x.ndim == 1 else derivatives.contracted_gradients
+            total += share * take(x, terms, chunk)
         return total
 
     def member_gradient(self, x: Tensor, member: int) -> Tensor:

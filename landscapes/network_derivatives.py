@@ -1,41 +1,29 @@
-"""Contracted derivatives of a network's loss, by the cheapest way that the network allows."""
+"""The one way to differentiate a network more than once: routes in order of cost, each checked before it is trusted."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.func import grad, jvp
 
+from .batch_rows import count_rows
+from .difference_route import DifferenceRoute
 from .errors import InputError
-from .flat import flatten, unflatten
-from .landscape import Terms, contracted_gradient_of
-from .network_function import Batch, NetworkFunction, differentiable
+from .flat import unflatten
+from .landscape import Terms
+from .network_function import Batch, NetworkFunction
+from .plain_evaluation import differentiable
+from .reverse_products import check_dependence, linearised_gradient
+from .route_check import RouteCheck, UnsteadyLossError, WrongDerivativeError
+from .routes import first_line, is_expansion, is_out_of_memory, is_refusal, order_of, take_route
 from .smooth_norms import SmoothNorms
-from .taylor import NotCoveredError, taylor_gradients_of
 
-__all__ = [
-    "NetworkDerivatives",
-    "NotDifferentiableError",
-    "Route",
-    "check_backward",
-    "check_dependence",
-    "is_refusal",
-    "loss_of_few",
-]
+__all__ = ["NetworkDerivatives", "NotDifferentiableError", "Route"]
 
-Route = Literal["auto", "taylor", "reverse", "func"]
-
-# What torch says where a function cannot be differentiated once more.
-_REFUSAL = re.compile(
-    r"derivative (for|of) .*is not implemented|differentia(te|ble) twice|not.* support double.backward", re.IGNORECASE
-)
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+Route = Literal["auto", "taylor", "reverse", "func", "difference"]
 
 # Below this many parameters times examples a Hessian product is all overhead, of which two reverse passes have less.
 _SMALL = 5_000_000
-_FEW = 8  # examples that tell what the graph of a batch looks like
 
 
 class NotDifferentiableError(InputError):
@@ -49,214 +37,202 @@ class NetworkDerivatives:
       (``g + c_1 H u + c_2 T[u, u]``), where every function of the network has a rule;
     - ``reverse``: nested reverse passes, for anything that torch can differentiate often enough;
     - ``func``: nested forward passes over one reverse pass of ``torch.func``, where nested reverse passes are refused;
+    - ``difference``: differences of the derivative one order below, in float64 where the network can be computed so;
     - ``auto``: the first of these that works; a refusal is remembered.
+
+    Kernels of one's own, compiled code and some of torch's functions have second derivatives that are wrong without a
+    word. So each route is compared with differences the first time it is taken (:class:`RouteCheck`); one that is wrong
+    is refused like one that does not go through.
 
     Args:
         network: the network and its loss.
         route: one of these words.
+        check: whether routes are compared with differences.
 
     Attributes:
         used: for each order of derivative asked for so far (0 is the gradient), the route taken, and why if it was not
             the first choice.
+        difference_error: by how much differences at two step sizes have disagreed at most, relative.
+
+    Example:
+        Torch differentiates this backward pass as if ``s`` did not depend on ``x``:
+
+        >>> import torch
+        >>> class Swish(torch.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         s = torch.sigmoid(x)
+        ...         ctx.save_for_backward(x, s)
+        ...         return x * s
+        ...
+        ...     @staticmethod
+        ...     def backward(ctx, grad):
+        ...         x, s = ctx.saved_tensors
+        ...         return grad * (s + x * s * (1 - s))
+        >>> x = torch.tensor([1.0], dtype=torch.float64)
+        >>> model = torch.nn.Linear(1, 1, bias=False).double()
+        >>> network = NetworkFunction(model, lambda outputs, targets: Swish.apply(outputs).mean())
+        >>> derivatives = NetworkDerivatives(network)
+        >>> hessian = derivatives.contracted_gradient(x, [(1.0, (x,))], (x[:, None], x[:, None]))
+        >>> round(hessian.item(), 6)  # s (1 - s) (2 + x (1 - 2 s))
+        0.302367
+        >>> derivatives.used[1].split(";")[0]
+        "difference (refused: reverse: by 69% off differences of gradients at 'weight'"
     """
 
-    def __init__(self, network: NetworkFunction, route: Route = "auto") -> None:
+    def __init__(self, network: NetworkFunction, route: Route = "auto", *, check: bool = True) -> None:
         if route not in get_args(Route):
             raise InputError(f"unknown route '{route}'; choose one of: {', '.join(get_args(Route))}")
         self.network, self.route = network, route
         self.used: dict[int, str] = {}
+        self._check = RouteCheck(network, enabled=check)
+        self._difference = DifferenceRoute(network, self._check)
         self._refused: dict[tuple[str, int], str] = {}
-        self._checked = False
+
+    @property
+    def difference_error(self) -> float:
+        """See above."""
+        return self._difference.error
+
+    def on(self, network: NetworkFunction, route: Route = "auto") -> "NetworkDerivatives":
+        """The same for a snapshot of the network; what either has found out, both know."""
+        twin = NetworkDerivatives(network, route)
+        twin._check, twin._refused = self._check.on(network), self._refused
+        twin._difference = DifferenceRoute(network, twin._check)
+        return twin
+
+    def how_checked(self, order: int) -> str:
+        """Whether and how derivatives of that order were checked, in words."""
+        if not self._check.enabled:
+            return "not checked: switched off"
+        found = [how for (_, k), how in self._check.found.items() if k == order]
+        if not found and self.used.get(order, "").startswith("difference"):
+            found = [f"differences at two step sizes agree to {self.difference_error:.1g}"]
+        return found[-1] if found else "not checked yet"
 
     def contracted_gradient(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
         """At ``x`` of shape ``(d,)``; coefficients are numbers or tensors with one element.
 
         Raises:
-            NotDifferentiableError: no route goes through.
+            NotDifferentiableError: no route goes through and is right.
+            UnsteadyLossError: the loss is not a function of the parameters.
             InputError: the loss is not a scalar, or does not depend on the parameters.
         """
-        order = max((len(directions) for _, directions in terms), default=0)
         x, terms = x.detach(), _constant(terms)
+        order = order_of(terms)
+        routes: dict[str, Callable[[], Tensor]] = {
+            name: lambda name=name: self._take(name, x, terms, batch)  # type: ignore[misc]
+            for name in self._names(order, terms, batch)
+        }
+        found = self._first(routes, order, x, batch)
+        if isinstance(found, Tensor):
+            return found
+        raise NotDifferentiableError(
+            f"the loss has no derivative of order {order + 1} that torch can compute ({self._reasons(order, routes)}); "
+            "use functions that are differentiable often enough"
+        ) from found
+
+    def contracted_gradients(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+        """At several points at once, ``(B, d)``; singly where ``torch.func.vmap`` cannot map the network.
+
+        Args:
+            x: points.
+            terms: coefficients are numbers or of shape ``(B,)``, directions ``(B, d)``.
+            batch: one batch.
+        """
+        found = self._first({"vmap": lambda: self._take("vmap", x, terms, batch)}, order_of(terms), x[0], batch)
+        if isinstance(found, Tensor):
+            return found
+
+        def term(c: float | Tensor, given: Sequence[Tensor], i: int) -> tuple[float | Tensor, list[Tensor]]:
+            return c[i] if isinstance(c, Tensor) else c, [rows[id(a)][i] for a in given]
+
+        # A direction that occurs twice stays one tensor.
+        rows = {id(a): a.unbind() for _, given in terms for a in given}
+        singles = [[term(c, given, i) for c, given in terms] for i in range(len(x))]
+        return torch.stack([self.contracted_gradient(p, t, batch) for p, t in zip(x, singles, strict=True)])
+
+    def linearised(self, x: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
+        """Hessian products of one batch as a function that may be called several times and owns its graph.
+
+        Raises:
+            NotDifferentiableError: a gradient whose derivative is wrong; RuntimeError where torch refuses it.
+        """
+        network = self.network
+        try:
+            self._check.admit("reverse", 1, x, batch)
+        except WrongDerivativeError as error:
+            raise NotDifferentiableError(f"a graph that is kept does not cover this network: {error}") from error
+        leaves = [part.detach().requires_grad_() for part in unflatten(x, network.shapes)]
+        with differentiable(network.device), SmoothNorms(2):
+            loss = network.loss(leaves, batch)
+            check_dependence(loss, network.names)
+            return linearised_gradient(loss, leaves)
+
+    def is_limit(self, error: Exception, x: Tensor, batches: Iterable[Batch]) -> bool:
+        """Whether an error is one of the route, and not of the network or the machine.
+
+        A route may fail in many ways; where the plain gradient of the first batch fails as well, the network is to
+        blame.
+        """
+        if isinstance(error, UnsteadyLossError) or is_out_of_memory(error):
+            return False
+        if isinstance(error, WrongDerivativeError | NotDifferentiableError) or is_refusal(error):
+            return True
+        try:
+            for batch in batches:
+                take_route("reverse", self.network, x, [(1.0, ())], batch)
+                return True
+        except Exception:
+            return False
+        return False
+
+    def _first(
+        self, routes: dict[str, Callable[[], Tensor]], order: int, x: Tensor, batch: Batch
+    ) -> Tensor | Exception | None:
+        """What the first route gives that goes through and is right; else why the last one did not."""
         refused: dict[str, str] = {}
         problem: Exception | None = None
-        for name, attempt in self._attempts(order, terms, len(batch[0])):
+        for name, take in routes.items():
             if (name, order) in self._refused:
                 continue
             try:
-                with differentiable(self.network.device):
-                    result = attempt(x, terms, batch)
+                self._check.admit(name, order, x, batch)
+                result = take()
             except Exception as error:
-                if self.route != "auto":
-                    if isinstance(error, NotCoveredError) or is_refusal(error):
-                        raise NotDifferentiableError(
-                            f"route '{name}' does not cover this network: {_first_line(error)}; use route 'auto'"
-                        ) from error
+                if not (order or name == "vmap" or is_refusal(error)) or not self.is_limit(error, x, [batch]):
                     raise
-                if _is_out_of_memory(error) or not _may_be_limit_of(name, error):
-                    raise
-                problem, refused[name] = error, _first_line(error)
+                if name == self.route:
+                    raise NotDifferentiableError(
+                        f"route '{name}' does not cover this network: {first_line(error)}; use route 'auto'"
+                    ) from error
+                problem, refused[name] = error, first_line(error)
                 continue
             self._refused |= {(n, order): why for n, why in refused.items()}
-            reasons = self._reasons(order)
+            reasons = self._reasons(order, routes)
             self.used[order] = name + (f" (refused: {reasons})" if reasons else "")
             return result
         self._refused |= {(n, order): why for n, why in refused.items()}
-        raise NotDifferentiableError(
-            f"the loss has no derivative of order {order + 1} that torch can compute ({self._reasons(order)}); use "
-            "functions that are differentiable often enough, or for the Hessian finite differences"
-        ) from problem
+        return problem
 
-    def check_twice(self, x: Tensor, batch: Batch) -> None:
-        """Refuse a gradient whose own derivative torch would get wrong; the first batch speaks for all."""
-        if self._checked:
-            return
-        leaves = [part.detach().requires_grad_() for part in unflatten(x, self.network.shapes)]
-        with SmoothNorms(2):
-            loss, _ = loss_of_few(self.network, leaves, batch)
-        check_dependence(loss, self.network)
-        weight = torch.ones_like(loss, requires_grad=True)
-        check_backward(torch.autograd.grad(loss, leaves, weight, create_graph=True, allow_unused=True), weight)
-        self._checked = True
-
-    def _reasons(self, order: int) -> str:
-        return "; ".join(f"{n}: {why}" for (n, o), why in self._refused.items() if o == order)
-
-    def _attempts(
-        self, order: int, terms: Terms, examples: int
-    ) -> list[tuple[str, Callable[[Tensor, Terms, Batch], Tensor]]]:
-        every: dict[str, Callable[[Tensor, Terms, Batch], Tensor]] = {
-            "taylor": self._taylor,
-            "reverse": self._reverse,
-            "func": self._func,
-        }
+    def _names(self, order: int, terms: Terms, batch: Batch) -> list[str]:
+        if self.route == "difference" and not order:
+            return ["reverse"]
         if self.route != "auto":
-            return [(self.route, every[self.route])]
-        names = ["reverse", "func"]
-        small = order == 1 and self.network.dim * examples < _SMALL
-        if 1 <= order <= 2 and _expansion(terms) is not None:
-            names.insert(len(names) if small else 0, "taylor")
-        return [(name, every[name]) for name in names]
+            return [self.route]
+        names = ["reverse", "func", *(["difference"] if order else [])]
+        small = order == 1 and self.network.dim * (count_rows(batch) or 1) < _SMALL
+        if 1 <= order <= 2 and is_expansion(terms):
+            names.insert(2 if small else 0, "taylor")
+        return names
 
-    def _taylor(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
-        expansion = _expansion(terms)
-        if expansion is None:
-            raise NotCoveredError("derivatives along several directions, or of an order above the third")
-        u, coefficients = expansion
-        network = self.network
-        return flatten(
-            taylor_gradients_of(
-                lambda parameters: network.loss(parameters, batch),
-                unflatten(x, network.shapes),
-                unflatten(u, network.shapes),
-                coefficients,
-            )
-        )
+    def _reasons(self, order: int, routes: dict[str, Any]) -> str:
+        return "; ".join(f"{n}: {why}" for (n, o), why in self._refused.items() if o == order and n in routes)
 
-    def _reverse(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
-        network = self.network
-        if any(directions for _, directions in terms):
-            self.check_twice(x, batch)
-
-        def loss(p: Tensor) -> Tensor:
-            value = network.loss(unflatten(p, network.shapes), batch)
-            check_dependence(value, network)
-            return value
-
-        return contracted_gradient_of(loss, x, terms)
-
-    def _func(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
-        network = self.network
-        gradient = grad(lambda p: network.loss(unflatten(p, network.shapes), batch))
-
-        def along(function: Callable[[Tensor], Tensor], u: Tensor) -> Callable[[Tensor], Tensor]:
-            return lambda p: jvp(function, (p,), (u,))[1]
-
-        total = torch.zeros_like(x)
-        with SmoothNorms(1 + max((len(directions) for _, directions in terms), default=0)):
-            for coefficient, directions in terms:
-                function: Callable[[Tensor], Tensor] = gradient
-                for direction in directions:
-                    function = along(function, direction)
-                total = total + coefficient * function(x)
-        return total
-
-
-def _expansion(terms: Terms) -> tuple[Tensor, list[float | Tensor]] | None:
-    """The direction and ``c_0, c_1, (c_2)``, if the terms are a Taylor expansion along one direction."""
-    coefficients: list[float | Tensor] = [0.0, 0.0, 0.0]
-    directions = [a for _, given in terms for a in given]
-    if not directions or any(a is not directions[0] for a in directions):
-        return None
-    order = 0
-    for coefficient, given in terms:
-        if len(given) > 2:
-            return None
-        order = max(order, len(given))
-        coefficients[len(given)] = coefficients[len(given)] + coefficient
-    return directions[0], coefficients[: order + 1]
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether torch says that a function cannot be differentiated once more."""
-    return isinstance(error, RuntimeError) and _REFUSAL.search(str(error)) is not None
-
-
-def loss_of_few(network: NetworkFunction, parameters: Sequence[Tensor], batch: Batch) -> tuple[Tensor, int]:
-    """The loss of the first examples of a batch and their number; of all where the network needs them."""
-    try:
-        return network.loss(parameters, (batch[0][:_FEW], batch[1][:_FEW])), min(_FEW, len(batch[0]))
-    except Exception:  # a loss or layer of fixed size; what is wrong with the network shows on the whole batch, too
-        return network.loss(parameters, batch), len(batch[0])
-
-
-def check_dependence(value: Tensor, network: NetworkFunction) -> None:
-    """Refuse a loss, or outputs, through which no gradient reaches the parameters."""
-    if not value.requires_grad:
-        names = ", ".join(network.names[:3]) + (", ..." if len(network.names) > 3 else "")
-        raise InputError(
-            f"the loss does not depend on the parameters ({names}) in a way that torch can differentiate: it counts, "
-            "rounds or detaches, or the network does not use them; give a differentiable loss, and parameters in use"
-        )
-
-
-def _may_be_limit_of(name: str, error: Exception) -> bool:
-    """Whether another route may do better than this one, or else will say in its own words what is wrong."""
-    # Nested forward passes are tried only where reverse ones were refused, so where the network itself is sound.
-    return name == "taylor" or is_refusal(error) or (name == "func" and isinstance(error, RuntimeError))
-
-
-def check_backward(gradients: Sequence[Tensor | None], weight: Tensor) -> None:
-    """Refuse ``J^T w`` that is not differentiable in ``w``: a backward pass on the way has cut the graph.
-
-    Passes marked ``once_differentiable`` leave an error in the graph that only ``backward()`` meets, but
-    ``torch.autograd.grad`` passes by; passes of foreign kernels leave nothing. Both would make second derivatives that
-    are silently wrong.
-    """
-    waiting = [g.grad_fn for g in gradients if g is not None and g.grad_fn is not None]
-    users: dict[Any, list[Any]] = {node: [] for node in waiting}
-    cut, reached = False, list[Any]()
-    while waiting:
-        node = waiting.pop()
-        cut |= node.name() == "torch::autograd::Error"
-        if getattr(node, "variable", None) is weight:
-            reached.append(node)
-        for below, _ in node.next_functions:
-            if below is not None:
-                if below not in users:
-                    users[below] = []
-                    waiting.append(below)
-                users[below].append(node)
-    depends = set(reached)
-    while reached:
-        new = [node for node in users[reached.pop()] if node not in depends]
-        depends.update(new)
-        reached += new
-    if cut or any(g is not None and g.grad_fn not in depends and bool(g.any()) for g in gradients):
-        raise NotImplementedError(
-            "a backward pass of this network is not differentiable twice: it is marked once_differentiable, or a "
-            "kernel computes it outside of torch's graph"
-        )
-
+    def _take(self, name: str, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+        if name == "difference":
+            return self._difference.take(x, terms, batch)
+        return take_route(name, self.network, x, terms, batch)
 
 def _constant(terms: Terms) -> Terms:
     """Coefficients as scalars, and no gradient through them; a direction that occurs twice stays one tensor."""
@@ -265,12 +241,3 @@ def _constant(terms: Terms) -> Terms:
         (c.detach().reshape(()) if isinstance(c, Tensor) else c, [directions[id(a)] for a in given])
         for c, given in terms
     ]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(phrase in text for phrase in _OUT_OF_MEMORY)

@@ -1,35 +1,43 @@
 """A module and a loss as functions of one flat vector of parameters."""
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
-import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from .batch_rows import map_tensors
+from .double_precision import DoublePrecision
 from .errors import InputError
 from .flat import flatten, unflatten
+from .loss_counts import CountFunction, count_of
+from .plain_evaluation import plain_evaluation
 
-__all__ = ["Batch", "LossFunction", "Mode", "NetworkFunction", "differentiable"]
+__all__ = ["Batch", "ForwardFunction", "LossFunction", "Mode", "NetworkFunction"]
 
-Batch = tuple[Tensor, Tensor]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+Batch = Any
+"""A pair (inputs, targets) of tensors; with a ``forward`` function of one's own, whatever that takes."""
+LossFunction = Callable[[Any, Any], Tensor]
+ForwardFunction = Callable[[nn.Module, Any], Any]
 Mode = Literal["train", "eval"]
 
 _Norm = nn.modules.batchnorm._NormBase
 _HALF = (torch.float16, torch.bfloat16)
 
 
-@contextmanager
-def differentiable(device: torch.device) -> Iterator[None]:
-    """Whatever the caller has switched on or off: gradients can be taken, in full precision, backward passes too."""
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
-        yield
+class _Slot(NamedTuple):
+    """Where a module keeps a tensor, which coordinate it is, if any, and what stands for it in a snapshot."""
+
+    owner: Any
+    key: str
+    index: int | None
+    kept: Tensor | None = None
+    buffer: bool = False
 
 
 class NetworkFunction:
@@ -38,14 +46,20 @@ class NetworkFunction:
     The module's own parameters, buffers and mode are left as they were. Half-precision parameters are evaluated in
     float32, and autocast is off: curvature of a loss rounded to 8 bits is noise.
 
+    Activation checkpointing is off (:func:`plain_evaluation`).
+
     Args:
         model: any module; of a wrapper for parallel training or of a compiled module, which cannot be differentiated
             twice, the module inside is taken.
-        loss: maps (outputs, targets) of one batch to its mean loss, a scalar.
+        loss: maps (outputs, targets) of one batch to its mean loss, a scalar; with ``forward``, (outputs, batch).
         mode: ``eval`` uses batch norm's running statistics; ``train`` those of the batch, leaving the running ones
             untouched. All other modules, dropout among them, are in eval mode in both.
         parameters: names or patterns (``"layer4.*"``) of the parameters that are coordinates; all other ones are held
             fixed. Default: all trainable ones, in the order of ``named_parameters``.
+        forward: maps (model, batch) to the outputs, for batches other than a pair (inputs, targets), such as
+            ``lambda model, batch: model(**batch)``.
+        count: maps a batch to what its mean loss was divided by, for the mean over several batches. Default: the number
+            of examples; for torch's cross-entropy, the weights of its targets that are not ignored.
 
     Attributes:
         names: of the coordinates' parameters.
@@ -66,7 +80,14 @@ class NetworkFunction:
     """
 
     def __init__(
-        self, model: nn.Module, loss: LossFunction, *, mode: Mode = "eval", parameters: Sequence[str] | None = None
+        self,
+        model: nn.Module,
+        loss: LossFunction,
+        *,
+        mode: Mode = "eval",
+        parameters: Sequence[str] | None = None,
+        forward: ForwardFunction | None = None,
+        count: CountFunction | None = None,
     ) -> None:
         if mode not in ("train", "eval"):
             raise InputError(f"mode '{mode}' is not one of: train, eval")
@@ -77,6 +98,7 @@ class NetworkFunction:
         if parameters is not None:
             trainable = _chosen(model, trainable, [parameters] if isinstance(parameters, str) else parameters)
         self.model, self.loss_function, self.mode = model, loss, mode
+        self.forward_function, self.count_function = forward, count
         self.names = list(trainable)
         self.shapes = [p.shape for p in trainable.values()]
         self.dim = sum(shape.numel() for shape in self.shapes)
@@ -90,13 +112,47 @@ class NetworkFunction:
         self.device = next(iter(trainable.values())).device
         self._modules = list(model.modules())
         self._isolated = False
-        places = {id(p): index for index, p in enumerate(trainable.values())}
-        self._slots: list[tuple[Any, str, int | None]] = [
-            (module._parameters, key, places.get(id(p)))
-            for module in self._modules
-            for key, p in module._parameters.items()
-            if p is not None and (id(p) in places or p.requires_grad or self._promoted)
-        ]
+        self._doubled = False
+        self._chosen = {id(p): index for index, p in enumerate(trainable.values())}
+        self._slots = self._find_slots(every=self._promoted)
+
+    def _find_slots(self, *, every: bool, keep: bool = False) -> list[_Slot]:
+        """The coordinates and all else that has to be put in its place; every tensor, if that is asked for."""
+        copies: dict[int, Tensor] = {}  # one for each tensor, also where modules share it
+
+        def kept(tensor: Tensor) -> Tensor | None:
+            return copies.setdefault(id(tensor), tensor.detach().clone()) if keep else None
+
+        slots = []
+        for module in self._modules:
+            for key, p in module._parameters.items():
+                index = None if p is None else self._chosen.get(id(p))
+                if index is not None:
+                    slots.append(_Slot(module._parameters, key, index))
+                elif p is not None and (p.requires_grad or every):
+                    slots.append(_Slot(module._parameters, key, None, kept(p)))
+        if every or self.mode == "train":
+            for module in self._modules:
+                buffers = [(key, buffer) for key, buffer in module._buffers.items() if buffer is not None]
+                slots += [_Slot(module._buffers, key, None, kept(buffer), buffer=True) for key, buffer in buffers]
+        return slots
+
+    def snapshot(self) -> "NetworkFunction":
+        """The same function for good: parameters that are not coordinates and buffers are copied as they are now."""
+        twin = copy.copy(self)
+        twin._slots = self._find_slots(every=True, keep=True)
+        return twin
+
+    def in_double(self) -> "NetworkFunction":
+        """The same function in float64, of a point and batches of any type; nothing of the module is copied for good.
+
+        Evaluating it fails where a part of the network cannot be computed in float64.
+        """
+        twin = copy.copy(self)
+        twin.dtype, twin._promoted, twin._doubled = torch.float64, True, True
+        if not self._promoted and not any(slot.kept is not None for slot in self._slots):
+            twin._slots = self._find_slots(every=True)
+        return twin
 
     def point(self) -> Tensor:
         """The module's current parameters as one new vector, shape ``(d,)``."""
@@ -110,32 +166,57 @@ class NetworkFunction:
         for name, view in zip(self.names, unflatten(x, self.shapes), strict=True):
             parameters[name].copy_(view)
 
-    def outputs(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    def inputs_of(self, batch: Batch) -> Any:
+        """The part of a batch that :meth:`outputs` takes."""
+        return self._pair(batch)[0] if self.forward_function is None else batch
+
+    def targets_of(self, batch: Batch) -> Any:
+        """The part of a batch that :meth:`loss_of` takes."""
+        return self._pair(batch)[1] if self.forward_function is None else batch
+
+    def count(self, batch: Batch) -> float:
+        """What the mean loss of a batch was divided by."""
+        return count_of(self.loss_function, self.count_function, self.targets_of(batch), batch)
+
+    def outputs(self, parameters: Sequence[Tensor], inputs: Any) -> Any:
         """The network's outputs where the chosen parameters have the given values."""
-        with self._evaluating(parameters):
+        with self.evaluating(parameters):
             return self._outputs(inputs)
 
     def loss(self, parameters: Sequence[Tensor], batch: Batch) -> Tensor:
         """The mean loss of one batch, a scalar; terms of the loss that read the module's parameters count, too."""
-        with self._evaluating(parameters):
-            loss = self.loss_of(self._outputs(batch[0]), batch[1])
+        inputs, targets = self.inputs_of(batch), self.targets_of(batch)
+        with self.evaluating(parameters):
+            loss = self.loss_of(self._outputs(inputs), targets)
         if not self._isolated:
             self._check_isolation(loss)
         return loss
 
-    def _outputs(self, inputs: Tensor) -> Tensor:
-        result: Tensor = self.model(self._wide(inputs.to(self.device)))
-        return result
+    @staticmethod
+    def _pair(batch: Batch) -> tuple[Any, Any]:
+        if not isinstance(batch, list | tuple) or len(batch) != 2:
+            found = f"a {type(batch).__name__}"
+            if isinstance(batch, list | tuple):
+                found += f" of {len(batch)} parts"
+            raise InputError(
+                f"a batch is {found}; expected a pair of tensors (inputs, targets); for another one give "
+                "forward=lambda model, batch: ..., for instance model(**batch), and a loss of (outputs, batch)"
+            )
+        return batch[0], batch[1]
+
+    def _outputs(self, inputs: Any) -> Any:
+        inputs = map_tensors(inputs, self._here)
+        return self.model(inputs) if self.forward_function is None else self.forward_function(self.model, inputs)
 
     @contextmanager
-    def _evaluating(self, parameters: Sequence[Tensor]) -> Iterator[None]:
-        # The fused attention kernels have no second derivative; the plain one has all of them.
+    def evaluating(self, parameters: Sequence[Tensor]) -> Iterator[None]:
+        """The module as it is evaluated at the given parameters; as it was, after."""
         with (
             self._in_mode(),
             self._holding(parameters),
-            _without_checkpointing(),
-            sdpa_kernel(SDPBackend.MATH),
+            plain_evaluation(),
             torch.autocast(self.device.type, enabled=False),
+            DoublePrecision() if self._doubled else nullcontext(),
         ):
             yield
 
@@ -181,68 +262,52 @@ class NetworkFunction:
         """
         if len(parameters) != len(self.names):
             raise InputError(f"found {len(parameters)} parameters; expected {len(self.names)}")
-        before: list[tuple[dict[str, Tensor | None], str, Tensor | None]] = []
+        before: list[tuple[Any, str, Tensor]] = []
+        copies: dict[int, Tensor] = {}
         try:
-            for owner, key, index in self._slots:
+            for owner, key, index, kept, buffer in self._slots:
                 old = owner[key]
                 before.append((owner, key, old))
-                # The other parameters are constants, so that no graph is built for them.
-                owner[key] = parameters[index] if index is not None else self._wide(old.detach())
-            if self.mode == "train" or self._promoted:
-                copies: dict[int, Tensor] = {}  # one for each buffer, also where modules share it
-                for module in self._modules:
-                    for key, buffer in module._buffers.items():
-                        if buffer is None:
-                            continue
-                        before.append((module._buffers, key, buffer))
-                        if id(buffer) not in copies:
-                            # Batch norm writes its running statistics into these.
-                            copies[id(buffer)] = self._wide(buffer).clone()
-                        module._buffers[key] = copies[id(buffer)]
+                if index is not None:
+                    owner[key] = _aligned(parameters[index])
+                    continue
+                given = old if kept is None else kept
+                if id(given) not in copies:  # one for each tensor, also where modules share it
+                    # The others are constants, so that no graph is built for them.
+                    wide = self._wide(given.detach())
+                    # Batch norm writes its running statistics into these.
+                    copies[id(given)] = wide.clone() if buffer and self.mode == "train" else wide
+                owner[key] = copies[id(given)]
             yield
         finally:
             for owner, key, old in reversed(before):
                 owner[key] = old
 
-    def loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss_of(self, outputs: Any, targets: Any) -> Tensor:
         """The mean loss of one batch whose outputs are known, a scalar."""
-        with torch.autocast(self.device.type, enabled=False):
-            loss = self.loss_function(outputs, self._wide(targets.to(self.device)))
+        double = DoublePrecision() if self._doubled else nullcontext()
+        with torch.autocast(self.device.type, enabled=False), double:
+            loss = self.loss_function(outputs, map_tensors(targets, self._here))
         if not isinstance(loss, Tensor):
             raise InputError(f"the loss is a {type(loss).__name__}; expected a tensor that torch can differentiate")
         if loss.numel() != 1:
             raise InputError(f"the loss has shape {tuple(loss.shape)}; expected the mean over the examples, a scalar")
         return loss.reshape(()) if loss.ndim else loss
 
+    def _here(self, tensor: Tensor) -> Tensor:
+        return self._wide(tensor.to(self.device))
+
     def _wide(self, tensor: Tensor) -> Tensor:
         """What a model with half-precision parameters computes with."""
         return tensor.to(self.dtype) if self._promoted and tensor.is_floating_point() else tensor
 
 
-def _recomputes(*arguments: Any, **options: Any) -> Any:
-    raise InputError(
-        "the network uses activation checkpointing, which computes again in the backward pass, when the module holds "
-        "other parameters; switch it off (for instance model.gradient_checkpointing_disable()) and use smaller batches"
-    )
-
-
-class _Recomputing:
-    apply = staticmethod(_recomputes)
-
-
-@contextmanager
-def _without_checkpointing() -> Iterator[None]:
-    """Refuse activation checkpointing, of both of torch's kinds."""
-    module: Any = torch.utils.checkpoint
-    stubs = {"_CheckpointFrame": _recomputes, "CheckpointFunction": _Recomputing}
-    before = {name: getattr(module, name) for name in stubs}
-    try:
-        for name, stub in stubs.items():
-            setattr(module, name, stub)
-        yield
-    finally:
-        for name, old in before.items():
-            setattr(module, name, old)
+def _aligned(p: Tensor) -> Tensor:
+    """Pairs of numbers that are read as complex ones must begin at an even place in memory, which a flat vector's views
+    need not do."""
+    if type(p) is Tensor and p.shape[-1:] == (2,) and p.storage_offset() % 2:
+        return p * 1  # and not a clone, whose derivative would be another view
+    return p
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

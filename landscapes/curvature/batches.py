@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler
 
+from ..batch_rows import count_rows, tensors_of, versions_of
 from ..errors import InputError
 from ..network_function import Batch
 
@@ -22,9 +23,10 @@ class ExampleBatches:
     Args:
         batches: (inputs, targets), of any sizes; each is one pass through the network.
         grouped: whether the loss depends on which examples share a batch.
+        pairs: whether each has to be a pair (inputs, targets); else it may be any structure of tensors.
     """
 
-    def __init__(self, batches: Iterable[Batch], *, grouped: bool) -> None:
+    def __init__(self, batches: Iterable[Batch], *, grouped: bool, pairs: bool = True) -> None:
         if isinstance(batches, Iterator):
             raise InputError("the batches are an iterator, which ends after one pass; give a list or a data loader")
         if isinstance(batches, tuple) and all(isinstance(part, Tensor) for part in batches):
@@ -36,8 +38,9 @@ class ExampleBatches:
                 "the data loader shuffles, and with drop_last or batch norm in train mode every pass is another "
                 "function; give it shuffle=False, or a list of its batches"
             )
-        self._batches, self._grouped = batches, grouped
+        self._batches, self._grouped, self._pairs = batches, grouped, pairs
         self._seen: tuple[int, Tensor] | None = None
+        self._versions: list[int] = []
 
     @property
     def count(self) -> int:
@@ -50,49 +53,67 @@ class ExampleBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         """One pass."""
-        if self._seen is not None and isinstance(self._batches, (list, tuple)):
-            yield from self._batches  # these cannot change by themselves
+        listed = isinstance(self._batches, (list, tuple))
+        if listed and self._seen is not None:  # these cannot change but by somebody's hand
+            if versions_of(self._batches) != self._versions:
+                raise InputError(
+                    "the data was written to after the first product, so that products belong to different functions; "
+                    "make a new operator, or give copies of the tensors"
+                )
+            yield from self._batches
             return
-        count, sums = 0, torch.zeros(4, dtype=torch.float64)
+        self._versions = versions_of(self._batches) if listed else []
+        count, sums = 0, torch.zeros(2, dtype=torch.float64)
         for index, batch in enumerate(self._batches):
-            inputs, targets = _checked(batch)
-            count += len(inputs)
+            tensors = _checked(batch, self._pairs)
+            count += count_rows(batch) or 1
             place = index + 1 if self._grouped else 1  # where the order of batches matters, it counts
-            part = torch.cat([_checksum(inputs), _checksum(targets).to(inputs.device)])
+            part = torch.stack([_checksum(tensor) * (1 + k) for k, tensor in enumerate(tensors)]).sum(0)
             sums = sums.to(part.device) + place * part
-            yield inputs, targets
+            yield batch
         if not count:
             raise InputError("there is no batch; the data set or loader is empty")
         sums = sums.cpu()
-        if torch.isnan(sums[1::2]).any():
+        if torch.isnan(sums[1]):
             raise InputError("the data holds NaN; leave out or mend such examples")
         if self._seen is None:
             self._seen = count, sums
-        elif count != self._seen[0] or ((sums - self._seen[1]).abs() > 1e-9 * sums[1::2].repeat_interleave(2)).any():
+        elif count != self._seen[0] or ((sums - self._seen[1]).abs() > 1e-9 * sums[1]).any():
             raise InputError(
                 "the data changed between two passes (random augmentation, sampling or drop_last), so that products "
                 "belong to different functions; give fixed batches, e.g. list(loader)"
             )
 
 
-def _checked(batch: Batch) -> Batch:
-    try:
-        inputs, targets = batch
-    except (TypeError, ValueError):
-        raise InputError(f"a batch is a {type(batch).__name__}; expected a pair of tensors (inputs, targets)") from None
-    if not isinstance(inputs, Tensor) or not isinstance(targets, Tensor) or not inputs.ndim or not targets.ndim:
-        raise InputError(
-            f"a batch holds a {type(inputs).__name__} and a {type(targets).__name__}; expected tensors (inputs, "
-            "targets) with one row for each example"
-        )
-    if not len(inputs) or len(inputs) != len(targets):
-        raise InputError(f"a batch has {len(inputs)} inputs and {len(targets)} targets; expected as many, at least one")
-    return inputs, targets
+def _checked(batch: Batch, pairs: bool) -> list[Tensor]:
+    """Its tensors, on one device."""
+    if pairs:
+        try:
+            inputs, targets = batch
+        except (TypeError, ValueError):
+            raise InputError(
+                f"a batch is a {type(batch).__name__}; expected a pair of tensors (inputs, targets), or a network with "
+                "forward=lambda model, batch: ..., for instance model(**batch), and a loss of (outputs, batch)"
+            ) from None
+        if not isinstance(inputs, Tensor) or not isinstance(targets, Tensor) or not inputs.ndim or not targets.ndim:
+            raise InputError(
+                f"a batch holds a {type(inputs).__name__} and a {type(targets).__name__}; expected tensors (inputs, "
+                "targets) with one row for each example, or a network with forward=lambda model, batch: ..."
+            )
+        if not len(inputs) or len(inputs) != len(targets):
+            raise InputError(
+                f"a batch has {len(inputs)} inputs and {len(targets)} targets; expected as many, at least one"
+            )
+    tensors = list(tensors_of(batch))
+    if not tensors or any(not tensor.numel() for tensor in tensors):
+        raise InputError(f"a batch, a {type(batch).__name__}, holds no tensor or an empty one; expected examples")
+    return [tensor.to(tensors[0].device) for tensor in tensors]
 
 
 def _checksum(data: Tensor) -> Tensor:
     """A sum that knows a number's place in its example, but not the order of the examples; and one of magnitudes."""
     data = data.detach().to(torch.uint8) if data.dtype == torch.bool else data.detach()
+    data = torch.view_as_real(data) if data.is_complex() else data
     columns = data.sum(0, dtype=torch.float64)
     weights = torch.arange(columns.numel(), dtype=torch.float64, device=data.device).cos().view(columns.shape)
     return torch.stack([(columns * weights).sum(), data.abs().sum(dtype=torch.float64)])

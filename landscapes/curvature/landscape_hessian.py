@@ -27,7 +27,9 @@ def hessian(landscape: Landscape, x: Tensor, *, method: HessianMethod = "auto") 
         [2.0, 1.0]
     """
     if isinstance(landscape, NetworkLandscape):
-        return Hessian(landscape.network, list(landscape.chunks()), x, method=method)
+        weights, batches = landscape.weighted_chunks()
+        derivatives = landscape.derivatives
+        return Hessian(landscape.network, batches, x, method=method, weights=weights, derivatives=derivatives)
     if x.shape != (landscape.dim,):
         raise InputError(f"the point has shape {tuple(x.shape)}; expected ({landscape.dim},)")
     if not torch.isfinite(x).all():

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -9,69 +10,157 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
+from ..batch_rows import count_rows, map_tensors, take_rows
+from ..derivative_check import Comparison, check_direction, compare_with_differences
 from ..errors import InputError
 from ..flat import flatten, unflatten
-from ..network_derivatives import NotDifferentiableError, check_backward, check_dependence, is_refusal
+from ..network_derivatives import NotDifferentiableError
 from ..network_function import Batch, NetworkFunction
+from ..reverse_products import check_backward, check_dependence
+from ..route_check import UnusableError, check_repeats, describe, ways_to_check
+from ..routes import first_line, is_out_of_memory, is_refusal
 from ..smooth_norms import SmoothNorms
 from .network_operator import GRAPH_BYTES, NetworkOperator
 
 __all__ = ["EmpiricalFisher", "GaussNewton"]
 
 
+class _Passes(NamedTuple):
+    """``J v``, ``J^T w`` and ``B w`` at one point, over a graph that is kept."""
+
+    forward: Callable[[Tensor], Tensor]
+    backward: Callable[[Tensor], Tensor]
+    weight: Callable[[Tensor], Tensor]
+
+
 class _Jacobian(NetworkOperator):
     """``J^T B J`` with the Jacobian of a vector ``z(x)`` of one batch; ``J v`` by two reverse passes."""
 
-    _checked = False
+    _whole = False
+    _how = "not checked yet"
 
     @abstractmethod
-    def _vector(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
+    def _vector(self, network: NetworkFunction, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
         """``z`` at the given parameters."""
 
     @abstractmethod
-    def _weight(self, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
+    def _weight(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
         """The symmetric matrix ``B``, of the shape of ``z``."""
 
-    def _mean(self, v: Tensor) -> Tensor:
+    def _slope(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Tensor | None:
+        """What ``B`` is the derivative of, at ``z``; None where it is known."""
+        return None
+
+    @property
+    def checked(self) -> str:
+        """Whether and how the products were checked."""
+        return self._how if self._checks else "not checked: switched off"
+
+    def _own_mean(self, v: Tensor) -> tuple[Tensor, float]:
         try:
-            return super()._mean(v)
+            return super()._own_mean(v)
         except RuntimeError as error:
             if not is_refusal(error):
                 raise
             raise NotDifferentiableError(
-                f"{type(self).__name__} differentiates a backward pass, which torch refuses: "
-                f"{str(error).splitlines()[0]}; use functions that are differentiable twice"
+                f"{type(self).__name__} differentiates a backward pass, which torch refuses: {first_line(error)}; use "
+                "functions that are differentiable twice"
             ) from error
 
     def _linearised(self, batch: Batch) -> Callable[[Tensor], Tensor]:
-        network, leaves = self.network, self._leaves()
+        if self._checks and self._how == _Jacobian._how:
+            self._how = self._check(batch)
+        forward, backward, weight = self._passes(self.network, self._leaves(), batch)
+        return lambda v: backward(weight(forward(v)))
+
+    def _check(self, batch: Batch) -> str:
+        """``J v`` against differences of ``z``, and ``B w`` against those of the loss's gradient by ``z``."""
+        for network, rows, strong in ways_to_check(self.network, batch):
+            try:
+                compared = self._compared(network, rows)
+            except UnusableError:
+                continue
+            if compared.outcome == "differs":
+                raise NotDifferentiableError(
+                    f"{type(self).__name__} is by {compared.error:.0%} off differences: a backward pass of the network "
+                    "or the second derivative of the loss is wrong, as of functions of one's own that save what they "
+                    "computed; use functions that are differentiable twice"
+                )
+            return describe(compared, network, rows, strong)
+        return self._how  # the network itself fails, and will say so
+
+    def _compared(self, network: NetworkFunction, rows: Batch) -> Comparison:
+        point = self.x.to(network.dtype)
+        u = check_direction(point, network.shapes)
+
+        def passes(p: Tensor) -> _Passes:
+            leaves = [part.detach().requires_grad_() for part in unflatten(p, network.shapes)]
+            return self._passes(network, leaves, rows)
+
+        def vector(p: Tensor) -> Tensor:
+            try:
+                with torch.no_grad():
+                    return self._vector(network, unflatten(p, network.shapes), rows)
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                raise UnusableError from error
+
+        compared = compare_with_differences(
+            lambda: passes(point).forward(u).flatten(), lambda p: vector(p).flatten(), point, u
+        )
+        if compared.outcome == "unclear":
+            check_repeats(vector(point), vector(point))
+        z = vector(point)
+        if compared.outcome != "differs" and self._slope(network, z, rows) is not None:
+            w = check_direction(z.flatten(), [z.shape])
+
+            def slope(flat: Tensor) -> Tensor:
+                found = self._slope(network, flat.view(z.shape), rows)
+                assert found is not None
+                return found.detach().flatten()
+
+            weighed = compare_with_differences(
+                lambda: passes(point).weight(w.view(z.shape)).flatten(), slope, z.flatten(), w
+            )
+            if weighed.outcome == "unclear":
+                check_repeats(slope(z.flatten()), slope(z.flatten()))
+            compared = weighed if weighed.outcome != "agrees" else compared
+        return compared
+
+    def _passes(self, network: NetworkFunction, leaves: Sequence[Tensor], batch: Batch) -> _Passes:
         with SmoothNorms(2):
-            z = self._vector(leaves, batch)
-            check_dependence(z, network)
-            weight = self._weight(z.detach(), batch)
+            z = self._vector(network, leaves, batch)
+            check_dependence(z, network.names)
+            weight = self._weight(network, z.detach(), batch)
             # J^T w is linear in w: its derivative along v is J v.
             w = torch.ones_like(z, requires_grad=True)
             transposed = torch.autograd.grad(z, leaves, w, create_graph=True, materialize_grads=True)
-        if not self._checked:
+        if not self._whole:
             check_backward(transposed, w)
-            self._checked = True
+            self._whole = True
         linear = [(t, i) for i, t in enumerate(transposed) if t.requires_grad]
-        if not linear:
-            return torch.zeros_like
 
-        def product(v: Tensor) -> Tensor:
+        def forward(v: Tensor) -> Tensor:
+            if not linear:
+                return torch.zeros_like(z)
             parts = unflatten(v, network.shapes)
-            (forward,) = torch.autograd.grad(
+            return torch.autograd.grad(
                 [t for t, _ in linear], w, [parts[i] for _, i in linear], retain_graph=True, materialize_grads=True
-            )
-            return flatten(torch.autograd.grad(z, leaves, weight(forward), retain_graph=True, materialize_grads=True))
+            )[0]
 
-        return product
+        def backward(w: Tensor) -> Tensor:
+            return flatten(torch.autograd.grad(z, leaves, w, retain_graph=True, materialize_grads=True))
 
-    def _outputs(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
-        outputs = self.network.outputs(leaves, batch[0])
+        return _Passes(forward, backward, weight)
+
+    def _outputs(self, network: NetworkFunction, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
+        outputs = network.outputs(leaves, network.inputs_of(batch))
         if not isinstance(outputs, Tensor):
-            raise InputError(f"the network's outputs are a {type(outputs).__name__}; expected one tensor")
+            raise InputError(
+                f"the network's outputs are a {type(outputs).__name__}; expected one tensor, for instance by "
+                "forward=lambda model, batch: model(**batch).logits"
+            )
         return outputs
 
 
@@ -97,22 +186,31 @@ class GaussNewton(_Jacobian):
         x: Tensor | None = None,
         *,
         convex: bool | None = None,
+        weights: Sequence[float] | None = None,
         graph_bytes: int = GRAPH_BYTES,
         group: dist.ProcessGroup | None = None,
+        check: bool = True,
     ) -> None:
         if convex is None:
             loss = network.loss_function
             convex = loss in (cross_entropy, mse_loss) or type(loss) in (nn.CrossEntropyLoss, nn.MSELoss)
-        super().__init__(network, batches, x, graph_bytes=graph_bytes, group=group, semidefinite=convex)
+        super().__init__(
+            network,
+            batches,
+            x,
+            weights=weights,
+            graph_bytes=graph_bytes,
+            group=group,
+            check=check,
+            semidefinite=convex,
+        )
 
-    def _vector(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
-        return self._outputs(leaves, batch)
+    def _vector(self, network: NetworkFunction, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
+        return self._outputs(network, leaves, batch)
 
-    def _weight(self, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
+    def _weight(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
         z.requires_grad_()
-        loss = self.network.loss_of(z, batch[1])
-        check_dependence(loss, self.network)
-        (slope,) = torch.autograd.grad(loss, z, create_graph=True)
+        slope = self._slope(network, z, batch)
         if not slope.requires_grad:
             return torch.zeros_like
 
@@ -120,6 +218,13 @@ class GaussNewton(_Jacobian):
             return torch.autograd.grad(slope, z, v, retain_graph=True)[0]
 
         return product
+
+    def _slope(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Tensor:
+        with torch.enable_grad():
+            z = z if z.requires_grad else z.detach().requires_grad_()
+            loss = network.loss_of(z, network.targets_of(batch))
+            check_dependence(loss, network.names)
+            return torch.autograd.grad(loss, z, create_graph=True)[0]
 
 
 class EmpiricalFisher(_Jacobian):
@@ -144,23 +249,48 @@ class EmpiricalFisher(_Jacobian):
         batches: Iterable[Batch],
         x: Tensor | None = None,
         *,
+        weights: Sequence[float] | None = None,
         graph_bytes: int = GRAPH_BYTES,
         group: dist.ProcessGroup | None = None,
+        check: bool = True,
     ) -> None:
-        super().__init__(network, batches, x, graph_bytes=graph_bytes, group=group, semidefinite=True)
+        super().__init__(
+            network,
+            batches,
+            x,
+            weights=weights,
+            graph_bytes=graph_bytes,
+            group=group,
+            check=check,
+            semidefinite=True,
+        )
 
-    def _vector(self, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
-        outputs, targets = self._outputs(leaves, batch), batch[1].to(self.device)
-        # One example at a time, each as a batch of one.
-        losses = vmap(self.network.loss_of)(outputs.unsqueeze(1), targets.unsqueeze(1))
+    def _vector(self, network: NetworkFunction, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
+        outputs, targets = self._outputs(network, leaves, batch), network.targets_of(batch)
+        if network.count(batch) != count_rows(batch):  # the loss of an example that it ignores is 0 / 0
+            counts = [network.count(take_rows(batch, slice(i, i + 1))) for i in range(len(outputs))]
+            counted = [i for i, count in enumerate(counts) if count]
+            outputs, targets = outputs[counted], map_tensors(targets, lambda t: t[counted] if t.ndim else t)
+        losses = _losses_of_examples(network, outputs, targets)
         with torch.no_grad():
-            mean, parts = self.network.loss_of(outputs, targets), losses.mean()
-            if (parts - mean).abs() > 1e-3 * mean.abs() + 1e-6:  # NaN is for others to report
+            mean, parts = network.loss_of(outputs, targets), losses.mean()
+            if not (parts - mean).abs() <= 1e-3 * mean.abs() + 1e-6 and bool(mean.isfinite()):
                 raise InputError(
                     f"the loss of a batch is {float(mean):g}, but the mean of its examples' losses {float(parts):g}; "
                     "the empirical Fisher needs a mean over examples (no sum, no weights of classes)"
                 )
         return losses
 
-    def _weight(self, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
-        return lambda v: v / len(batch[0])
+    def _weight(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
+        return lambda v: v / len(z)
+
+
+def _losses_of_examples(network: NetworkFunction, outputs: Tensor, targets: Any) -> Tensor:
+    """One example at a time, each as a batch of one; in a loop where the loss looks at its values."""
+    try:
+        return vmap(network.loss_of)(outputs.unsqueeze(1), map_tensors(targets, lambda t: t.unsqueeze(1)))
+    except Exception as error:
+        if isinstance(error, InputError) or is_out_of_memory(error):
+            raise
+        rows = [slice(i, i + 1) for i in range(len(outputs))]
+        return torch.stack([network.loss_of(outputs[row], take_rows(targets, row)) for row in rows])

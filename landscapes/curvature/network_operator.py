@@ -1,20 +1,24 @@
 """A matrix of one network as a mean over any number of examples, batches and processes.
 
-``A = (1/n) sum_i A_i``: a batch of ``b`` examples with the mean ``A_b`` counts ``b / n``. With several batches or
-processes the sum is taken in float64.
+``A = sum_b w_b A_b / sum_b w_b``: a batch with the mean ``A_b`` counts as what that was divided by, its number of
+examples. With several batches or processes the sum is taken in float64.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ..batch_rows import tensors_of
 from ..errors import InputError
 from ..flat import unflatten
-from ..network_derivatives import loss_of_few
-from ..network_function import Batch, NetworkFunction, differentiable
+from ..loss_counts import is_known_mean
+from ..mean_check import check_mean
+from ..network_function import Batch, NetworkFunction
+from ..plain_evaluation import differentiable
+from ..route_check import loss_of_few
 from .batches import ExampleBatches
 from .operators import SymmetricOperator
 
@@ -26,14 +30,21 @@ GRAPH_BYTES = 2**30  # what all kept graphs together may hold
 class NetworkOperator(SymmetricOperator):
     """A mean over examples of matrices of one network; subclasses give one batch's products.
 
+    An operator is a snapshot: of the point, of the parameters that are no coordinates, and of the buffers. Training
+    that goes on does not change it.
+
     Args:
         network: the network and its mean loss.
-        batches: (inputs, targets): a list or a data loader that gives the same examples in every pass.
+        batches: (inputs, targets), or what the network's ``forward`` takes: a list or a data loader that gives the same
+            examples in every pass.
         x: where, shape ``(d,)``; default the module's current parameters.
+        weights: how much each batch counts (default: ``network.count``; then the loss has to be a mean, and several
+            batches are checked for that, see :func:`check_mean`).
         graph_bytes: graphs of all batches are kept between products if they need less memory than this (0: never); it
             saves a third of the time.
         group: a process group of ``torch.distributed``, each process with its own examples: products are those of all
             examples together. Default: this process alone; ``dist.group.WORLD`` is everyone.
+        check: whether what can be checked is checked.
     """
 
     def __init__(
@@ -42,8 +53,10 @@ class NetworkOperator(SymmetricOperator):
         batches: Iterable[Batch],
         x: Tensor | None = None,
         *,
+        weights: Sequence[float] | None = None,
         graph_bytes: int = GRAPH_BYTES,
         group: dist.ProcessGroup | None = None,
+        check: bool = True,
         semidefinite: bool = False,
         accuracy: float | None = None,
     ) -> None:
@@ -53,16 +66,19 @@ class NetworkOperator(SymmetricOperator):
             raise InputError(f"the point has shape {tuple(x.shape)}; expected ({network.dim},)")
         if not torch.isfinite(x).all():
             raise InputError("the point holds NaN or infinity; training has diverged, take an earlier checkpoint")
-        self.network, self.group = network, group
+        if weights is not None and not all(0 < weight < float("inf") for weight in weights):
+            raise InputError(f"weights = {list(weights)[:5]}; expected a positive number for each batch")
+        self.network, self.group = network.snapshot(), group
         with torch.inference_mode(False):
-            self.x = x.to(network.device, network.dtype)
-            self.x = self.x.clone() if self.x.is_inference() else self.x
+            self.x = x.to(network.device, network.dtype, copy=True)
         grouped = network.mode == "train" and any(
             isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.model.modules()
         )
-        self.batches = ExampleBatches(batches, grouped=grouped)
-        self._graph_bytes = graph_bytes
-        self._kept: list[tuple[int, Callable[[Tensor], Tensor]]] | None = None
+        self.batches = ExampleBatches(batches, grouped=grouped, pairs=network.forward_function is None)
+        self._weights, self._graph_bytes, self._checks = weights, graph_bytes, check
+        known = network.count_function is None and is_known_mean(network.loss_function)
+        self._mean_checked = weights is not None or known or not check
+        self._kept: list[tuple[float, Callable[[Tensor], Tensor]]] | None = None
 
     @abstractmethod
     def _linearised(self, batch: Batch) -> Callable[[Tensor], Tensor]:
@@ -81,43 +97,80 @@ class NetworkOperator(SymmetricOperator):
 
     def _mean(self, v: Tensor) -> Tensor:
         """The mean over the examples of all batches, and of all processes."""
+        if self.group is None:
+            return self._own_mean(v)[0].to(v)
+        problem: Exception | None = None
+        mean, weight = torch.zeros_like(v), 0.0
+        try:
+            mean, weight = self._own_mean(v)
+        except Exception as error:  # the others wait for this process
+            problem = error
+        seen = torch.tensor([weight, problem is not None], dtype=torch.float64, device=v.device)
+        dist.all_reduce(seen, group=self.group)
+        if problem is not None:
+            raise problem
+        if seen[1]:
+            raise InputError("another process of the group has failed; its own message says why")
+        total = mean.double() * weight
+        dist.all_reduce(total, group=self.group)
+        return (total / seen[0]).to(v)
+
+    def _own_mean(self, v: Tensor) -> tuple[Tensor, float]:
+        """The mean over this process's batches, and how much they count."""
         if self._kept is None and self._keeps():
             self._kept = self._graphs()
         if self._kept:
-            parts = ((count, torch.stack([product(row) for row in v])) for count, product in self._kept)
+            parts = ((weight, torch.stack([product(row) for row in v])) for weight, product in self._kept)
         else:
-            parts = ((len(batch[0]), self._batch_rows(batch, v)) for batch in self.batches)
-        total, count, single = torch.zeros(0), 0, True
-        for size, part in parts:
+            parts = ((weight, self._batch_rows(batch, v)) for weight, batch in self._weighted())
+        total, count, single = torch.zeros(0), 0.0, True
+        for weight, part in parts:
             if not count:
                 total = part
             else:
                 if single:
                     total, single = total.double() * count, False
-                total.add_(part, alpha=size)
-            count += size
-        if self.group is not None:
-            total = total.double() * (count if single else 1)
-            seen = torch.tensor([count], dtype=torch.float64, device=total.device)
-            dist.all_reduce(total, group=self.group)
-            dist.all_reduce(seen, group=self.group)
-            return (total / seen).to(v)
-        return total if single else (total / count).to(v)
+                total.add_(part, alpha=weight)
+            count += weight
+        if not count:
+            raise InputError("no example counts: the loss ignores all targets; look at its ignore_index, or at count")
+        return total if single else total / count, count
+
+    def _weighted(self) -> Iterator[tuple[float, Batch]]:
+        """Each batch that counts, with its weight; the first time, its loss is checked to be a mean."""
+        first: Batch | None = None
+        index = -1
+        for index, batch in enumerate(self.batches):
+            if self._weights is not None and index >= len(self._weights):
+                break
+            if not self._mean_checked:
+                if index == 0 and self.group is None:
+                    first = batch  # one batch alone may have any loss
+                else:
+                    for given in (first, batch) if first is not None else (batch,):
+                        check_mean(self.network, unflatten(self.x, self.network.shapes), given)
+                    first = None
+            weight = self.network.count(batch) if self._weights is None else self._weights[index]
+            if weight:
+                yield weight, batch
+        if self._weights is not None and index + 1 != len(self._weights):
+            raise InputError(f"found {len(self._weights)} weights; expected one for each batch")
+        self._mean_checked = True
 
     def _batch_rows(self, batch: Batch, v: Tensor) -> Tensor:
         """One batch's products, whose graph is not needed again."""
         product = self._linearised(batch)
         return torch.stack([product(row) for row in v])
 
-    def _graphs(self) -> list[tuple[int, Callable[[Tensor], Tensor]]]:
+    def _graphs(self) -> list[tuple[float, Callable[[Tensor], Tensor]]]:
         """All batches' products with their graphs, or none where they would need too much memory."""
-        kept: list[tuple[int, Callable[[Tensor], Tensor]]] = []
-        held = 0
-        for batch in self.batches:
+        kept: list[tuple[float, Callable[[Tensor], Tensor]]] = []
+        held = 0.0
+        for weight, batch in self._weighted():
             held += 3 * self._activation_bytes(batch)  # activations, their gradients, and what the second pass saves
             if held > self._graph_bytes:
                 return []
-            kept.append((len(batch[0]), self._linearised(batch)))
+            kept.append((weight, self._linearised(batch)))
         return kept
 
     def _activation_bytes(self, batch: Batch) -> int:
@@ -131,9 +184,10 @@ class NetworkOperator(SymmetricOperator):
 
         leaves, model = self._leaves(), self.network.model
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            _, examples = loss_of_few(self.network, leaves, batch)
-        own = {t.untyped_storage().data_ptr() for t in (self.x, *batch, *model.parameters(), *model.buffers())}
-        return sum(size for pointer, size in sizes.items() if pointer not in own) * len(batch[0]) // examples
+            _, share = loss_of_few(self.network, leaves, batch)
+        given = (self.x, *tensors_of(batch), *model.parameters(), *model.buffers())
+        own = {t.untyped_storage().data_ptr() for t in given}
+        return int(sum(size for pointer, size in sizes.items() if pointer not in own) / share)
 
     def _leaves(self) -> list[Tensor]:
         return [part.detach().requires_grad_() for part in unflatten(self.x, self.network.shapes)]

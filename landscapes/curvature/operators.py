@@ -48,6 +48,11 @@ class SymmetricOperator(ABC):
         self.accuracy = 100 * torch.finfo(dtype).eps if accuracy is None else accuracy
 
     @property
+    def checked(self) -> str:
+        """Whether and how it was checked that products are right, in words."""
+        return "not checked: products are taken as they are given"
+
+    @property
     def shape(self) -> tuple[int, int]:
         """``(d, d)``."""
         return self.dim, self.dim

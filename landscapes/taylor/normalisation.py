@@ -23,8 +23,12 @@ def _shaped(parameter: Any, shape: Sequence[int]) -> Any:
 
 def _affine(x: Any, weight: Any, bias: Any, shape: Sequence[int]) -> Any:
     if weight is not None:
-        x = multiplied(torch.mul, x, _shaped(weight, shape))
-    return x if bias is None else added(x, _shaped(bias, shape))
+        weight = _shaped(weight, shape)
+        x = multiplied(torch.mul, x, weight) if is_jet(x) or is_jet(weight) else x * weight
+    if bias is None:
+        return x
+    bias = _shaped(bias, shape)
+    return added(x, bias) if is_jet(x) or is_jet(bias) else x + bias
 
 
 class _Standardised(Function):
@@ -117,9 +121,14 @@ def _standardised(x: Any, axes: Sequence[int], eps: float, weight: Any = None, b
     return Jet.of_stack(_Standardised.apply(stack, *pairs, list(axes), eps, order), order)
 
 
-@rule(functional.layer_norm)
+@rule(functional.layer_norm, torch.layer_norm)
 def _layer_norm(
-    input: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+    input: Any,
+    normalized_shape: Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
 ) -> Any:
     shape = tuple(normalized_shape)
     if input.shape[-len(shape) :] != shape:
@@ -161,6 +170,21 @@ def _batch_norm(
     return _affine(added(Jet.of_stack(input.stack * scale, input.order), shift), weight, bias, channels)
 
 
+@rule(torch.batch_norm)
+def _batch_norm_of_torch(
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Any:
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
 @rule(torch._weight_norm)
 def _weight_norm(v: Any, g: Any, dim: int = 0) -> Any:
     axes = list(range(v.ndim)) if dim == -1 else [axis for axis in range(v.ndim) if axis != dim % v.ndim]
@@ -170,8 +194,10 @@ def _weight_norm(v: Any, g: Any, dim: int = 0) -> Any:
     return multiplied(torch.mul, v, multiplied(torch.mul, g, inverse))
 
 
-@rule(functional.group_norm)
-def _group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+@rule(functional.group_norm, torch.group_norm)
+def _group_norm(
+    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, cudnn_enabled: bool = True
+) -> Any:
     if input.ndim < 2:
         raise NotCoveredError("group norm without a batch axis")
     shape = input.shape
@@ -207,3 +233,18 @@ def _instance_norm(
         raise NotCoveredError("instance norm over one value per channel")
     normal = _standardised(input, axes, eps) if is_jet(input) else functional.instance_norm(input, eps=eps)
     return _affine(normal, weight, bias, channels)
+
+
+@rule(torch.instance_norm)
+def _instance_norm_of_torch(
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Any:
+    return _instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)

@@ -1,0 +1,113 @@
+"""Whether a derivative is what differences of the derivative one order below say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["Comparison", "Outcome", "check_direction", "compare_with_differences"]
+
+Outcome = Literal["agrees", "differs", "unclear"]
+
+# Steps relative to the size of each parameter tensor. In float64 the second one is for where rounding hides the first,
+# the third for where the first meets a kink. In single precision both are much nearer each other.
+_STEPS = {torch.float64: (1e-7, 1e-6, 1e-8), torch.float32: (4e-3, 1e-3, 1.6e-2)}
+_TOLERANCE = {torch.float64: 1e-4, torch.float32: 2e-2}  # ours: a hundred times what right networks differ by, and more
+_CLEAR = 0.2  # differences that agree among themselves so much better than with the derivative speak against it
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+        outcome: ``agrees``, with differences at one step size at least; ``differs``, where two step sizes agree with
+            each other and not with the derivative; ``unclear``, where no two of them agree (kinks, rounding, noise).
+        error: relative difference; of the tensor with the largest one where they differ.
+        block: index of that tensor.
+    """
+
+    outcome: Outcome
+    error: float
+    block: int = 0
+
+
+def check_direction(x: Tensor, shapes: Sequence[torch.Size], seed: int = 0) -> Tensor:
+    """A random direction whose part in every parameter tensor is as long as the tensor itself.
+
+    So that one step is small for all of them; tensors that are 0, such as new biases, count as a tenth of the others.
+
+    Example:
+        >>> import torch
+        >>> x, shapes = torch.tensor([3.0, 4.0, 100.0]), [torch.Size([2]), torch.Size([1])]
+        >>> [round(part.norm().item(), 4) for part in check_direction(x, shapes).split([2, 1])]
+        [7.0711, 100.0]
+    """
+    sizes = [shape.numel() for shape in shapes]
+    random = torch.randn(len(x), generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(x)
+    lengths = torch.stack([part.norm() for part in x.split(sizes)])
+    floor = 0.1 * x.norm() / len(sizes) ** 0.5
+    lengths = lengths.clamp(min=float(floor)) if floor > 0 else torch.ones_like(lengths)
+    parts = zip(random.split(sizes), lengths, strict=True)
+    return torch.cat([part * (length / part.norm().clamp(min=1e-30)) for part, length in parts])
+
+
+def compare_with_differences(
+    found: Callable[[], Tensor],
+    lower: Callable[[Tensor], Tensor],
+    x: Tensor,
+    u: Tensor,
+    sizes: Sequence[int] | None = None,
+) -> Comparison:
+    """A derivative along ``u`` beside ``(lower(x + h u) - lower(x - h u)) / (2 h)``.
+
+    Every block of the result has to agree by itself, so that a wrong layer is seen behind a large one. A difference
+    that does not agree is no proof yet: a kink of a rectifier between the two points is enough.
+
+    Args:
+        found: gives the derivative, shape ``(k,)``; called after the first value of ``lower``.
+        lower: what it is the derivative of, from ``(d,)`` to ``(k,)``.
+        x: where, shape ``(d,)``, in float64 or float32.
+        u: direction, shape ``(d,)``; one unit of it is as large as ``x``.
+        sizes: lengths of the blocks, of sum ``k``; default one block.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+        >>> compare_with_differences(lambda: 3 * x**2 * x, lambda x: x**3, x, x).outcome
+        'agrees'
+        >>> wrong = compare_with_differences(lambda: 2 * x**2 * x, lambda x: x**3, x, x)
+        >>> wrong.outcome, round(wrong.error, 6)
+        ('differs', 0.333333)
+    """
+    tolerance, eps = _TOLERANCE[x.dtype], torch.finfo(x.dtype).eps
+    value: Tensor | None = None
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    best = float("inf")
+
+    def lengths(vector: Tensor) -> Tensor:
+        return torch.stack([part.norm() for part in vector.split(list(sizes or [len(vector)]))])
+
+    for h in _STEPS[x.dtype]:
+        above = lower(x + h * u)
+        value = found() if value is None else value
+        difference = (above - lower(x - h * u)) / (2 * h)
+        whole = float(difference.norm())
+        rounding = 30 * eps / h * lengths(above)
+        allowed = tolerance * (lengths(difference) + 1e-2 * whole) + rounding
+        error = lengths(value - difference)
+        if bool((error <= allowed).all()):
+            return Comparison("agrees", float((value - difference).norm()) / whole if whole else 0.0)
+        best = min(best, float((value - difference).norm()) / (whole or 1.0))
+        for other, other_error, other_allowed in seen:
+            spread = lengths(difference - other)
+            clear = (error > allowed) & (other_error > other_allowed)
+            clear &= spread < _CLEAR * torch.minimum(error, other_error)
+            if bool(clear.any()):
+                relative = torch.where(clear, error / lengths(difference).clamp(min=1e-2 * whole + 1e-300), 0.0)
+                block = int(relative.argmax())
+                return Comparison("differs", float(relative[block]), block)
+        seen.append((difference, error, allowed))
+    return Comparison("unclear", best)
