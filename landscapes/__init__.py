@@ -2,6 +2,8 @@
 
 from .checkpoint import Checkpoint, load_tensors, save_tensors
 from .curvature import (
+    ClosureCheck,
+    ClosureHessian,
     CurvatureRecorder,
     DenseOperator,
     Density,
@@ -58,6 +60,8 @@ __all__ = [
     "MODELS",
     "Batch",
     "Checkpoint",
+    "ClosureCheck",
+    "ClosureHessian",
     "CurvatureRecorder",
     "DataSet",
     "DenseOperator",

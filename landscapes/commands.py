@@ -39,12 +39,12 @@ from .curvature.network_operator import NetworkOperator
 from .curvature.picture import draw_spectrum
 from .data import load_data
 from .errors import InputError
-from .network_function import Batch, NetworkFunction
+from .network_function import NetworkFunction
 from .pictures import save_figure
 
 __all__ = ["spectrum"]
 
-OPERATORS: dict[str, Callable[[NetworkFunction, list[Batch]], NetworkOperator]] = {
+OPERATORS: dict[str, Callable[..., NetworkOperator]] = {
     "hessian": Hessian,
     "gauss-newton": GaussNewton,
     "fisher": EmpiricalFisher,
@@ -72,6 +72,9 @@ def spectrum(
         list[str] | None, typer.Option(help="Only these parameters, by name or pattern (may be repeated).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random vectors.")] = 0,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Compare products with differences of gradients first.")
+    ] = True,
     double: Annotated[bool, typer.Option("--double", help="Compute in float64.")] = False,
     data_root: DataRoot = None,
     download: Download = False,
@@ -115,7 +118,8 @@ def spectrum(
             raise InputError(f"batch size {batch_size} does not fit {len(inputs)} examples; give 1 to {len(inputs)}")
         inputs, targets = inputs[:whole], targets[:whole]
     network = NetworkFunction(model, cross_entropy, mode="train" if mode == "train" else "eval", parameters=parameters)
-    matrix = OPERATORS[operator](network, list(zip(inputs.split(batch_size), targets.split(batch_size), strict=True)))
+    pieces = list(zip(inputs.split(batch_size), targets.split(batch_size), strict=True))
+    matrix = OPERATORS[operator](network, pieces, check=check)
     with progress_bar("matrix-vector products", max_products) as (progress, task):
         pairs = lanczos(
             matrix,
@@ -133,6 +137,7 @@ def spectrum(
         table.add_row(str(index), f"{value:.6g}", f"{residual:.2g}")
     console.print(table)
     console.print(f"{pairs.products} matrix-vector products over {len(inputs)} examples")
+    console.print(f"products: {pairs.checked}", markup=False)
     if not pairs.converged:
         console.print(f"NOT converged to {tolerance:g}: raise --max-products (the values lie inside the spectrum)")
     exact = matrix.dtype == torch.float64
@@ -143,6 +148,7 @@ def spectrum(
         "which": which,
         "products": pairs.products,
         "converged": pairs.converged,
+        "checked": pairs.checked,
         "tolerance": tolerance,
         "bound": None
         if pairs.bound is None

@@ -43,7 +43,7 @@ def check_direction(x: Tensor, shapes: Sequence[torch.Size], seed: int = 0) -> T
         >>> import torch
         >>> x, shapes = torch.tensor([3.0, 4.0, 100.0]), [torch.Size([2]), torch.Size([1])]
         >>> [round(part.norm().item(), 4) for part in check_direction(x, shapes).split([2, 1])]
-        [7.0711, 100.0]
+        [7.0799, 100.0]
     """
     sizes = [shape.numel() for shape in shapes]
     random = torch.randn(len(x), generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(x)

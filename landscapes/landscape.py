@@ -19,6 +19,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from .derivative_check import check_direction, compare_with_differences
 from .errors import InputError
 from .smooth_norms import SmoothNorms
 
@@ -105,6 +106,7 @@ class Landscape(ABC):
         self.size = size
         self.dtype = dtype
         self.device = device
+        self._sound_orders = {0}  # of derivative; the gradient is taken on trust
 
     def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
         """The members' losses as exact formulas in the given symbols, where there are such.
@@ -155,7 +157,36 @@ class Landscape(ABC):
             [[9.0], [7.0]]
         """
         x, terms = self._expanded(x, terms)
+        order = max((len(directions) for _, directions in terms), default=0)
+        if order not in self._sound_orders:
+            self._check_order(order, x.detach().reshape(-1, self.size, self.dim)[0])
         return contracted_gradient_of(self._losses, x, terms)
+
+    def _check_order(self, order: int, x: Tensor) -> None:
+        """Compare a derivative with differences of the one below, the first time, at one point ``(M, d)``.
+
+        The losses may be anybody's code, and that a derivative of it goes through does not make it right.
+        """
+        if order - 1 not in self._sound_orders:
+            self._check_order(order - 1, x)
+        flat = x.flatten()
+        u = check_direction(flat, [torch.Size([self.dim])] * self.size)
+
+        def derivative(p: Tensor, k: int) -> Tensor:
+            direction = u.view(x.shape)
+            return contracted_gradient_of(self._losses, p.view(x.shape), [(1.0, (direction,) * k)]).flatten()
+
+        if flat.dtype in (torch.float32, torch.float64):
+            compared = compare_with_differences(
+                lambda: derivative(flat, order), lambda p: derivative(p, order - 1), flat, u
+            )
+            if compared.outcome == "differs":
+                raise InputError(
+                    f"a derivative of order {order + 1} of {type(self).__name__}'s losses is by {compared.error:.0%} "
+                    "off differences of the one below: a function in _losses has a backward pass that torch does not "
+                    "differentiate rightly; use torch's own operations, or override contracted_gradients"
+                )
+        self._sound_orders.add(order)
 
     def contracted_gradient(self, x: Tensor, terms: Terms) -> Tensor:
         """Mean over members of :meth:`contracted_gradients`, shape ``(..., d)``."""

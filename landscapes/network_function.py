@@ -17,6 +17,7 @@ from .errors import InputError
 from .flat import flatten, unflatten
 from .loss_counts import CountFunction, count_of
 from .plain_evaluation import plain_evaluation
+from .reverse_products import reaches
 
 __all__ = ["Batch", "ForwardFunction", "LossFunction", "Mode", "NetworkFunction"]
 
@@ -222,22 +223,11 @@ class NetworkFunction:
 
     def _check_isolation(self, loss: Tensor) -> None:
         """Refuse a graph that reaches the module's own parameters past the given ones (once: it is always the same)."""
-        own = {id(p) for p in self.model.parameters()}
-        root = getattr(loss, "stack", loss).grad_fn
-        if root is None:
-            return
-        waiting, seen = [root], {root}
-        while waiting:
-            node = waiting.pop()
-            if id(getattr(node, "variable", None)) in own:
-                raise InputError(
-                    "the loss reaches a parameter that the module does not hold where it is registered (a copy in a "
-                    "list or a closure); look it up as an attribute of the module, or by module.parameters()"
-                )
-            for below, _ in node.next_functions:
-                if below is not None and below not in seen:
-                    seen.add(below)
-                    waiting.append(below)
+        if reaches(getattr(loss, "stack", loss), self.model.parameters()):
+            raise InputError(
+                "the loss reaches a parameter that the module does not hold where it is registered (a copy in a list "
+                "or a closure); look it up as an attribute of the module, or by module.parameters()"
+            )
         self._isolated = True
 
     @contextmanager

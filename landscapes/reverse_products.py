@@ -1,6 +1,6 @@
 """A gradient that is differentiated once more, and how one sees that torch would get that wrong."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from .errors import InputError
 from .flat import flatten, unflatten
 
-__all__ = ["check_backward", "check_dependence", "linearised_gradient"]
+__all__ = ["check_backward", "check_dependence", "linearised_gradient", "reaches"]
 
 
 def linearised_gradient(loss: Tensor, leaves: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
@@ -40,6 +40,30 @@ def linearised_gradient(loss: Tensor, leaves: Sequence[Tensor]) -> Callable[[Ten
         return flatten(rows)
 
     return product
+
+
+def reaches(value: Tensor, tensors: Iterable[Tensor]) -> bool:
+    """Whether the graph of a value leads to any of some leaves.
+
+    Example:
+        >>> import torch
+        >>> x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        >>> reaches(x.exp().sum(), [x]), reaches(x.exp().sum(), [y])
+        (True, False)
+    """
+    if value.grad_fn is None:
+        return any(value is tensor for tensor in tensors)
+    own = {id(tensor) for tensor in tensors}
+    waiting, seen = [value.grad_fn], {value.grad_fn}
+    while waiting:
+        node = waiting.pop()
+        if id(getattr(node, "variable", None)) in own:
+            return True
+        for below, _ in node.next_functions:
+            if below is not None and below not in seen:
+                seen.add(below)
+                waiting.append(below)
+    return False
 
 
 def check_dependence(value: Tensor, names: Sequence[str]) -> None:

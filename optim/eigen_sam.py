@@ -3,22 +3,18 @@
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import SGD, Optimizer
 
 from ..landscapes import (
-    FunctionOperator,
+    ClosureCheck,
+    ClosureHessian,
     InputError,
-    SmoothNorms,
-    flatten,
     lanczos,
     power_iterates,
     start_vector,
-    unflatten,
 )
-from .one_function import frozen_statistics
+from .one_function import RandomState, frozen_statistics
 from .sam import SAM, Closure, unit
 
 __all__ = ["EigenSAM", "Eigensolver", "eigen_perturbation"]
@@ -67,11 +63,14 @@ class EigenSAM(SAM):
             largest algebraic one with the same number of products.
         normalize: keep the perturbation's length at ``rho`` (default as in eq. 8: not).
         seed: of the first start vector.
+        check: whether the first refresh compares its Hessian products with differences of gradients, see
+            :class:`ClosureHessian`; products that are wrong are then taken from differences.
         **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``.
 
     Attributes:
         eigenvector: current estimate, flat, shape ``(d,)``; None before the first step.
         eigenvalue: its Rayleigh quotient at the last refresh.
+        checked: whether and how the products of refreshes were checked.
 
     Raises:
         InputError: an argument out of range; a Hessian-vector product that is not finite.
@@ -98,6 +97,7 @@ class EigenSAM(SAM):
         solver: Eigensolver = "power",
         normalize: bool = False,
         seed: int = 0,
+        check: bool = True,
         **base_arguments: Any,
     ) -> None:
         if not 0 <= alpha < float("inf"):
@@ -111,9 +111,15 @@ class EigenSAM(SAM):
         super().__init__(params, base, rho=rho, **base_arguments)
         self.alpha, self.refresh_every, self.iterations = alpha, refresh_every, iterations
         self.solver, self.normalize, self.seed = solver, normalize, seed
+        self._check = ClosureCheck(check)
         self.steps = 0
         self.eigenvector: Tensor | None = None
         self.eigenvalue = float("nan")
+
+    @property
+    def checked(self) -> str:
+        """See above."""
+        return self._check.how
 
     def perturbation(self, g: Tensor) -> Tensor:
         """Eq. 8 with the current eigenvector, shape ``(..., d)`` to the same shape."""
@@ -134,25 +140,14 @@ class EigenSAM(SAM):
 
     def refresh(self, closure: Closure) -> None:
         """Re-estimate the eigenvector of the closure's Hessian at the current parameters."""
-        parameters = self._parameters()
-        shapes = [p.shape for p in parameters]
-        # The fused attention kernels have no second derivative, the plain one has; that of weight norm is wrong.
-        with frozen_statistics(), sdpa_kernel(SDPBackend.MATH), SmoothNorms(2):
-            loss = self._evaluate(closure)
-            with torch.enable_grad():
-                gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
+        random = RandomState(self._parameters()[0].device)
 
-            def product(v: Tensor) -> Tensor:
-                if not any(g.requires_grad for g in gradients):  # a loss that is linear in the parameters
-                    return torch.zeros_like(v)
-                with torch.enable_grad():
-                    slope = sum((g * part).sum() for g, part in zip(gradients, unflatten(v, shapes), strict=True))
-                return flatten(
-                    torch.autograd.grad(slope, parameters, retain_graph=True, materialize_grads=True)  # type: ignore[arg-type]
-                )
+        def again() -> Tensor:
+            random.restore()  # one function: the same dropout masks whenever it is evaluated
+            return self._evaluate(closure)
 
-            like = parameters[0]
-            operator = FunctionOperator(product, sum(p.numel() for p in parameters), like.dtype, like.device)
+        with frozen_statistics():
+            operator = ClosureHessian(again, self._parameters(), self._check)
             start = self.eigenvector
             if self.solver == "lanczos":
                 pairs = lanczos(

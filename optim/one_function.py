@@ -1,9 +1,11 @@
 """The passes of one optimizer step must see one function: same dropout masks, batch-norm statistics moved once."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -15,15 +17,21 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class RandomState:
-    """The random generators as they were at construction; ``restore`` replays them for another pass."""
+    """The random generators as they were at construction; ``restore`` replays them for another pass.
+
+    Those of torch, of Python and numpy's global one; a generator of the closure's own it cannot know.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self._python, self._numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (whoever uses it)
         self._cpu = torch.get_rng_state()
         self._accelerator = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
 
     def restore(self) -> None:
         """Make the next pass draw the random numbers that the first one drew."""
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)  # noqa: NPY002
         torch.set_rng_state(self._cpu)
         if self._accelerator is not None:
             torch.get_device_module(self._device).set_rng_state(self._accelerator, self._device)

@@ -2,6 +2,7 @@
 
 from .alignment import alignment, mean_alignment
 from .block_lanczos import block_lanczos
+from .closure_hessian import ClosureCheck, ClosureHessian
 from .density import Density, spectral_density
 from .drift_decomposition import DriftDecomposition, decompose_drift
 from .eigenpairs import Eigenpairs, End, SpectrumBound, random_vector, start_vector
@@ -24,6 +25,8 @@ from .spectrum_bound import spectrum_bound
 from .traces import frobenius_norm, hutchinson
 
 __all__ = [
+    "ClosureCheck",
+    "ClosureHessian",
     "CurvatureRecorder",
     "DenseOperator",
     "Density",

@@ -104,7 +104,14 @@ def block_lanczos(
             block, norms = block[: operator.dim - j], norms[: operator.dim - j]  # more can only be rounding
             projected[j : j + len(block), new] = norms
             projected[new, j : j + len(block)] = norms.mT
-    return Eigenpairs(theta[wanted], basis.combined(s[:, wanted]), residuals[wanted], j, settled or exhausted)
+    return Eigenpairs(
+        theta[wanted],
+        basis.combined(s[:, wanted]),
+        residuals[wanted],
+        j,
+        settled or exhausted,
+        checked=operator.checked,
+    )
 
 
 def _first_block(operator: SymmetricOperator, basis: KrylovBasis, b: int, start: Tensor | None, seed: int) -> Tensor:

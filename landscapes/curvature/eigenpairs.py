@@ -43,6 +43,7 @@ class Eigenpairs:
         products: number of products with the operator spent.
         converged: whether the solver's own rule was met.
         bound: an interval for the whole spectrum, where the start vector was random; else None.
+        checked: whether and how it was checked that the operator's products are right.
     """
 
     values: Tensor
@@ -51,6 +52,7 @@ class Eigenpairs:
     products: int
     converged: bool
     bound: SpectrumBound | None = None
+    checked: str = "not checked"
 
 
 def random_vector(dim: int, seed: int, dtype: torch.dtype, device: torch.device | str) -> Tensor:

@@ -143,6 +143,7 @@ def lanczos(
         products,
         settled or exhausted,
         first_cycle.bound(operator, delta) if start is None else None,
+        operator.checked,
     )
 
 

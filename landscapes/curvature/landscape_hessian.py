@@ -35,7 +35,13 @@ def hessian(landscape: Landscape, x: Tensor, *, method: HessianMethod = "auto") 
     if not torch.isfinite(x).all():
         raise InputError("the point holds NaN or infinity; take an earlier one")
     x = x.to(landscape.device, landscape.dtype)
-    return FunctionOperator(lambda v: landscape.hessian_product(x, v), landscape.dim, landscape.dtype, landscape.device)
+    return FunctionOperator(
+        lambda v: landscape.hessian_product(x, v),
+        landscape.dim,
+        landscape.dtype,
+        landscape.device,
+        checked=f"by {type(landscape).__name__}: a closed form, or compared with differences once",
+    )
 
 
 def eigenvalue_gradient(landscape: Landscape, x: Tensor, v: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def lobpcg(
         found.append(_ordered(counted, torch.from_numpy(vectors.T.copy()), largest))
     values, rows, residuals = (torch.cat(parts) for parts in zip(*found, strict=True))
     converged = bool((residuals <= tolerance * values.abs().max()).all())
-    return Eigenpairs(values, rows, residuals, counted.products, converged)
+    return Eigenpairs(values, rows, residuals, counted.products, converged, checked=operator.checked)
 
 
 def _ordered(operator: SymmetricOperator, vectors: Tensor, largest: bool) -> tuple[Tensor, Tensor, Tensor]:

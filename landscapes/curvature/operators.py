@@ -170,9 +170,15 @@ class FunctionOperator(SymmetricOperator):
         *,
         semidefinite: bool = False,
         accuracy: float | None = None,
+        checked: str | None = None,
     ) -> None:
         super().__init__(dim, dtype, device, semidefinite=semidefinite, accuracy=accuracy)
-        self._function = function
+        self._function, self._checked = function, checked
+
+    @property
+    def checked(self) -> str:
+        """What was said of it."""
+        return self._checked or super().checked
 
     def _product(self, v: Tensor) -> Tensor:
         return self._function(v)

@@ -95,4 +95,4 @@ def power_method(
     value = v.double() @ product.double()
     residual = (product - value.to(v.dtype) * v).double().norm()
     converged = bool(residual <= tolerance * abs(value))
-    return Eigenpairs(value[None].cpu(), v[None], residual[None].cpu(), products, converged)
+    return Eigenpairs(value[None].cpu(), v[None], residual[None].cpu(), products, converged, checked=operator.checked)

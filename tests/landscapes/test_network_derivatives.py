@@ -7,7 +7,9 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.landscapes import InputError, NetworkDerivatives, NetworkFunction
 from eigensam.landscapes import network_derivatives as module
-from eigensam.landscapes.network_derivatives import NotDifferentiableError, is_refusal
+from eigensam.landscapes import routes
+from eigensam.landscapes.network_derivatives import NotDifferentiableError
+from eigensam.landscapes.routes import is_refusal
 
 BATCH = (
     torch.randn(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64),
@@ -145,8 +147,8 @@ def test_a_refusal_is_remembered(monkeypatch):
     network = network_of(Apply(lambda z: torch.cumsum(z, 1)))
     x, u = point(network)
     derivatives, calls = NetworkDerivatives(network), []
-    taylor = NetworkDerivatives._taylor
-    monkeypatch.setattr(NetworkDerivatives, "_taylor", lambda self, *a: (calls.append(1), taylor(self, *a))[1])
+    taylor = routes._ROUTES["taylor"]
+    monkeypatch.setitem(routes._ROUTES, "taylor", lambda *a: (calls.append(1), taylor(*a))[1])
     for _ in range(3):
         derivatives.contracted_gradient(x, [(1.0, (u, u))], BATCH)
     assert len(calls) == 1
@@ -200,14 +202,21 @@ def test_nested_forward_passes_where_reverse_ones_are_refused():
 
 
 @pytest.mark.parametrize(("function", "skip"), [(Once, False), (Once, True), (Kernel, False)])
-def test_where_no_route_goes_through(function, skip):
+def test_differences_where_no_other_route_goes_through(function, skip):
     """``torch.autograd.grad`` itself raises nothing here and is wrong by more than a tenth."""
     network = network_of(Apply((lambda z: z + function.apply(z)) if skip else function.apply))
+    twin = network_of(Apply((lambda z: z + z.tanh()) if skip else torch.tanh))
     x, u = point(network)
     derivatives = NetworkDerivatives(network)
+    truth = NetworkDerivatives(twin, "reverse").contracted_gradient(x, [(1.0, (u,))], BATCH)
     for _ in range(2):  # the second time from memory
-        with pytest.raises(NotDifferentiableError, match=r"no derivative of order 2.*once_differentiable"):
-            derivatives.contracted_gradient(x, [(1.0, (u,))], BATCH)
+        found = derivatives.contracted_gradient(x, [(1.0, (u,))], BATCH)
+        torch.testing.assert_close(found, truth, rtol=1e-7, atol=1e-9)
+        assert "once_differentiable" in derivatives.used[1]
+        assert derivatives.how_checked(1).startswith("differences at two step sizes agree to ")
+        # Nothing is left to take differences of.
+        with pytest.raises(NotDifferentiableError, match=r"no derivative of order 3.*one order below is not to be had"):
+            derivatives.contracted_gradient(x, [(1.0, (u, u))], BATCH)
     assert derivatives.contracted_gradient(x, [(1.0, ())], BATCH).isfinite().all()
     with pytest.raises(InputError, match=r"route 'reverse' does not cover.*once_differentiable.*; use route 'auto'"):
         NetworkDerivatives(network, "reverse").contracted_gradient(x, [(1.0, (u,))], BATCH)
@@ -241,10 +250,10 @@ def test_out_of_memory_in_one_route_is_not_answered_by_another(monkeypatch):
     network = smooth()
     x, u = point(network)
 
-    def full(self, *arguments):
+    def full(*arguments):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(NetworkDerivatives, "_taylor", full)
+    monkeypatch.setitem(routes._ROUTES, "taylor", full)
     with pytest.raises(torch.OutOfMemoryError):
         NetworkDerivatives(network).contracted_gradient(x, [(1.0, (u, u))], BATCH)
 

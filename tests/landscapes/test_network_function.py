@@ -198,12 +198,18 @@ class Checkpointed(nn.Module):
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_activation_checkpointing_is_refused(reentrant):
-    """It would compute again with the module's own parameters."""
+def test_activation_checkpointing_is_off(reentrant):
+    """It would compute again in the backward pass, with the module's own parameters."""
     model = Checkpointed(reentrant)
     network = NetworkFunction(model, cross_entropy)
-    with pytest.raises(InputError, match="activation checkpointing"):
-        value(network, network.point() + 1, BATCH)
+    x = (network.point() + 1).requires_grad_()
+    loss = value(network, x, BATCH)
+    first, block = unflatten(x, network.shapes)[:2], unflatten(x, network.shapes)[2:]
+    hidden = torch.nn.functional.linear(BATCH[0], *first)
+    truth = cross_entropy(torch.tanh(torch.nn.functional.linear(hidden, *block)), BATCH[1])
+    found, expected = (torch.autograd.grad(f, x)[0] for f in (loss, truth))
+    torch.testing.assert_close(found, expected)
+    assert expected[:20].any()
     cross_entropy(model(BATCH[0]), BATCH[1]).backward()  # as usual outside
     assert model.first.weight.grad is not None
 
