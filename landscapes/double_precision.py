@@ -16,7 +16,7 @@ _WIDER = {
     torch.complex32: torch.complex128,
     torch.complex64: torch.complex128,
 }
-_NARROWING = {Tensor.float, Tensor.half, Tensor.bfloat16, Tensor.cfloat}
+_NARROWING = {Tensor.float, Tensor.half, Tensor.bfloat16}
 
 
 class DoublePrecision(TorchFunctionMode):

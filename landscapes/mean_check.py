@@ -1,6 +1,8 @@
 """Whether a loss is the mean that several batches are combined by."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,19 +11,27 @@ from .batch_rows import count_rows, take_rows
 from .errors import InputError
 from .network_function import Batch, NetworkFunction
 from .plain_evaluation import differentiable
+from .routes import is_out_of_memory
 
 __all__ = ["check_mean"]
+
+_GROUPED = nn.modules.batchnorm._BatchNorm
+# By how much a part may count more or less than said, and where rounding ends (in units of it).
+_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
+_ROUNDING = 30
 
 
 def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Batch) -> None:
     """Refuse a loss of a batch other than the mean of those of its two parts, each weighted by its count.
 
     A sum over examples is no mean; one with class weights or ignored targets is divided by something other than the
-    number of examples. Averaging such losses over batches gives a number that is wrong and looks right. One forward
-    pass, or two more where the outputs are not one tensor with a row for each example.
+    number of examples. Averaging such losses over batches gives a number that is wrong and looks right. What is looked
+    at is how much each part counts: the losses of an untrained network's examples are nearly the same, so that their
+    mean says little, and is then taken in float64. One forward pass, or two more where the outputs are not one tensor
+    with a row for each example.
 
     Raises:
-        InputError: another value, with the repair.
+        InputError: the parts count otherwise, with the repair.
 
     Example:
         >>> import torch
@@ -36,30 +46,55 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
     rows = count_rows(batch)
     if rows is None or rows < 2:
         return
-    inputs, targets = network.inputs_of(batch), network.targets_of(batch)
-    cuts = slice(0, max(1, rows // 3)), slice(max(1, rows // 3), rows)
+    parts = [take_rows(batch, slice(0, max(1, rows // 3))), take_rows(batch, slice(max(1, rows // 3), rows))]
     with differentiable(network.device), torch.no_grad(), network.evaluating(parameters):
-        outputs = network.outputs(parameters, inputs)
-        whole = network.loss_of(outputs, targets)
-        split = isinstance(outputs, Tensor) and outputs.ndim > 0 and len(outputs) == rows
-        if not split and network.mode == "train" and any(isinstance(m, _GROUPED) for m in network.model.modules()):
-            return  # the parts are another function, and nothing can be said
-        counts, losses = [], []
-        for cut in cuts:
-            part = take_rows(batch, cut)
-            count = network.count(part)
-            if count:
-                given = outputs[cut] if split else network.outputs(parameters, network.inputs_of(part))
-                counts.append(count)
-                losses.append(float(network.loss_of(given, network.targets_of(part))))
-    mean = sum(n * value for n, value in zip(counts, losses, strict=True)) / (sum(counts) or 1.0)
-    scale = max(abs(float(whole)), *map(abs, losses), 0.0) if losses else 0.0
-    if torch.isfinite(whole) and not abs(float(whole) - mean) <= torch.finfo(network.dtype).eps ** 0.5 * scale:
+        outputs = network.outputs(parameters, network.inputs_of(batch))
+    split = isinstance(outputs, Tensor) and outputs.ndim > 0 and len(outputs) == rows
+    if not split and network.mode == "train" and any(isinstance(m, _GROUPED) for m in network.model.modules()):
+        return  # the parts are another function, and nothing can be said
+    exact = network.in_double()
+    ways = [exact, network] if split else [network, exact]  # where only the loss is evaluated, float64 costs nothing
+    for index, given in enumerate(ways):
+        try:
+            if split:
+                z = outputs.to(given.dtype)
+                values = _losses(given, parameters, [batch, *parts], [z, z[: len(z) // 3 or 1], z[len(z) // 3 or 1 :]])
+            else:
+                values = _losses(given, parameters, [batch, *parts], None)
+        except Exception as error:
+            if is_out_of_memory(error) or index:
+                raise
+            continue
+        if _is_settled(values, [network.count(part) for part in parts], given.dtype):
+            return
+
+
+def _losses(network: NetworkFunction, parameters: Sequence[Tensor], batches: list[Batch], outputs: Any) -> list[float]:
+    """Of a whole batch and its parts, whose outputs may be known."""
+    parameters = [p.detach().to(network.dtype) for p in parameters]
+    with differentiable(network.device), torch.no_grad(), network.evaluating(parameters):
+        if outputs is None:
+            outputs = [network.outputs(parameters, network.inputs_of(batch)) for batch in batches]
+        pairs = zip(outputs, batches, strict=True)
+        return [float(network.loss_of(given, network.targets_of(batch))) for given, batch in pairs]
+
+
+def _is_settled(values: list[float], counts: list[float], dtype: torch.dtype) -> bool:
+    """Whether the whole is the mean of the parts, seen well enough; refuses where it is seen not to be."""
+    whole, *losses = values
+    if not math.isfinite(whole):
+        return True  # others will say so
+    counted = [(count, loss) for count, loss in zip(counts, losses, strict=True) if count]
+    if not counted:
+        return True
+    mean = sum(count * loss for count, loss in counted) / sum(counts)
+    spread = max(loss for _, loss in counted) - min(loss for _, loss in counted)
+    rounding = _ROUNDING * torch.finfo(dtype).eps * max(abs(whole), *(abs(loss) for _, loss in counted))
+    tolerance = _TOLERANCE[dtype] * spread
+    if not abs(whole - mean) <= tolerance + rounding:  # also where it is NaN
         raise InputError(
-            f"the loss of a batch is {float(whole):.6g}, but the mean of the losses of its parts {mean:.6g}; several "
-            'batches are combined by a mean: give a loss that is a mean over examples (no reduction="sum"), or say '
-            "what it is a mean of (class weights, targets that are not ignored): count=lambda batch: ..."
+            f"the loss of a batch is {whole:.6g}, but the mean of the losses of its parts {mean:.6g}; several batches "
+            'are combined by a mean: give a loss that is a mean over examples (no reduction="sum"), or say what it is '
+            "a mean of (class weights, targets that are not ignored): count=lambda batch: ..."
         )
-
-
-_GROUPED = nn.modules.batchnorm._BatchNorm
+    return tolerance >= rounding

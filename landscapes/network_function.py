@@ -36,7 +36,7 @@ class _Slot(NamedTuple):
 
     owner: Any
     key: str
-    index: int | None
+    place: int | None
     kept: Tensor | None = None
     buffer: bool = False
 
@@ -127,9 +127,9 @@ class NetworkFunction:
         slots = []
         for module in self._modules:
             for key, p in module._parameters.items():
-                index = None if p is None else self._chosen.get(id(p))
-                if index is not None:
-                    slots.append(_Slot(module._parameters, key, index))
+                place = None if p is None else self._chosen.get(id(p))
+                if place is not None:
+                    slots.append(_Slot(module._parameters, key, place))
                 elif p is not None and (p.requires_grad or every):
                     slots.append(_Slot(module._parameters, key, None, kept(p)))
         if every or self.mode == "train":
@@ -255,11 +255,11 @@ class NetworkFunction:
         before: list[tuple[Any, str, Tensor]] = []
         copies: dict[int, Tensor] = {}
         try:
-            for owner, key, index, kept, buffer in self._slots:
+            for owner, key, place, kept, buffer in self._slots:
                 old = owner[key]
                 before.append((owner, key, old))
-                if index is not None:
-                    owner[key] = _aligned(parameters[index])
+                if place is not None:
+                    owner[key] = _aligned(parameters[place])
                     continue
                 given = old if kept is None else kept
                 if id(given) not in copies:  # one for each tensor, also where modules share it

@@ -85,7 +85,7 @@ class SmoothNorms(TorchFunctionMode):
                 y = _standardised(x, range(x.ndim - len(shape), x.ndim), eps, affine, shape)
                 return y if kind == "layer" else (y, *func(*args, **kwargs)[1:])
             if given["own"]:
-                axes = range(2, x.ndim) if kind == "instance" else [0, *range(2, x.ndim)]
+                axes = [*range(2, x.ndim)] if kind == "instance" else [0, *range(2, x.ndim)]
                 return _standardised(x, axes, eps, affine, (-1, *[1] * (x.ndim - 2)))
         return func(*args, **kwargs)
 

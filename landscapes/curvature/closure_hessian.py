@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..derivative_check import check_direction, compare_with_differences
+from ..derivative_check import Comparison, check_direction, compare_with_differences
 from ..differences import difference_accuracy, differenced_product, natural_step
 from ..double_precision import DoublePrecision
 from ..errors import InputError
@@ -159,9 +159,14 @@ class ClosureHessian(SymmetricOperator):
         if x.dtype not in (torch.float32, torch.float64):
             self._check.how = f"not checked: parameters are {x.dtype}"
             return
-        u = check_direction(x, self._shapes)
-        sizes = [shape.numel() for shape in self._shapes]
-        compared = compare_with_differences(lambda: self._curvature(x, u), self._gradient, x, u, sizes)
+        try:
+            compared = self._compared(x)
+        except Exception as error:
+            if not self._check.double or not is_out_of_memory(error):
+                raise
+            self._check.double = False  # twice the memory is too much
+            x = self._point()
+            compared = self._compared(x)
         if compared.outcome == "differs":
             self._check.how = "not checked yet"
             raise WrongDerivativeError(
@@ -175,6 +180,11 @@ class ClosureHessian(SymmetricOperator):
             precision = str(x.dtype).removeprefix("torch.")
             self._check.how = f"{weak}within {compared.error:.1g} of differences ({precision})"
 
+    def _compared(self, x: Tensor) -> Comparison:
+        u = check_direction(x, self._shapes)
+        sizes = [shape.numel() for shape in self._shapes]
+        return compare_with_differences(lambda: self._curvature(x, u), self._gradient, x, u, sizes)
+
     def _point(self) -> Tensor:
         """The parameters as one vector, in float64 where the closure can be evaluated so."""
         x = flatten(p.detach() for p in self._parameters)
@@ -184,9 +194,7 @@ class ClosureHessian(SymmetricOperator):
                     loss, leaves = self._loss_in_double(x.double())
                     torch.autograd.grad(loss, leaves, materialize_grads=True)
                 self._check.double = not reaches(loss, self._parameters)
-            except Exception as error:
-                if is_out_of_memory(error):
-                    raise
+            except Exception:  # of memory, too
                 self._check.double = False
         return x.double() if self._check.double else x
 

@@ -271,18 +271,32 @@ class EmpiricalFisher(_Jacobian):
             counts = [network.count(take_rows(batch, slice(i, i + 1))) for i in range(len(outputs))]
             counted = [i for i, count in enumerate(counts) if count]
             outputs, targets = outputs[counted], map_tensors(targets, lambda t: t[counted] if t.ndim else t)
-        losses = _losses_of_examples(network, outputs, targets)
-        with torch.no_grad():
-            mean, parts = network.loss_of(outputs, targets), losses.mean()
-            if not (parts - mean).abs() <= 1e-3 * mean.abs() + 1e-6 and bool(mean.isfinite()):
-                raise InputError(
-                    f"the loss of a batch is {float(mean):g}, but the mean of its examples' losses {float(parts):g}; "
-                    "the empirical Fisher needs a mean over examples (no sum, no weights of classes)"
-                )
-        return losses
+        if self._checks:
+            _check_examples(network, outputs.detach(), targets)
+        return _losses_of_examples(network, outputs, targets)
 
     def _weight(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
         return lambda v: v / len(z)
+
+
+def _check_examples(network: NetworkFunction, outputs: Tensor, targets: Any) -> None:
+    """Refuse a batch's loss that is not the mean of its examples', in float64: new networks' losses are all alike."""
+    exact = network.in_double()
+    with torch.no_grad():
+        try:
+            losses = _losses_of_examples(exact, outputs.double(), targets)
+            mean = exact.loss_of(outputs.double(), targets)
+        except Exception as error:
+            if isinstance(error, InputError) or is_out_of_memory(error):
+                raise
+            losses, mean = _losses_of_examples(network, outputs, targets), network.loss_of(outputs, targets)
+    rounding = 30 * torch.finfo(losses.dtype).eps * float(losses.abs().max())
+    tolerance = rounding + 1e-6 * float(losses.max() - losses.min())
+    if not float((losses.mean() - mean).abs()) <= tolerance and bool(mean.isfinite()):
+        raise InputError(
+            f"the loss of a batch is {float(mean):g}, but the mean of its examples' losses {float(losses.mean()):g}; "
+            "the empirical Fisher needs a mean over examples (no sum, no weights of classes)"
+        )
 
 
 def _losses_of_examples(network: NetworkFunction, outputs: Tensor, targets: Any) -> Tensor:

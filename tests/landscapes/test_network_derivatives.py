@@ -5,9 +5,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import InputError, NetworkDerivatives, NetworkFunction
+from eigensam.landscapes import InputError, NetworkDerivatives, NetworkFunction, routes
 from eigensam.landscapes import network_derivatives as module
-from eigensam.landscapes import routes
 from eigensam.landscapes.network_derivatives import NotDifferentiableError
 from eigensam.landscapes.routes import is_refusal
 
