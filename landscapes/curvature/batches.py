@@ -51,15 +51,20 @@ class ExampleBatches:
         assert self._seen is not None
         return self._seen[0]
 
+    def check_unchanged(self) -> None:
+        """Refuse data that has been written to since the first pass, where they are a list of tensors."""
+        listed = self._seen is not None and isinstance(self._batches, (list, tuple))
+        if listed and versions_of(self._batches) != self._versions:
+            raise InputError(
+                "the data was written to after the first product, so that products belong to different functions; make "
+                "a new operator, or give copies of the tensors"
+            )
+
     def __iter__(self) -> Iterator[Batch]:
         """One pass."""
         listed = isinstance(self._batches, (list, tuple))
         if listed and self._seen is not None:  # these cannot change but by somebody's hand
-            if versions_of(self._batches) != self._versions:
-                raise InputError(
-                    "the data was written to after the first product, so that products belong to different functions; "
-                    "make a new operator, or give copies of the tensors"
-                )
+            self.check_unchanged()
             yield from self._batches
             return
         self._versions = versions_of(self._batches) if listed else []

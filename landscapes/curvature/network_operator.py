@@ -120,6 +120,7 @@ class NetworkOperator(SymmetricOperator):
         if self._kept is None and self._keeps():
             self._kept = self._graphs()
         if self._kept:
+            self.batches.check_unchanged()
             parts = ((weight, torch.stack([product(row) for row in v])) for weight, product in self._kept)
         else:
             parts = ((weight, self._batch_rows(batch, v)) for weight, batch in self._weighted())

@@ -1,0 +1,442 @@
+"""Networks and losses of which torch says something wrong about second or third derivatives, without a word.
+
+Each was wrong once: a converged eigenvalue, some with a bound. The truth is a twin in plain operations, or differences
+of gradients written here.
+"""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
+
+from eigensam.landscapes import (
+    EmpiricalFisher,
+    GaussNewton,
+    Hessian,
+    InputError,
+    NetworkDerivatives,
+    NetworkFunction,
+    NetworkLandscape,
+    eigenvalue_gradient,
+    lanczos,
+    unflatten,
+)
+from eigensam.landscapes.network_derivatives import NotDifferentiableError
+from eigensam.landscapes.route_check import UnsteadyLossError
+
+D = torch.float64
+GENERATOR = torch.Generator().manual_seed(0)
+X, Y = torch.randn(10, 4, generator=GENERATOR, dtype=D), torch.arange(10) % 3
+BATCH = X, Y
+
+
+class Apply(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def network_of(*layers, loss=cross_entropy, seed=1, **options):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(4, 4), *layers, nn.Linear(4, 3)).double()
+    return NetworkFunction(model, loss, **options)
+
+
+def differenced_hessian(network, batch=BATCH):
+    """Central differences of the module's own gradients."""
+    model = copy.deepcopy(network.model)
+    for module in model.modules():
+        module.training = network.mode == "train" and isinstance(module, nn.BatchNorm1d)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    x = network.point()
+
+    def gradient(p):
+        with torch.no_grad():
+            for parameter, value in zip(parameters, unflatten(p, network.shapes), strict=True):
+                parameter.copy_(value)
+        loss = network.loss_function(model(batch[0]), batch[1])
+        model.zero_grad()
+        loss.backward()  # reentrant checkpoints refuse torch.autograd.grad
+        return torch.cat([parameter.grad.flatten() for parameter in parameters])
+
+    steps = 1e-5 * torch.eye(len(x), dtype=D)
+    return torch.stack([(gradient(x + s) - gradient(x - s)) / 2e-5 for s in steps])
+
+
+def relative(found, truth):
+    return float((found - truth).norm() / truth.norm())
+
+
+def third_error(model, loss=cross_entropy, mode="eval", **options):
+    """``T[u, u]`` against differences of products, and how it was computed."""
+    f = NetworkLandscape.from_tensors(model, loss, *BATCH, mode=mode, **options)
+    x = f.point()
+    u = torch.randn(f.dim, generator=torch.Generator().manual_seed(3), dtype=D)
+    u /= u.norm()
+
+    def slope(h):
+        above, below = (Hessian(f.network, [BATCH], x + s * u) @ u for s in (h, -h))
+        return (above - below) / (2 * h)
+
+    truth = (4 * slope(1e-4) - slope(2e-4)) / 3
+    return relative(eigenvalue_gradient(f, x, u), truth), f
+
+
+# Second derivatives
+
+
+def fused(h, weight, y):
+    return functional.linear_cross_entropy(h, weight, y, options=nn.LinearCrossEntropyOptions())
+
+
+@pytest.mark.skipif(not hasattr(nn, "LinearCrossEntropyOptions"), reason="a loss of torch 2.14 and newer")
+@pytest.mark.parametrize("dtype", [torch.float32, D])
+def test_a_loss_that_computes_its_gradient_in_the_forward_pass(dtype):
+    """It was 0.19 with a bound of 0.19."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh()).to(dtype)
+    weight = torch.randn(3, 5, generator=torch.Generator().manual_seed(1), dtype=D).to(dtype)
+    batch = X.to(dtype), Y
+    rough = NetworkFunction(model, lambda h, y: fused(h, weight, y))
+    plain = NetworkFunction(model, lambda h, y: cross_entropy(h @ weight.mT, y))
+    truth = torch.linalg.eigvalsh(Hessian(plain, [batch]).dense())[-1].item()
+    for graph_bytes in (0, 2**30):
+        operator = Hessian(rough, [batch], graph_bytes=graph_bytes)
+        pairs = lanczos(operator, tolerance=1e-6)
+        assert pairs.values.item() == pytest.approx(truth, rel=1e-5)
+        assert pairs.bound.upper >= truth
+        assert operator.used.startswith("difference (refused: reverse: ")
+        assert pairs.checked.startswith("differences at two step sizes agree")
+    unchecked = lanczos(Hessian(rough, [batch], check=False), tolerance=1e-6)
+    assert unchecked.converged
+    assert unchecked.values.item() < 0.5 * truth  # what torch says
+    assert unchecked.checked == "not checked: switched off"
+    with pytest.raises(NotDifferentiableError, match="GaussNewton is by 100% off differences"):
+        GaussNewton(rough, [batch], convex=True) @ torch.ones(rough.dim)
+
+
+class SavesWhatItComputed(torch.autograd.Function):
+    """``silu`` whose backward pass torch differentiates as if ``s`` did not depend on ``x``."""
+
+    @staticmethod
+    def forward(ctx, x):
+        s = torch.sigmoid(x)
+        ctx.save_for_backward(x, s)
+        return x * s
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, s = ctx.saved_tensors
+        return grad * (s + x * s * (1 - s))
+
+
+@pytest.mark.parametrize("graph_bytes", [0, 2**30])
+def test_a_function_that_saves_what_it_computed(graph_bytes):
+    rough, plain = network_of(Apply(SavesWhatItComputed.apply)), network_of(nn.SiLU())
+    truth = Hessian(plain, [BATCH]).dense()
+    assert relative(truth, differenced_hessian(plain)) < 1e-8
+    operator = Hessian(rough, [BATCH], graph_bytes=graph_bytes)
+    assert relative(operator.dense(), truth) < 1e-8
+    assert "off differences of gradients" in operator.used
+    assert "the fault lies in module '1' (Apply)" in operator.used
+    assert relative(Hessian(rough, [BATCH], check=False).dense(), truth) > 0.1
+    # The Jacobian's trick differentiates backward passes by their weight only, which is right here.
+    assert relative(GaussNewton(rough, [BATCH]).dense(), GaussNewton(plain, [BATCH]).dense()) < 1e-12
+    for method in ("graph", "reverse"):
+        with pytest.raises(
+            NotDifferentiableError, match=rf"'{method}' .*; use method 'auto'|'{method}' .*route 'auto'"
+        ):
+            Hessian(rough, [BATCH], method=method) @ rough.point()
+
+
+class NormedWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.v, self.g = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.rand(4, 1) + 0.5)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(torch.tanh(nn.functional.linear(x, torch._weight_norm(self.v, self.g, 0))))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore:`torch.jit:FutureWarning")
+def test_weight_norm_that_torchscript_has_compiled():
+    torch.manual_seed(0)
+    model = NormedWeight().double()
+    scripted = NetworkFunction(torch.jit.script(model), cross_entropy)
+    operator = Hessian(scripted, [BATCH])
+    assert relative(operator.dense(), differenced_hessian(NetworkFunction(model, cross_entropy))) < 1e-7
+    assert "the fault lies in the model (NormedWeight), which TorchScript has compiled" in operator.used
+    assert lanczos(operator, tolerance=1e-6).converged
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, reentrant):
+        super().__init__()
+        self.first, self.rest, self.reentrant = nn.Linear(4, 5), nn.Sequential(nn.Tanh(), nn.Linear(5, 3)), reentrant
+
+    def forward(self, x):
+        return checkpoint(self.rest, self.first(x), use_reentrant=self.reentrant)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_activation_checkpointing(reentrant):
+    torch.manual_seed(0)
+    network = NetworkFunction(Checkpointed(reentrant).double(), cross_entropy)
+    x = network.point() + 0.3  # not where the module is
+    found = Hessian(network, [BATCH], x).dense()
+    network.load_point(x)
+    assert relative(found, differenced_hessian(network)) < 1e-7
+
+
+# Third derivatives
+
+
+def scripted(layer):
+    return torch.jit.script(network_of(layer, nn.Tanh()).model)
+
+
+def traced(layer):
+    return torch.jit.trace(network_of(layer, nn.Tanh()).model, X)
+
+
+def exported(layer):
+    return torch.export.export(network_of(layer, nn.Tanh()).model.train(), (X,)).module()
+
+
+def plainly(function):
+    return lambda layer: network_of(Apply(function), nn.Tanh()).model
+
+
+NORMS = {
+    "torch.layer_norm": (plainly(lambda z: torch.layer_norm(z, (4,))), "taylor"),
+    "native_layer_norm": (plainly(lambda z: torch.native_layer_norm(z, (4,), None, None, 1e-5)[0]), "reverse"),
+    "aten.layer_norm": (plainly(lambda z: torch.ops.aten.layer_norm(z, [4])), "reverse"),
+    "torch.batch_norm": (plainly(lambda z: torch.batch_norm(z, *[None] * 4, True, 0.1, 1e-5, True)), "taylor"),
+    "torch.instance_norm": (
+        plainly(
+            lambda z: torch.instance_norm(z.view(-1, 2, 2), *[None] * 4, True, 0.1, 1e-2, True).flatten(1) + z
+        ),
+        "taylor",
+    ),
+    "torch.group_norm": (plainly(lambda z: torch.group_norm(z, 2)), "taylor"),
+    "layer norm, traced": (lambda layer: traced(nn.LayerNorm(4)), "difference"),
+    "layer norm, scripted": (lambda layer: scripted(nn.LayerNorm(4)), "difference"),
+    "layer norm, exported": (lambda layer: exported(nn.LayerNorm(4)), "reverse"),
+    "batch norm, scripted": (lambda layer: scripted(nn.BatchNorm1d(4)), "reverse"),
+    "batch norm, exported": (lambda layer: exported(nn.BatchNorm1d(4)), "reverse"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore:`torch.jit:FutureWarning")
+@pytest.mark.parametrize("case", NORMS)
+def test_normalisations_however_they_are_called(case):
+    build, route = NORMS[case]
+    mode = "train" if "batch" in case else "eval"
+    error, f = third_error(build(None), mode=mode)
+    assert error < 1e-5
+    assert f.derivatives.used[2].split()[0] == route
+    assert not f.derivatives.how_checked(2).startswith("not")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore:`torch.jit:FutureWarning")
+def test_what_torch_says_of_compiled_layer_norm_is_wrong():
+    """Else the tests above would show nothing."""
+    f = NetworkLandscape.from_tensors(scripted(nn.LayerNorm(4)), cross_entropy, *BATCH)
+    x = f.point()
+    wrong = NetworkDerivatives(f.network, "reverse", check=False).contracted_gradient(x, [(1.0, (x, x))], BATCH)
+    assert relative(wrong, f.third_product(x, x)) > 0.1
+    with pytest.raises(NotDifferentiableError, match=r"route 'reverse' does not cover.*off differences of Hessian"):
+        NetworkDerivatives(f.network, "reverse").contracted_gradient(x, [(1.0, (x, x))], BATCH)
+
+
+def test_a_transposed_convolution_with_output_padding():
+    layer = nn.Sequential(
+        nn.Unflatten(1, (1, 2, 2)), nn.ConvTranspose2d(1, 1, 3, 2, 1, output_padding=1), nn.Flatten(), nn.Linear(16, 4)
+    )
+    error, _ = third_error(network_of(layer, nn.Tanh()).model)
+    assert error < 1e-6
+
+
+@pytest.mark.parametrize("layer", [lambda: nn.LayerNorm(4), lambda: nn.GroupNorm(2, 4), lambda: nn.BatchNorm1d(4)])
+def test_a_norm_as_first_layer_with_its_bias_only(layer):
+    torch.manual_seed(0)
+    model = nn.Sequential(layer(), nn.Linear(4, 3), nn.Tanh()).double()
+    error, f = third_error(model, parameters=["0.bias"])
+    assert error < 1e-6
+    assert f.derivatives.used[2] == "taylor"
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.pairs = nn.Parameter(torch.randn(1)), nn.Parameter(torch.randn(3, 2))  # at an odd place
+
+    def forward(self, x):
+        return (torch.view_as_complex(self.pairs) * torch.complex(x[:, :3], x[:, 1:])).abs() * self.scale
+
+
+@pytest.mark.parametrize("graph_bytes", [0, 2**30])
+def test_parameters_that_are_read_as_complex_numbers(graph_bytes):
+    torch.manual_seed(0)
+    network = NetworkFunction(Complex().double(), cross_entropy)
+    truth = differenced_hessian(network)
+    assert relative(Hessian(network, [BATCH], graph_bytes=graph_bytes).dense(), truth) < 1e-7
+    assert third_error(network.model)[0] < 1e-5
+
+
+# Losses that are no means
+
+
+def summed(z, y):
+    return cross_entropy(z, y, reduction="sum")
+
+
+def weighted(z, y):
+    return cross_entropy(z, y, weight=torch.tensor([1.0, 2.0, 5.0], dtype=z.dtype))
+
+
+def root(z, y):
+    return cross_entropy(z, y).sqrt()
+
+
+@pytest.mark.parametrize("operator", [Hessian, GaussNewton, EmpiricalFisher])
+@pytest.mark.parametrize("loss", [summed, weighted, root])
+def test_losses_that_are_no_means_are_not_averaged(operator, loss):
+    network, halves = network_of(nn.Tanh(), loss=loss), [(X[:4], Y[:4]), (X[4:], Y[4:])]
+    for graph_bytes in (0, 2**30):
+        with pytest.raises(InputError, match=r"no sum, no weights|no reduction=\"sum\".*count=lambda"):
+            operator(network, halves, graph_bytes=graph_bytes) @ network.point()
+    if (
+        operator is not EmpiricalFisher
+    ):  # one batch alone may have any loss, and so may members with weights of their own
+        one = operator(network, [BATCH], **({"convex": False} if operator is GaussNewton else {}))
+        assert (one @ network.point()).any()
+        parts = [operator(network, [half]).dense() for half in halves]
+        both = operator(network, halves, weights=[1.0, 3.0]).dense()
+        torch.testing.assert_close(both, 0.25 * parts[0] + 0.75 * parts[1])
+
+
+PADDED = Y.clone()
+PADDED[[0, 1, 2, 8]] = -100
+IGNORING = {
+    "module": nn.CrossEntropyLoss(ignore_index=-100),
+    "function": cross_entropy,
+    "one's own": lambda z, y: cross_entropy(z, y),
+}
+
+
+@pytest.mark.parametrize("operator", [Hessian, GaussNewton, EmpiricalFisher])
+@pytest.mark.parametrize("loss", IGNORING)
+def test_ignored_targets(operator, loss):
+    """Ten rows, four of them padding, in one batch, in two that have three and one of them, and without them."""
+    kept = PADDED >= 0
+    truth = operator(network_of(nn.Tanh()), [(X[kept], PADDED[kept])]).dense()
+    halves = [(X[:5], PADDED[:5]), (X[5:], PADDED[5:])]
+
+    def count(batch):
+        return (batch[1] >= 0).sum()
+
+    if loss == "one's own":
+        network = network_of(nn.Tanh(), loss=IGNORING[loss])
+        with pytest.raises(InputError, match=r"count=lambda|no weights of classes"):
+            operator(network, halves) @ network.point()
+        network = network_of(nn.Tanh(), loss=IGNORING[loss], count=count)
+    else:
+        network = network_of(nn.Tanh(), loss=IGNORING[loss])
+    for batches in ([(X, PADDED)], halves, [(X[:3], PADDED[:3]), (X[3:], PADDED[3:])]):
+        assert relative(operator(network, batches).dense(), truth) < 1e-10
+
+
+def test_class_weights_of_torchs_loss_count():
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 5.0], dtype=D))
+    network = network_of(nn.Tanh(), loss=loss)
+    truth = Hessian(network, [BATCH]).dense()
+    assert relative(Hessian(network, [(X[:4], Y[:4]), (X[4:], Y[4:])]).dense(), truth) < 1e-10
+    chunked = NetworkLandscape.from_tensors(network.model, loss, *BATCH, chunk_size=3)
+    assert relative(chunked.hessian_product(chunked.point(), chunked.point()), truth @ network.point()) < 1e-10
+
+
+def test_a_loss_that_looks_at_its_values_has_a_fisher():
+    def loss(z, y):
+        return functional.gaussian_nll_loss(z[:, 0], y.to(z), z[:, 1].exp())
+
+    network = network_of(nn.Tanh(), loss=loss)
+    derivatives, x = NetworkDerivatives(network), network.point()
+    rows = [derivatives.contracted_gradient(x, [(1.0, ())], (X[i : i + 1], Y[i : i + 1])) for i in range(10)]
+    gradients = torch.stack(rows)
+    assert relative(EmpiricalFisher(network, [BATCH]).dense(), gradients.mT @ gradients / 10) < 1e-12
+
+
+# Losses that are no functions
+
+
+@pytest.mark.parametrize("graph_bytes", [0, 2**30])
+@pytest.mark.parametrize("operator", [Hessian, GaussNewton, EmpiricalFisher])
+def test_random_numbers_are_refused(operator, graph_bytes):
+    in_model = network_of(Apply(lambda z: functional.dropout(z, 0.5, training=True)))
+    in_loss = network_of(loss=lambda z, y: cross_entropy(functional.dropout(z, 0.5, training=True), y))
+    for network in (in_model, in_loss):
+        with pytest.raises(InputError, match=r"two evaluations at one point differ|mean of its examples' losses"):
+            operator(network, [BATCH], graph_bytes=graph_bytes) @ network.point()
+    with pytest.raises(UnsteadyLossError):
+        Hessian(in_model, [BATCH], method="difference") @ in_model.point()
+
+
+def test_a_model_that_remembers_is_refused():
+    class Remembers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.zeros((), dtype=D))
+
+        def forward(self, x):
+            self.count += 1
+            return x * self.count
+
+    network = network_of(Remembers())
+    with pytest.raises(UnsteadyLossError, match="remembers"):
+        Hessian(network, [BATCH]) @ network.point()
+
+
+# Operators are snapshots
+
+
+@pytest.mark.parametrize("graph_bytes", [0, 2**30])
+@pytest.mark.parametrize("operator", [Hessian, GaussNewton, EmpiricalFisher])
+def test_training_that_goes_on_does_not_move_an_operator(operator, graph_bytes):
+    network = network_of(nn.BatchNorm1d(4), nn.Tanh(), parameters=["0.*"])
+    network.model.train()(X)
+    x = network.point()
+    matrix = operator(network, [BATCH], x, graph_bytes=graph_bytes)
+    v = torch.ones(network.dim, dtype=D)
+    fresh = operator(network, [BATCH], x.clone(), graph_bytes=graph_bytes)  # its first product comes later
+    before = matrix @ v
+    x += 1
+    network.model.train()(3 * X + 1)
+    with torch.no_grad():
+        for p in network.model.parameters():
+            p += 0.5
+    for given in (matrix, fresh):
+        assert torch.equal(given @ v, before)
+    assert relative(operator(network, [BATCH]) @ v, before) > 1e-3
+
+
+@pytest.mark.parametrize("graph_bytes", [0, 2**30])
+def test_data_that_is_written_to_is_found(graph_bytes):
+    inputs = X.clone()
+    network = network_of(nn.Tanh())
+    matrix = Hessian(network, [(inputs, Y)], graph_bytes=graph_bytes)
+    v = network.point()
+    before = matrix @ v
+    inputs += 1
+    with pytest.raises(InputError, match="the data was written to after the first product"):
+        matrix @ v
+    inputs -= 1
+    assert relative(Hessian(network, [(inputs, Y)]) @ v, before) < 1e-12
