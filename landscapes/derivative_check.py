@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Comparison", "Outcome", "check_direction", "compare_with_differences"]
+__all__ = ["Comparison", "Outcome", "check_direction", "compare_with_differences", "without_constants"]
 
 Outcome = Literal["agrees", "differs", "unclear"]
 
@@ -53,6 +53,22 @@ def check_direction(x: Tensor, shapes: Sequence[torch.Size], seed: int = 0) -> T
     for part, length in zip(u.split(sizes), lengths.tolist(), strict=True):
         part.mul_((max(length, floor) if floor else 1.0) / max(float(part.norm()), 1e-30))
     return u
+
+
+def without_constants(u: Tensor, above: Tensor, below: Tensor) -> Tensor | None:
+    """``u`` without the coordinates that get a gradient of exactly 0 on either side; None where there are none.
+
+    Torch gives no gradient to some parameters though the loss depends on them, such as the padding row of an embedding:
+    they are constants, and are not to be moved. (Of others that get none, nothing depends on them.)
+
+    Example:
+        >>> import torch
+        >>> u = torch.tensor([1.0, 2.0])
+        >>> without_constants(u, torch.tensor([0.0, 3.0]), torch.tensor([0.0, 4.0])).tolist()
+        [0.0, 2.0]
+    """
+    constant = (above == 0) & (below == 0) & (u != 0)
+    return torch.where(constant, 0.0, u) if bool(constant.any()) else None
 
 
 def _lengths(vector: Tensor, sizes: Sequence[int]) -> Tensor:

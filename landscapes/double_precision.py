@@ -23,8 +23,8 @@ class DoublePrecision(TorchFunctionMode):
     """Inside this context floating tensors are widened to float64 whenever they enter or leave a function of torch's.
 
     So are the types that code asks for (``x.float()``, ``dtype=torch.float32``): a part that is computed in float32
-    would hide behind its rounding what differences of neighbouring points tell. Numbers are those of the function in
-    exact arithmetic as far as float64 goes; what is written in place into a float32 tensor from outside is not kept.
+    would hide behind its rounding what differences of neighbouring points tell. Constants keep the values that they had
+    when they were made in float32; what is written in place into a float32 tensor from outside is not kept.
 
     Args:
         substitutes: tensors to be taken in place of others, by the ``id`` of these: a function of a module's

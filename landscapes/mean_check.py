@@ -1,5 +1,6 @@
 """Whether a loss is the mean that several batches are combined by."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +23,7 @@ _ROUNDING = 30
 
 
 def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Batch) -> None:
-    """Refuse a loss of a batch other than the mean of those of its two parts, each weighted by its count.
+    """Refuse a loss of a batch other than the mean of those of its parts, each weighted by its count.
 
     A sum over examples is no mean; one with class weights or ignored targets is divided by something other than the
     number of examples. Averaging such losses over batches gives a number that is wrong and looks right. What is looked
@@ -46,7 +47,10 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
     rows = count_rows(batch)
     if rows is None or rows < 2:
         return
-    parts = [take_rows(batch, slice(0, max(1, rows // 3))), take_rows(batch, slice(max(1, rows // 3), rows))]
+    # Of three sizes, so that targets in turn, as in sorted or balanced data, do not give each its share by chance.
+    ends = sorted({0, 1, min(rows, rows // 3 + 2), rows})
+    cuts = [slice(*pair) for pair in itertools.pairwise(ends)]
+    batches = [batch, *(take_rows(batch, cut) for cut in cuts)]
     with differentiable(network.device), torch.no_grad(), network.evaluating(parameters):
         outputs = network.outputs(parameters, network.inputs_of(batch))
     split = isinstance(outputs, Tensor) and outputs.ndim > 0 and len(outputs) == rows
@@ -58,14 +62,14 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
         try:
             if split:
                 z = outputs.to(given.dtype)
-                values = _losses(given, parameters, [batch, *parts], [z, z[: len(z) // 3 or 1], z[len(z) // 3 or 1 :]])
+                values = _losses(given, parameters, batches, [z, *(z[cut] for cut in cuts)])
             else:
-                values = _losses(given, parameters, [batch, *parts], None)
+                values = _losses(given, parameters, batches, None)
         except Exception as error:
             if is_out_of_memory(error) or index:
                 raise
             continue
-        if _is_settled(values, [network.count(part) for part in parts], given.dtype):
+        if _is_settled(values, [network.count(part) for part in batches[1:]], given.dtype):
             return
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..derivative_check import Comparison, check_direction, compare_with_differences
+from ..derivative_check import Comparison, check_direction, compare_with_differences, without_constants
 from ..differences import difference_accuracy, differenced_product, natural_step
 from ..double_precision import DoublePrecision
 from ..errors import InputError
@@ -80,6 +80,8 @@ class ClosureHessian(SymmetricOperator):
             with self._or_difference():
                 if self._check.how == ClosureCheck.how:
                     self._compare(loss)
+                    if not self._check.double:
+                        loss = self._loss()  # parameters that were moved and put back count as changed
                 if self._check.difference is None:
                     self._graph = linearised_gradient(loss, self._parameters)
 
@@ -183,7 +185,14 @@ class ClosureHessian(SymmetricOperator):
     def _compared(self, x: Tensor) -> Comparison:
         u = check_direction(x, self._shapes)
         sizes = [shape.numel() for shape in self._shapes]
-        return compare_with_differences(lambda: self._curvature(x, u), self._gradient, x, u, sizes)
+        compared = compare_with_differences(lambda: self._curvature(x, u), self._gradient, x, u, sizes)
+        if compared.outcome == "agrees":
+            return compared
+        step = float(torch.finfo(x.dtype).eps) ** 0.4
+        moving = without_constants(u, self._gradient(x + step * u), self._gradient(x - step * u))
+        if moving is None:
+            return compared
+        return compare_with_differences(lambda: self._curvature(x, moving), self._gradient, x, moving, sizes)
 
     def _point(self) -> Tensor:
         """The parameters as one vector, in float64 where the closure can be evaluated so."""
