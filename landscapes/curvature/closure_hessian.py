@@ -80,7 +80,7 @@ class ClosureHessian(SymmetricOperator):
             with self._or_difference():
                 if self._check.how == ClosureCheck.how:
                     self._compare(loss)
-                    if not self._check.double:
+                    if self._check.double is False:
                         loss = self._loss()  # parameters that were moved and put back count as changed
                 if self._check.difference is None:
                     self._graph = linearised_gradient(loss, self._parameters)

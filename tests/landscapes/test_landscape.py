@@ -223,3 +223,42 @@ def test_terms_that_begin_alike_share_passes():
         finally:
             torch.autograd.grad = original
         assert len(calls) == 3
+
+
+class _Own(Landscape):
+    """A landscape of anybody's, whose second derivative torch may get wrong."""
+
+    def __init__(self, function, dtype=torch.float64):
+        super().__init__(2, 3, dtype, torch.device("cpu"))
+        self.function = function
+
+    def _losses(self, x):
+        return self.function(x * torch.arange(1.0, 4.0, dtype=x.dtype)[:, None]).sum(-1)
+
+
+class _SavesWhatItComputed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = x.tanh()
+        ctx.save_for_backward(x, y.clone())
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        _, y = ctx.saved_tensors
+        return grad * (1 - y * y)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_landscapes_of_ones_own_check_themselves(dtype):
+    x, u = torch.tensor([0.3, -0.2], dtype=dtype), torch.tensor([1.0, 2.0], dtype=dtype)
+    right, wrong = _Own(torch.tanh, dtype), _Own(_SavesWhatItComputed.apply, dtype)
+    torch.testing.assert_close(wrong.gradients(x), right.gradients(x))
+    for order, name in ((1, "hessian_products"), (2, "third_products")):
+        assert getattr(right, name)(x, u).isfinite().all()
+        with pytest.raises(InputError, match=r"derivative of order 2 of _Own's losses is by .*% off differences"):
+            getattr(wrong, name)(x, u)
+        assert order in right._sound_orders
+    # what torch would have said
+    products = contracted_gradient_of(wrong._losses, wrong._expand(x), [(1.0, (wrong._expand(u),))])
+    assert not torch.allclose(products, right.hessian_products(x, u), rtol=0.1)

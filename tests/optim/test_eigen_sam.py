@@ -1,11 +1,14 @@
 """Eigen-SAM: eq. 8 densely, alpha = 0 is SAM, refreshes, both eigensolvers."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
 from eigensam.landscapes import InputError
 from eigensam.optim import SAM, EigenSAM, eigen_perturbation
@@ -228,3 +231,61 @@ def test_nan_in_a_product_is_refused_and_perturbation_needs_a_vector():
     with pytest.raises(InputError, match="a product is not finite"):
         optimizer.step(lambda: (p**3).sum() * float("inf"))
     assert p.item() == 1.0
+
+
+class _Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * grad
+
+
+@pytest.mark.parametrize("solver", ["power", "lanczos"])
+def test_a_kernel_that_cannot_be_differentiated_twice(solver):
+    """``w^3 + w^2 / 2``, the cube a kernel: its curvature was lost, and the eigenvalue was that of the rest, 1."""
+    w = torch.nn.Parameter(torch.tensor([2.0, 0.5], dtype=torch.float64))
+    optimizer = EigenSAM([w], rho=0.1, iterations=20, solver=solver, lr=0.1)
+    assert optimizer.checked == "not checked yet"
+    optimizer.refresh(lambda: (_Cube.apply(w) + w**2 / 2).sum())
+    assert optimizer.eigenvalue == pytest.approx(13.0, rel=1e-6)
+    assert optimizer.checked.startswith("differences at two step sizes agree")
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_activation_checkpointing_inside_the_model(reentrant):
+    """It made the eigenvalue 0, or ended in an error of torch's."""
+    model = _model()
+    inner = torch.nn.Sequential(*model)
+
+    x = torch.linspace(-1, 1, 12, dtype=torch.float64).view(4, -1).requires_grad_()
+    found = []
+    for inside in (lambda: checkpoint(inner, x, use_reentrant=reentrant), lambda: model(x)):
+        optimizer = EigenSAM(model.parameters(), rho=0.1, iterations=50, lr=0.1)
+        optimizer.refresh(lambda inside=inside: inside().square().mean())
+        found.append(optimizer.eigenvalue)
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+    assert found[0] > 0.01
+
+
+def test_dropout_and_other_randomness_are_one_function_in_a_refresh():
+    """Masks of torch, noise of numpy's and Python's generators: replayed, so the check sees one loss."""
+    model = _model()
+    x = torch.linspace(-1, 1, 12, dtype=torch.float64).view(4, -1)
+
+    def closure():
+        noise = torch.from_numpy(np.random.standard_normal(x.shape)) + random.random()  # noqa: NPY002
+        return torch.nn.functional.dropout(model(x + 0.1 * noise), 0.5, training=True).square().mean()
+
+    optimizer = EigenSAM(model.parameters(), rho=0.1, lr=0.1)
+    optimizer.step(closure)
+    assert optimizer.checked.startswith("within ")
+    own = np.random.default_rng(0)
+    other = EigenSAM(model.parameters(), rho=0.1, lr=0.1)
+    with pytest.raises(InputError, match="two evaluations at one point differ"):
+        other.step(lambda: (model(x + torch.from_numpy(own.standard_normal(x.shape)))).square().mean())
