@@ -140,7 +140,7 @@ class EigenSAM(SAM):
 
     def refresh(self, closure: Closure) -> None:
         """Re-estimate the eigenvector of the closure's Hessian at the current parameters."""
-        random = RandomState(self._parameters()[0].device)
+        random = RandomState(self._parameters()[0].device, everyone=True)
 
         def again() -> Tensor:
             random.restore()  # one function: the same dropout masks whenever it is evaluated

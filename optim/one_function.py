@@ -19,19 +19,23 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 class RandomState:
     """The random generators as they were at construction; ``restore`` replays them for another pass.
 
-    Those of torch, of Python and numpy's global one; a generator of the closure's own it cannot know.
+    Args:
+        device: whose generator, besides the CPU's.
+        everyone: those of Python and numpy, too, at a cost that counts in every step of a small network. A generator of
+            the closure's own nobody can know.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, everyone: bool = False) -> None:
         self._device = device
-        self._python, self._numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (whoever uses it)
+        self._host = (random.getstate(), np.random.get_state()) if everyone else None  # noqa: NPY002 (who uses it)
         self._cpu = torch.get_rng_state()
         self._accelerator = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
 
     def restore(self) -> None:
         """Make the next pass draw the random numbers that the first one drew."""
-        random.setstate(self._python)
-        np.random.set_state(self._numpy)  # noqa: NPY002
+        if self._host is not None:
+            random.setstate(self._host[0])
+            np.random.set_state(self._host[1])  # noqa: NPY002
         torch.set_rng_state(self._cpu)
         if self._accelerator is not None:
             torch.get_device_module(self._device).set_rng_state(self._accelerator, self._device)
