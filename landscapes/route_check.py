@@ -97,6 +97,10 @@ class RouteCheck:
                 compared = _compare(name, below, order, x, network, rows)
             except UnusableError:
                 continue
+            except Exception as error:
+                if network is self.network or not is_out_of_memory(error):
+                    raise
+                continue  # twice the memory is too much
             if compared.outcome != "agrees" or not strong:
                 if name == "reverse":
                     self._check_backward(x, batch)  # it may say more, and is sure
@@ -138,7 +142,7 @@ class RouteCheck:
             try:
                 first, second = (take_route("reverse", network, point, gradient, rows) for _ in range(2))
             except Exception as error:
-                if is_out_of_memory(error):
+                if network is self.network and is_out_of_memory(error):
                     raise
                 continue
             check_repeats(first, second)
