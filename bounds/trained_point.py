@@ -128,7 +128,11 @@ def bound_checkpoint(
         examples=examples,
         delta=delta,
         sigma=sigma,
-        assumptions=_assumptions(model, data, centre),
+        assumptions=[
+            *_assumptions(model, data, centre),
+            f"Derivatives are what torch makes of them. Hessian products: {pairs.checked}; fourth derivative: "
+            f"{landscape.derivatives.how_checked(3)}.",
+        ],
     )
     progress("point check")
     test = NetworkLandscape.from_tensors(

@@ -137,7 +137,7 @@ def spectrum(
         table.add_row(str(index), f"{value:.6g}", f"{residual:.2g}")
     console.print(table)
     console.print(f"{pairs.products} matrix-vector products over {len(inputs)} examples")
-    console.print(f"products: {pairs.checked}", markup=False)
+    console.print(f"check of the products: {pairs.checked}", markup=False)
     if not pairs.converged:
         console.print(f"NOT converged to {tolerance:g}: raise --max-products (the values lie inside the spectrum)")
     exact = matrix.dtype == torch.float64

@@ -43,6 +43,7 @@ def test_what_is_said(result, trained, digits):
     text = " ".join(result.assumptions)
     for word in ("independent draws", "randomised predictor", "Ritz value", "initialisation", "f_D(x) <= E f_D(x + e)"):
         assert word in text
+    assert text.count("of differences (float64, 8 examples)") == 2  # products, and the fourth derivative
     assert result.details["test_loss_at_x"] == pytest.approx(whole_test_loss, rel=1e-9)
     assert result.details["test_loss_at_x"] != result.details["test_loss_around_x"]
     assert 0 <= result.details["test_loss_at_x"] < result.details["test_loss_around_x"] * 2 < 1

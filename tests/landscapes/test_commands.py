@@ -46,6 +46,16 @@ def test_density_plot_and_both_ends(cli, trained, tmp_path, digits):
     assert float(mass) == pytest.approx(1, abs=1e-6)
 
 
+def test_the_check_of_products_is_said_and_can_be_switched_off(cli, trained, tmp_path):
+    said = {}
+    for flag in ("--check", "--no-check"):
+        outcome = cli("spectrum", trained, flag, "--batches", 1, "--json", tmp_path / "s.json")
+        said[flag] = json.loads((tmp_path / "s.json").read_text())["checked"]
+        assert f"check of the products: {said[flag]}" in outcome.out
+    assert said["--check"].startswith("within ")
+    assert said["--no-check"] == "not checked: switched off"
+
+
 @pytest.mark.parametrize("operator", ["gauss-newton", "fisher"])
 def test_other_operators(cli, trained, tmp_path, operator):
     outcome = cli("spectrum", trained, "--operator", operator, "--batches", 1, "--json", tmp_path / "s.json")
