@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 __all__ = ["count_rows", "map_tensors", "some_rows", "take_rows", "tensors_of", "versions_of"]
@@ -60,7 +61,10 @@ def count_rows(batch: Any) -> int | None:
         >>> count_rows((torch.zeros(5, 2), torch.zeros(5))), count_rows((torch.zeros(5, 2), torch.zeros(4)))
         (5, None)
     """
-    lengths = {len(tensor) for tensor in tensors_of(batch) if tensor.ndim}
+    tensors = [tensor for tensor in tensors_of(batch) if tensor.ndim]
+    if any(tensor.layout != torch.strided for tensor in tensors):
+        return None  # rows of sparse ones cannot be cut
+    lengths = {len(tensor) for tensor in tensors}
     return lengths.pop() if len(lengths) == 1 else None
 
 

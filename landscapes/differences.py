@@ -80,6 +80,11 @@ def differenced_product(
     best, least = 0, disagreement(0)
     for direction in (-1, 1):
         k = direction
-        while least > enough and abs(k) <= _FARTHEST and (found := disagreement(k)) < least:
-            best, least, k = k, found, k + direction
+        # Smaller steps may pass a kink that the next one still meets; larger ones are left when they do not help.
+        while least > enough and abs(k) <= _FARTHEST:
+            if (found := disagreement(k)) < least:
+                best, least = k, found
+            elif direction == 1:
+                break
+            k += direction
     return extrapolated(best), least

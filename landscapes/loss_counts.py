@@ -5,22 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.functional import cross_entropy, nll_loss
 
 from .batch_rows import count_rows
 from .errors import InputError
 
 __all__ = ["CountFunction", "count_of", "is_known_mean"]
-
-_MEANS = (
-    functional.mse_loss,
-    functional.l1_loss,
-    functional.smooth_l1_loss,
-    functional.huber_loss,
-    functional.binary_cross_entropy,
-    functional.binary_cross_entropy_with_logits,
-)
 
 CountFunction = Callable[[Any], float | Tensor]
 """Maps a batch to the number of examples, tokens, or whatever else its mean loss is a mean of."""
@@ -68,10 +58,10 @@ def is_known_mean(loss: Any) -> bool:
 
     Example:
         >>> import torch
-        >>> is_known_mean(torch.nn.functional.mse_loss), is_known_mean(torch.nn.CrossEntropyLoss(reduction="sum"))
+        >>> is_known_mean(torch.nn.functional.cross_entropy), is_known_mean(torch.nn.CrossEntropyLoss(reduction="sum"))
         (True, False)
     """
-    return loss in _MEANS or _cross_entropy_options(loss) is not None
+    return _cross_entropy_options(loss) is not None
 
 
 def _cross_entropy_options(loss: Any) -> dict[str, Any] | None:
@@ -83,4 +73,5 @@ def _cross_entropy_options(loss: Any) -> dict[str, Any] | None:
         options = loss.keywords
     elif loss not in (cross_entropy, nll_loss):
         return None
-    return options if options.get("reduction", "mean") == "mean" else None
+    known = options.keys() <= {"weight", "ignore_index", "label_smoothing", "reduction"}  # none of the old ones
+    return options if known and options.get("reduction", "mean") == "mean" else None

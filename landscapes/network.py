@@ -96,9 +96,11 @@ class NetworkLandscape(Landscape):
             if 0 in sizes or any(len(inputs) != len(targets) for inputs, targets in batches):
                 raise InputError("a minibatch is empty or has more inputs than targets; check the data")
         else:
-            sizes = {count_rows(batch) or 0 for batch in batches}
-            if 0 in sizes:
-                raise InputError("the tensors of a minibatch have first axes of different lengths, or there are none")
+            sizes = {count_rows(batch) or 1 for batch in batches}
+            if chunk_size is not None and any(count_rows(batch) is None for batch in batches):
+                raise InputError(
+                    "the tensors of a minibatch have first axes of different lengths; leave chunk_size out"
+                )
         if len(sizes) != 1:
             raise InputError(
                 f"found minibatches of sizes {sorted(sizes) or 'none'}; expected equal ones, use drop_last=True"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from .batch_rows import map_tensors
+from .batch_rows import map_tensors, versions_of
 from .double_precision import DoublePrecision
 from .errors import InputError
 from .flat import flatten, unflatten
@@ -113,6 +113,7 @@ class NetworkFunction:
         self.device = next(iter(trainable.values())).device
         self._modules = list(model.modules())
         self._isolated = False
+        self._writes: bool | None = None
         self._doubled = False
         self._chosen = {id(p): index for index, p in enumerate(trainable.values())}
         self._slots = self._find_slots(every=self._promoted)
@@ -132,10 +133,9 @@ class NetworkFunction:
                     slots.append(_Slot(module._parameters, key, place))
                 elif p is not None and (p.requires_grad or every):
                     slots.append(_Slot(module._parameters, key, None, kept(p)))
-        if every or self.mode == "train":
-            for module in self._modules:
-                buffers = [(key, buffer) for key, buffer in module._buffers.items() if buffer is not None]
-                slots += [_Slot(module._buffers, key, None, kept(buffer), buffer=True) for key, buffer in buffers]
+        for module in self._modules:
+            buffers = [(key, buffer) for key, buffer in module._buffers.items() if buffer is not None]
+            slots += [_Slot(module._buffers, key, None, kept(buffer), buffer=True) for key, buffer in buffers]
         return slots
 
     def snapshot(self) -> "NetworkFunction":
@@ -207,6 +207,16 @@ class NetworkFunction:
 
     def _outputs(self, inputs: Any) -> Any:
         inputs = map_tensors(inputs, self._here)
+        if self._writes is False:
+            return self._called(inputs)
+        # A network that writes into its inputs must not write into the data; known after one evaluation.
+        inputs = map_tensors(inputs, torch.clone)
+        versions = versions_of(inputs)
+        outputs = self._called(inputs)
+        self._writes = versions_of(inputs) != versions
+        return outputs
+
+    def _called(self, inputs: Any) -> Any:
         return self.model(inputs) if self.forward_function is None else self.forward_function(self.model, inputs)
 
     @contextmanager
@@ -254,6 +264,7 @@ class NetworkFunction:
             raise InputError(f"found {len(parameters)} parameters; expected {len(self.names)}")
         before: list[tuple[Any, str, Tensor]] = []
         copies: dict[int, Tensor] = {}
+        attributes = [(module.__dict__, _state_of(module)) for module in self._modules]
         try:
             for owner, key, place, kept, buffer in self._slots:
                 old = owner[key]
@@ -265,11 +276,13 @@ class NetworkFunction:
                 if id(given) not in copies:  # one for each tensor, also where modules share it
                     # The others are constants, so that no graph is built for them.
                     wide = self._wide(given.detach())
-                    # Batch norm writes its running statistics into these.
-                    copies[id(given)] = wide.clone() if buffer and self.mode == "train" else wide
+                    # Batch norm writes its running statistics into these, and others what they count.
+                    copies[id(given)] = wide.clone() if buffer and wide.data_ptr() == given.data_ptr() else wide
                 owner[key] = copies[id(given)]
             yield
         finally:
+            for holder, state in attributes:
+                _restore(holder, state)
             for owner, key, old in reversed(before):
                 owner[key] = old
 
@@ -290,6 +303,38 @@ class NetworkFunction:
     def _wide(self, tensor: Tensor) -> Tensor:
         """What a model with half-precision parameters computes with."""
         return tensor.to(self.dtype) if self._promoted and tensor.is_floating_point() else tensor
+
+
+_OF_EVERY_MODULE = {*nn.Module().__dict__, "_is_hf_initialized"}
+_State = tuple[dict[str, Any], dict[str, Any]]
+
+
+def _state_of(module: nn.Module) -> _State:
+    """What a forward pass may set: attributes, buffers, and what its own lists and dicts hold."""
+    attributes = dict(module.__dict__)
+    containers = {
+        key: copy.copy(value)
+        for key, value in attributes.items()
+        if isinstance(value, dict | list) and (key == "_buffers" or key not in _OF_EVERY_MODULE)
+    }
+    return attributes, containers
+
+
+def _restore(holder: dict[str, Any], state: _State) -> None:
+    """Put everything back: a cache that was filled in float64 would break the module."""
+    attributes, containers = state
+    for key in [key for key in holder if key not in attributes]:
+        del holder[key]
+    for key, value in attributes.items():
+        if holder.get(key) is not value:
+            holder[key] = value
+    for key, content in containers.items():
+        now = holder[key]
+        if isinstance(now, list):
+            now[:] = content
+        else:
+            now.clear()
+            now.update(content)
 
 
 def _aligned(p: Tensor) -> Tensor:

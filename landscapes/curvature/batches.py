@@ -118,6 +118,7 @@ def _checked(batch: Batch, pairs: bool) -> list[Tensor]:
 def _checksum(data: Tensor) -> Tensor:
     """A sum that knows a number's place in its example, but not the order of the examples; and one of magnitudes."""
     data = data.detach().to(torch.uint8) if data.dtype == torch.bool else data.detach()
+    data = data if data.layout == torch.strided else data.to_dense()
     data = torch.view_as_real(data) if data.is_complex() else data
     columns = data.sum(0, dtype=torch.float64)
     weights = torch.arange(columns.numel(), dtype=torch.float64, device=data.device).cos().view(columns.shape)

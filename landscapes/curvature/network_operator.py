@@ -140,6 +140,7 @@ class NetworkOperator(SymmetricOperator):
     def _weighted(self) -> Iterator[tuple[float, Batch]]:
         """Each batch that counts, with its weight; the first time, its loss is checked to be a mean."""
         first: Batch | None = None
+        uncounted: InputError | None = None
         index = -1
         for index, batch in enumerate(self.batches):
             if self._weights is not None and index >= len(self._weights):
@@ -151,7 +152,14 @@ class NetworkOperator(SymmetricOperator):
                     for given in (first, batch) if first is not None else (batch,):
                         check_mean(self.network, unflatten(self.x, self.network.shapes), given)
                     first = None
-            weight = self.network.count(batch) if self._weights is None else self._weights[index]
+            if uncounted is not None:
+                raise uncounted
+            try:
+                weight = self.network.count(batch) if self._weights is None else self._weights[index]
+            except InputError as error:
+                if index or self.group is not None:
+                    raise
+                weight, uncounted = 1.0, error  # one batch alone need not be counted
             if weight:
                 yield weight, batch
         if self._weights is not None and index + 1 != len(self._weights):

@@ -86,7 +86,7 @@ def test_without_forward_other_batches_are_refused_with_the_repair():
             Hessian(NetworkFunction(Two(), cross_entropy), [given]) @ torch.ones(47)
     uneven = {"a": A, "b": B[:5], "y": Y}
     with pytest.raises(InputError, match="first axes of different lengths"):
-        NetworkLandscape(Two(), cross_entropy, [uneven], forward=FORMS["dict"][1])
+        NetworkLandscape(Two(), cross_entropy, [uneven], forward=FORMS["dict"][1], chunk_size=2)
 
 
 @pytest.fixture(scope="module")

@@ -139,8 +139,8 @@ def test_counts(loss, count):
 def test_what_is_known_to_be_a_mean():
     assert is_known_mean(cross_entropy)
     assert is_known_mean(functools.partial(cross_entropy, weight=WEIGHT))
-    assert is_known_mean(functional.mse_loss)
-    assert not is_known_mean(functools.partial(functional.mse_loss, reduction="sum"))
+    assert not is_known_mean(functional.mse_loss)  # of shapes that broadcast it is another
+    assert not is_known_mean(functools.partial(cross_entropy, size_average=False))
     assert not is_known_mean(functools.partial(cross_entropy, reduction="sum"))
     assert not is_known_mean(nn.CrossEntropyLoss(reduction="none"))
     assert not is_known_mean(lambda z, y: cross_entropy(z, y))
