@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .derivative_check import percent
 from .differences import difference_accuracy, differenced_product, natural_step
 from .flat import unflatten
 from .landscape import Terms
@@ -62,8 +63,8 @@ class DifferenceRoute:
         )
         if error > _ROUGH:
             raise WrongDerivativeError(
-                f"differences at neighbouring step sizes disagree by {error:.0%} ({network.dtype}): the function has "
-                "kinks or noise at every scale"
+                f"differences at neighbouring step sizes disagree by {percent(error)} ({network.dtype}): the function "
+                "has kinks or noise at every scale"
             )
         self.error = max(self.error, error, difference_accuracy(network.dtype))
         return value

@@ -19,7 +19,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from .derivative_check import check_direction, compare_with_differences
+from .derivative_check import check_direction, compare_with_differences, percent
 from .errors import InputError
 from .smooth_norms import SmoothNorms
 
@@ -182,9 +182,10 @@ class Landscape(ABC):
             )
             if compared.outcome == "differs":
                 raise InputError(
-                    f"a derivative of order {order + 1} of {type(self).__name__}'s losses is by {compared.error:.0%} "
-                    "off differences of the one below: a function in _losses has a backward pass that torch does not "
-                    "differentiate rightly; use torch's own operations, or override contracted_gradients"
+                    f"a derivative of order {order + 1} of {type(self).__name__}'s losses is by "
+                    f"{percent(compared.error)} off differences of the one below: a function in _losses has a backward "
+                    "pass that torch does not differentiate rightly; use torch's own operations, or override "
+                    "contracted_gradients"
                 )
         self._sound_orders.add(order)
 

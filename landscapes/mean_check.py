@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .batch_rows import count_rows, take_rows
+from .derivative_check import generic_point
 from .errors import InputError
+from .flat import flatten, unflatten
 from .network_function import Batch, NetworkFunction
 from .plain_evaluation import differentiable
 
@@ -27,8 +29,9 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
     A sum over examples is no mean; one with class weights or ignored targets is divided by something other than the
     number of examples. Averaging such losses over batches gives a number that is wrong and looks right. What is looked
     at is how much each part counts: the losses of an untrained network's examples are nearly the same, so that their
-    mean says little, and is then taken in float64. One forward pass, or two more where the outputs are not one tensor
-    with a row for each example.
+    mean says little, and is then taken in float64. Behind a head of zeros they are equal, and say nothing; so one looks
+    near the given parameters (:func:`generic_point`). One forward pass, or two more where the outputs are not one
+    tensor with a row for each example.
 
     Raises:
         InputError: the parts count otherwise, with the repair.
@@ -46,6 +49,14 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
     rows = count_rows(batch)
     if rows is None or rows < 2:
         return
+    given = flatten(p.detach().to(network.dtype) for p in parameters)
+    for x in (generic_point(given, network.shapes), given):
+        if _check_at(unflatten(x, network.shapes), network, batch, rows):
+            return
+
+
+def _check_at(parameters: Sequence[Tensor], network: NetworkFunction, batch: Batch, rows: int) -> bool:
+    """Whether anything can be said there; refuses what is wrong."""
     # Of three sizes, so that targets in turn, as in sorted or balanced data, do not give each its share by chance.
     ends = sorted({0, 1, min(rows, rows // 3 + 2), rows})
     cuts = [slice(*pair) for pair in itertools.pairwise(ends)]
@@ -54,7 +65,7 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
         outputs = network.outputs(parameters, network.inputs_of(batch))
     split = isinstance(outputs, Tensor) and outputs.ndim > 0 and len(outputs) == rows
     if not split and network.mode == "train" and any(isinstance(m, _GROUPED) for m in network.model.modules()):
-        return  # the parts are another function, and nothing can be said
+        return True  # the parts are another function, and nothing can be said
     exact = network.in_double()
     ways = [exact, network] if split else [network, exact]  # where only the loss is evaluated, float64 costs nothing
     for given in ways:
@@ -69,7 +80,8 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
                 raise
             continue  # of a type that the loss does not take, or too large
         if _is_settled(values, [network.count(part) for part in batches[1:]], given.dtype):
-            return
+            return True
+    return False
 
 
 def _losses(network: NetworkFunction, parameters: Sequence[Tensor], batches: list[Batch], outputs: Any) -> list[float]:
@@ -86,7 +98,7 @@ def _is_settled(values: list[float], counts: list[float], dtype: torch.dtype) ->
     """Whether the whole is the mean of the parts, seen well enough; refuses where it is seen not to be."""
     whole, *losses = values
     if not math.isfinite(whole):
-        return True  # others will say so
+        return False  # others will say so
     counted = [(count, loss) for count, loss in zip(counts, losses, strict=True) if count]
     if not counted:
         return True

@@ -277,7 +277,7 @@ class NetworkFunction:
                     # The others are constants, so that no graph is built for them.
                     wide = self._wide(given.detach())
                     # Batch norm writes its running statistics into these, and others what they count.
-                    copies[id(given)] = wide.clone() if buffer and wide.data_ptr() == given.data_ptr() else wide
+                    copies[id(given)] = wide.clone() if buffer and wide.dtype == given.dtype else wide
                 owner[key] = copies[id(given)]
             yield
         finally:

@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from .batch_rows import count_rows, some_rows
-from .derivative_check import Comparison, check_direction, compare_with_differences, without_constants
+from .derivative_check import (
+    Comparison,
+    check_direction,
+    compare_with_differences,
+    generic_point,
+    percent,
+    without_constants,
+)
 from .errors import InputError
 from .flat import unflatten
 from .landscape import Terms
@@ -31,6 +38,11 @@ __all__ = [
 
 # Examples that a derivative is checked on (ours: the check of a Hessian then costs less than three gradients of 32).
 _FEW = 8
+
+
+_GRADIENT: Terms = [(1.0, ())]
+_CLEAR = 0.2  # what two step sizes agree on so well is no accident
+_PRECISION = 0.1  # by which a product may differ between the network's own precision and float64
 
 
 class WrongDerivativeError(Exception):
@@ -85,6 +97,7 @@ class RouteCheck:
             return
         if name == "difference":
             self._check_steady(x, batch)
+            self._check_symmetry(x, batch)
             return
         if (name, order) in self.found or (not self.enabled and name != "reverse"):
             return
@@ -94,7 +107,9 @@ class RouteCheck:
         below = self.sound_below(order, x, batch)
         for network, rows, strong in ways_to_check(self.network, batch):
             try:
-                compared = _compare(name, below, order, x, network, rows)
+                compared, point = _compare(name, below, order, x, network, rows)
+                if compared.outcome == "agrees" and network is not self.network:
+                    _compare_precisions(name, order, point, network, self.network, rows)
             except UnusableError:
                 continue
             except Exception as error:
@@ -106,7 +121,9 @@ class RouteCheck:
                     self._check_backward(x, batch)  # it may say more, and is sure
                 self._check_steady(x, batch)
             if compared.outcome == "differs":
-                raise WrongDerivativeError(_accusation(compared, order, x, network, rows))
+                raise WrongDerivativeError(_accusation(compared, order, point, network, rows))
+            if name == "func":  # which may follow a gradient that is not one
+                self._check_symmetry(x, batch)
             self.found[name, order] = describe(compared, network, rows, strong)
             return
 
@@ -136,11 +153,10 @@ class RouteCheck:
         """Refuse a loss that draws random numbers, or remembers: two gradients at one point differ."""
         if "steady" in self._passed or not self.enabled:
             return
-        gradient: Terms = [(1.0, ())]
         for network, rows, _ in ways_to_check(self.network, batch):
             point = x.to(network.dtype)
             try:
-                first, second = (take_route("reverse", network, point, gradient, rows) for _ in range(2))
+                first, second = (take_route("reverse", network, point, _GRADIENT, rows) for _ in range(2))
             except Exception as error:
                 if network is self.network and is_out_of_memory(error):
                     raise
@@ -148,6 +164,39 @@ class RouteCheck:
             check_repeats(first, second)
             break
         self._passed.add("steady")
+
+    def _check_symmetry(self, x: Tensor, batch: Batch) -> None:
+        """Refuse to differentiate a gradient that is not that of any function: ``u^T J w`` and ``w^T J u`` differ.
+
+        Reverse passes give ``J^T u``, differences and forward passes ``J u``; neither is a Hessian.
+        """
+        if "symmetric" in self._passed or not self.enabled:
+            return
+        self._passed.add("symmetric")
+        network, rows = self.network.in_double(), some_rows(batch, _FEW)
+        point = generic_point(x.to(network.dtype), network.shapes)
+        directions = [check_direction(point, network.shapes, seed) for seed in (0, 2)]
+        gaps = []
+        try:
+            for h in (1e-6, 1e-7):
+                slopes = []
+                for k, u in enumerate(directions):
+                    above, below = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (h, -h))
+                    slopes.append((above - below) / (2 * h))
+                    directions[k] = u if (moving := without_constants(u, above, below)) is None else moving
+                forth, back = (float(a @ b) for a, b in zip(slopes, reversed(directions), strict=True))
+                scale = sum(float(a.norm() * b.norm()) for a, b in zip(slopes, directions, strict=True))
+                gaps.append((forth - back, max(abs(forth), abs(back), 1e-4 * scale)))
+        except Exception:  # what cannot be looked at in float64 is not accused
+            return
+        (first, scale), (second, _) = gaps
+        if abs(first) > 1e-2 * scale and abs(first - second) < _CLEAR * abs(first):
+            self._passed.discard("symmetric")
+            raise WrongDerivativeError(
+                "the gradient is not that of any function, so there is no Hessian: a part of the network is detached, "
+                "or a backward pass is not the derivative of its forward pass (straight-through, reversal); "
+                "check=False gives what torch makes of it"
+            )
 
     def _check_backward(self, x: Tensor, batch: Batch) -> None:
         """Refuse a gradient whose graph is cut; the first batch speaks for all."""
@@ -178,7 +227,7 @@ def check_repeats(first: Tensor, second: Tensor) -> None:
     Raises:
         UnsteadyLossError: they do.
     """
-    tolerance = torch.finfo(first.dtype).eps ** 0.75 * float(first.norm())
+    tolerance = torch.finfo(first.dtype).eps ** 0.5 * float(first.norm())
     if bool(first.isfinite().all()) and not float((first - second).norm()) <= tolerance:
         raise UnsteadyLossError(
             "two evaluations at one point differ: the network or its loss draws random numbers (dropout or "
@@ -198,8 +247,22 @@ def loss_of_few(network: NetworkFunction, parameters: list[Tensor], batch: Batch
     return network.loss(parameters, batch), 1.0
 
 
-def _compare(name: str, below: str, order: int, x: Tensor, network: NetworkFunction, rows: Batch) -> Comparison:
-    point = x.to(network.dtype)
+def _compare(
+    name: str, below: str, order: int, x: Tensor, network: NetworkFunction, rows: Batch
+) -> tuple[Comparison, Tensor]:
+    """Near ``x``, where nothing is 0 by design; at ``x`` itself where that says nothing."""
+    x = x.to(network.dtype)
+    points = [generic_point(x, network.shapes), x]
+    try:
+        compared = _compare_at(points[0], name, below, order, network, rows)
+    except UnusableError:  # parameters may have to be positive, say
+        return _compare_at(x, name, below, order, network, rows), x
+    if compared.outcome != "unclear":
+        return compared, points[0]
+    return _compare_at(x, name, below, order, network, rows), x
+
+
+def _compare_at(point: Tensor, name: str, below: str, order: int, network: NetworkFunction, rows: Batch) -> Comparison:
     u = check_direction(point, network.shapes)
 
     def lower(p: Tensor) -> Tensor:
@@ -210,22 +273,45 @@ def _compare(name: str, below: str, order: int, x: Tensor, network: NetworkFunct
                 raise
             raise UnusableError from error
 
-    def found() -> Tensor:
-        if name != "vmap":
-            return take_route(name, network, point, [(1.0, (u,) * order)], rows)
-        points, directions = torch.stack([point, 0.9 * point]), torch.stack([u, u])
-        return take_route(name, network, points, [(1.0, (directions,) * order)], rows)[0]
-
     sizes = [shape.numel() for shape in network.shapes]
-    compared = compare_with_differences(found, lower, point, u, sizes)
+    compared = compare_with_differences(lambda: _along(u, point, name, order, network, rows), lower, point, u, sizes)
     if compared.outcome == "agrees":
         return compared
-    above, below_it = (take_route("reverse", network, point + s * u, [(1.0, ())], rows) for s in (1e-6, -1e-6))
+    above, below_it = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (1e-6, -1e-6))
     moving = without_constants(u, above, below_it)
     if moving is None:
         return compared
     u = moving
-    return compare_with_differences(found, lower, point, u, sizes)
+    return compare_with_differences(lambda: _along(u, point, name, order, network, rows), lower, point, u, sizes)
+
+
+def _along(u: Tensor, point: Tensor, name: str, order: int, network: NetworkFunction, rows: Batch) -> Tensor:
+    """One derivative along one direction."""
+    if name != "vmap":
+        return take_route(name, network, point, [(1.0, (u,) * order)], rows)
+    points, directions = torch.stack([point, 0.9 * point]), torch.stack([u, u])
+    return take_route(name, network, points, [(1.0, (directions,) * order)], rows)[0]
+
+
+def _compare_precisions(
+    name: str, order: int, point: Tensor, double: NetworkFunction, own: NetworkFunction, rows: Batch
+) -> None:
+    """Refuse a derivative that in the network's own precision is another one than in float64, where it is right.
+
+    Raises:
+        WrongDerivativeError: it is; cancellation or code for one type only.
+    """
+    if own.dtype == double.dtype:
+        return
+    u = check_direction(point, own.shapes)
+    exact, single = (_along(u.to(n.dtype), point.to(n.dtype), name, order, n, rows) for n in (double, own))
+    gradient = take_route("reverse", double, point, _GRADIENT, rows)
+    error, size = float((single.double() - exact).norm()), float(exact.norm())
+    if error > _PRECISION * size + 1e-3 * float(gradient.norm()):
+        raise WrongDerivativeError(
+            f"by {percent(error / size if size else torch.inf)} off in {str(own.dtype).removeprefix('torch.')} what it "
+            "is in float64: digits cancel, or the network computes something else in that type"
+        )
 
 
 def _accusation(compared: Comparison, order: int, x: Tensor, network: NetworkFunction, rows: Batch) -> str:
@@ -233,7 +319,7 @@ def _accusation(compared: Comparison, order: int, x: Tensor, network: NetworkFun
     with differentiable(network.device):
         suspect = find_suspect(network, unflatten(x.to(network.dtype), network.shapes), rows, order)
     place = network.names[compared.block]
-    return f"by {compared.error:.0%} off differences of {lower} at '{place}'; the fault lies in {suspect}"
+    return f"by {percent(compared.error)} off differences of {lower} at '{place}'; the fault lies in {suspect}"
 
 
 def describe(compared: Comparison, network: NetworkFunction, rows: Batch, strong: bool) -> str:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..derivative_check import Comparison, check_direction, compare_with_differences, without_constants
+from ..derivative_check import (
+    Comparison,
+    check_direction,
+    compare_with_differences,
+    generic_point,
+    percent,
+    without_constants,
+)
 from ..differences import difference_accuracy, differenced_product, natural_step
 from ..double_precision import DoublePrecision
 from ..errors import InputError
@@ -109,8 +116,8 @@ class ClosureHessian(SymmetricOperator):
         if error > _ROUGH:
             raise InputError(
                 f"no Hessian product of the closure's loss is to be had: {self._check.difference}; and differences of "
-                f"gradients at neighbouring step sizes disagree by {error:.0%} ({x.dtype}); use functions that are "
-                "differentiable twice"
+                f"gradients at neighbouring step sizes disagree by {percent(error)} ({x.dtype}); use functions that "
+                "are differentiable twice"
             )
         self.accuracy = max(self.accuracy, error, difference_accuracy(x.dtype))
         if not self._check.how.startswith("not checked: switched"):
@@ -172,7 +179,7 @@ class ClosureHessian(SymmetricOperator):
         if compared.outcome == "differs":
             self._check.how = "not checked yet"
             raise WrongDerivativeError(
-                f"products are by {compared.error:.0%} off differences of gradients at parameter {compared.block}"
+                f"products are by {percent(compared.error)} off differences of gradients at parameter {compared.block}"
             )
         weak = "" if x.dtype == torch.float64 else "weak check: "
         if compared.outcome == "unclear":
@@ -183,6 +190,11 @@ class ClosureHessian(SymmetricOperator):
             self._check.how = f"{weak}within {compared.error:.1g} of differences ({precision})"
 
     def _compared(self, x: Tensor) -> Comparison:
+        """Near the parameters, where nothing is 0 by design; at the parameters where that says nothing."""
+        compared = self._compared_at(generic_point(x, self._shapes))
+        return compared if compared.outcome != "unclear" else self._compared_at(x)
+
+    def _compared_at(self, x: Tensor) -> Comparison:
         u = check_direction(x, self._shapes)
         sizes = [shape.numel() for shape in self._shapes]
         compared = compare_with_differences(lambda: self._curvature(x, u), self._gradient, x, u, sizes)
@@ -217,18 +229,24 @@ class ClosureHessian(SymmetricOperator):
         if self._check.double:
             loss, leaves = self._loss_in_double(x)
             return flatten(torch.autograd.grad(loss, leaves, materialize_grads=True))
+        with self._moved_to(x):
+            return flatten(torch.autograd.grad(self._loss(), self._parameters, materialize_grads=True))
+
+    def _curvature(self, x: Tensor, u: Tensor) -> Tensor:
+        """``H u`` at any parameters by a graph."""
+        if self._check.double:
+            return linearised_gradient(*self._loss_in_double(x))(u)
+        with self._moved_to(x):
+            return linearised_gradient(self._loss(), self._parameters)(u)
+
+    @contextmanager
+    def _moved_to(self, x: Tensor) -> Iterator[None]:
         originals = [p.detach().clone() for p in self._parameters]
         try:
             self._write(unflatten(x, self._shapes))
-            return flatten(torch.autograd.grad(self._loss(), self._parameters, materialize_grads=True))
+            yield
         finally:
             self._write(originals)
-
-    def _curvature(self, x: Tensor, u: Tensor) -> Tensor:
-        """``H u`` at the own parameters by a graph."""
-        if self._check.double:
-            return linearised_gradient(*self._loss_in_double(x))(u)
-        return linearised_gradient(self._loss(), self._parameters)(u)
 
     @torch.no_grad()
     def _write(self, values: Sequence[Tensor]) -> None:

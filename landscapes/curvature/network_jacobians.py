@@ -11,7 +11,13 @@ from torch.func import vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
 from ..batch_rows import count_rows, map_tensors, take_rows
-from ..derivative_check import Comparison, check_direction, compare_with_differences
+from ..derivative_check import (
+    Comparison,
+    check_direction,
+    compare_with_differences,
+    generic_point,
+    percent,
+)
 from ..errors import InputError
 from ..flat import flatten, unflatten
 from ..network_derivatives import NotDifferentiableError
@@ -82,15 +88,23 @@ class _Jacobian(NetworkOperator):
                 continue
             if compared.outcome == "differs":
                 raise NotDifferentiableError(
-                    f"{type(self).__name__} is by {compared.error:.0%} off differences: a backward pass of the network "
-                    "or the second derivative of the loss is wrong, as of functions of one's own that save what they "
-                    "computed; use functions that are differentiable twice"
+                    f"{type(self).__name__} is by {percent(compared.error)} off differences: a part of the network is "
+                    "detached, its backward pass is not the derivative of its forward pass, or the second derivative "
+                    "of the loss is wrong; use functions that are differentiable twice, or check=False for what torch "
+                    "makes of these"
                 )
             return describe(compared, network, rows, strong)
         return self._how  # the network itself fails, and will say so
 
     def _compared(self, network: NetworkFunction, rows: Batch) -> Comparison:
-        point = self.x.to(network.dtype)
+        x = self.x.to(network.dtype)
+        try:
+            compared = self._compared_at(generic_point(x, network.shapes), network, rows)
+        except UnusableError:
+            return self._compared_at(x, network, rows)
+        return compared if compared.outcome != "unclear" else self._compared_at(x, network, rows)
+
+    def _compared_at(self, point: Tensor, network: NetworkFunction, rows: Batch) -> Comparison:
         u = check_direction(point, network.shapes)
 
         def passes(p: Tensor) -> _Passes:
@@ -109,6 +123,14 @@ class _Jacobian(NetworkOperator):
         compared = compare_with_differences(
             lambda: passes(point).forward(u).flatten(), lambda p: vector(p).flatten(), point, u
         )
+        if compared.outcome != "agrees":
+            # Columns of zeros are of parameters that torch takes for constants, such as a padding row, or of no use.
+            z = vector(point)
+            w = check_direction(z.flatten(), [z.shape]).view(z.shape)
+            u = torch.where(passes(point).backward(w) == 0, 0.0, u)
+            compared = compare_with_differences(
+                lambda: passes(point).forward(u).flatten(), lambda p: vector(p).flatten(), point, u
+            )
         if compared.outcome == "unclear":
             check_repeats(vector(point), vector(point))
         z = vector(point)
