@@ -1,8 +1,8 @@
 """What the check of derivatives costs: in gradients of 32 examples, and in the top eigenvalue that it goes before.
 
-Claims: the check of a Hessian costs at most 3 gradients of 32 examples, that of the third derivative at most 8, both in
-float64, in which the check is made; once. `lambda_1` of the trained `mlp` is not slower by more than 3 %, and an
-ordinary refresh of Eigen-SAM not at all.
+Claims: the check of a Hessian costs at most 3 gradients of 32 examples, together with that of the third derivative at
+most 8, both in float64, in which it is made; once. `lambda_1` of the trained `mlp` is not slower by more than 3 %, and
+an ordinary refresh of Eigen-SAM not at all.
 
 CPU time, one thread, interleaved repeats, medians.
 """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .batch_rows import count_rows, take_rows
-from .derivative_check import generic_point
+from .derivative_check import check_direction, generic_point
 from .errors import InputError
 from .flat import flatten, unflatten
 from .network_function import Batch, NetworkFunction
@@ -50,7 +50,7 @@ def check_mean(network: NetworkFunction, parameters: Sequence[Tensor], batch: Ba
     if rows is None or rows < 2:
         return
     given = flatten(p.detach().to(network.dtype) for p in parameters)
-    for x in (generic_point(given, network.shapes), given):
+    for x in (generic_point(given, check_direction(given, network.shapes)), given):
         if _check_at(unflatten(x, network.shapes), network, batch, rows):
             return
 

@@ -107,9 +107,7 @@ class RouteCheck:
         below = self.sound_below(order, x, batch)
         for network, rows, strong in ways_to_check(self.network, batch):
             try:
-                compared, point = _compare(name, below, order, x, network, rows)
-                if compared.outcome == "agrees" and network is not self.network:
-                    _compare_precisions(name, order, point, network, self.network, rows)
+                compared, point = _compare(name, below, order, x, network, self.network, rows)
             except UnusableError:
                 continue
             except Exception as error:
@@ -174,8 +172,9 @@ class RouteCheck:
             return
         self._passed.add("symmetric")
         network, rows = self.network.in_double(), some_rows(batch, _FEW)
-        point = generic_point(x.to(network.dtype), network.shapes)
-        directions = [check_direction(point, network.shapes, seed) for seed in (0, 2)]
+        x = x.to(network.dtype)
+        directions = [check_direction(x, network.shapes, seed) for seed in (0, 1)]
+        point = generic_point(x, directions[0])
         gaps = []
         try:
             for h in (1e-6, 1e-7):
@@ -248,22 +247,32 @@ def loss_of_few(network: NetworkFunction, parameters: list[Tensor], batch: Batch
 
 
 def _compare(
-    name: str, below: str, order: int, x: Tensor, network: NetworkFunction, rows: Batch
+    name: str, below: str, order: int, x: Tensor, network: NetworkFunction, own: NetworkFunction, rows: Batch
 ) -> tuple[Comparison, Tensor]:
     """Near ``x``, where nothing is 0 by design; at ``x`` itself where that says nothing."""
     x = x.to(network.dtype)
-    points = [generic_point(x, network.shapes), x]
+    u = check_direction(x, network.shapes)
+    point = generic_point(x, u)
     try:
-        compared = _compare_at(points[0], name, below, order, network, rows)
+        compared = _compare_at(point, u, name, below, order, network, own, rows)
     except UnusableError:  # parameters may have to be positive, say
-        return _compare_at(x, name, below, order, network, rows), x
+        return _compare_at(x, u, name, below, order, network, own, rows), x
     if compared.outcome != "unclear":
-        return compared, points[0]
-    return _compare_at(x, name, below, order, network, rows), x
+        return compared, point
+    return _compare_at(x, u, name, below, order, network, own, rows), x
 
 
-def _compare_at(point: Tensor, name: str, below: str, order: int, network: NetworkFunction, rows: Batch) -> Comparison:
-    u = check_direction(point, network.shapes)
+def _compare_at(
+    point: Tensor,
+    u: Tensor,
+    name: str,
+    below: str,
+    order: int,
+    network: NetworkFunction,
+    own: NetworkFunction,
+    rows: Batch,
+) -> Comparison:
+    values: list[Tensor] = []
 
     def lower(p: Tensor) -> Tensor:
         try:
@@ -273,16 +282,21 @@ def _compare_at(point: Tensor, name: str, below: str, order: int, network: Netwo
                 raise
             raise UnusableError from error
 
+    def found() -> Tensor:
+        values.append(_along(u, point, name, order, network, rows))
+        return values[-1]
+
     sizes = [shape.numel() for shape in network.shapes]
-    compared = compare_with_differences(lambda: _along(u, point, name, order, network, rows), lower, point, u, sizes)
-    if compared.outcome == "agrees":
-        return compared
-    above, below_it = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (1e-6, -1e-6))
-    moving = without_constants(u, above, below_it)
-    if moving is None:
-        return compared
-    u = moving
-    return compare_with_differences(lambda: _along(u, point, name, order, network, rows), lower, point, u, sizes)
+    compared = compare_with_differences(found, lower, point, u, sizes)
+    if compared.outcome != "agrees":
+        above, below_it = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (1e-6, -1e-6))
+        moving = without_constants(u, above, below_it)
+        if moving is not None:
+            u = moving
+            compared = compare_with_differences(found, lower, point, u, sizes)
+    if compared.outcome == "agrees" and own.dtype != network.dtype:
+        _compare_precisions(u, values[-1], point, name, order, network, own, rows)
+    return compared
 
 
 def _along(u: Tensor, point: Tensor, name: str, order: int, network: NetworkFunction, rows: Batch) -> Tensor:
@@ -294,17 +308,21 @@ def _along(u: Tensor, point: Tensor, name: str, order: int, network: NetworkFunc
 
 
 def _compare_precisions(
-    name: str, order: int, point: Tensor, double: NetworkFunction, own: NetworkFunction, rows: Batch
+    u: Tensor,
+    exact: Tensor,
+    point: Tensor,
+    name: str,
+    order: int,
+    double: NetworkFunction,
+    own: NetworkFunction,
+    rows: Batch,
 ) -> None:
     """Refuse a derivative that in the network's own precision is another one than in float64, where it is right.
 
     Raises:
         WrongDerivativeError: it is; cancellation or code for one type only.
     """
-    if own.dtype == double.dtype:
-        return
-    u = check_direction(point, own.shapes)
-    exact, single = (_along(u.to(n.dtype), point.to(n.dtype), name, order, n, rows) for n in (double, own))
+    single = _along(u.to(own.dtype), point.to(own.dtype), name, order, own, rows)
     error, size = float((single.double() - exact).norm()), float(exact.norm())
     if error <= _PRECISION * size:
         return

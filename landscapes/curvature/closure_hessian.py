@@ -191,11 +191,11 @@ class ClosureHessian(SymmetricOperator):
 
     def _compared(self, x: Tensor) -> Comparison:
         """Near the parameters, where nothing is 0 by design; at the parameters where that says nothing."""
-        compared = self._compared_at(generic_point(x, self._shapes))
-        return compared if compared.outcome != "unclear" else self._compared_at(x)
-
-    def _compared_at(self, x: Tensor) -> Comparison:
         u = check_direction(x, self._shapes)
+        compared = self._compared_at(generic_point(x, u), u)
+        return compared if compared.outcome != "unclear" else self._compared_at(x, u)
+
+    def _compared_at(self, x: Tensor, u: Tensor) -> Comparison:
         sizes = [shape.numel() for shape in self._shapes]
         compared = compare_with_differences(lambda: self._curvature(x, u), self._gradient, x, u, sizes)
         if compared.outcome == "agrees":

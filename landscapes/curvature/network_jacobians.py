@@ -98,15 +98,14 @@ class _Jacobian(NetworkOperator):
 
     def _compared(self, network: NetworkFunction, rows: Batch) -> Comparison:
         x = self.x.to(network.dtype)
+        u = check_direction(x, network.shapes)
         try:
-            compared = self._compared_at(generic_point(x, network.shapes), network, rows)
+            compared = self._compared_at(generic_point(x, u), u, network, rows)
         except UnusableError:
-            return self._compared_at(x, network, rows)
-        return compared if compared.outcome != "unclear" else self._compared_at(x, network, rows)
+            return self._compared_at(x, u, network, rows)
+        return compared if compared.outcome != "unclear" else self._compared_at(x, u, network, rows)
 
-    def _compared_at(self, point: Tensor, network: NetworkFunction, rows: Batch) -> Comparison:
-        u = check_direction(point, network.shapes)
-
+    def _compared_at(self, point: Tensor, u: Tensor, network: NetworkFunction, rows: Batch) -> Comparison:
         def passes(p: Tensor) -> _Passes:
             leaves = [part.detach().requires_grad_() for part in unflatten(p, network.shapes)]
             return self._passes(network, leaves, rows)
