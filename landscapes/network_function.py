@@ -306,6 +306,7 @@ class NetworkFunction:
 
 
 _OF_EVERY_MODULE = {*nn.Module().__dict__, "_is_hf_initialized"}
+_SMALL = 256  # caches are small; vocabularies are not, and nothing is written into them
 _State = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -315,7 +316,8 @@ def _state_of(module: nn.Module) -> _State:
     containers = {
         key: copy.copy(value)
         for key, value in attributes.items()
-        if isinstance(value, dict | list) and (key == "_buffers" or key not in _OF_EVERY_MODULE)
+        if (key == "_buffers" and isinstance(value, dict))
+        or (isinstance(value, dict | list) and key not in _OF_EVERY_MODULE and len(value) <= _SMALL)
     }
     return attributes, containers
 
