@@ -1,5 +1,6 @@
 """Whether a derivative is what differences of the derivative one order below say."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,9 +11,12 @@ from torch import Tensor
 __all__ = [
     "Comparison",
     "Outcome",
+    "UnusableError",
     "check_direction",
+    "compare_near",
     "compare_with_differences",
     "generic_point",
+    "is_asymmetric",
     "percent",
     "without_constants",
 ]
@@ -29,6 +33,10 @@ _CLEAR = 0.2  # differences that agree among themselves so much better than with
 # are then off by a quarter.
 _GROSS = {torch.float64: 0.0, torch.float32: 0.5}
 _AWAY = 0.1  # ours: far enough for what is 0 to be something, near enough for a network to remain one
+
+
+class UnusableError(Exception):
+    """A function that cannot be evaluated where it would have to be."""
 
 
 @dataclass(frozen=True)
@@ -166,3 +174,116 @@ def compare_with_differences(
                 return Comparison("differs", float(relative[block]), block)
         seen.append((difference, error, allowed))
     return Comparison("unclear", best)
+
+
+def compare_near(
+    found: Callable[[Tensor, Tensor], Tensor],
+    lower: Callable[[Tensor, Tensor], Tensor],
+    constants: Callable[[Tensor, Tensor], Tensor | None],
+    x: Tensor,
+    shapes: Sequence[torch.Size],
+    sizes: Sequence[int] | None = None,
+) -> tuple[Comparison, Tensor, Tensor]:
+    """:func:`compare_with_differences` near ``x``, and at ``x`` itself where that says nothing.
+
+    Args:
+        found: the derivative at a point along a direction.
+        lower: what it is the derivative of, at a point (and for the same direction).
+        constants: a direction without what torch takes for constants, see :func:`without_constants`; None if it is
+            the same.
+        x: where.
+        shapes: of the tensors that ``x`` holds.
+        sizes: lengths of the blocks of the result.
+
+    Returns:
+        The comparison, and the point and the direction of it.
+
+    Raises:
+        UnusableError: ``lower`` cannot be evaluated at ``x``.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([0.0, 2.0], dtype=torch.float64)
+        >>> wrong = lambda p, u: torch.stack([0 * u[0], 2 * p[1] * u[1]])  # right at 0, and not near it
+        >>> shapes = [torch.Size([1]), torch.Size([1])]
+        >>> compare_near(wrong, lambda p, u: p**2, lambda p, u: None, x, shapes, sizes=[1, 1])[0].outcome
+        'differs'
+    """
+    u = check_direction(x, shapes)
+    near = generic_point(x, u)
+
+    def usable(p: Tensor, along: Tensor) -> Tensor:
+        try:
+            return lower(p, along)
+        except Exception as error:
+            if isinstance(error, torch.OutOfMemoryError | MemoryError):
+                raise
+            raise UnusableError from error
+
+    def at(point: Tensor) -> tuple[Comparison, Tensor]:
+        compared = compare_with_differences(lambda: found(point, u), lambda p: usable(p, u), point, u, sizes)
+        moving = constants(point, u) if compared.outcome != "agrees" else None
+        if moving is None:
+            return compared, u
+        return (
+            compare_with_differences(lambda: found(point, moving), lambda p: usable(p, moving), point, moving, sizes),
+            moving,
+        )
+
+    try:
+        compared, along = at(near)
+        if compared.outcome != "unclear":
+            return compared, near, along
+    except UnusableError:  # parameters may have to be positive, say
+        pass
+    compared, along = at(x)
+    return compared, x, along
+
+
+def is_asymmetric(gradient: Callable[[Tensor], Tensor], x: Tensor, shapes: Sequence[torch.Size]) -> bool:
+    """Whether a gradient is clearly not that of any function: ``u^T J w`` and ``w^T J u`` differ.
+
+    Reverse passes give ``J^T u``, differences and forward passes ``J u``; neither is a Hessian then.
+
+    Args:
+        gradient: maps ``(d,)`` to ``(d,)``.
+        x: where, in float64; looked at near it, or at it where the gradient is not to be had there.
+        shapes: of the tensors that ``x`` holds.
+
+    Raises:
+        UnusableError: the gradient cannot be evaluated at ``x`` either.
+
+    Example:
+        >>> import torch
+        >>> x, shapes = torch.tensor([1.0, 2.0], dtype=torch.float64), [torch.Size([2])]
+        >>> is_asymmetric(lambda x: x.exp() * x.exp().sum(), x, shapes)
+        False
+        >>> is_asymmetric(lambda x: x.flip(0) * torch.tensor([1.0, -1.0]), x, shapes)
+        True
+    """
+    u, w = (check_direction(x, shapes, seed) for seed in (0, 1))
+    try:
+        return _is_asymmetric_at(generic_point(x, u), gradient, u, w)
+    except Exception:  # parameters may have to be positive, say
+        try:
+            return _is_asymmetric_at(x, gradient, u, w)
+        except Exception as error:
+            raise UnusableError from error
+
+
+def _is_asymmetric_at(point: Tensor, gradient: Callable[[Tensor], Tensor], u: Tensor, w: Tensor) -> bool:
+    gaps = []
+    for direction in (u, w):  # constants first: neither direction may move what torch does not
+        above, below = gradient(point + 1e-6 * direction), gradient(point - 1e-6 * direction)
+        constant = (above == 0) & (below == 0)
+        u, w = torch.where(constant, 0.0, u), torch.where(constant, 0.0, w)
+    for h in (1e-6, 1e-7):
+        along_u, along_w = ((gradient(point + h * v) - gradient(point - h * v)) / (2 * h) for v in (u, w))
+        forth, back = float(along_u @ w), float(along_w @ u)
+        scale = float(along_u.norm() * u.norm() + along_w.norm() * w.norm())
+        gaps.append(forth - back)
+    if not math.isfinite(sum(gaps)):
+        raise UnusableError
+    return abs(gaps[0]) > max(1e-2 * max(abs(forth), abs(back)), 1e-6 * scale) and (
+        abs(gaps[0] - gaps[1]) < _CLEAR * abs(gaps[0])
+    )

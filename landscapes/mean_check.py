@@ -110,6 +110,7 @@ def _is_settled(values: list[float], counts: list[float], dtype: torch.dtype) ->
         raise InputError(
             f"the loss of a batch is {whole:.6g}, but the mean of the losses of its parts {mean:.6g}; several batches "
             'are combined by a mean: give a loss that is a mean over examples (no reduction="sum"), or say what it is '
-            "a mean of (class weights, targets that are not ignored): count=lambda batch: ..."
+            "a mean of (class weights, targets that are not ignored): count=lambda batch: ...; for a loss that couples "
+            "its examples (contrastive, ranking), say how much each of an operator's batches counts: weights=[...]"
         )
     return tolerance >= rounding

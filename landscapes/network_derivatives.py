@@ -1,5 +1,6 @@
 """The one way to differentiate a network more than once: routes in order of cost, each checked before it is trusted."""
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, get_args
 
@@ -24,6 +25,9 @@ Route = Literal["auto", "taylor", "reverse", "func", "difference"]
 
 # Below this many parameters times examples a Hessian product is all overhead, of which two reverse passes have less.
 _SMALL = 5_000_000
+
+
+_NOT_YET = "not checked yet"
 
 
 class NotDifferentiableError(InputError):
@@ -88,27 +92,33 @@ class NetworkDerivatives:
         self._check = RouteCheck(network, enabled=check)
         self._difference = DifferenceRoute(network, self._check)
         self._refused: dict[tuple[str, int], str] = {}
+        self._last: dict[str, str] = {}  # what was refused in the last attempt
 
     @property
     def difference_error(self) -> float:
         """See above."""
         return self._difference.error
 
-    def on(self, network: NetworkFunction, route: Route = "auto") -> "NetworkDerivatives":
+    def on(self, network: NetworkFunction, route: Route = "auto", *, check: bool = True) -> "NetworkDerivatives":
         """The same for a snapshot of the network; what either has found out, both know."""
-        twin = NetworkDerivatives(network, route)
-        twin._check, twin._refused = self._check.on(network), self._refused
+        twin = copy.copy(self)
+        twin.network, twin.route, twin.used = network, route, {}
+        twin._check = self._check.on(network, enabled=check)
         twin._difference = DifferenceRoute(network, twin._check)
         return twin
 
     def how_checked(self, order: int) -> str:
-        """Whether and how derivatives of that order were checked, in words."""
+        """Whether and how derivatives of that order, by the route taken to them, were checked, in words."""
         if not self._check.enabled:
             return "not checked: switched off"
-        found = [how for (_, k), how in self._check.found.items() if k == order]
-        if not found and self.used.get(order, "").startswith("difference"):
-            found = [f"differences at two step sizes agree to {self.difference_error:.1g}"]
-        return found[-1] if found else "not checked yet"
+        route = self.used.get(order, "reverse" if self.route == "auto" else self.route).split()[0]
+        if route == "difference":
+            return (
+                f"differences at two step sizes agree to {self.difference_error:.1g}"
+                if order in self.used
+                else _NOT_YET
+            )
+        return self._check.found.get((route, order), _NOT_YET)
 
     def contracted_gradient(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
         """At ``x`` of shape ``(d,)``; coefficients are numbers or tensors with one element.
@@ -140,9 +150,10 @@ class NetworkDerivatives:
             terms: coefficients are numbers or of shape ``(B,)``, directions ``(B, d)``.
             batch: one batch.
         """
-        found = self._first({"vmap": lambda: self._take("vmap", x, terms, batch)}, order_of(terms), x[0], batch)
-        if isinstance(found, Tensor):
-            return found
+        if self.route in ("auto", "reverse"):
+            found = self._first({"vmap": lambda: self._take("vmap", x, terms, batch)}, order_of(terms), x[0], batch)
+            if isinstance(found, Tensor):
+                return found
 
         def term(c: float | Tensor, given: Sequence[Tensor], i: int) -> tuple[float | Tensor, list[Tensor]]:
             return c[i] if isinstance(c, Tensor) else c, [rows[id(a)][i] for a in given]
@@ -192,6 +203,8 @@ class NetworkDerivatives:
     ) -> Tensor | Exception | None:
         """What the first route gives that goes through and is right; else why the last one did not."""
         refused: dict[str, str] = {}
+        firm: set[str] = set()  # what is not only so at this point
+        result: Tensor | None = None
         problem: Exception | None = None
         for name, take in routes.items():
             if (name, order) in self._refused:
@@ -199,6 +212,8 @@ class NetworkDerivatives:
             try:
                 self._check.admit(name, order, x, batch)
                 result = take()
+                self.used[order] = name
+                break
             except Exception as error:
                 if not (order or name == "vmap" or is_refusal(error)) or not self.is_limit(error, x, [batch]):
                     raise
@@ -207,16 +222,19 @@ class NetworkDerivatives:
                         f"route '{name}' does not cover this network: {first_line(error)}; use route 'auto'"
                     ) from error
                 problem, refused[name] = error, first_line(error)
-                continue
-            self._refused |= {(n, order): why for n, why in refused.items()}
-            reasons = self._reasons(order, routes)
-            self.used[order] = name + (f" (refused: {reasons})" if reasons else "")
-            return result
-        self._refused |= {(n, order): why for n, why in refused.items()}
-        return problem
+                if name != "difference" and (is_refusal(error) or (name, order) in self._check.wrong):
+                    firm.add(name)
+        # What another route was needed for is remembered, and what will not change.
+        self._refused |= {(n, order): why for n, why in refused.items() if result is not None or n in firm}
+        self._last = refused
+        if result is None:
+            return problem
+        if reasons := self._reasons(order, routes):
+            self.used[order] += f" (refused: {reasons})"
+        return result
 
     def _names(self, order: int, terms: Terms, batch: Batch) -> list[str]:
-        if self.route == "difference" and not order:
+        if self.route in ("taylor", "difference") and not order:
             return ["reverse"]
         if self.route != "auto":
             return [self.route]
@@ -227,7 +245,8 @@ class NetworkDerivatives:
         return names
 
     def _reasons(self, order: int, routes: dict[str, Any]) -> str:
-        return "; ".join(f"{n}: {why}" for (n, o), why in self._refused.items() if o == order and n in routes)
+        known = {n: why for (n, o), why in self._refused.items() if o == order} | self._last
+        return "; ".join(f"{n}: {why}" for n, why in known.items() if n in routes)
 
     def _take(self, name: str, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
         if name == "difference":

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
@@ -115,7 +116,13 @@ class NetworkFunction:
         self._isolated = False
         self._writes: bool | None = None
         self._doubled = False
-        self._chosen = {id(p): index for index, p in enumerate(trainable.values())}
+        chosen = {id(p): index for index, p in enumerate(trainable.values())}
+        self._places = {  # by name, not by tensor: load_state_dict(assign=True) puts others there
+            (index, key): chosen[id(p)]
+            for index, module in enumerate(self._modules)
+            for key, p in module._parameters.items()
+            if id(p) in chosen
+        }
         self._slots = self._find_slots(every=self._promoted)
 
     def _find_slots(self, *, every: bool, keep: bool = False) -> list[_Slot]:
@@ -126,9 +133,9 @@ class NetworkFunction:
             return copies.setdefault(id(tensor), tensor.detach().clone()) if keep else None
 
         slots = []
-        for module in self._modules:
+        for index, module in enumerate(self._modules):
             for key, p in module._parameters.items():
-                place = None if p is None else self._chosen.get(id(p))
+                place = self._places.get((index, key))
                 if place is not None:
                     slots.append(_Slot(module._parameters, key, place))
                 elif p is not None and (p.requires_grad or every):
@@ -264,8 +271,9 @@ class NetworkFunction:
             raise InputError(f"found {len(parameters)} parameters; expected {len(self.names)}")
         before: list[tuple[Any, str, Tensor]] = []
         copies: dict[int, Tensor] = {}
-        attributes = [(module.__dict__, _state_of(module)) for module in self._modules]
+        attributes: list[tuple[dict[str, Any], _State]] = []
         try:
+            attributes += [(module.__dict__, _state_of(module)) for module in self._modules]
             for owner, key, place, kept, buffer in self._slots:
                 old = owner[key]
                 before.append((owner, key, old))
@@ -281,10 +289,10 @@ class NetworkFunction:
                 owner[key] = copies[id(given)]
             yield
         finally:
-            for holder, state in attributes:
-                _restore(holder, state)
             for owner, key, old in reversed(before):
                 owner[key] = old
+            for holder, state in attributes:
+                _restore(holder, state)
 
     def loss_of(self, outputs: Any, targets: Any) -> Tensor:
         """The mean loss of one batch whose outputs are known, a scalar."""
@@ -307,6 +315,8 @@ class NetworkFunction:
 
 _OF_EVERY_MODULE = {*nn.Module().__dict__, "_is_hf_initialized"}
 _SMALL = 256  # caches are small; vocabularies are not, and nothing is written into them
+_PLAIN = (dict, list, OrderedDict)  # what is not plain may forbid to be written
+_MISSING = object()
 _State = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -316,8 +326,7 @@ def _state_of(module: nn.Module) -> _State:
     containers = {
         key: copy.copy(value)
         for key, value in attributes.items()
-        if (key == "_buffers" and isinstance(value, dict))
-        or (isinstance(value, dict | list) and key not in _OF_EVERY_MODULE and len(value) <= _SMALL)
+        if type(value) in _PLAIN and (key == "_buffers" or (key not in _OF_EVERY_MODULE and len(value) <= _SMALL))
     }
     return attributes, containers
 
@@ -328,15 +337,24 @@ def _restore(holder: dict[str, Any], state: _State) -> None:
     for key in [key for key in holder if key not in attributes]:
         del holder[key]
     for key, value in attributes.items():
-        if holder.get(key) is not value:
+        if holder.get(key, _MISSING) is not value:
             holder[key] = value
     for key, content in containers.items():
         now = holder[key]
+        if _is_same(now, content):
+            continue
         if isinstance(now, list):
             now[:] = content
         else:
             now.clear()
             now.update(content)
+
+
+def _is_same(now: Any, before: Any) -> bool:
+    """Whether two lists or dicts hold the same objects."""
+    if isinstance(now, dict):
+        return list(now) == list(before) and all(value is before[key] for key, value in now.items())
+    return len(now) == len(before) and all(a is b for a, b in zip(now, before, strict=True))
 
 
 def _aligned(p: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """That a route goes through does not make it right: each is compared with differences before it is trusted."""
 
 import copy
+import functools
 from collections.abc import Iterator
 
 import torch
@@ -9,9 +10,9 @@ from torch import Tensor
 from .batch_rows import count_rows, some_rows
 from .derivative_check import (
     Comparison,
-    check_direction,
-    compare_with_differences,
-    generic_point,
+    UnusableError,
+    compare_near,
+    is_asymmetric,
     percent,
     without_constants,
 )
@@ -26,9 +27,9 @@ from .smooth_norms import SmoothNorms
 from .suspect import find_suspect
 
 __all__ = [
+    "NO_HESSIAN",
     "RouteCheck",
     "UnsteadyLossError",
-    "UnusableError",
     "WrongDerivativeError",
     "check_repeats",
     "describe",
@@ -41,7 +42,11 @@ _FEW = 8
 
 
 _GRADIENT: Terms = [(1.0, ())]
-_CLEAR = 0.2  # what two step sizes agree on so well is no accident
+NO_HESSIAN = (
+    "the gradient is not that of any function, so there is no Hessian: a part of the network is detached, or a "
+    "backward pass is not the derivative of its forward pass (straight-through, reversal); check=False gives what "
+    "torch makes of it"
+)
 _PRECISION = 0.1  # by which a product may differ between the network's own precision and float64
 
 
@@ -51,10 +56,6 @@ class WrongDerivativeError(Exception):
 
 class UnsteadyLossError(InputError):
     """A loss that is not a function of the parameters: two values at one point."""
-
-
-class UnusableError(Exception):
-    """The network cannot be evaluated in this way."""
 
 
 class RouteCheck:
@@ -72,17 +73,19 @@ class RouteCheck:
 
     Attributes:
         found: for each route and order admitted so far, how it was checked.
+        wrong: for each one that is wrong, why.
     """
 
     def __init__(self, network: NetworkFunction, *, enabled: bool = True) -> None:
         self.network, self.enabled = network, enabled
         self.found: dict[tuple[str, int], str] = {}
+        self.wrong: dict[tuple[str, int], str] = {}
         self._passed: set[str] = set()  # what else has been looked at
 
-    def on(self, network: NetworkFunction) -> "RouteCheck":
+    def on(self, network: NetworkFunction, *, enabled: bool = True) -> "RouteCheck":
         """The same for a snapshot of the network; what either has found out, both know."""
         twin = copy.copy(self)
-        twin.network = network
+        twin.network, twin.enabled = network, self.enabled and enabled
         return twin
 
     def admit(self, name: str, order: int, x: Tensor, batch: Batch) -> None:
@@ -104,6 +107,8 @@ class RouteCheck:
         if not self.enabled:
             self._check_backward(x, batch)
             return
+        if (name, order) in self.wrong:
+            raise WrongDerivativeError(self.wrong[name, order])
         below = self.sound_below(order, x, batch)
         for network, rows, strong in ways_to_check(self.network, batch):
             try:
@@ -119,7 +124,8 @@ class RouteCheck:
                     self._check_backward(x, batch)  # it may say more, and is sure
                 self._check_steady(x, batch)
             if compared.outcome == "differs":
-                raise WrongDerivativeError(_accusation(compared, order, point, network, rows))
+                self.wrong[name, order] = _accusation(compared, order, point, network, rows)
+                raise WrongDerivativeError(self.wrong[name, order])
             if name == "func":  # which may follow a gradient that is not one
                 self._check_symmetry(x, batch)
             self.found[name, order] = describe(compared, network, rows, strong)
@@ -164,38 +170,21 @@ class RouteCheck:
         self._passed.add("steady")
 
     def _check_symmetry(self, x: Tensor, batch: Batch) -> None:
-        """Refuse to differentiate a gradient that is not that of any function: ``u^T J w`` and ``w^T J u`` differ.
-
-        Reverse passes give ``J^T u``, differences and forward passes ``J u``; neither is a Hessian.
-        """
+        """Refuse to differentiate a gradient that is not that of any function, see :func:`is_asymmetric`."""
         if "symmetric" in self._passed or not self.enabled:
             return
+        for network, rows, strong in ways_to_check(self.network, batch):
+            if not strong:
+                break  # in single precision kinks would be taken for asymmetry
+            gradient = functools.partial(_gradient, network, rows)
+            try:
+                asymmetric = is_asymmetric(gradient, x.to(network.dtype), network.shapes)
+            except Exception:  # it cannot be evaluated in this way
+                continue
+            if asymmetric:
+                raise WrongDerivativeError(NO_HESSIAN)
+            break
         self._passed.add("symmetric")
-        network, rows = self.network.in_double(), some_rows(batch, _FEW)
-        x = x.to(network.dtype)
-        directions = [check_direction(x, network.shapes, seed) for seed in (0, 1)]
-        point = generic_point(x, directions[0])
-        gaps = []
-        try:
-            for h in (1e-6, 1e-7):
-                slopes = []
-                for k, u in enumerate(directions):
-                    above, below = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (h, -h))
-                    slopes.append((above - below) / (2 * h))
-                    directions[k] = u if (moving := without_constants(u, above, below)) is None else moving
-                forth, back = (float(a @ b) for a, b in zip(slopes, reversed(directions), strict=True))
-                scale = sum(float(a.norm() * b.norm()) for a, b in zip(slopes, directions, strict=True))
-                gaps.append((forth - back, max(abs(forth), abs(back), 1e-4 * scale)))
-        except Exception:  # what cannot be looked at in float64 is not accused
-            return
-        (first, scale), (second, _) = gaps
-        if abs(first) > 1e-2 * scale and abs(first - second) < _CLEAR * abs(first):
-            self._passed.discard("symmetric")
-            raise WrongDerivativeError(
-                "the gradient is not that of any function, so there is no Hessian: a part of the network is detached, "
-                "or a backward pass is not the derivative of its forward pass (straight-through, reversal); "
-                "check=False gives what torch makes of it"
-            )
 
     def _check_backward(self, x: Tensor, batch: Batch) -> None:
         """Refuse a gradient whose graph is cut; the first batch speaks for all."""
@@ -249,54 +238,32 @@ def loss_of_few(network: NetworkFunction, parameters: list[Tensor], batch: Batch
 def _compare(
     name: str, below: str, order: int, x: Tensor, network: NetworkFunction, own: NetworkFunction, rows: Batch
 ) -> tuple[Comparison, Tensor]:
-    """Near ``x``, where nothing is 0 by design; at ``x`` itself where that says nothing."""
-    x = x.to(network.dtype)
-    u = check_direction(x, network.shapes)
-    point = generic_point(x, u)
-    try:
-        compared = _compare_at(point, u, name, below, order, network, own, rows)
-    except UnusableError:  # parameters may have to be positive, say
-        return _compare_at(x, u, name, below, order, network, own, rows), x
-    if compared.outcome != "unclear":
-        return compared, point
-    return _compare_at(x, u, name, below, order, network, own, rows), x
+    """A route beside differences, and beside itself in the network's own precision; and the point looked at."""
+    last: list[Tensor] = []
 
+    def found(point: Tensor, u: Tensor) -> Tensor:
+        last[:] = [_along(u, point, name, order, network, rows)]
+        return last[0]
 
-def _compare_at(
-    point: Tensor,
-    u: Tensor,
-    name: str,
-    below: str,
-    order: int,
-    network: NetworkFunction,
-    own: NetworkFunction,
-    rows: Batch,
-) -> Comparison:
-    values: list[Tensor] = []
+    def constants(point: Tensor, u: Tensor) -> Tensor | None:
+        sides = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (1e-6, -1e-6))
+        return without_constants(u, *sides)
 
-    def lower(p: Tensor) -> Tensor:
-        try:
-            return take_route(below, network, p, [(1.0, (u,) * (order - 1))], rows)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            raise UnusableError from error
-
-    def found() -> Tensor:
-        values.append(_along(u, point, name, order, network, rows))
-        return values[-1]
-
-    sizes = [shape.numel() for shape in network.shapes]
-    compared = compare_with_differences(found, lower, point, u, sizes)
-    if compared.outcome != "agrees":
-        above, below_it = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (1e-6, -1e-6))
-        moving = without_constants(u, above, below_it)
-        if moving is not None:
-            u = moving
-            compared = compare_with_differences(found, lower, point, u, sizes)
+    compared, point, u = compare_near(
+        found,
+        lambda p, u: take_route(below, network, p, [(1.0, (u,) * (order - 1))], rows),
+        constants,
+        x.to(network.dtype),
+        network.shapes,
+        [shape.numel() for shape in network.shapes],
+    )
     if compared.outcome == "agrees" and own.dtype != network.dtype:
-        _compare_precisions(u, values[-1], point, name, order, network, own, rows)
-    return compared
+        _compare_precisions(u, last[0], point, name, order, network, own, rows)
+    return compared, point
+
+
+def _gradient(network: NetworkFunction, rows: Batch, x: Tensor) -> Tensor:
+    return take_route("reverse", network, x, _GRADIENT, rows)
 
 
 def _along(u: Tensor, point: Tensor, name: str, order: int, network: NetworkFunction, rows: Batch) -> Tensor:

@@ -1,27 +1,20 @@
 """The Hessian of the loss that a closure returns, at the parameters as they are: what a training loop has at hand."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..derivative_check import (
-    Comparison,
-    check_direction,
-    compare_with_differences,
-    generic_point,
-    percent,
-    without_constants,
-)
+from ..derivative_check import Comparison, UnusableError, compare_near, is_asymmetric, percent, without_constants
 from ..differences import difference_accuracy, differenced_product, natural_step
 from ..double_precision import DoublePrecision
 from ..errors import InputError
 from ..flat import flatten, unflatten
 from ..plain_evaluation import plain_evaluation
 from ..reverse_products import check_backward, check_dependence, linearised_gradient, reaches
-from ..route_check import WrongDerivativeError, check_repeats
+from ..route_check import NO_HESSIAN, WrongDerivativeError, check_repeats
 from ..routes import first_line, is_out_of_memory
 from ..smooth_norms import SmoothNorms
 from .operators import SymmetricOperator
@@ -51,9 +44,10 @@ class ClosureCheck:
 class ClosureHessian(SymmetricOperator):
     """``H v`` by differentiating a gradient whose graph is kept, or where that is wrong, by differences of gradients.
 
-    The first one of a training is checked as all products of networks are (:class:`RouteCheck`): in float64, on what
-    the closure looks at. A closure whose functions take the parameters where nobody can step in (compiled code,
-    functions of one's own on a parameter itself) is checked in its own precision.
+    The first one of a training is compared with differences of gradients, as products of networks are
+    (:class:`RouteCheck`), in float64 and on all that the closure looks at; only there, so that a gradient that is
+    another one in the closure's own precision is not seen. A closure whose functions take the parameters where nobody
+    can step in (compiled code, functions of one's own on a parameter itself) is checked in its own precision.
 
     Args:
         closure: computes and returns the loss, a scalar; the same one whenever it is called at the same parameters.
@@ -81,15 +75,17 @@ class ClosureHessian(SymmetricOperator):
         self._check = ClosureCheck() if check is None else check
         self._shapes = [p.shape for p in parameters]
         self._graph: Callable[[Tensor], Tensor] | None = None
-        self._fault: Exception | None = None  # what the closure itself has raised
         with self._evaluating():
             loss = self._loss()  # what is wrong with the closure itself comes out here, as it is
-            with self._or_difference():
-                if self._check.how == ClosureCheck.how:
+            if self._check.how == ClosureCheck.how:
+                with self._or_difference():
                     self._compare(loss)
-                    if self._check.double is False:
-                        loss = self._loss()  # parameters that were moved and put back count as changed
-                if self._check.difference is None:
+                if self._check.difference is not None:
+                    self._check_symmetry()
+                if self._check.double is False:
+                    loss = self._loss()  # parameters that were moved and put back count as changed
+            if self._check.difference is None:
+                with self._or_difference():
                     self._graph = linearised_gradient(loss, self._parameters)
 
     @property
@@ -136,16 +132,12 @@ class ClosureHessian(SymmetricOperator):
         try:
             yield
         except Exception as error:
-            if error is self._fault or isinstance(error, InputError) or is_out_of_memory(error):
+            if isinstance(error, InputError) or is_out_of_memory(error):
                 raise
             self._check.difference, self._graph = first_line(error), None
 
     def _loss(self) -> Tensor:
-        try:
-            loss = self._closure()
-        except Exception as error:
-            self._fault = error
-            raise
+        loss = self._closure()
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise InputError("the closure must return the loss, a scalar tensor")
         check_dependence(loss, [f"tensor {i}" for i in range(len(self._parameters))])
@@ -157,12 +149,13 @@ class ClosureHessian(SymmetricOperator):
         Raises:
             WrongDerivativeError: it is wrong; RuntimeError where torch refuses it.
         """
+        if not self._check.enabled:
+            self._check.how = "not checked: switched off"
         weight = torch.ones_like(loss, requires_grad=True)
         check_backward(
             torch.autograd.grad(loss, self._parameters, weight, create_graph=True, allow_unused=True), weight
         )
         if not self._check.enabled:
-            self._check.how = "not checked: switched off"
             return
         x = self._point()
         if x.dtype not in (torch.float32, torch.float64):
@@ -171,13 +164,12 @@ class ClosureHessian(SymmetricOperator):
         try:
             compared = self._compared(x)
         except Exception as error:
-            if not self._check.double or not is_out_of_memory(error):
+            if not self._check.double or not (isinstance(error, UnusableError) or is_out_of_memory(error)):
                 raise
-            self._check.double = False  # twice the memory is too much
+            self._check.double = False  # twice the memory is too much, or a copy of the parameters is no parameter
             x = self._point()
             compared = self._compared(x)
         if compared.outcome == "differs":
-            self._check.how = "not checked yet"
             raise WrongDerivativeError(
                 f"products are by {percent(compared.error)} off differences of gradients at parameter {compared.block}"
             )
@@ -190,21 +182,24 @@ class ClosureHessian(SymmetricOperator):
             self._check.how = f"{weak}within {compared.error:.1g} of differences ({precision})"
 
     def _compared(self, x: Tensor) -> Comparison:
-        """Near the parameters, where nothing is 0 by design; at the parameters where that says nothing."""
-        u = check_direction(x, self._shapes)
-        compared = self._compared_at(generic_point(x, u), u)
-        return compared if compared.outcome != "unclear" else self._compared_at(x, u)
-
-    def _compared_at(self, x: Tensor, u: Tensor) -> Comparison:
-        sizes = [shape.numel() for shape in self._shapes]
-        compared = compare_with_differences(lambda: self._curvature(x, u), self._gradient, x, u, sizes)
-        if compared.outcome == "agrees":
-            return compared
         step = float(torch.finfo(x.dtype).eps) ** 0.4
-        moving = without_constants(u, self._gradient(x + step * u), self._gradient(x - step * u))
-        if moving is None:
-            return compared
-        return compare_with_differences(lambda: self._curvature(x, moving), self._gradient, x, moving, sizes)
+        return compare_near(
+            self._curvature,
+            lambda p, u: self._gradient(p),
+            lambda p, u: without_constants(u, self._gradient(p + step * u), self._gradient(p - step * u)),
+            x,
+            self._shapes,
+            [shape.numel() for shape in self._shapes],
+        )[0]
+
+    def _check_symmetry(self) -> None:
+        """Refuse to take differences of a gradient that is not that of any function."""
+        x = self._point()
+        if not self._check.enabled or x.dtype != torch.float64:  # kinks would be taken for asymmetry
+            return
+        with suppress(UnusableError):
+            if is_asymmetric(self._gradient, x, self._shapes):
+                raise InputError(NO_HESSIAN)
 
     def _point(self) -> Tensor:
         """The parameters as one vector, in float64 where the closure can be evaluated so."""

@@ -40,7 +40,7 @@ def hessian(landscape: Landscape, x: Tensor, *, method: HessianMethod = "auto") 
         landscape.dim,
         landscape.dtype,
         landscape.device,
-        checked=f"by {type(landscape).__name__}: a closed form, or compared with differences once",
+        checked=f"by {type(landscape).__name__}: a closed form, or compared once with differences that are clear",
     )
 
 

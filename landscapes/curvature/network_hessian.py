@@ -73,7 +73,7 @@ class Hessian(NetworkOperator):
         super().__init__(network, batches, x, weights=weights, graph_bytes=graph_bytes, group=group, check=check)
         self.method, self.used = method, "nothing yet"
         derivatives = NetworkDerivatives(self.network, check=check) if derivatives is None else derivatives
-        self._derivatives = derivatives.on(self.network, _ROUTES.get(method, "auto"))
+        self._derivatives = derivatives.on(self.network, _ROUTES.get(method, "auto"), check=check)
         if method == "graph":
             self._graph_bytes = 2**62
         self._no_graph: str | None = None  # why graphs are not to be had
@@ -91,6 +91,8 @@ class Hessian(NetworkOperator):
             found = super()._own_mean(v)
         except Exception as error:
             if self._no_graph is not None or not self._derivatives.is_limit(error, self.x, self.batches):
+                raise
+            if self.method in _ROUTES and isinstance(error, NotDifferentiableError):
                 raise
             if self.method != "auto":
                 raise NotDifferentiableError(

@@ -13,17 +13,19 @@ from torch.nn.functional import cross_entropy, mse_loss
 from ..batch_rows import count_rows, map_tensors, take_rows
 from ..derivative_check import (
     Comparison,
+    UnusableError,
     check_direction,
+    compare_near,
     compare_with_differences,
-    generic_point,
     percent,
+    without_constants,
 )
 from ..errors import InputError
 from ..flat import flatten, unflatten
 from ..network_derivatives import NotDifferentiableError
 from ..network_function import Batch, NetworkFunction
-from ..reverse_products import check_backward, check_dependence
-from ..route_check import UnusableError, check_repeats, describe, ways_to_check
+from ..reverse_products import check_backward, check_dependence, reaches
+from ..route_check import check_repeats, describe, ways_to_check
 from ..routes import first_line, is_out_of_memory, is_refusal
 from ..smooth_norms import SmoothNorms
 from .network_operator import GRAPH_BYTES, NetworkOperator
@@ -50,10 +52,12 @@ class _Jacobian(NetworkOperator):
         """``z`` at the given parameters."""
 
     @abstractmethod
-    def _weight(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
+    def _weight(
+        self, network: NetworkFunction, leaves: Sequence[Tensor], z: Tensor, batch: Batch
+    ) -> Callable[[Tensor], Tensor]:
         """The symmetric matrix ``B``, of the shape of ``z``."""
 
-    def _slope(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Tensor | None:
+    def _slope(self, network: NetworkFunction, leaves: Sequence[Tensor], z: Tensor, batch: Batch) -> Tensor | None:
         """What ``B`` is the derivative of, at ``z``; None where it is known."""
         return None
 
@@ -86,6 +90,10 @@ class _Jacobian(NetworkOperator):
                 compared = self._compared(network, rows)
             except UnusableError:
                 continue
+            except Exception as error:
+                if network is self.network or isinstance(error, InputError):
+                    raise
+                continue  # twice the memory is too much, or a kernel knows no float64
             if compared.outcome == "differs":
                 raise NotDifferentiableError(
                     f"{type(self).__name__} is by {percent(compared.error)} off differences: a part of the network is "
@@ -97,63 +105,59 @@ class _Jacobian(NetworkOperator):
         return self._how  # the network itself fails, and will say so
 
     def _compared(self, network: NetworkFunction, rows: Batch) -> Comparison:
-        x = self.x.to(network.dtype)
-        u = check_direction(x, network.shapes)
-        try:
-            compared = self._compared_at(generic_point(x, u), u, network, rows)
-        except UnusableError:
-            return self._compared_at(x, u, network, rows)
-        return compared if compared.outcome != "unclear" else self._compared_at(x, u, network, rows)
+        def leaves(p: Tensor) -> list[Tensor]:
+            return [part.detach().requires_grad_() for part in unflatten(p, network.shapes)]
 
-    def _compared_at(self, point: Tensor, u: Tensor, network: NetworkFunction, rows: Batch) -> Comparison:
         def passes(p: Tensor) -> _Passes:
-            leaves = [part.detach().requires_grad_() for part in unflatten(p, network.shapes)]
-            return self._passes(network, leaves, rows)
+            return self._passes(network, leaves(p), rows)
 
         def vector(p: Tensor) -> Tensor:
-            try:
-                with torch.no_grad():
-                    return self._vector(network, unflatten(p, network.shapes), rows)
-            except Exception as error:
-                if is_out_of_memory(error):
-                    raise
-                raise UnusableError from error
+            parts = unflatten(p, network.shapes)
+            with torch.no_grad(), network.evaluating(parts):
+                return self._vector(network, parts, rows)
 
-        compared = compare_with_differences(
-            lambda: passes(point).forward(u).flatten(), lambda p: vector(p).flatten(), point, u
-        )
-        if compared.outcome != "agrees":
+        def constants(p: Tensor, u: Tensor) -> Tensor | None:
             # Columns of zeros are of parameters that torch takes for constants, such as a padding row, or of no use.
-            z = vector(point)
-            w = check_direction(z.flatten(), [z.shape]).view(z.shape)
-            u = torch.where(passes(point).backward(w) == 0, 0.0, u)
-            compared = compare_with_differences(
-                lambda: passes(point).forward(u).flatten(), lambda p: vector(p).flatten(), point, u
-            )
-        if compared.outcome == "unclear":
-            check_repeats(vector(point), vector(point))
+            z = vector(p)
+            slope = passes(p).backward(check_direction(z.flatten(), [z.shape]).view(z.shape))
+            return without_constants(u, slope, slope)
+
+        compared, point, _ = compare_near(
+            lambda p, u: passes(p).forward(u).flatten(),
+            lambda p, u: vector(p).flatten(),
+            constants,
+            self.x.to(network.dtype),
+            network.shapes,
+        )
         z = vector(point)
-        if compared.outcome != "differs" and self._slope(network, z, rows) is not None:
-            w = check_direction(z.flatten(), [z.shape])
+        if compared.outcome == "unclear":
+            check_repeats(z, vector(point))
+        parts = unflatten(point, network.shapes)
+        with network.evaluating(parts):
+            known = self._slope(network, parts, z, rows) is None
+        if compared.outcome == "differs" or known:
+            return compared
+        w = check_direction(z.flatten(), [z.shape])
 
-            def slope(flat: Tensor) -> Tensor:
-                found = self._slope(network, flat.view(z.shape), rows)
-                assert found is not None
-                return found.detach().flatten()
+        def slope(flat: Tensor) -> Tensor:
+            with network.evaluating(parts):
+                found = self._slope(network, parts, flat.view(z.shape), rows)
+            assert found is not None
+            return found.detach().flatten()
 
-            weighed = compare_with_differences(
-                lambda: passes(point).weight(w.view(z.shape)).flatten(), slope, z.flatten(), w
-            )
-            if weighed.outcome == "unclear":
-                check_repeats(slope(z.flatten()), slope(z.flatten()))
-            compared = weighed if weighed.outcome != "agrees" else compared
-        return compared
+        weighed = compare_with_differences(
+            lambda: passes(point).weight(w.view(z.shape)).flatten(), slope, z.flatten(), w
+        )
+        if weighed.outcome == "unclear":
+            check_repeats(slope(z.flatten()), slope(z.flatten()))
+        return weighed if weighed.outcome != "agrees" else compared
 
     def _passes(self, network: NetworkFunction, leaves: Sequence[Tensor], batch: Batch) -> _Passes:
         with SmoothNorms(2):
-            z = self._vector(network, leaves, batch)
+            with network.evaluating(leaves):  # the loss may read what the module holds, too
+                z = self._vector(network, leaves, batch)
+                weight = self._weight(network, leaves, z.detach(), batch)
             check_dependence(z, network.names)
-            weight = self._weight(network, z.detach(), batch)
             # J^T w is linear in w: its derivative along v is J v.
             w = torch.ones_like(z, requires_grad=True)
             transposed = torch.autograd.grad(z, leaves, w, create_graph=True, materialize_grads=True)
@@ -229,9 +233,11 @@ class GaussNewton(_Jacobian):
     def _vector(self, network: NetworkFunction, leaves: Sequence[Tensor], batch: Batch) -> Tensor:
         return self._outputs(network, leaves, batch)
 
-    def _weight(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
+    def _weight(
+        self, network: NetworkFunction, leaves: Sequence[Tensor], z: Tensor, batch: Batch
+    ) -> Callable[[Tensor], Tensor]:
         z.requires_grad_()
-        slope = self._slope(network, z, batch)
+        slope = self._slope(network, leaves, z, batch)
         if not slope.requires_grad:
             return torch.zeros_like
 
@@ -240,11 +246,17 @@ class GaussNewton(_Jacobian):
 
         return product
 
-    def _slope(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Tensor:
+    def _slope(self, network: NetworkFunction, leaves: Sequence[Tensor], z: Tensor, batch: Batch) -> Tensor:
         with torch.enable_grad():
             z = z if z.requires_grad else z.detach().requires_grad_()
             loss = network.loss_of(z, network.targets_of(batch))
             check_dependence(loss, network.names)
+            if self._checks and reaches(loss, leaves):
+                raise InputError(
+                    "the loss depends on parameters not only through the outputs (a penalty, say), which a "
+                    "Gauss-Newton matrix leaves out; take Hessian, or give what it reads as outputs by forward=; "
+                    "check=False leaves it out"
+                )
             return torch.autograd.grad(loss, z, create_graph=True)[0]
 
 
@@ -296,7 +308,9 @@ class EmpiricalFisher(_Jacobian):
             _check_examples(network, outputs.detach(), targets)
         return _losses_of_examples(network, outputs, targets)
 
-    def _weight(self, network: NetworkFunction, z: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
+    def _weight(
+        self, network: NetworkFunction, leaves: Sequence[Tensor], z: Tensor, batch: Batch
+    ) -> Callable[[Tensor], Tensor]:
         return lambda v: v / len(z)
 
 

@@ -26,6 +26,8 @@ __all__ = ["GRAPH_BYTES", "NetworkOperator"]
 
 GRAPH_BYTES = 2**30  # what all kept graphs together may hold
 
+_NOTHING = "no example counts: the loss ignores all targets; look at its ignore_index, or at count"
+
 
 class NetworkOperator(SymmetricOperator):
     """A mean over examples of matrices of one network; subclasses give one batch's products.
@@ -111,6 +113,8 @@ class NetworkOperator(SymmetricOperator):
             raise problem
         if seen[1]:
             raise InputError("another process of the group has failed; its own message says why")
+        if not seen[0]:
+            raise InputError(_NOTHING)
         total = mean.double() * weight
         dist.all_reduce(total, group=self.group)
         return (total / seen[0]).to(v)
@@ -134,7 +138,9 @@ class NetworkOperator(SymmetricOperator):
                 total.add_(part, alpha=weight)
             count += weight
         if not count:
-            raise InputError("no example counts: the loss ignores all targets; look at its ignore_index, or at count")
+            if self.group is None:
+                raise InputError(_NOTHING)
+            return torch.zeros_like(v), 0.0  # the others' examples may count
         return total if single else total / count, count
 
     def _weighted(self) -> Iterator[tuple[float, Batch]]:

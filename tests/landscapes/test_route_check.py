@@ -9,8 +9,9 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18
 
-from eigensam.landscapes import KinkWarning, NetworkDerivatives, NetworkFunction
+from eigensam.landscapes import Hessian, KinkWarning, NetworkDerivatives, NetworkFunction
 from eigensam.landscapes import derivative_check as comparisons
+from eigensam.landscapes.network_derivatives import NotDifferentiableError
 from eigensam.landscapes.route_check import RouteCheck, WrongDerivativeError
 from eigensam.landscapes.wide_resnet import WideResNet
 
@@ -356,13 +357,12 @@ def test_a_check_is_made_once_and_costs_few_gradients(monkeypatch):
     """Later calls cost nothing; a snapshot and its landscape know what either has found."""
     calls = []
     original = comparisons.compare_with_differences
-    from eigensam.landscapes import route_check
 
     def counted(*arguments):
         calls.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(route_check, "compare_with_differences", counted)
+    monkeypatch.setattr(comparisons, "compare_with_differences", counted)
     torch.manual_seed(0)
     network = NetworkFunction(NETWORKS["relu"]().double(), cross_entropy)
     derivatives, x = NetworkDerivatives(network), network.point()
@@ -389,3 +389,94 @@ def test_modules_are_as_they_were(monkeypatch):
     assert [(p.dtype, p.requires_grad) for p in model.parameters()] == types
     assert (model[1].training, model[2].training) == (False, True)
     assert all(p.grad is None for p in model.parameters())
+
+
+class Saves(torch.autograd.Function):
+    """``tanh`` whose second derivative is wrong without a word."""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = x.tanh()
+        ctx.save_for_backward(y, x)
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        y, _ = ctx.saved_tensors
+        return grad * (1 - y * y)
+
+
+class Apply(nn.Module):
+    def __init__(self, function, rows=None):
+        super().__init__()
+        self.function, self.rows = function, rows
+
+    def forward(self, x):
+        if self.rows and len(x) != self.rows:
+            raise ValueError(f"{self.rows} rows are needed")
+        return self.function(x)
+
+
+def network_with(function, rows=None):
+    torch.manual_seed(0)
+    return NetworkFunction(
+        nn.Sequential(nn.Linear(16, 5), Apply(function, rows), nn.Linear(5, 3)).double(), cross_entropy
+    )
+
+
+def test_a_gradient_of_no_function_is_refused_on_a_network_of_fixed_size():
+    """Eight examples cannot be looked at, so all twelve are; it was passed over once."""
+    network = network_with(lambda x: x * torch.sigmoid(x).detach(), rows=12)
+    with pytest.raises(NotDifferentiableError, match="not that of any function"):
+        NetworkDerivatives(network).contracted_gradient(network.point(), [(1.0, (network.point(),))], data(D))
+
+
+def test_what_is_wrong_is_found_once(monkeypatch):
+    """Each Hessian of one landscape is an operator of its own; what one has found, the next knows."""
+    calls, original = [], comparisons.compare_with_differences
+
+    def counted(*arguments):
+        calls.append(1)
+        return original(*arguments)
+
+    monkeypatch.setattr(comparisons, "compare_with_differences", counted)
+    network = network_with(Saves.apply)
+    derivatives, x = NetworkDerivatives(network), network.point()
+    first = Hessian(network, [data(D)], derivatives=derivatives) @ x
+    seen = len(calls)
+    assert torch.equal(Hessian(network, [data(D)], derivatives=derivatives) @ x, first)
+    assert len(calls) == seen
+    wrong = Hessian(network, [data(D)], derivatives=derivatives, check=False) @ x
+    assert (wrong - first).norm() > 1e-2 * first.norm()  # what was asked for; and the others know nothing of it
+    assert torch.equal(Hessian(network, [data(D)], derivatives=derivatives) @ x, first)
+
+
+def test_one_rough_difference_is_not_remembered(monkeypatch):
+    """A point at a kink is no reason to refuse the next one."""
+    network = network_with(Saves.apply)
+    derivatives, x = NetworkDerivatives(network), network.point()
+    take, rough = derivatives._difference.take, [True]
+
+    def once(*arguments):
+        if rough.pop() if rough else False:
+            raise WrongDerivativeError("differences disagree")
+        return take(*arguments)
+
+    monkeypatch.setattr(derivatives._difference, "take", once)
+    with pytest.raises(NotDifferentiableError, match="differences disagree"):
+        derivatives.contracted_gradient(x, [(1.0, (x,))], data(D))
+    assert derivatives.contracted_gradient(x, [(1.0, (x,))], data(D)).any()
+    assert "disagree" not in derivatives.used[1]
+
+
+@pytest.mark.parametrize("route", ["taylor", "difference", "reverse", "func"])
+def test_every_route_has_the_gradient(route):
+    network = network_with(torch.tanh)
+    x = network.point()
+    found = NetworkDerivatives(network, route).contracted_gradient(x, [(1.0, ())], data(D))
+    truth = NetworkDerivatives(network).contracted_gradient(x, [(1.0, ())], data(D))
+    torch.testing.assert_close(found, truth, rtol=1e-12, atol=1e-14)
+    points, u = torch.stack([x, 0.9 * x]), torch.stack([x, x])
+    rows = NetworkDerivatives(network, route).contracted_gradients(points, [(1.0, (u,))], data(D))
+    singles = [NetworkDerivatives(network).contracted_gradient(p, [(1.0, (x,))], data(D)) for p in points]
+    torch.testing.assert_close(rows, torch.stack(singles), rtol=1e-7, atol=1e-9)

@@ -1,5 +1,8 @@
 """The Hessian of a closure's loss, as training loops have it."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -178,3 +181,50 @@ def test_a_linear_loss_has_no_curvature():
     w = nn.Parameter(torch.ones(3, dtype=D))
     operator = ClosureHessian(lambda: w.sum(), [w])
     assert not operator.dense().any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, D])
+def test_parameters_that_have_to_be_positive(dtype):
+    """A check looks near the parameters; where these must not go there, at them."""
+    scale, y = nn.Parameter(torch.tensor([1e-3, 2.0], dtype=dtype)), torch.tensor([2e-3, 1.0], dtype=dtype)
+
+    def closure():
+        if not bool((scale > 0).all()):
+            raise ValueError("a standard deviation is positive")
+        return -torch.distributions.Normal(0.0, scale, validate_args=False).log_prob(y).sum()
+
+    s, z = scale.detach().double(), y.double()
+    operator = ClosureHessian(closure, [scale])
+    torch.testing.assert_close(operator.dense().double(), torch.diag(3 * z**2 / s**4 - 1 / s**2), rtol=1e-3, atol=1e-3)
+    assert operator.used == "graph"
+
+
+def test_gradients_of_no_function_are_refused():
+    """A straight-through pass: what reverse passes and what differences make of it are two things, and no Hessian."""
+    model = model_of(Apply(lambda z: z * torch.sigmoid(z).detach()))
+    with pytest.raises(InputError, match="not that of any function"):
+        operator_of(model)
+    unchecked = operator_of(model, ClosureCheck(enabled=False))
+    assert unchecked.dense().any()
+    assert unchecked.checked == "not checked: switched off"
+
+
+def test_an_operator_is_freed_with_its_last_name():
+    """Graphs are large; one that hangs in a cycle stays until the collector comes."""
+    gc.collect()
+    gc.disable()
+    try:
+        operator = operator_of(model_of(Apply(Cube.apply)))
+        operator @ torch.ones(operator.dim, dtype=D)
+        watch = weakref.ref(operator)
+        del operator
+        assert watch() is None
+    finally:
+        gc.enable()
+
+
+def test_switched_off_is_said_where_differences_are_taken_all_the_same():
+    operator = operator_of(model_of(Apply(Cube.apply)), ClosureCheck(enabled=False))
+    operator @ torch.ones(operator.dim, dtype=D)
+    assert operator.used.startswith("difference")
+    assert operator.checked == "not checked: switched off"

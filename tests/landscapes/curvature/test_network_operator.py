@@ -371,6 +371,8 @@ WORKER = """
         for graph_bytes in (0, 2**30):
             operator = kind(network, batches, graph_bytes=graph_bytes, group=dist.group.WORLD)
             found[f"{kind.__name__} {graph_bytes}"] = operator @ data["v"], operator @ data["v"][0]
+    ignored = (batches[0][0], torch.full_like(batches[0][1], -100)) if rank else batches[0]
+    found["share"] = Hessian(network, [ignored], group=dist.group.WORLD) @ data["v"]
     pairs = lanczos(Hessian(network, batches, group=dist.group.WORLD), 2, which="both", tolerance=1e-8)
     found["values"], found["vectors"] = pairs.values, pairs.vectors
     torch.save(found, f"{folder}/found{rank}.pt")
@@ -404,6 +406,9 @@ def test_two_processes_with_their_own_examples(tmp_path):
             assert torch.equal(single[0], single[1])
         # wrong on purpose: one rank's own examples
         assert relative(kind(network, [(INPUTS[:5], TARGETS[:5])]) @ v, truth @ v) > 0.01
+    # a process whose targets are all ignored adds nothing
+    share = Hessian(network, [(INPUTS[:3], TARGETS[:3])]) @ v
+    assert all((f["share"] - share).norm() < 1e-10 * share.norm() for f in found)
     values = torch.linalg.eigvalsh(dense_hessian(network, [(INPUTS, TARGETS)]))
     assert torch.equal(found[0]["values"], found[1]["values"])
     assert torch.equal(found[0]["vectors"], found[1]["vectors"])
