@@ -7,6 +7,7 @@ with ``F_m = [[I - eta B_m, eta r_m], [0, 1]]``, and ``Z = E y y^T`` obeys ``Z' 
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -18,10 +19,16 @@ from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
 from ..symbolic.language import Derivative, Loss, Norm, Power, Sign, walk
 from ..symbolic.rules import Rule
-from .claim import ETAS, Claim, Progress, WeakOrder, step_count
+from .claim import Claim, Progress, step_count
+from .evidence import Evidence
 from .evolution import Evolution
+from .needed_terms import needed_terms
+from .verdict import WeakOrder, conclude
 
-__all__ = ["Moments", "affine_moments", "verify_moments"]
+__all__ = ["MOMENT_ETAS", "Moments", "affine_moments", "verify_moments"]
+
+MOMENT_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 14, 2))
+"""Ours: below, ``eta^2`` drowns in rounding."""
 
 _ROUNDING = 1e-14
 _MOST_DIMENSIONS = 2000  # ours: some matrices of 32 MB
@@ -39,12 +46,20 @@ class Moments(NamedTuple):
     chain: Tensor
     flow: Tensor
 
+    @property
+    def difference(self) -> Tensor:
+        """``chain - flow``."""
+        return self.chain - self.flow
+
     def error(self) -> float:
         """The largest error over ``phi = a . x`` and ``phi = x . Q x`` with ``|a| = 1`` and nuclear norm of ``Q`` 1."""
-        difference = self.chain - self.flow
-        first = torch.linalg.vector_norm(difference[:-1, -1])
-        second = torch.linalg.matrix_norm(difference[:-1, :-1], ord=2)
-        return float(torch.maximum(first, second))
+        return _size(self.difference)
+
+
+def _size(difference: Tensor) -> float:
+    first = torch.linalg.vector_norm(difference[:-1, -1])
+    second = torch.linalg.matrix_norm(difference[:-1, :-1], ord=2)
+    return float(torch.maximum(first, second))
 
 
 def verify_moments(
@@ -52,7 +67,7 @@ def verify_moments(
     *,
     landscape: Landscape,
     start: Tensor | None = None,
-    etas: Sequence[float] = ETAS,
+    etas: Sequence[float] = MOMENT_ETAS,
     horizon: float = 1.0,
     rho_scale: float = 0.8,
     values: Values | None = None,
@@ -68,15 +83,15 @@ def verify_moments(
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: a :class:`Quadratic`, or anything else on which the rule is affine.
         start: ``x_0``, shape ``(d,)``; default: all coordinates 1.
-        etas: at least two step sizes, decreasing; each divides ``horizon``.
+        etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``.
         horizon: final time ``T``.
-        rho_scale: ``c > 0``.
+        rho_scale: ``c > 0``; the smallest step sizes are measured at half of it, too.
         values: of the rule's parameters and frozen directions.
         expected: the order to be confirmed; default: the one that the derivation proves.
-        progress: called with (done, total) after each step size.
+        progress: called with (done, total) from the start on, after each step size.
 
     Returns:
-        With the details ``horizon``, ``dim`` and ``rounding``.
+        With the details ``horizon``, ``dim``, ``rounding`` and those of :class:`WeakOrder`.
 
     Raises:
         InputError: a rule that is not affine here; moments that overflow; see also :func:`verify_on_torus`.
@@ -91,23 +106,42 @@ def verify_moments(
     """
     claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
     horizon = float(horizon)
-    counts = [step_count(horizon, eta) for eta in claim.etas]
-    errors, sizes = [], []
-    for index, eta in enumerate(claim.etas):
+    for eta in claim.etas:
+        step_count(horizon, eta)
+    terms = needed_terms(sde, claim.order)
+    laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
+    total, done = sum(len(law.etas) for law in laws) + (len(terms) + 1 if terms else 0), 0
+    progress(0, total)
+
+    def at(claim: Claim, sde: SDE, eta: float) -> Moments:
+        nonlocal done
         found = affine_moments(
             sde, landscape=landscape, start=start, eta=eta, horizon=horizon, rho=claim.rho(eta), values=values
         )
-        errors.append(found.error())
-        sizes.append(float(torch.linalg.matrix_norm(found.chain, ord=2)))
-        progress(index + 1, len(counts))
-    rounding = _ROUNDING * sizes[-1] * math.sqrt(counts[-1])
-    doubt = ""
-    if rounding > 0.01 * errors[-1]:
-        doubt = (
-            f"the last error {errors[-1]:.2g} is not far above rounding, {rounding:.2g}; use larger step sizes "
-            "(an SDE that is exact on quadratics has no error to measure)"
-        )
-    return claim.found("moments", errors, doubt, horizon=horizon, dim=landscape.dim, rounding=rounding)
+        done += 1
+        progress(done, total)
+        return found
+
+    evidence, roundings = [], []
+    for law in laws:
+        found = [at(law, sde, eta) for eta in law.etas]
+        size = float(torch.linalg.matrix_norm(found[-1].chain, ord=2))
+        rounding = _ROUNDING * size * math.sqrt(step_count(horizon, law.etas[-1]))
+        differences = [each.difference for each in found]
+        doubt = ""
+        if rounding > 0.01 * found[-1].error():
+            doubt = (
+                f"the last error {found[-1].error():.2g} is not far above rounding, {rounding:.2g}; use larger step "
+                "sizes (an SDE that is exact on quadratics has no error to measure)"
+            )
+        evidence.append(Evidence.of(law, differences, chains=[each.chain for each in found], norm=_size, doubt=doubt))
+        roundings.append(rounding)
+    if terms:
+        eta = claim.etas[-1]
+        right = at(claim, terms[0].right, eta).flow
+        influences = {term: _size(at(claim, term.changed, eta).flow - right) for term in terms}
+        evidence[0] = replace(evidence[0], influences=influences)
+    return conclude("moments", evidence, horizon=horizon, dim=landscape.dim, rounding=roundings[0])
 
 
 def affine_moments(
