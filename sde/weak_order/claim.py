@@ -135,6 +135,10 @@ class Claim:
         """The law's radius at a step size."""
         return self.rho_scale * math.pow(eta, float(self.sde.rho_exponent))
 
+    def upto(self, count: int) -> "Claim":
+        """With the first step sizes alone."""
+        return replace(self, etas=self.etas[:count])
+
     def at_another_scale(self) -> "Claim | None":
         """The same at half of ``c``, or at twice, on the smallest step sizes; None for a rule without ``rho``.
 

@@ -100,8 +100,7 @@ class Evidence:
 
     def upto(self, count: int) -> "Evidence":
         """Of the first step sizes alone."""
-        claim = replace(self.claim, etas=self.claim.etas[:count])
-        return replace(self, claim=claim, errors=self.errors[:count], rates=self.rates[: max(0, count - 1)])
+        return replace(self, claim=self.claim.upto(count), errors=self.errors[:count], rates=self.rates[: max(0, count - 1)])
 
     @property
     def slopes(self) -> list[float]:

@@ -31,6 +31,8 @@ MOMENT_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 14, 2))
 """Ours: below, ``eta^2`` drowns in rounding."""
 
 _ROUNDING = 1e-14
+_DROWNS = 0.01  # rounding in units of the last error
+_LEAST = 4  # step sizes: below, rounding is the verdict
 _MOST_DIMENSIONS = 2000  # ours: some matrices of 32 MB
 _AFFINE = 1e-9  # relative departure from the affine map through d + 1 points
 
@@ -67,7 +69,7 @@ def verify_moments(
     *,
     landscape: Landscape,
     start: Tensor | None = None,
-    etas: Sequence[float] = MOMENT_ETAS,
+    etas: Sequence[float] | None = None,
     horizon: float = 1.0,
     rho_scale: float = 0.8,
     values: Values | None = None,
@@ -83,7 +85,8 @@ def verify_moments(
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: a :class:`Quadratic`, or anything else on which the rule is affine.
         start: ``x_0``, shape ``(d,)``; default: all coordinates 1.
-        etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``.
+        etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``;
+            default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
         horizon: final time ``T``.
         rho_scale: ``c > 0``; the smallest step sizes are measured at half of it, too.
         values: of the rule's parameters and frozen directions.
@@ -104,7 +107,8 @@ def verify_moments(
         >>> result.verdict, round(result.slope, 1)
         ('pass', 2.0)
     """
-    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
+    default = etas is None
+    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, expected)
     horizon = float(horizon)
     for eta in claim.etas:
         step_count(horizon, eta)
@@ -122,26 +126,36 @@ def verify_moments(
         progress(done, total)
         return found
 
-    evidence, roundings = [], []
-    for law in laws:
+    def measured(law: Claim) -> tuple[Evidence, float]:
         found = [at(law, sde, eta) for eta in law.etas]
-        size = float(torch.linalg.matrix_norm(found[-1].chain, ord=2))
-        rounding = _ROUNDING * size * math.sqrt(step_count(horizon, law.etas[-1]))
-        differences = [each.difference for each in found]
+        evidence = Evidence.of(law, [m.difference for m in found], chains=[m.chain for m in found], norm=_size)
+        clear = len(found)
+        rounding = _rounding(found[-1], law, horizon)
+        while default and clear > _LEAST and rounding > _DROWNS * evidence.errors[clear - 1]:
+            clear -= 1
+            rounding = _rounding(found[clear - 1], law.upto(clear), horizon)
         doubt = ""
-        if rounding > 0.01 * found[-1].error():
+        if rounding > _DROWNS * evidence.errors[clear - 1]:
             doubt = (
-                f"the last error {found[-1].error():.2g} is not far above rounding, {rounding:.2g}; use larger step "
-                "sizes (an SDE that is exact on quadratics has no error to measure)"
+                f"the last error {evidence.errors[clear - 1]:.2g} is not far above rounding, {rounding:.2g}; use larger "
+                "step sizes (an SDE that is exact on quadratics has no error to measure)"
             )
-        evidence.append(Evidence.of(law, differences, chains=[each.chain for each in found], norm=_size, doubt=doubt))
-        roundings.append(rounding)
+        return replace(evidence.upto(clear), doubt=doubt), rounding
+
+    first, rounding = measured(claim)
     if terms:
-        eta = claim.etas[-1]
-        right = at(claim, terms[0].right, eta).flow
-        influences = {term: _size(at(claim, term.changed, eta).flow - right) for term in terms}
-        evidence[0] = replace(evidence[0], influences=influences)
-    return conclude("moments", evidence, horizon=horizon, dim=landscape.dim, rounding=roundings[0])
+        law = first.claim
+        right = at(law, terms[0].right, law.etas[-1]).flow
+        influences = {term: _size(at(law, term.changed, law.etas[-1]).flow - right) for term in terms}
+        first = replace(first, influences=influences)
+    evidence = [first] + [measured(law)[0] for law in [first.claim.at_another_scale()] if law]
+    return conclude("moments", evidence, horizon=horizon, dim=landscape.dim, rounding=rounding)
+
+
+def _rounding(found: Moments, law: Claim, horizon: float) -> float:
+    """Grows with the number of steps."""
+    size = float(torch.linalg.matrix_norm(found.chain, ord=2))
+    return _ROUNDING * size * math.sqrt(horizon / law.etas[-1])
 
 
 def affine_moments(

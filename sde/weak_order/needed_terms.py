@@ -19,6 +19,7 @@ __all__ = ["CHANGE", "Term", "needed_terms"]
 CHANGE = Fraction(1, 10)
 """The relative change of a coefficient whose influence is measured."""
 
+_FIELDS = {"drift": "increments", "correction": "correction", "noise": "diffusion"}
 _EQUAL = 1e-9  # orders are rational, the claim may be a float
 
 
@@ -39,6 +40,14 @@ class Term:
     order: Fraction
     right: SDE
     changed: SDE
+
+    @property
+    def alone(self) -> SDE:
+        """The change itself, without any other term: for the drift and the correction, which are sums."""
+        field = _FIELDS[self.part]
+        coefficient = getattr(self.right, field)[self.rho_power]
+        empty: dict[str, Mapping[int, Sum]] = {each: {} for each in _FIELDS.values()}
+        return replace(self.right, **empty | {field: {self.rho_power: coefficient * CHANGE}})
 
     def __str__(self) -> str:
         return f"rho^{self.rho_power} of the {self.part}"
@@ -64,7 +73,8 @@ def needed_terms(sde: SDE, order: float) -> list[Term]:
         replace(sde.rule, smoothness=None), beta, first, diffusion_order=second, correction_order=second
     )
     result = []
-    for part, field, least in (("drift", "increments", 0), ("correction", "correction", 1), ("noise", "diffusion", 1)):
+    for part, field in _FIELDS.items():
+        least = 0 if part == "drift" else 1
         kept: Mapping[int, Sum] = getattr(right, field)
         for k, coefficient in kept.items():
             if part == "drift" and not coefficient.mean():

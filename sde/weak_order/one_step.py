@@ -150,12 +150,13 @@ def verify_one_step(
     total, done = sum(len(law.etas) for law in laws), 0
     progress(0, total)
     evidence = []
+    with mpmath.workdps(digits):
+        step = _multi(claim) if multi else _float64(claim, checked_coefficients(coefficients))
     for law in laws:
         steps = []
         with mpmath.workdps(digits):
-            step = _multi(law) if multi else _float64(law, checked_coefficients(coefficients))
             for eta in law.etas:
-                steps.append(_Step.of(*step(x, eta, test_functions), x, eta, test_functions))
+                steps.append(_Step.of(*step(law, x, eta, test_functions), x, eta, test_functions))
                 done += 1
                 progress(done, total)
             if not all(np.isfinite(_largest(each.difference)) for each in steps):
@@ -237,13 +238,13 @@ def _influences(
 
     result = {}
     for term in terms:
-        right, changed = (coefficients(f, sde, x[:, None], rho, values) for sde in (term.right, term.changed))
         if term.part == "noise":
-            kicks = (each.noise - each.noise.mean(-2, keepdim=True) for each in (changed, right))
+            noises = (coefficients(f, sde, x[:, None], rho, values).noise for sde in (term.changed, term.right))
+            kicks = (noise - noise.mean(-2, keepdim=True) for noise in noises)
             more, before = (second(each) for each in kicks)
             moved = eta**2 * (more - before)
         else:
-            step, size = _direction(changed.drift(eta) - right.drift(eta), epsilon, multi)
+            step, size = _direction(coefficients(f, term.alone, x[:, None], rho, values).drift(eta), epsilon, multi)
             moved = eta * (test_functions(points + step) - test_functions(points - step)) * (size / epsilon) / 2
         result[term] = _largest(moved)
     return result
@@ -285,8 +286,8 @@ def _semigroup(
 def _float64(claim: Claim, own: Coefficients) -> Callable[..., tuple[Tensor, Tensor]]:
     f, sde, values = claim.landscape, claim.sde, claim.values
 
-    def step(x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
-        rho = claim.rho(eta)
+    def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
+        rho = law.rho(eta)
         moved = x[:, None] + eta * exact_increments(f, sde.rule, x[:, None], rho, values)
         chain = test_functions(moved.flatten(0, 1)).unflatten(0, moved.shape[:2]).mean(1)
 
@@ -312,10 +313,10 @@ def _multi(claim: Claim) -> Callable[..., tuple[Any, Any]]:
     bound = bind(sde.rule, f, claim.rho_scale, claim.values)
     increments, found = exact_step(sde.rule, f, bound), sde_coefficients(sde, f, bound)
 
-    def step(x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Any, Any]:
+    def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Any, Any]:
         points, h = _many_digits(x), mpmath.mpf(eta)
         beta = sde.rho_exponent
-        rho = mpmath.mpf(claim.rho_scale) * h ** (mpmath.mpf(beta.numerator) / beta.denominator)
+        rho = mpmath.mpf(law.rho_scale) * h ** (mpmath.mpf(beta.numerator) / beta.denominator)
         moved = points[:, None] + h * increments(points, rho)
         chain = test_functions(moved.reshape(-1, f.dim)).reshape(*moved.shape[:2], -1).sum(1) / moved.shape[1]
         flow = _semigroup(lambda y: found(y, rho, h)[0], lambda y: found(y, rho, h)[1], test_functions, points, h)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -136,7 +135,7 @@ def verify_on_torus(
     else:
         n, found, discretisation = torus.settled(claim, rounding, memory)
         while not own and rounding > _COARSE * found.error and len(claim.etas) > _LEAST:
-            claim = replace(claim, etas=claim.etas[:-1])  # the smallest of the default ones drowns
+            claim = claim.upto(len(claim.etas) - 1)  # the smallest of the default ones drowns
             n, found, discretisation = torus.settled(claim, rounding, memory)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
     evidence = []
@@ -253,7 +252,8 @@ class _Torus:
             n = _next(n)
             found = self.compared(claim, eta, n)
             change = _change(before, found)
-            if change <= _COARSE / 2:
+            apart = largest(found.difference - before.difference)
+            if apart <= _COARSE / 2 * found.error:  # as functions: a number may agree by chance
                 return coarser, before, change
             if change <= _COARSE or rounding > _COARSE * found.error:  # settled, or nothing there to settle
                 break
@@ -372,8 +372,7 @@ def _common_times(horizon: float, counts: list[int], most: int) -> list[float]:
 
 
 def _change(before: _Compared, after: _Compared) -> float:
-    """How far the errors differ as functions."""
-    return largest(after.difference - before.difference) / after.error if after.error > 0 else math.inf
+    return abs(after.error - before.error) / after.error if after.error > 0 else math.inf
 
 
 def _next(resolution: int) -> int:
