@@ -4,15 +4,17 @@ Points have shape ``(N, d)``, values of test functions ``(N, K)``, increments ``
 """
 
 from .ablations import Ablation, ablations, measure_ablations
-from .claim import ETAS, TOLERANCE, WeakOrder, observed_slopes, step_count
+from .claim import ETAS, TOLERANCE, step_count
 from .critical_point import measure_critical_point
 from .divisors import Divisor, divisors
+from .evidence import observed_slopes
 from .moments import Moments, affine_moments, verify_moments
 from .monte_carlo import MONTE_CARLO_ETAS, verify_monte_carlo
 from .one_step import FLOAT64_ETAS, MULTI_ETAS, polynomial_test_functions, verify_one_step
 from .order_table import EXPONENTS, TABLE_ETAS, Cell, Entry, cells, markdown, measure_cell, measure_table, row_label
 from .torus import periodic_test_functions, verify_on_torus
 from .torus_grid import TorusGrid
+from .verdict import WeakOrder
 
 __all__ = [
     "ETAS",

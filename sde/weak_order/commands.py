@@ -28,12 +28,13 @@ from ...landscapes.pictures import save_figure
 from ..arguments import RhoExponent, RuleName, read_exponent, read_values
 from ..symbolic.derivation import derive, truncate
 from ..symbolic.rules import find_rule
-from .claim import WeakOrder
+
 from .moments import verify_moments
 from .monte_carlo import verify_monte_carlo
 from .one_step import Precision, verify_one_step
 from .picture import draw_weak_order
 from .torus import verify_on_torus
+from .verdict import WeakOrder
 
 __all__ = ["weak_order"]
 

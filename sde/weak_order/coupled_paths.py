@@ -58,6 +58,10 @@ class Level:
         control: Tensor = torch.einsum("nkm,kmj->nj", coarser(z, self.steps), self.weights) / z.shape[-1] ** 0.5
         return ends - control
 
+    def plain_flow(self, z: Tensor) -> Tensor:
+        """The SDE's ``phi(X_T)``, shape ``(n, K)``, for noise of shape ``(n, c N, M)``."""
+        return self.test_functions(self._flow(z))
+
     def plain(self, z: Tensor) -> Tensor:
         """``phi(x_N)`` and ``phi(X_T)`` without control variates, shape ``(n, 2, K)``."""
         z = coarser(z, self.steps)

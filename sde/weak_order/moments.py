@@ -7,6 +7,7 @@ with ``F_m = [[I - eta B_m, eta r_m], [0, 1]]``, and ``Z = E y y^T`` obeys ``Z' 
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -18,12 +19,20 @@ from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
 from ..symbolic.language import Derivative, Loss, Norm, Power, Sign, walk
 from ..symbolic.rules import Rule
-from .claim import ETAS, Claim, Progress, WeakOrder, step_count
+from .claim import Claim, Progress, step_count
+from .evidence import Evidence
 from .evolution import Evolution
+from .needed_terms import needed_terms
+from .verdict import WeakOrder, conclude
 
-__all__ = ["Moments", "affine_moments", "verify_moments"]
+__all__ = ["MOMENT_ETAS", "Moments", "affine_moments", "verify_moments"]
+
+MOMENT_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 14, 2))
+"""Ours: below, ``eta^2`` drowns in rounding."""
 
 _ROUNDING = 1e-14
+_DROWNS = 0.01  # rounding in units of the last error
+_LEAST = 4  # step sizes: below, rounding is the verdict
 _MOST_DIMENSIONS = 2000  # ours: some matrices of 32 MB
 _AFFINE = 1e-9  # relative departure from the affine map through d + 1 points
 
@@ -39,12 +48,20 @@ class Moments(NamedTuple):
     chain: Tensor
     flow: Tensor
 
+    @property
+    def difference(self) -> Tensor:
+        """``chain - flow``."""
+        return self.chain - self.flow
+
     def error(self) -> float:
         """The largest error over ``phi = a . x`` and ``phi = x . Q x`` with ``|a| = 1`` and nuclear norm of ``Q`` 1."""
-        difference = self.chain - self.flow
-        first = torch.linalg.vector_norm(difference[:-1, -1])
-        second = torch.linalg.matrix_norm(difference[:-1, :-1], ord=2)
-        return float(torch.maximum(first, second))
+        return _size(self.difference)
+
+
+def _size(difference: Tensor) -> float:
+    first = torch.linalg.vector_norm(difference[:-1, -1])
+    second = torch.linalg.matrix_norm(difference[:-1, :-1], ord=2)
+    return float(torch.maximum(first, second))
 
 
 def verify_moments(
@@ -52,7 +69,7 @@ def verify_moments(
     *,
     landscape: Landscape,
     start: Tensor | None = None,
-    etas: Sequence[float] = ETAS,
+    etas: Sequence[float] | None = None,
     horizon: float = 1.0,
     rho_scale: float = 0.8,
     values: Values | None = None,
@@ -68,15 +85,16 @@ def verify_moments(
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: a :class:`Quadratic`, or anything else on which the rule is affine.
         start: ``x_0``, shape ``(d,)``; default: all coordinates 1.
-        etas: at least two step sizes, decreasing; each divides ``horizon``.
+        etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``;
+            default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
         horizon: final time ``T``.
-        rho_scale: ``c > 0``.
+        rho_scale: ``c > 0``; the smallest step sizes are measured at half of it, too.
         values: of the rule's parameters and frozen directions.
         expected: the order to be confirmed; default: the one that the derivation proves.
-        progress: called with (done, total) after each step size.
+        progress: called with (done, total) from the start on, after each step size.
 
     Returns:
-        With the details ``horizon``, ``dim`` and ``rounding``.
+        With the details ``horizon``, ``dim``, ``rounding`` and those of :class:`WeakOrder`.
 
     Raises:
         InputError: a rule that is not affine here; moments that overflow; see also :func:`verify_on_torus`.
@@ -89,25 +107,55 @@ def verify_moments(
         >>> result.verdict, round(result.slope, 1)
         ('pass', 2.0)
     """
-    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
+    default = etas is None
+    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, expected)
     horizon = float(horizon)
-    counts = [step_count(horizon, eta) for eta in claim.etas]
-    errors, sizes = [], []
-    for index, eta in enumerate(claim.etas):
+    for eta in claim.etas:
+        step_count(horizon, eta)
+    terms = needed_terms(sde, claim.order)
+    laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
+    total, done = sum(len(law.etas) for law in laws) + (len(terms) + 1 if terms else 0), 0
+    progress(0, total)
+
+    def at(claim: Claim, sde: SDE, eta: float) -> Moments:
+        nonlocal done
         found = affine_moments(
             sde, landscape=landscape, start=start, eta=eta, horizon=horizon, rho=claim.rho(eta), values=values
         )
-        errors.append(found.error())
-        sizes.append(float(torch.linalg.matrix_norm(found.chain, ord=2)))
-        progress(index + 1, len(counts))
-    rounding = _ROUNDING * sizes[-1] * math.sqrt(counts[-1])
-    doubt = ""
-    if rounding > 0.01 * errors[-1]:
-        doubt = (
-            f"the last error {errors[-1]:.2g} is not far above rounding, {rounding:.2g}; use larger step sizes "
-            "(an SDE that is exact on quadratics has no error to measure)"
-        )
-    return claim.found("moments", errors, doubt, horizon=horizon, dim=landscape.dim, rounding=rounding)
+        done += 1
+        progress(done, total)
+        return found
+
+    def measured(law: Claim) -> tuple[Evidence, float]:
+        found = [at(law, sde, eta) for eta in law.etas]
+        evidence = Evidence.of(law, [m.difference for m in found], chains=[m.chain for m in found], norm=_size)
+        clear = len(found)
+        rounding = _rounding(found[-1], law, horizon)
+        while default and clear > _LEAST and rounding > _DROWNS * evidence.errors[clear - 1]:
+            clear -= 1
+            rounding = _rounding(found[clear - 1], law.upto(clear), horizon)
+        doubt = ""
+        if rounding > _DROWNS * evidence.errors[clear - 1]:
+            doubt = (
+                f"the last error {evidence.errors[clear - 1]:.2g} is not far above rounding, {rounding:.2g}; use larger "
+                "step sizes (an SDE that is exact on quadratics has no error to measure)"
+            )
+        return replace(evidence.upto(clear), doubt=doubt), rounding
+
+    first, rounding = measured(claim)
+    if terms:
+        law = first.claim
+        right = at(law, terms[0].right, law.etas[-1]).flow
+        influences = {term: _size(at(law, term.changed, law.etas[-1]).flow - right) for term in terms}
+        first = replace(first, influences=influences)
+    evidence = [first] + [measured(law)[0] for law in [first.claim.at_another_scale()] if law]
+    return conclude("moments", evidence, horizon=horizon, dim=landscape.dim, rounding=rounding)
+
+
+def _rounding(found: Moments, law: Claim, horizon: float) -> float:
+    """Grows with the number of steps."""
+    size = float(torch.linalg.matrix_norm(found.chain, ord=2))
+    return _ROUNDING * size * math.sqrt(horizon / law.etas[-1])
 
 
 def affine_moments(

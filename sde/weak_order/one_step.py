@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import mpmath
 import numpy as np
@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from ...landscapes import InputError, Landscape
-from ..coefficients import coefficients, exact_increments
+from ..coefficients import coefficients, drift_and_covariance, exact_increments
 from ..symbolic.bindings import Values, bind
 from ..symbolic.derivation import SDE
 from ..symbolic.multiprecision import exact_step, sde_coefficients
-from .claim import Claim, Progress, WeakOrder
+from .claim import Claim, Progress
 from .divisors import divisors
+from .evidence import Evidence
+from .needed_terms import Term, needed_terms
+from .own_coefficients import Coefficients, checked_coefficients
 from .small_noise import runge_kutta
+from .verdict import WeakOrder, conclude
 
 __all__ = ["FLOAT64_ETAS", "MULTI_ETAS", "default_points", "polynomial_test_functions", "verify_one_step"]
 
@@ -26,12 +30,13 @@ Precision = Literal["multi", "float64"]
 MULTI_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(24, 49, 4))
 """Ours: small enough that ``eta^{1/3}``, by which the next term differs, is below 1 %."""
 
-FLOAT64_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 10))
-"""Ours: above them ``eta^3`` drowns in rounding."""
+FLOAT64_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 16, 2))
+"""Ours: below them ``eta^3`` drowns in rounding; those that do are not used."""
 
 _MOST_MULTI = 3  # dimensions: beyond, formulas are long, and double precision is the default
 _MULTI_TOLERANCE = 0.01
 _EPSILON = 2.0**-52
+_LEAST = 4  # step sizes: below, rounding is the verdict
 _DROWNS = 50.0  # the last error in units of rounding, for its slope to be right to a few per cent
 
 
@@ -69,6 +74,7 @@ def verify_one_step(
     precision: Precision | None = None,
     values: Values | None = None,
     test_functions: Callable[[Any], Any] = polynomial_test_functions,
+    coefficients: Coefficients = drift_and_covariance,
     expected: float | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
@@ -83,20 +89,26 @@ def verify_one_step(
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: any in double precision; one with formulas in multi-precision.
         points: where, shape ``(P, d)``; default: :func:`default_points`.
-        etas: at least two step sizes, decreasing; default :data:`MULTI_ETAS` or :data:`FLOAT64_ETAS`.
-        rho_scale: ``c > 0``.
-        precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates.
+        etas: at least two step sizes, decreasing, at least three for a verdict; default :data:`MULTI_ETAS`, or those of
+            :data:`FLOAT64_ETAS` that do not drown in rounding.
+        rho_scale: ``c > 0``; the smallest step sizes are measured at half of it, too.
+        precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates
+            and no coefficients of one's own.
         values: of the rule's parameters and frozen directions.
         test_functions: maps points ``(N, d)`` to functions ``(N, K)``; by arithmetic alone for ``multi``.
+        coefficients: drift and covariance of the SDE, to verify an implementation of one's own in double precision: the
+            signature of :func:`drift_and_covariance`; points have shape ``(N, 1, d)``; what it returns is checked.
         expected: the weak order to be confirmed, of which ``expected`` of the result is 1 more; default: the one that
             the derivation proves.
-        progress: called with (done, total) after each step size.
+        progress: called with (done, total) from the start on, after each step size.
 
     Returns:
-        With the details ``precision``, ``digits``, ``points``, ``rounding`` and ``divisors``.
+        With the details ``precision``, ``digits``, ``points``, ``rounding``, ``divisors`` and those of
+        :class:`WeakOrder`.
 
     Raises:
-        InputError: no formulas; a network in single precision; errors of :func:`verify_on_torus`.
+        InputError: no formulas; a network in single precision; coefficients of one's own in multi-precision; errors of
+            :func:`verify_on_torus`.
 
     Example:
         >>> from eigensam.landscapes import TiltedTorus
@@ -108,9 +120,14 @@ def verify_one_step(
     """
     if precision not in ("multi", "float64", None):
         raise InputError(f"precision '{precision}' is not one of: multi, float64")
+    own = coefficients is not drift_and_covariance
     if precision is None:
-        precision = "multi" if _has_formulas(landscape) and landscape.dim <= _MOST_MULTI else "float64"
+        formulas = _has_formulas(landscape) and landscape.dim <= _MOST_MULTI
+        precision = "multi" if formulas and not own else "float64"
     multi = precision == "multi"
+    if multi and own:
+        raise InputError("coefficients of one's own are numbers in double precision; use precision='float64'")
+    default = etas is None
     etas = (MULTI_ETAS if multi else FLOAT64_ETAS) if etas is None else etas
     smallest = {"smallest_rho": 0.0} if multi else {}
     claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected, local=True, **smallest)
@@ -123,36 +140,125 @@ def verify_one_step(
     if x.ndim != 2 or x.shape[1] != landscape.dim or not len(x) or not bool(x.isfinite().all()):
         raise InputError(f"points have shape {tuple(x.shape)}; expected finite numbers of shape (P, {landscape.dim})")
     largest = claim.etas[0]
-    found = divisors(sde.rule, landscape, x[:, None], claim.rho(largest), largest, values)
-    for divisor in found:
+    found_divisors = divisors(sde.rule, landscape, x[:, None], claim.rho(largest), largest, values)
+    for divisor in found_divisors:
         if not divisor.smallest > 0:
             raise InputError(f"rule '{sde.rule.name}' needs {divisor.name} away from 0, but it is 0 at a point")
 
     digits = math.ceil(max(0.0, 4 * -math.log10(claim.etas[-1]))) + 20 if multi else 15
-    errors, sizes = [], []
+    laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
+    total, done = sum(len(law.etas) for law in laws), 0
+    progress(0, total)
+    evidence = []
     with mpmath.workdps(digits):
-        step = _multi(claim) if multi else _float64(claim)
-        for index, eta in enumerate(claim.etas):
-            chain, flow = step(x, eta, test_functions)
-            errors.append(_largest(chain - flow))
-            sizes.append(_largest(chain))
-            progress(index + 1, len(claim.etas))
-    if not np.isfinite(errors).all():
-        raise InputError(f"rule '{sde.rule.name}' gives values that are not finite on this landscape")
-    rounding = sizes[-1] * (10.0 ** (2 - digits) if multi else _EPSILON)
-    doubt = ""
-    if errors[-1] < _DROWNS * rounding:
-        doubt = f"the last error {errors[-1]:.2g} is not far above rounding, {rounding:.2g}; use larger step sizes"
-    return claim.found(
+        step = _multi(claim) if multi else _float64(claim, checked_coefficients(coefficients))
+    for law in laws:
+        steps = []
+        with mpmath.workdps(digits):
+            for eta in law.etas:
+                steps.append(_Step.of(*step(law, x, eta, test_functions), x, eta, test_functions))
+                done += 1
+                progress(done, total)
+            if not all(np.isfinite(_largest(each.difference)) for each in steps):
+                raise InputError(f"rule '{sde.rule.name}' gives values that are not finite on this landscape")
+            rounding = [each.size * (10.0 ** (2 - digits) if multi else _EPSILON) for each in steps]
+            found = Evidence.of(
+                law, [each.difference for each in steps], chains=[each.moved for each in steps], norm=_largest
+            )
+            clear = len(law.etas)
+            while default and clear > _LEAST and found.errors[clear - 1] < _DROWNS * rounding[clear - 1]:
+                clear -= 1
+            doubt = ""
+            if found.errors[clear - 1] < _DROWNS * rounding[clear - 1]:
+                doubt = (
+                    f"the last error {found.errors[clear - 1]:.2g} is not far above rounding, {rounding[clear - 1]:.2g}; "
+                    "use larger step sizes"
+                )
+            used = found.upto(clear)
+            if law is claim:
+                whole, last = found, rounding[clear - 1]
+                terms = needed_terms(sde, claim.order)
+                used = replace(used, influences=_influences(used.claim, terms, x, test_functions, multi))
+            evidence.append(replace(used, doubt=doubt))
+        if law is claim and clear < len(law.etas):
+            laws[1:] = [] if (other := used.claim.at_another_scale()) is None else [other]
+    return conclude(
         "one-step",
-        errors,
-        doubt,
+        evidence,
+        etas=whole.claim.etas,
+        errors=whole.errors,
         precision=precision,
         digits=digits,
         points=len(x),
-        rounding=rounding,
-        divisors=[vars(d) for d in found],
+        rounding=last,
+        divisors=[vars(d) for d in found_divisors],
     )
+
+
+class _Step(NamedTuple):
+    """What one step did to the test functions: arrays of one shape.
+
+    Attributes:
+        difference: between rule and SDE.
+        moved: by the rule, per unit of ``eta``.
+        size: of the test functions.
+    """
+
+    difference: Any
+    moved: Any
+    size: float
+
+    @classmethod
+    def of(
+        cls, chain: Any, flow: Any, x: Tensor, eta: float, test_functions: Callable[[Any], Any]
+    ) -> "_Step":
+        before = test_functions(x if isinstance(chain, Tensor) else _many_digits(x))
+        return cls(chain - flow, (chain - before) / eta, _largest(chain))
+
+
+def _influences(
+    claim: Claim, terms: list[Term], x: Tensor, test_functions: Callable[[Any], Any], multi: bool
+) -> dict[Term, float]:
+    """How far a change of each coefficient moves one step, to leading order: ``eta b . grad + eta^2 Sigma/2 : grad^2``.
+
+    By differences of test functions along changes of the drift and along kicks that have the covariance's.
+    """
+    f, eta, rho, values = claim.landscape, claim.etas[-1], claim.rho(claim.etas[-1]), claim.values
+    points = _many_digits(x) if multi else x
+    here, epsilon = test_functions(points), 1e-4
+
+    def second(kicks: Tensor) -> Any:
+        """The mean over kicks ``(P, M, d)`` of ``grad^2 phi[k, k] / 2``."""
+        total: Any = 0
+        for k in kicks.unbind(1):
+            step, size = _direction(k, epsilon, multi)
+            both = test_functions(points + step) + test_functions(points - step)
+            total = total + (both - 2 * here) * (size / epsilon) ** 2 / 2
+        return total / kicks.shape[1]
+
+    result = {}
+    for term in terms:
+        if term.part == "noise":
+            noises = (coefficients(f, sde, x[:, None], rho, values).noise for sde in (term.changed, term.right))
+            kicks = (noise - noise.mean(-2, keepdim=True) for noise in noises)
+            more, before = (second(each) for each in kicks)
+            moved = eta**2 * (more - before)
+        else:
+            step, size = _direction(coefficients(f, term.alone, x[:, None], rho, values).drift(eta), epsilon, multi)
+            moved = eta * (test_functions(points + step) - test_functions(points - step)) * (size / epsilon) / 2
+        result[term] = _largest(moved)
+    return result
+
+
+def _direction(vectors: Tensor, length: float, multi: bool) -> tuple[Any, float]:
+    """Vectors of shape ``(P, d)`` of which the longest has this length, and the length that it had."""
+    size = float(torch.linalg.vector_norm(vectors, dim=-1).max())
+    step = vectors * (length / size) if size > 0 else vectors
+    return (_many_digits(step) if multi else step), size
+
+
+def _many_digits(x: Tensor) -> Any:
+    return np.array([[mpmath.mpf(xi) for xi in row] for row in x.tolist()], dtype=object)
 
 
 def _largest(values: Any) -> float:
@@ -177,20 +283,25 @@ def _semigroup(
     return total / (2 * kicks.shape[1])
 
 
-def _float64(claim: Claim) -> Callable[..., tuple[Tensor, Tensor]]:
+def _float64(claim: Claim, own: Coefficients) -> Callable[..., tuple[Tensor, Tensor]]:
     f, sde, values = claim.landscape, claim.sde, claim.values
 
-    def step(x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
-        rho = claim.rho(eta)
+    def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
+        rho = law.rho(eta)
         moved = x[:, None] + eta * exact_increments(f, sde.rule, x[:, None], rho, values)
         chain = test_functions(moved.flatten(0, 1)).unflatten(0, moved.shape[:2]).mean(1)
 
         def drift(y: Tensor) -> Tensor:
-            return coefficients(f, sde, y[:, None], rho, values).drift(eta)
+            if own is drift_and_covariance:  # without any matrix of size d x d
+                return coefficients(f, sde, y[:, None], rho, values).drift(eta)
+            return own(f, sde, y[:, None], rho, eta, values)[0]
 
         def noise(y: Tensor) -> Tensor:
-            found = coefficients(f, sde, y[:, None], rho, values).noise
-            return found - found.mean(-2, keepdim=True)
+            if own is drift_and_covariance:
+                found = coefficients(f, sde, y[:, None], rho, values).noise
+                return found - found.mean(-2, keepdim=True)
+            eigenvalues, vectors = torch.linalg.eigh(own(f, sde, y[:, None], rho, eta, values)[1])
+            return (vectors * (f.dim * eigenvalues.clamp(min=0)).sqrt()[:, None]).mT
 
         return chain, _semigroup(drift, noise, test_functions, x, eta)
 
@@ -202,11 +313,10 @@ def _multi(claim: Claim) -> Callable[..., tuple[Any, Any]]:
     bound = bind(sde.rule, f, claim.rho_scale, claim.values)
     increments, found = exact_step(sde.rule, f, bound), sde_coefficients(sde, f, bound)
 
-    def step(x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Any, Any]:
-        points = np.array([[mpmath.mpf(xi) for xi in row] for row in x.tolist()], dtype=object)
-        h = mpmath.mpf(eta)
+    def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Any, Any]:
+        points, h = _many_digits(x), mpmath.mpf(eta)
         beta = sde.rho_exponent
-        rho = mpmath.mpf(claim.rho_scale) * h ** (mpmath.mpf(beta.numerator) / beta.denominator)
+        rho = mpmath.mpf(law.rho_scale) * h ** (mpmath.mpf(beta.numerator) / beta.denominator)
         moved = points[:, None] + h * increments(points, rho)
         chain = test_functions(moved.reshape(-1, f.dim)).reshape(*moved.shape[:2], -1).sum(1) / moved.shape[1]
         flow = _semigroup(lambda y: found(y, rho, h)[0], lambda y: found(y, rho, h)[1], test_functions, points, h)

@@ -1,0 +1,230 @@
+"""What the errors of one law ``rho = c eta^beta`` say of a claimed order: one logic for every method.
+
+An error is a function, of start points, test functions and times. If the claim ``p`` is right, all of it falls like
+``eta^p``: ``w = error / eta^p`` converges as a function. If a term of order ``q < p`` is wrong, ``w`` moves by ever
+more, like ``eta^(q - p)``. The largest value alone does not show that: where the wrong term and the right remainder
+have opposite signs, their maximum falls like ``eta^p`` for a while. In the changes of ``w`` the remainder cancels.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .claim import Claim
+from .needed_terms import CHANGE, Term
+
+__all__ = ["Evidence", "Verdict", "largest", "observed_slopes"]
+
+Array = NDArray[np.float64]
+Verdict = Literal["pass", "fail", "inconclusive"]
+
+_SPAN = 3.9  # of the step sizes of the last two slopes: closer ones are one measurement
+_CONVERGING = 0.1  # ours: slope from which the rule's own expectations count as converging
+_SAFETY = 2.0  # a mistake that just moves the slope by its tolerance may hide behind another term
+
+
+def largest(difference: Array) -> float:
+    """The largest absolute value; NaN where one is."""
+    return float(np.abs(difference).max())
+
+
+def observed_slopes(etas: Sequence[float], errors: Sequence[float]) -> list[float]:
+    """Slopes between neighbouring points in the log-log plane; NaN where an error is zero.
+
+    Example:
+        >>> observed_slopes([0.5, 0.25, 0.125], [0.4, 0.2, 0.05])
+        [1.0, 2.0]
+    """
+    return [
+        math.log(e0 / e1) / math.log(h0 / h1) if e0 > 0 and e1 > 0 else math.nan
+        for h0, h1, e0, e1 in zip(etas, etas[1:], errors, errors[1:], strict=False)
+    ]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Errors of a claim at its law of ``rho``.
+
+    Attributes:
+        claim: whose step sizes are measured.
+        errors: their norms, one per step size.
+        rates: ``|w_{i+1} - w_i| / log(eta_i / eta_{i+1})``, one per pair of neighbours.
+        converging: slope of the changes of the rule's own expectations; infinite if not known.
+        influences: how far a change of each needed term by :data:`CHANGE` of itself moves the last error.
+        doubt: why nothing can be concluded; empty if something can.
+    """
+
+    claim: Claim
+    errors: list[float]
+    rates: list[float]
+    converging: float
+    influences: Mapping[Term, float]
+    doubt: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        claim: Claim,
+        differences: Sequence[Any],
+        *,
+        chains: Sequence[Any] = (),
+        norm: Callable[[Any], float] = largest,
+        influences: Mapping[Term, float] | None = None,
+        doubt: str = "",
+    ) -> Self:
+        """From the errors as arrays of one shape, and the rule's own expectations, where they are known.
+
+        Args:
+            claim: what is claimed.
+            differences: one array per step size.
+            chains: what the rule's expectations are, one array per step size.
+            norm: of a difference.
+            influences: see :class:`Evidence`; None where they need not be seen.
+            doubt: why nothing can be concluded.
+        """
+        etas = claim.etas
+        scaled = [each / eta**claim.expected for each, eta in zip(differences, etas, strict=True)]
+        ratios = [math.log(a / b) for a, b in itertools.pairwise(etas)]
+        rates = [norm(b - a) / ratio for (a, b), ratio in zip(itertools.pairwise(scaled), ratios, strict=True)]
+        converging = math.inf
+        if len(chains) > 2:
+            before, after = (norm(b - a) / r for (a, b), r in zip(itertools.pairwise(chains[-3:]), ratios[-2:], strict=True))
+            if before > 0 and after > 0:
+                converging = 2 * math.log(before / after) / sum(ratios[-2:])
+        return cls(claim, [norm(each) for each in differences], rates, converging, influences or {}, doubt)
+
+    def upto(self, count: int) -> "Evidence":
+        """Of the first step sizes alone."""
+        return replace(self, claim=self.claim.upto(count), errors=self.errors[:count], rates=self.rates[: max(0, count - 1)])
+
+    @property
+    def slopes(self) -> list[float]:
+        """One per pair of neighbours."""
+        return observed_slopes(self.claim.etas, self.errors)
+
+    @property
+    def slope(self) -> float:
+        """The last one."""
+        return self.slopes[-1] if len(self.errors) > 1 else math.nan
+
+    def judged(self) -> tuple[Verdict, str]:
+        """The verdict on the claim, and the numbers behind it."""
+        expected, tolerance, slope = self.claim.expected, self.claim.tolerance, self.slope
+        if self.doubt:
+            return "inconclusive", self.doubt
+        if not math.isfinite(slope):
+            return "inconclusive", "there is no slope: an error is 0 or not finite"
+        near = abs(slope - expected) <= tolerance
+        if doubt := self._too_few():
+            return "inconclusive", doubt
+        if near:
+            doubt = self._moving() or self._blind()
+            return ("inconclusive", doubt) if doubt else ("pass", self._numbers())
+        if slope > expected:
+            return "inconclusive", (
+                f"slope {slope:.3f}, better than the expected {expected:.3f} +- {tolerance:.3g}: the "
+                "term of that order is not seen here, its coefficient vanishes or rho scale is too small"
+            )
+        doubt = self._approaching()
+        return ("inconclusive", doubt) if doubt else ("fail", self._numbers())
+
+    def _numbers(self) -> str:
+        return f"slope {self.slope:.3f}, expected {self.claim.expected:.3f} +- {self.claim.tolerance:.3g}"
+
+    def _too_few(self) -> str:
+        etas = self.claim.etas
+        if len(etas) < 3:
+            return f"slope {self.slope:.3f}: one alone does not show whether it has settled, give more step sizes"
+        if etas[-3] / etas[-1] < _SPAN:
+            return (
+                f"slope {self.slope:.3f}: the last three step sizes differ by a factor of {etas[-3] / etas[-1]:.3g} "
+                "only, which does not show whether it has settled; give 1/8,1/16,1/32 or wider"
+            )
+        return ""
+
+    def _moving(self) -> str:
+        """Whether a slope that is near the claim is on its way through it."""
+        tolerance, (before, last) = self.claim.tolerance, self.slopes[-2:]
+        if not abs(last - before) <= tolerance:
+            return (
+                f"the slope {last:.3f} has not settled: it moved from {before:.3f} to {last:.3f}; use smaller step sizes"
+            )
+        share, allowed = self._change_of_last(), self._allowed()
+        if not share <= allowed:
+            return (
+                f"the slope {last:.3f} is that of the largest error alone: over the last pair of step sizes the errors "
+                f"divided by eta^{self.claim.expected:.3g} still change by {share:.1%} of the largest, where "
+                f"{allowed:.1%} is within the tolerance, so terms of other orders cancel; use smaller step sizes"
+            )
+        return ""
+
+    def _change_of_last(self) -> float:
+        """``|w_n - w_{n-1}| / |w_n|``."""
+        etas = self.claim.etas
+        return self.rates[-1] * math.log(self._ratio) * etas[-1] ** self.claim.expected / self.errors[-1]
+
+    @property
+    def _ratio(self) -> float:
+        return self.claim.etas[-2] / self.claim.etas[-1]
+
+    def _allowed(self) -> float:
+        """What a slope within the tolerance may change ``w``."""
+        return float(self._ratio**self.claim.tolerance - 1)
+
+    def visible(self) -> dict[Term, float]:
+        """The relative mistake in each needed coefficient that would not have passed; infinite if none would.
+
+        A mistake of order ``q`` moves ``w`` over the last pair by ``1 - r^(q - p)`` of its own influence.
+        """
+        found = {}
+        for term, influence in self.influences.items():
+            gap = self.claim.order - float(term.order)
+            moved = influence * (1 - self._ratio**-gap)
+            seen = moved > 0 and gap > self.claim.tolerance
+            found[term] = float(CHANGE) * _SAFETY * self._allowed() * self.errors[-1] / moved if seen else math.inf
+        return found
+
+    def _blind(self) -> str:
+        """Which needed term this measurement does not see, if one."""
+        found = self.visible()
+        if not found or max(found.values()) <= self.claim.visible:
+            return ""
+        term = max(found, key=lambda each: found[each])
+        what = f"{term}, without which the order is {term.order}"
+        if self.claim.order - float(term.order) <= self.claim.tolerance:
+            return f"{self._numbers()}, but {what}, is nearer than the tolerance: no slope tells both from each other"
+        if math.isinf(found[term]):
+            why = "has no influence at all"
+        else:
+            why = f"could be wrong by {found[term]:.1%} of itself unseen, at most {self.claim.visible:.0%} may"
+        return (
+            f"{self._numbers()}, but {what}, {why}: use a larger rho scale, smaller step sizes, or a landscape, start "
+            "and test functions that feel it"
+        )
+
+    def _approaching(self) -> str:
+        """Whether a slope that is too small may still become the claimed one, or has not begun to be one.
+
+        The changes of ``w`` shrink where the claim is right, whatever the slope is yet; where it is wrong they grow,
+        like ``eta^(q - p)``.
+        """
+        before, last = self.rates[-2:]
+        etas = self.claim.etas
+        grown = math.log(last / before) / math.log(math.sqrt(etas[-3] / etas[-1])) if before > 0 and last > 0 else 0.0
+        if not grown > self.claim.tolerance:
+            return (
+                f"slope {self.slope:.3f}, but the errors divided by eta^{self.claim.expected:.3g} do not change by more "
+                f"and more: it still moves towards {self.claim.expected:.3f}, the step sizes are too large to tell; use "
+                "smaller ones"
+            )
+        if not self.converging > _CONVERGING:
+            return (
+                f"slope {self.slope:.3f}, but the rule's own expectations do not converge yet: rho scale or the step "
+                "sizes are too large to tell; use smaller ones"
+            )
+        return ""

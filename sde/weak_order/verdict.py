@@ -1,0 +1,130 @@
+"""What a verification found."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from .evidence import Evidence, Verdict, observed_slopes
+
+__all__ = ["Method", "WeakOrder", "conclude"]
+
+Method = Literal["torus", "one-step", "moments", "monte-carlo"]
+
+
+@dataclass(frozen=True)
+class WeakOrder:
+    """What a verification found.
+
+    Attributes:
+        method: ``torus``, ``one-step``, ``moments`` or ``monte-carlo``.
+        rule: name of the update rule.
+        drift: powers of ``rho`` that the drift keeps.
+        correction: powers of ``rho`` that the correction ``b_1`` keeps.
+        covariance: powers of ``rho`` that the increment in the covariance keeps.
+        rho_exponent: ``beta`` of ``rho = rho_scale * eta^beta``.
+        rho_scale: the constant ``c`` of that law.
+        etas: step sizes, decreasing.
+        errors: weak error at each step size (of one step for ``one-step``).
+        slopes: ``log(e_i / e_{i+1}) / log(eta_i / eta_{i+1})``.
+        slope: the measured one: the last that noise or rounding leaves.
+        expected: the order that the derivation proves, or the claim under test; 1 more for ``one-step``.
+        tolerance: largest accepted distance between ``slope`` and ``expected``.
+        verdict: ``pass``, ``fail``, or ``inconclusive`` where the measurement cannot tell.
+        reason: the numbers behind the verdict.
+        details: what the method adds, see its function; and for all of them ``measured``, where the slopes were measured,
+            ``laws``, the verdict at each ``rho scale``, and ``visible``, by term that the order needs the relative mistake
+            in its coefficient from which on the verdict would have been another (None where none is seen).
+    """
+
+    method: Method
+    rule: str
+    drift: list[int]
+    correction: list[int]
+    covariance: list[int]
+    rho_exponent: float
+    rho_scale: float
+    etas: list[float]
+    errors: list[float]
+    slopes: list[float]
+    slope: float
+    expected: float
+    tolerance: float
+    verdict: Verdict
+    reason: str
+    details: dict[str, Any]
+
+    def to_dict(self) -> dict[str, object]:
+        """A JSON-ready dictionary, the details among the rest."""
+        result = asdict(self)
+        details: dict[str, object] = result.pop("details")
+        return result | details
+
+
+def conclude(
+    method: Method,
+    evidence: Sequence[Evidence],
+    *,
+    etas: Sequence[float] = (),
+    errors: Sequence[float] = (),
+    **details: Any,
+) -> WeakOrder:
+    """The result: it passes where all laws of ``rho`` do, and fails where one does.
+
+    Args:
+        method: how it was measured.
+        evidence: at one law of ``rho`` or more, the claim's first.
+        etas: all step sizes, where the errors of the smallest are not known well enough to be evidence.
+        errors: at all of these.
+        details: what else the method reports; ``laws``, ``measured`` and ``visible`` are added.
+    """
+    first = evidence[0]
+    claim, judged = first.claim, [each.judged() for each in evidence]
+    verdicts = [verdict for verdict, _ in judged]
+    verdict: Verdict = "fail" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts else "pass"
+    chosen = verdicts.index(verdict)
+    reason = judged[chosen][1]
+    laws = [
+        {
+            "rho_scale": each.claim.rho_scale,
+            "etas": list(each.claim.etas),
+            "errors": each.errors,
+            "slope": each.slope,
+            "verdict": own,
+            "reason": why,
+        }
+        for each, (own, why) in zip(evidence, judged, strict=True)
+    ]
+    visible = [
+        {
+            "part": term.part,
+            "rho_power": term.rho_power,
+            "order": str(term.order),
+            "change": change if math.isfinite(change) else None,
+        }
+        for term, change in first.visible().items()
+    ]
+    etas, errors = list(etas or claim.etas), list(errors or first.errors)
+    return WeakOrder(
+        method=method,
+        rule=claim.sde.rule.name,
+        drift=sorted(claim.sde.increments),
+        correction=sorted(claim.sde.correction),
+        covariance=sorted(claim.sde.diffusion),
+        rho_exponent=float(claim.sde.rho_exponent),
+        rho_scale=claim.rho_scale,
+        etas=etas,
+        errors=errors,
+        slopes=observed_slopes(etas, errors),
+        slope=first.slope,
+        expected=claim.expected,
+        tolerance=claim.tolerance,
+        verdict=verdict,
+        reason=f"at rho scale {evidence[chosen].claim.rho_scale:g}: {reason}" if chosen else reason,
+        details={**details, "measured": [_where(each) for each in evidence], "laws": laws, "visible": visible},
+    )
+
+
+def _where(evidence: Evidence) -> str:
+    etas = evidence.claim.etas
+    return f"rho scale {evidence.claim.rho_scale:g}, eta {etas[0]:.3g} to {etas[-1]:.3g}: slope {evidence.slope:.3f}"
