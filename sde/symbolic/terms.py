@@ -2,7 +2,8 @@
 
 A *term* is ``E_{1,2,...} [factors * vector]``: all expectations stand in front, over independent minibatches
 ``1, 2, ...``, which multilinearity allows. A minibatch that a term contains once, linearly, is replaced by the mean
-loss, and the others are numbered so that the term is smallest. So equal terms have equal keys.
+loss, and the others are numbered in an order that depends on the term alone (:mod:`.labelling`). So equal terms have
+equal keys.
 
 The *factors* are powers of atoms:
 
@@ -15,16 +16,17 @@ The *factors* are powers of atoms:
 The last two hold the sorted (term, coefficient) pairs of the sum, whose own expectations are numbered from 1001 on.
 """
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import sympy
 
 from ...landscapes import InputError
+from .labelling import canonical_order
 from .trees import MEAN, Tree, nodes, relabel, rootings, scalar, slots
 
 __all__ = [
@@ -49,6 +51,7 @@ Factors = tuple[tuple[Atom, Fraction], ...]
 Term = tuple[Tree | tuple[()], Factors]  # (vector, factors); no vector: a scalar
 
 INNER = 1000
+_MOST_SAMPLES = 60  # a product of all vectors of a derivative stays below INNER
 _MOST_TERMS = 5_000
 _ONE = Fraction(1)
 
@@ -97,9 +100,10 @@ class Collector:
 
 def _opened(atom: Atom, beside: Term) -> Iterator[tuple[Factors, Fraction]]:
     """The terms of a sum within a power, its own expectations renamed to be none of the term's beside it."""
-    shift = bound_samples(beside) - INNER
+    shift = bound_samples(beside)
     for term, c in atom[1]:
-        yield relabelled(term, {s: s + shift for s in samples(term) if s > INNER})[1], c
+        moved = {s: s - INNER + (shift if s < 2 * INNER else 0) for s in samples(term) if s > INNER}
+        yield relabelled(term, moved)[1], c
 
 
 def differentiated(
@@ -180,9 +184,29 @@ def moved(term: Term, by: int) -> Term:
 
 
 def _canonical(term: Term) -> Term:
-    count = bound_samples(term)
-    if not count:
+    if not bound_samples(term):
         return term
+    term = _averaged(term)
+    vector, factors = term
+    result: Term = (() if _bound((vector, ())) else vector, tuple(f for f in factors if not _bound(((), (f,)))))
+    count = 0
+    for part in sorted(_numbered(*_compressed(part)) for part in _connected(term)):
+        more, count = shifted(part, count), count + bound_samples(part)
+        result = (result[0] or more[0], (*result[1], *more[1]))
+    if count > _MOST_SAMPLES:
+        raise InputError(
+            f"{count} independent minibatches in one term; at most {_MOST_SAMPLES} are kept apart, give lower powers of "
+            "expectations"
+        )
+    return result[0], tuple(sorted(result[1]))
+
+
+def _bound(term: Term) -> set[int]:
+    return {s for s in samples(term) if 0 < s < INNER}
+
+
+def _averaged(term: Term) -> Term:
+    """Replace every minibatch that occurs once, linearly, by the mean loss."""
     vector, factors = term
     linear = Counter(
         node[1]
@@ -192,14 +216,40 @@ def _canonical(term: Term) -> Term:
         if node[0] == "f"
     )
     occurrences = samples(term)
-    bound = [s for s in occurrences if 0 < s < INNER]
-    alone = [s for s in bound if occurrences[s] == linear[s] == 1]
-    rest = [s for s in bound if s not in alone]
-    averaged = dict.fromkeys(alone, MEAN)
-    return min(
-        relabelled(term, averaged | dict(zip(order, range(1, len(rest) + 1), strict=True)))
-        for order in itertools.permutations(rest)
-    )
+    alone = [s for s in occurrences if 0 < s < INNER and occurrences[s] == linear[s] == 1]
+    return relabelled(term, dict.fromkeys(alone, MEAN)) if alone else term
+
+
+def _connected(term: Term) -> Iterator[Term]:
+    """The parts of a term that share no minibatch: each is an expectation of its own."""
+    vector, factors = term
+    parts: list[tuple[set[int], Term]] = []
+    for piece in [(vector, ()), *(((), (factor,)) for factor in factors)]:
+        found = _bound(piece)
+        if not found:
+            continue
+        for other in [part for part in parts if part[0] & found]:
+            parts.remove(other)
+            found = found | other[0]
+            piece = (piece[0] or other[1][0], (*other[1][1], *piece[1]))
+        parts.append((found, piece))
+    for _, part in parts:
+        yield part
+
+
+def _compressed(part: Term) -> tuple[Term, int]:
+    """With the minibatches 1, 2, ..., n in the order of their labels, so that what is cached is found; and n."""
+    found = sorted(_bound(part))
+    return relabelled(part, {s: i for i, s in enumerate(found, 1)}), len(found)
+
+
+@lru_cache(maxsize=100_000)
+def _numbered(part: Term, count: int) -> Term:
+    """A connected part with its minibatches in canonical order."""
+    if count == 1:
+        return part
+    order = canonical_order(range(1, count + 1), lambda colours: relabelled(part, colours))
+    return relabelled(part, {s: i for i, s in enumerate(order, 1)})
 
 
 def _is_unit(tree: Tree) -> bool:
