@@ -1,9 +1,12 @@
 """What a trained point guarantees: PAC-Bayes bounds with every term separate."""
 
+from .bound import Bound, Curvature, Kind, Term
 from .bounded_loss import BoundedCrossEntropy
-from .gaussian import PriorGrid, gaussian_kl
+from .gaussian import gaussian_kl
 from .kl import binary_kl, kl_inverse
-from .theorem41 import Bound, Curvature, Kind, Term, eigenvalue_bound, remainder
+from .prior_grid import PriorGrid
+from .remainder import remainder
+from .theorem41 import eigenvalue_bound
 from .trained_point import PriorCentre, bound_checkpoint, estimate_fourth_derivative
 
 __all__ = [

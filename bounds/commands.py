@@ -19,7 +19,7 @@ from ..landscapes.console import (
     progress_bar,
     save_json,
 )
-from .theorem41 import check_delta
+from .inputs import check_delta
 from .trained_point import bound_checkpoint
 
 __all__ = ["bound"]

@@ -1,26 +1,36 @@
-"""The binary relative entropy and its inverse, rounded outward so that floating point never breaks a bound."""
+"""The binary relative entropy, and its inverse to the last bit, rounded outward."""
 
 import math
+import struct
+from typing import Any, Literal, SupportsFloat
 
 from ..landscapes import InputError
+from .intervals import Intervals, intervals, nearest_float
+from .real import real_number
 
 __all__ = ["binary_kl", "kl_inverse"]
 
+Side = Literal["upper", "lower"]
 
-def _probability(name: str, value: float) -> None:
-    if not 0 <= value <= 1:  # also refuses NaN
+
+def _probability(name: str, value: SupportsFloat, rounding: Literal["up", "down"] = "up") -> float:
+    ends = {direction: real_number(name, value, direction) for direction in ("down", "up")}
+    if not (ends["down"] >= 0 and ends["up"] <= 1):  # also refuses NaN
         raise InputError(f"{name} = {value} is not a probability; divide the loss by its upper bound first")
+    return ends[rounding]
 
 
-def binary_kl(q: float, p: float) -> float:
+def binary_kl(q: SupportsFloat, p: SupportsFloat) -> float:
     """``kl(q || p) = q ln(q/p) + (1-q) ln((1-q)/(1-p))``, infinite where ``p`` rules out what ``q`` allows.
 
-    Near ``q = p`` these two terms cancel; they are rearranged into two positive ones, so that the relative error
-    stays of the order of the rounding unit.
+    The float nearest to it, whatever cancels: evaluated in intervals of as many bits as it takes to know that float.
 
     Args:
         q: empirical probability, in [0, 1].
         p: true probability, in [0, 1].
+
+    Raises:
+        InputError: not a real number in [0, 1].
 
     Example:
         >>> round(binary_kl(0.5, 0.25), 6)
@@ -28,63 +38,135 @@ def binary_kl(q: float, p: float) -> float:
         >>> binary_kl(0.1, 0.0)
         inf
     """
-    _probability("q", q)
-    _probability("p", p)
+    q, p = _probability("q", q), _probability("p", p)
     if q == p:
         return 0.0
-    if (p == 0 and q > 0) or (p == 1 and q < 1):
+    if p in (0, 1):
         return math.inf
-    # With psi(t) = t - ln(1 + t) >= 0: kl = q psi((p-q)/q) + (1-q) psi((q-p)/(1-q)), two terms without cancellation.
-    first = q * _psi((p - q) / q, p / q) if q > 0 else p
-    second = (1 - q) * _psi((q - p) / (1 - q), (1 - p) / (1 - q)) if q < 1 else 1 - p
-    return first + second
+    bits = 128
+    while True:
+        kl = _kl(intervals(bits), q, p)
+        if (value := nearest_float(kl.a)) == nearest_float(kl.b):
+            return value
+        bits *= 2
 
 
-def _psi(t: float, one_plus_t: float) -> float:
-    """``t - ln(1 + t)`` to a few dozen rounding units: by its series, by log1p, by log of the given ``1 + t``."""
-    if abs(t) < 0.1:  # the first term left out is below 1e-19 of the first one
-        return sum((-t) ** k / k for k in range(2, 22))
+def _quick_kl(q: float, p: float) -> float:
+    """``kl(q || p)`` in floats, to about 1e-14 where nothing underflows: a hint, never a proof.
+
+    Where the two terms of its definition cancel, two others, which are not negative, take their place.
+    """
+    return _share(q, p, p - q) + _share(1 - q, 1 - p, q - p)
+
+
+def _share(a: float, b: float, difference: float) -> float:
+    """``a ln(a/b) + b - a >= 0`` for ``difference = b - a``; the two shares of ``kl`` add up to it."""
+    if a == 0:
+        return difference
+    if b == 0:
+        return math.inf
+    t = difference / a
+    if abs(t) < 0.1:  # t - ln(1 + t) by its series; the first term left out is below 1e-19 of the first one
+        return a * sum((-t) ** k / k for k in range(2, 22))
     if abs(t) < 0.5:
-        return t - math.log1p(t)
-    return t - math.log(one_plus_t) if one_plus_t > 0 else math.inf
+        return a * (t - math.log1p(t))
+    return difference - a * (math.log(b) - math.log(a))  # b/a may overflow
 
 
-def kl_inverse(q: float, c: float) -> float:
-    """Upper inverse ``sup {p : kl(q || p) <= c}``, rounded outward.
+def _kl(iv: Intervals, q: float, p: float) -> Any:
+    """An interval that holds ``kl(q || p)``, for ``0 < p < 1``."""
+    a, b = iv.real(q), iv.real(p)
+    first = a * iv.log(a / b) if q > 0 else iv.real(0)
+    return first + ((1 - a) * iv.log((1 - a) / (1 - b)) if q < 1 else 0)
 
-    The returned ``r >= q`` satisfies ``kl(q || r) >= c`` in floating point (or ``r = 1``), so using it as an upper
-    bound never claims too much; ``c`` is first raised by 64 units in its last place, which exceeds the rounding error
-    of ``binary_kl``, so that ``kl(q || r) >= c`` also holds in exact arithmetic. ``kl_inverse(1, c) = 1``.
+
+def _reaches(q: float, p: float, c: float) -> bool:
+    """Whether ``kl(q || p) >= c``, decided without error, for ``0 < p < 1``, ``p != q`` and finite ``c > 0``.
+
+    The precision doubles until the interval lies on one side of ``c``. That ends: ``q``, ``p`` and ``c`` are rational,
+    so that some whole multiple of ``kl(q || p)`` is the logarithm of a rational number, which is 0 or transcendental
+    (Lindemann), and never that multiple of ``c``.
+    """
+    bits = 128
+    while True:
+        kl = _kl(intervals(bits), q, p)
+        if kl.a >= c:
+            return True
+        if kl.b < c:
+            return False
+        bits *= 2
+
+
+def kl_inverse(q: SupportsFloat, c: SupportsFloat, *, side: Side = "upper") -> float:
+    """Upper inverse ``sup {p : kl(q || p) <= c}`` or lower inverse ``inf {p : kl(q || p) <= c}``, rounded outward.
+
+    The upper inverse is the least float ``r`` with ``kl(q || r) >= c`` in exact arithmetic (or 1), the lower one the
+    greatest (or 0): as ``kl(q || .)`` falls before ``q`` and rises after it, no float is closer to the true inverse
+    without passing it. Each comparison is made in intervals of as many bits as it takes, so that this holds for all
+    floats, subnormal ones included. Other numbers are first rounded to floats so that the result moves outward.
 
     Args:
-        q: empirical probability, in [0, 1].
-        c: right-hand side, at least 0; infinite gives 1.
+        q: empirical probability, in [0, 1]; any real scalar.
+        c: right-hand side, at least 0; infinite gives 1 (0).
+        side: ``upper`` or ``lower``.
 
     Raises:
-        InputError: arguments out of range.
+        InputError: arguments out of range or not real scalars.
 
     Reference:
-        Maurer 2004; Langford & Caruana 2002.
+        Langford & Seeger 2001; Maurer 2004.
 
     Example:
         >>> r = kl_inverse(0.1, 0.05)
         >>> round(r, 6), binary_kl(0.1, r) >= 0.05
         (0.220079, True)
+        >>> round(kl_inverse(0.1, 0.05, side="lower"), 6)
+        0.031278
     """
-    _probability("q", q)
+    if side not in ("upper", "lower"):
+        raise InputError(f"unknown side '{side}'; choose one of: upper, lower")
+    end = 1.0 if side == "upper" else 0.0
+    q = _probability("q", q, "up" if side == "upper" else "down")
+    c = real_number("c", c, "up")
     if not c >= 0:
         raise InputError(f"c = {c} is negative; a relative entropy is at least 0")
-    if q == 1 or c == math.inf:
-        return 1.0
+    if q == end or c == math.inf:
+        return end
     if c == 0:
         return q
-    c += 64 * math.ulp(c)  # more than binary_kl's own rounding error
-    low, high = q, 1.0  # kl(q || low) < c <= kl(q || high), kl(q || 1) being infinite
-    while True:
-        middle = low + (high - low) / 2
-        if not low < middle < high:  # neighbouring floats: high is the outward one
-            return high
-        if binary_kl(q, middle) < c:
-            low = middle
-        else:
-            high = middle
+    # Ranks of floats with kl(q || .) < c at `inner` and >= c at `outer`: first as _quick_kl has it, then in truth.
+    origin, last = _rank(q), _rank(end)
+    step = 1 if last > origin else -1
+    inner, outer = origin, last
+    while abs(outer - inner) > 1:
+        middle = (inner + outer) // 2
+        inner, outer = (middle, outer) if _quick_kl(q, _ranked(middle)) < c else (inner, middle)
+    start = outer
+
+    def reaches(rank: int) -> bool:
+        return rank == last or _reaches(q, _ranked(rank), c)
+
+    distance = 1
+    if reaches(start):
+        outer, inner = start, start - step
+        while inner != origin and reaches(inner):
+            outer, distance = inner, 2 * distance
+            inner = origin if abs(inner - origin) <= distance else inner - step * distance
+    else:
+        inner, outer = start, start + step
+        while not reaches(outer):
+            inner, distance = outer, 2 * distance
+            outer = last if abs(last - outer) <= distance else outer + step * distance
+    while abs(outer - inner) > 1:
+        middle = (inner + outer) // 2
+        inner, outer = (inner, middle) if reaches(middle) else (middle, outer)
+    return _ranked(outer)
+
+
+def _rank(value: float) -> int:
+    """Number of positive floats up to ``value >= 0``: its bits, read as a whole number."""
+    return int(struct.unpack("<q", struct.pack("<d", abs(value)))[0])
+
+
+def _ranked(rank: int) -> float:
+    return float(struct.unpack("<d", struct.pack("<q", rank))[0])

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..landscapes import Checkpoint, DataSet, InputError, NetworkLandscape, top_eigenpairs
+from .bound import Bound, Curvature
 from .bounded_loss import BoundedCrossEntropy
-from .theorem41 import Bound, Curvature, check_delta, check_sigma, eigenvalue_bound
+from .inputs import check_delta, check_sigma
+from .theorem41 import eigenvalue_bound
 
 __all__ = ["PriorCentre", "bound_checkpoint", "estimate_fourth_derivative"]
 
@@ -93,7 +95,8 @@ def bound_checkpoint(
         InputError: not a run directory, damaged or foreign tensors, ``delta`` outside (0, 1), other data.
     """
     check_delta(delta)  # before minutes of work
-    check_sigma(sigma)
+    if sigma is not None:
+        check_sigma(sigma)
     if centre not in ("initial", "zero"):
         raise InputError(f"unknown prior centre '{centre}'; choose one of: initial, zero")
     checkpoint = Checkpoint.read(directory)
