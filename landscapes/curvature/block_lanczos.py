@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .completeness import check_others
 from .convergence import Convergence
 from .eigenpairs import Eigenpairs, End
 from .krylov_basis import KrylovBasis
@@ -31,7 +32,9 @@ def block_lanczos(
     ``|A v_i - theta_i v_i| = |B s_i|`` with the last block ``B`` of norms and the last ``b`` entries of ``s_i``.
     One start vector sees one direction of each eigenspace; ``b`` random ones see ``min(b, multiplicity)`` of them.
     For separate eigenvalues :func:`lanczos` needs fewer products; this one multiplies ``b`` vectors at a time, which
-    many operators do for less than ``b`` products.
+    many operators do for less than ``b`` products. A given start, or fewer vectors than values, may miss some: then
+    :class:`Completeness` looks for others, by ``k`` products and some more, and there is no convergence where some are
+    found or the products do not suffice.
 
     Directions of a new block that are no more than the error of the products are dropped; where nothing is left, the
     space has closed, and the iteration looks once more outside, with one random vector.
@@ -47,7 +50,8 @@ def block_lanczos(
         seed: seed of the random start.
 
     Returns:
-        Eigenpairs, no bound of the spectrum; ``converged=False`` where the products ran out.
+        Eigenpairs, no bound of the spectrum; ``converged=False`` where the products ran out or others were missed,
+        which ``missing`` says.
 
     Raises:
         InputError: an argument out of range, a product that is not finite, an operator found not to be symmetric.
@@ -104,14 +108,20 @@ def block_lanczos(
             block, norms = block[: operator.dim - j], norms[: operator.dim - j]  # more can only be rounding
             projected[j : j + len(block), new] = norms
             projected[new, j : j + len(block)] = norms.mT
-    return Eigenpairs(
+    pairs = Eigenpairs(
         theta[wanted],
         basis.combined(s[:, wanted]),
         residuals[wanted],
         j,
         settled or exhausted,
         checked=operator.checked,
+        missing=""
+        if settled or exhausted
+        else "the values still move, or their residuals are large; allow more products",
     )
+    if exhausted or (b >= k and start is None):  # as many random vectors as values see every copy
+        return pairs
+    return check_others(operator, pairs, which, k, tolerance=tolerance, max_products=max_products, seed=seed)
 
 
 def _first_block(operator: SymmetricOperator, basis: KrylovBasis, b: int, start: Tensor | None, seed: int) -> Tensor:

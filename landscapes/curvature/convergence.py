@@ -19,9 +19,10 @@ class Convergence:
       ``d``, with ``q = d / d'``, what is left is ``d q / (1 - q)`` (Aitken). Growing steps are those of a start near
       an eigenvector other than the wanted one, where the residual is small at once.
 
-    Neither proves that it is the *wanted* eigenvalue: two of them closer than the residual look like one between them.
-    (Ours: Kato-Temple's ``r^2 / gap <= t`` would save one product in six, but the gap must be guessed from Ritz
-    values, and a third of spectra with a second eigenvalue within 1e-4 to 1 of the first then stopped too early.)
+    A residual that is rounding needs no second look. Neither proves that it is the *wanted* eigenvalue: two of them
+    closer than the residual look like one between them. (Ours: Kato-Temple's ``r^2 / gap <= t`` would save one product
+    in six, but the gap must be guessed from Ritz values, and a third of spectra with a second eigenvalue within 1e-4 to
+    1 of the first then stopped too early.)
 
     Args:
         tolerance: relative accuracy of each value.
@@ -31,8 +32,8 @@ class Convergence:
         >>> import torch
         >>> rule = Convergence(1e-2, 1e-14)
         >>> values, residuals = torch.tensor([0.0, 1.0]), torch.tensor([0.1, 0.1])
-        >>> rule.met(values, residuals, [1]), rule.met(values, residuals / 100, [1])
-        (False, True)
+        >>> [rule.met(values, size * residuals, [1]) for size in (1.0, 0.01, 0.01)]
+        [False, False, True]
     """
 
     def __init__(self, tolerance: float, accuracy: float) -> None:
@@ -53,14 +54,15 @@ class Convergence:
         self._history = [*self._history[-2:], values]
         scale = float(values.abs().max())
         settled = (residuals[wanted] <= self.tolerance * scale) & (self._left(scale) <= self.tolerance * scale)
-        return bool(settled.all())
+        exact = residuals[wanted] <= self.accuracy * float(theta.abs().max())
+        return bool((settled | exact).all())
 
     def _left(self, scale: float) -> Tensor:
-        """What each value is still going to move, shape ``(k,)``; 0 before three values are known."""
+        """What each value is still going to move, shape ``(k,)``; unknown before three values are known."""
         if len(self._history) < 3:
-            return torch.zeros_like(self._history[-1])
+            return torch.full_like(self._history[-1], torch.inf)
         before, last, now = self._history
         step, previous = (now - last).abs(), (last - before).abs()
         negligible = max(self.accuracy, 1e-3 * self.tolerance) * scale
-        left = torch.where(step < previous, step**2 / (previous - step), torch.inf)
+        left = torch.where(step < previous, step * (step / (previous - step)), torch.inf)
         return torch.where(step <= negligible, 0.0, left)

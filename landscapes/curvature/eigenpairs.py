@@ -41,9 +41,12 @@ class Eigenpairs:
         residuals: ``|A v - value v|``, shape ``(k,)``, float64 on the CPU; an eigenvalue lies within this distance of
             each value.
         products: number of products with the operator spent.
-        converged: whether the solver's own rule was met.
+        converged: whether the solver's own rule was met, and, where it checks that, no others lie beyond the values.
         bound: an interval for the whole spectrum, where the start vector was random; else None.
         checked: whether and how it was checked that the operator's products are right.
+        rest: where the solver checks it, an interval for all eigenvalues but the ``k`` found (at each end, for both):
+            at most ``k`` lie above ``rest.upper``, or below ``rest.lower``. Copies of a repeated eigenvalue count.
+        missing: what is missing where it has not converged, in words; else empty.
     """
 
     values: Tensor
@@ -53,6 +56,8 @@ class Eigenpairs:
     converged: bool
     bound: SpectrumBound | None = None
     checked: str = "not checked"
+    rest: SpectrumBound | None = None
+    missing: str = ""
 
 
 def random_vector(dim: int, seed: int, dtype: torch.dtype, device: torch.device | str) -> Tensor:

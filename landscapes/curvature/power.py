@@ -66,7 +66,8 @@ def power_method(
 
     Returns:
         One eigenpair: the vector *before* the last product, with its Rayleigh quotient and residual, so that no
-        product is wasted on checking. No bound of the spectrum.
+        product is wasted on checking. No bound of the spectrum. From a given start, which may be orthogonal to
+        the wanted eigenvector, it never counts as converged.
 
     Raises:
         InputError: fewer than one iteration, a tolerance that is not positive, a start of wrong shape, a product that
@@ -94,5 +95,18 @@ def power_method(
         pass
     value = v.double() @ product.double()
     residual = (product - value.to(v.dtype) * v).double().norm()
-    converged = bool(residual <= tolerance * abs(value))
-    return Eigenpairs(value[None].cpu(), v[None], residual[None].cpu(), products, converged, checked=operator.checked)
+    settled = bool(residual <= tolerance * abs(value))
+    missing = "" if settled else "the residual is above the tolerance; allow more iterations"
+    if settled and start is not None:
+        missing = (
+            "a given start may be orthogonal to the eigenvector of largest magnitude; leave it out, or use lanczos"
+        )
+    return Eigenpairs(
+        value[None].cpu(),
+        v[None],
+        residual[None].cpu(),
+        products,
+        settled and start is None,
+        checked=operator.checked,
+        missing=missing,
+    )

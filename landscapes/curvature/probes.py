@@ -77,8 +77,17 @@ def coefficients(basis: Tensor, v: Tensor) -> Tensor:
 
 
 def length(v: Tensor) -> float:
-    """``|v|`` of a vector of shape ``(d,)``, with the same care."""
-    return math.sqrt(coefficients(v[None], v).item())
+    """``|v|`` of a vector of shape ``(d,)``, with the same care; also where squares of entries are no numbers.
+
+    Example:
+        >>> round(length(torch.tensor([3e-200, 4e-200], dtype=torch.float64)) * 1e200, 12)
+        5.0
+    """
+    largest = v.abs().max().item()
+    if largest == 0:
+        return 0.0
+    v = v / largest
+    return largest * math.sqrt(coefficients(v[None], v).item())
 
 
 def project_out(basis: Tensor, v: Tensor) -> Tensor:

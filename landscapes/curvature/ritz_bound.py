@@ -3,13 +3,15 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..errors import InputError
 from .eigenpairs import SpectrumBound
 from .spectrum_bound import least_overlap, spectrum_bound
 
 __all__ = ["ritz_bound"]
 
-_HALVINGS = 200  # of an interval of logarithms: far below rounding
+_HALVINGS = 100  # of an interval of logarithms: far below rounding
 
 
 def ritz_bound(
@@ -79,12 +81,13 @@ def ritz_bound(
 
 def _margin(distances: list[float], target: float) -> float:
     """The ``g`` with ``log(g) + sum_i log(g + distance_i) = target``, rounded up."""
+    apart = np.array(distances)
     high = target / (len(distances) + 1)  # as if all distances were 0
     low = target - len(distances) * math.log(math.exp(high) + max(distances, default=0.0))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         g = math.exp(middle)
-        if middle + sum(math.log(g + distance) for distance in distances) < target:
+        if middle + float(np.log(g + apart).sum()) < target:
             low = middle
         else:
             high = middle
