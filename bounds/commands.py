@@ -71,4 +71,4 @@ def bound(
     console.print(f"{state}. This number is {'an ' if result.kind == 'estimate' else 'a '}{result.kind}. It assumes:")
     for sentence in result.assumptions:
         console.print(f"- {sentence}", markup=False)
-    save_json(json, result.to_dict())
+    save_json(json, result.to_dict(), device=find_device(device))

@@ -39,7 +39,9 @@ from .curvature import (
     trace_of_function,
 )
 from .data import DATA, DataSet, load_data
+from .data_digest import data_digest
 from .errors import InputError
+from .fingerprint import fingerprint
 from .flat import flatten, unflatten
 from .formula import FormulaLandscape
 from .landscape import Landscape
@@ -49,11 +51,13 @@ from .network import NetworkLandscape
 from .network_derivatives import NetworkDerivatives
 from .network_function import Batch, LossFunction, Mode, NetworkFunction
 from .quadratic import Quadratic
-from .records import code_fingerprint, provenance, read_json, write_atomically, write_json
+from .records import provenance, read_json, through_json, write_atomically, write_json
 from .smooth_norms import SmoothNorms
+from .source_code import code_fingerprint, library_versions
 from .taylor import KinkWarning
 from .torus import TiltedTorus
 from .valley import Valley
+from .workers import in_workers, one_thread
 
 __all__ = [
     "DATA",
@@ -93,20 +97,25 @@ __all__ = [
     "block_lanczos",
     "build_model",
     "code_fingerprint",
+    "data_digest",
     "decompose_drift",
     "effective_dimension",
     "eigenvalue_gradient",
+    "fingerprint",
     "flatten",
     "frobenius_norm",
     "hessian",
     "hutch_plus_plus",
     "hutchinson",
+    "in_workers",
     "lanczos",
     "lanczos_quadrature",
+    "library_versions",
     "load_data",
     "load_tensors",
     "lobpcg",
     "mean_alignment",
+    "one_thread",
     "power_iterates",
     "power_method",
     "provenance",
@@ -116,6 +125,7 @@ __all__ = [
     "save_tensors",
     "spectral_density",
     "start_vector",
+    "through_json",
     "top_eigenpairs",
     "trace_of_function",
     "unflatten",

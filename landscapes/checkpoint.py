@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as dump_safetensors
 from torch import Tensor, nn
 
 from .data import DataSet
+from .data_digest import data_digest
 from .errors import InputError
 from .models import build_model
 from .records import provenance, read_json, write_atomically, write_json
@@ -50,6 +52,10 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
+def _dtype(model: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in model.parameters()), torch.get_default_dtype())
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -85,6 +91,7 @@ class Checkpoint:
         data: name of the data set it was trained on.
         settings: every hyper-parameter of the training.
         seed: of initialisation and minibatches.
+        data_sha256: :func:`data_digest` of the data; empty in runs of versions that did not keep it.
         sha256: of each tensor file; filled in by ``save`` and checked by ``network``.
     """
 
@@ -94,15 +101,23 @@ class Checkpoint:
     data: str
     settings: dict[str, Any]
     seed: int
+    data_sha256: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
 
-    def save(self, directory: Path, trained: nn.Module, initial: dict[str, Tensor]) -> None:
-        """Write the trained network, its initial state and the sidecar; the sidecar comes last."""
+    def save(
+        self, directory: Path, trained: nn.Module, initial: dict[str, Tensor], device: torch.device | str = "cpu"
+    ) -> None:
+        """Write the network trained on ``device``, its initial state and the sidecar; the sidecar comes last."""
         directory = Path(directory)
         save_tensors(directory / _TRAINED, trained.state_dict())
         save_tensors(directory / _INITIAL, initial)
         digests = {name: _digest(directory / name) for name in (_TRAINED, _INITIAL)}
-        sidecar = {"format": _FORMAT, **asdict(self), "sha256": digests, "made_with": provenance()}
+        sidecar = {
+            "format": _FORMAT,
+            **asdict(self),
+            "sha256": digests,
+            "made_with": provenance(device, _dtype(trained)),
+        }
         write_json(directory / _SIDECAR, sidecar)
 
     @classmethod
@@ -130,6 +145,7 @@ class Checkpoint:
                 str(record["data"]),
                 dict(record["settings"]),
                 int(record["seed"]),
+                str(record.get("data_sha256", "")),
                 {name: str(record["sha256"][name]) for name in (_TRAINED, _INITIAL)},
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -157,4 +173,9 @@ class Checkpoint:
             raise InputError(
                 f"the sidecar says images {self.shape} and {self.classes} classes, {data.name} has {data.shape} and "
                 f"{data.classes}: the sidecar is damaged, train again"
+            )
+        if self.data_sha256 and self.data_sha256 != data_digest(data):
+            raise InputError(
+                f"the run was trained on other examples than these, though both are called {data.name}; give the "
+                "--data-root of the training, or train again"
             )

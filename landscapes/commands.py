@@ -170,7 +170,7 @@ def spectrum(
         )
     if density:
         result |= _density(matrix, probes, steps, seed, scale=float(pairs.values.abs().max()))
-    save_json(json, result)
+    save_json(json, result, device=matrix.device, dtype=matrix.dtype)
     if plot is not None:
         save_figure(draw_spectrum(result), plot.with_suffix(""), kinds=(plot.suffix[1:],))
         console.print(f"wrote {plot}", markup=False)

@@ -1,7 +1,7 @@
 """What every command shares: fractions as numbers, the JSON file, tables on stdout, progress on stderr."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,7 @@ from rich.progress import (
 
 from .checkpoint import RUN_FILES
 from .errors import InputError
-from .records import write_json
+from .records import provenance, write_json
 
 __all__ = [
     "DataRoot",
@@ -72,10 +72,16 @@ def check_count(name: str, value: int, low: int = 1) -> None:
         raise InputError(f"{name} {value} is out of range; give a number from {low} to {2**31 - 1}")
 
 
-def save_json(path: Path | None, value: Any) -> None:
-    """Write the result where it was asked for, and say so."""
+def save_json(
+    path: Path | None,
+    value: Mapping[str, Any],
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> None:
+    """Write the result where it was asked for, with what it was made with, and say so."""
     if path is not None:
-        write_json(path, value)
+        write_json(path, {**value, "made_with": provenance(device, dtype)})
         console.print(f"wrote {path}", markup=False)
 
 

@@ -1,6 +1,5 @@
 """Results on disk: JSON that is either complete or absent, and what produced it."""
 
-import hashlib
 import json
 import math
 import os
@@ -12,23 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+import torch
 
-__all__ = ["code_fingerprint", "provenance", "read_json", "write_atomically", "write_json"]
+from .errors import InputError
+from .source_code import code_fingerprint, library_versions
+
+__all__ = ["provenance", "read_json", "through_json", "write_atomically", "write_json"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_CODE_FOLDERS = (
-    ".",
-    "landscapes",
-    "landscapes/curvature",
-    "landscapes/taylor",
-    "sde",
-    "sde/symbolic",
-    "sde/weak_order",
-    "optim",
-    "bounds",
-    "paper_figures",
-)
+_PACKAGE_NAME = __name__.partition(".")[0]
 
 
 def _jsonable(value: Any) -> Any:
@@ -69,6 +60,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise InputError(f"cannot write {path}: {error.strerror or error}; choose a writable place") from None
 
 
+def through_json(value: Any) -> Any:
+    """What :func:`read_json` reads after :func:`write_json` wrote this.
+
+    Example:
+        >>> through_json({1: (0.5, float("nan"))})
+        {'1': [0.5, None]}
+    """
+    return json.loads(json.dumps(_jsonable(value), allow_nan=False))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; NaN and infinity become null.
 
@@ -98,33 +99,46 @@ def read_json(path: Path) -> Any:
 
 
 @cache
-def code_fingerprint() -> str:
-    """SHA-256 over the package's own sources: results are reused only while it stays the same."""
-    digest = hashlib.sha256()
-    for folder in _CODE_FOLDERS:
-        for source in sorted(p for p in (_PACKAGE / folder).iterdir() if p.suffix in (".py", ".j2")):
-            digest.update(f"{folder}/{source.name}".encode() + source.read_bytes())
-    return digest.hexdigest()
+def _commit() -> str | None:
+    if not (_PACKAGE / ".git").exists():
+        return None
+    git = ["git", "-C", str(_PACKAGE)]
+    found = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, check=False)
+    return (found.stdout.strip() or None) and found.stdout.strip() + "-dirty" * (changed.returncode != 0)
 
 
 @cache
-def provenance() -> dict[str, str | None]:
-    """Versions, commit and platform that a result was made with."""
-    commit = None
-    if (_PACKAGE / ".git").exists():
-        found = subprocess.run(
-            ["git", "-C", str(_PACKAGE), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
-        commit = found.stdout.strip() or None
-        changed = subprocess.run(
-            ["git", "-C", str(_PACKAGE), "diff", "--quiet", "HEAD"], capture_output=True, check=False
-        )
-        commit = commit and commit + "-dirty" * (changed.returncode != 0)
-    libraries = {name: version(name) for name in ("eigensam", "torch", "torchvision", "numpy", "scipy")}
+def _software() -> dict[str, str | None]:
+    everything = f"{_PACKAGE_NAME}.cli"  # imports all that a command can run
     return {
-        **libraries,
-        "python": platform.python_version(),
+        "eigensam": version(_PACKAGE_NAME),
+        **library_versions(everything),
         "platform": platform.platform(),
-        "git_commit": commit,
-        "code": code_fingerprint(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "git_commit": _commit(),
+        "code": code_fingerprint(everything),
+    }
+
+
+def provenance(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64) -> dict[str, str | int | None]:
+    """What a result was made with: versions, platform, commit and code, device, type of numbers, number of threads.
+
+    Args:
+        device: where it was computed.
+        dtype: with which numbers.
+
+    Example:
+        >>> import torch
+        >>> made_with = provenance(dtype=torch.float32)
+        >>> made_with["device"], made_with["dtype"], made_with["threads"] == torch.get_num_threads()
+        ('cpu', 'float32', True)
+    """
+    device = torch.device(device)
+    name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    return {
+        **_software(),
+        "device": f"{device}{name}",
+        "dtype": str(dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
     }

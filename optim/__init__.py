@@ -4,7 +4,7 @@ from .eigen_sam import EigenSAM, Eigensolver, eigen_perturbation
 from .measurement import SpectrumRecorder, evaluate
 from .sam import SAM
 from .settings import OPTIMIZERS, TrainSettings
-from .training import read_metrics, train
+from .training import read_metrics, run_identity, train
 
 __all__ = [
     "OPTIMIZERS",
@@ -16,5 +16,6 @@ __all__ = [
     "eigen_perturbation",
     "evaluate",
     "read_metrics",
+    "run_identity",
     "train",
 ]

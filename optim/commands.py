@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
 from ..landscapes import DATA, MODELS, load_data
@@ -91,4 +92,5 @@ def train_command(
         f"test accuracy {last['test_accuracy']:.2%}"
     )
     console.print(f"wrote {out}", markup=False)
-    save_json(json, {"run": str(out), "settings": settings.to_dict(), "metrics": read_metrics(out)})
+    result = {"run": str(out), "settings": settings.to_dict(), "metrics": read_metrics(out)}
+    save_json(json, result, device=target, dtype=torch.float32)

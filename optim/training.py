@@ -13,17 +13,27 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ..landscapes import Checkpoint, DataSet, InputError, build_model, write_atomically
+from ..landscapes import (
+    Checkpoint,
+    DataSet,
+    InputError,
+    build_model,
+    code_fingerprint,
+    data_digest,
+    library_versions,
+    write_atomically,
+)
 from .measurement import SpectrumRecorder, evaluate
 from .sam import SAM
 from .settings import TrainSettings
 from .state import load_state, save_state
 
-__all__ = ["read_metrics", "train"]
+__all__ = ["read_metrics", "run_identity", "train"]
 
 _STATE = "state.safetensors"
 _METRICS = "metrics.jsonl"
 _LOCK = "lock"
+_READABLE = ("device", "threads", "libraries")
 
 Progress = Callable[[int, int, dict[str, Any]], None]
 
@@ -32,17 +42,22 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     """The metrics of a run, one dictionary per epoch.
 
     Raises:
-        InputError: no such file, or not JSON lines.
+        InputError: no such file, not JSON lines, or not one line for each epoch.
     """
     path = Path(directory) / _METRICS
+    finished = path.with_name("checkpoint.json").is_file()
     try:
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
+        epochs = Checkpoint.read(path.parent).settings.get("epochs", len(rows)) if finished else len(rows)
+        if [row["epoch"] for row in rows] != list(range(1, epochs + 1)):
+            raise ValueError("lines are missing")
+        return rows
     except OSError as error:
         raise InputError(
             f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'"
         ) from None
-    except ValueError:
-        raise InputError(f"{path} is damaged; train again") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is damaged: it does not hold one line for each epoch; train again") from None
 
 
 def _minibatches(data: DataSet, settings: TrainSettings, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -61,11 +76,31 @@ def _minibatches(data: DataSet, settings: TrainSettings, epoch: int) -> Iterator
             yield inputs, data.train_targets[indices]
 
 
+def run_identity(data: DataSet, device: torch.device | str) -> dict[str, str]:
+    """What a run depends on besides its settings: examples, device, threads, code, libraries; to the last bit.
+
+    Example:
+        >>> from eigensam.landscapes import load_data
+        >>> sorted(run_identity(load_data("digits"), "cpu"))[:3]
+        ['code of eigensam', 'device', 'examples']
+    """
+    device = torch.device(device)
+    versions = library_versions(__name__)
+    return {
+        "examples": data_digest(data),
+        "device": str(device),
+        "threads": str(torch.get_num_threads()) if device.type == "cpu" else "any",
+        "code of eigensam": code_fingerprint(__name__),
+        "libraries": ", ".join(f"{name} {number}" for name, number in versions.items()),
+    }
+
+
 class _Run:
     """Model, optimizer and metrics of a run between epochs."""
 
     def __init__(self, settings: TrainSettings, data: DataSet, device: torch.device) -> None:
         self.settings, self.data, self.device = settings, data, device
+        self.identity = run_identity(data, device)
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes)
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -78,6 +113,7 @@ class _Run:
     def state(self) -> dict[str, Any]:
         return {
             "settings": self.settings.to_dict(),
+            "identity": self.identity,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "metrics": self.metrics,
@@ -104,6 +140,16 @@ class _Run:
                     f"the unfinished run has {name} = {state['settings'].get(name)}, this command {value}; "
                     f"repeat the first command's settings, or choose another --out"
                 )
+        theirs = state.get("identity") or {}
+        if different := [name for name, value in self.identity.items() if theirs.get(name) != value]:
+            changes = ", ".join(
+                name + (f" ({theirs.get(name)} there, {self.identity[name]} here)" if name in _READABLE else "")
+                for name in different
+            )
+            raise InputError(
+                f"the unfinished run differs in {changes}, so what follows would not be one run; go on as it began "
+                "(--device, --data-root, OMP_NUM_THREADS, versions), or choose another --out"
+            )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.metrics = state["metrics"]
@@ -178,7 +224,8 @@ def train(
         ``out``.
 
     Raises:
-        InputError: ``out`` exists; an unfinished run is in the way or has other settings; a loss that is not
+        InputError: ``out`` exists; an unfinished run is in the way, or has other settings, examples, code, versions,
+            device or number of threads; a loss that is not
             finite (what was made in an unfinished first epoch is removed, finished epochs are kept).
 
     Example:
@@ -211,9 +258,15 @@ def train(
                 run.restore(state)
             _train_epochs(run, partial, progress)
         architecture = Checkpoint(
-            settings.model, data.shape, data.classes, data.name, settings.to_dict(), settings.seed
+            settings.model,
+            data.shape,
+            data.classes,
+            data.name,
+            settings.to_dict(),
+            settings.seed,
+            run.identity["examples"],
         )
-        architecture.save(partial, run.model, run.initial)
+        architecture.save(partial, run.model, run.initial, run.device)
         for temporary in partial.glob(".*.safetensors.*"):  # of a write that was killed
             temporary.unlink()
     except InputError:

@@ -1,11 +1,9 @@
 """One module per figure or table: measure, write JSON, plot; presets; the report."""
 
 from .presets import PRESETS, Preset, find_preset
-from .report import write_report
 
 __all__ = [
     "PRESETS",
     "Preset",
     "find_preset",
-    "write_report",
 ]

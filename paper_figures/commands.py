@@ -23,9 +23,10 @@ from ..landscapes.console import (
 from ..landscapes.pictures import save_figure
 from ..optim import OPTIMIZERS
 from . import bound_terms, figure1, weak_order
+from .figure1 import run_directories, trained_with
 from .presets import PRESETS, find_preset
 from .report import comparisons, write_report
-from .store import measured
+from .store import measured, single_threaded
 
 __all__ = ["figures"]
 
@@ -49,7 +50,7 @@ def figures(
     check_writable("--out", out / "report.html")
     target = str(find_device(device))
     data = load_data(chosen.training.data, data_root, download=download)
-    runs = chosen.runs()
+    runs = run_directories(chosen, data, out, target)
     console.print(f"measuring into {out}", markup=False)
     total = 3 * len(chosen.rho_exponents) + len(runs) + len(OPTIMIZERS)
     with progress_bar("weak order", total) as (progress, task):
@@ -61,34 +62,45 @@ def figures(
             progress.update(task, description=description, completed=completed)
 
         orders = {"etas": chosen.etas, "rho_exponents": chosen.rho_exponents}
-        weak = measured(out / "weak_order.json", orders, lambda: weak_order.measure(chosen, advance))
+        weak = measured(
+            out / "weak_order.json",
+            orders,
+            weak_order.__name__,
+            lambda: weak_order.measure(chosen, advance),
+            lambda: single_threaded("cpu"),
+        )
         stage(f"training into {out / 'runs'}", 3 * len(chosen.rho_exponents))
-        training = [run.to_dict() for run in runs]
+        training = {path.name: settings.to_dict() for settings, path in runs.items()}  # names are hashes of all else
         count = jobs or min(os.cpu_count() or 1, len(runs))
         metrics = measured(
             out / "figure1.json",
             training,
-            lambda: figure1.measure(chosen, data, out, jobs=count, device=target, progress=advance),
+            figure1.__name__,
+            lambda: figure1.measure(runs, data, jobs=count, device=target, progress=advance),
+            lambda: trained_with(runs),
         )
         stage("bounds", total - len(OPTIMIZERS))
         bounds = measured(
             out / "bound_terms.json",
             training,
-            lambda: bound_terms.measure(chosen, data, out, device=target, progress=advance),
+            bound_terms.__name__,
+            lambda: bound_terms.measure(runs, data, jobs=count, device=target, progress=advance),
+            lambda: single_threaded(target),
         )
         stage("pictures", total)
         plotted: dict[str, Figure] = {
-            "weak_order": weak_order.plot(weak),
-            "figure1": figure1.plot(metrics),
-            "bound_terms": bound_terms.plot(bounds),
+            "weak_order": weak_order.plot(weak.result),
+            "figure1": figure1.plot(metrics.result),
+            "bound_terms": bound_terms.plot(bounds.result),
         }
         pictures = {name: save_figure(figure, out / name)["svg"] for name, figure in plotted.items()}
         write_report(out / "report.html", chosen, pictures, weak, metrics, bounds)
-    rows: list[dict[str, Any]] = comparisons(weak, metrics, bounds)
+    rows: list[dict[str, Any]] = comparisons(weak.result, metrics.result, bounds.result)
     for row in rows:
         console.print(
             f"{row['verdict']}: {row['claim']}: {row['measured']} (the paper or its theory: {row['paper']})",
             markup=False,
         )
     console.print(f"wrote {out / 'report.html'}", markup=False)
-    save_json(json, {"preset": preset, "out": str(out), "comparisons": rows})
+    made_with = {"weak_order": weak.made_with, "figure1": metrics.made_with, "bound_terms": bounds.made_with}
+    save_json(json, {"preset": preset, "out": str(out), "comparisons": rows, "measured_with": made_with}, device=target)

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, ScalarFormatter
 from scipy.stats import t as student
 
-from ..landscapes import DataSet
+from ..landscapes import DataSet, fingerprint, in_workers, one_thread, read_json
 from ..landscapes.pictures import LINES, new_figure
-from ..optim import OPTIMIZERS, TrainSettings, read_metrics, train
+from ..optim import OPTIMIZERS, TrainSettings, read_metrics, run_identity, train
 from .presets import Preset
-from .store import fingerprint
+from .store import Provenance
 
-__all__ = ["Interval", "mean_interval", "measure", "plot", "ratios", "run_directory"]
+__all__ = ["Interval", "mean_interval", "measure", "plot", "ratios", "run_directories", "trained_with"]
 
 LABELS = {"sgd": "SGD", "sam": "SAM", "eigen-sam": "Eigen-SAM"}
 
@@ -55,13 +53,19 @@ def mean_interval(values: list[float]) -> Interval:
     return Interval(float(np.mean(values)), float(student.ppf(0.975, n - 1)) * spread)
 
 
-def run_directory(out: Path, settings: TrainSettings) -> Path:
-    """Where a training run lives; its name carries the hash of settings and code."""
-    return out / "runs" / f"{settings.optimizer}-seed{settings.seed}-{fingerprint(settings.to_dict())[:12]}"
+def run_directories(preset: Preset, data: DataSet, out: Path, device: str) -> dict[TrainSettings, Path]:
+    """Where each training run lives; the name carries the hash of all that the run depends on."""
+    with one_thread():  # as the workers
+        identity = run_identity(data, device)
+    return {
+        settings: out
+        / "runs"
+        / f"{settings.optimizer}-seed{settings.seed}-{fingerprint(settings.to_dict(), identity)[:12]}"
+        for settings in preset.runs()
+    }
 
 
 def _train_one(settings: TrainSettings, data: DataSet, directory: Path, device: str) -> None:
-    torch.set_num_threads(1)  # two workers with one thread each beat one with two
     if directory.is_dir() and not (directory / "checkpoint.json").is_file():
         shutil.rmtree(directory)  # made by us: the name is a hash
     if not directory.is_dir():
@@ -69,14 +73,23 @@ def _train_one(settings: TrainSettings, data: DataSet, directory: Path, device: 
 
 
 def measure(
-    preset: Preset, data: DataSet, out: Path, *, jobs: int, device: str, progress: Callable[[], None]
+    runs: dict[TrainSettings, Path], data: DataSet, *, jobs: int, device: str, progress: Callable[[], None]
 ) -> dict[str, list[list[dict[str, Any]]]]:
     """Metrics of every run, ``{optimizer: [seed][epoch]}``; runs that are there already are reused."""
-    runs = preset.runs()
-    tasks = (delayed(_train_one)(s, data, run_directory(out, s), device) for s in runs)
-    for _ in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
+    # One thread each: two workers with one thread beat one with two.
+    for _ in in_workers(_train_one, ((s, data, path, device) for s, path in runs.items()), jobs, ordered=False):
         progress()
-    return {name: [read_metrics(run_directory(out, s)) for s in runs if s.optimizer == name] for name in OPTIMIZERS}
+    return {name: [read_metrics(path) for s, path in runs.items() if s.optimizer == name] for name in OPTIMIZERS}
+
+
+def trained_with(runs: dict[TrainSettings, Path]) -> Provenance:
+    """What the runs were made with, as their own files say; where they differ, every value."""
+    found = [read_json(path / "checkpoint.json")["made_with"] for path in runs.values()]
+    result = {}
+    for name in found[0]:
+        values = list(dict.fromkeys(each.get(name) for each in found))
+        result[name] = values[0] if len(values) == 1 else ", ".join(map(str, values))
+    return result
 
 
 def _series(runs: list[list[dict[str, Any]]], key: str) -> tuple[list[int], list[Interval]]:

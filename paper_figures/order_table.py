@@ -10,12 +10,14 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..landscapes import InputError
+from ..landscapes import InputError, one_thread
 from ..landscapes.console import JsonFile, check_json, check_writable, console, progress_bar, save_json
 from ..landscapes.pictures import LINES, new_figure, save_figure
 from ..landscapes.records import write_atomically
+from ..sde import weak_order
 from ..sde.weak_order import EXPONENTS, markdown, measure_ablations, measure_critical_point, measure_table, row_label
-from .store import measured
+from ..sde.weak_order.claim import Progress
+from .store import Provenance, measured, single_threaded
 
 __all__ = ["order_table", "page", "plot_ablations", "plot_critical_point", "plot_table"]
 
@@ -33,6 +35,7 @@ def order_table(
     check_writable("--out", out / "order_table.md")
     console.print(f"measuring into {out}", markup=False)
     found: dict[str, list[dict[str, Any]]] = {}
+    measured_with: dict[str, Provenance] = {}
     stages: dict[str, Callable[..., list[dict[str, Any]]]] = {
         "order_table": lambda progress: [entry.to_dict() for entry in measure_table(progress=progress)],
         "ablations": lambda progress: measure_ablations(progress),
@@ -40,20 +43,24 @@ def order_table(
     }
     for name, measure in stages.items():
         with progress_bar(name) as (progress, task):
-            found[name] = measured(
+            stored = measured(
                 out / f"{name}.json",
                 name,
-                lambda measure=measure, progress=progress, task=task: measure(  # type: ignore[misc]
-                    lambda done, total: progress.update(task, completed=done, total=total)
+                weak_order.__name__,
+                lambda measure=measure, progress=progress, task=task: _single_threaded(  # type: ignore[misc]
+                    measure, lambda done, total: progress.update(task, completed=done, total=total)
                 ),
+                lambda: single_threaded("cpu"),
             )
+            found[name] = stored.result
+            measured_with[name] = stored.made_with
     write_atomically(out / "order_table.md", page(found["order_table"], found["ablations"]).encode())
     plots = {"order_table": plot_table, "ablations": plot_ablations, "critical_point": plot_critical_point}
     for name, plot in plots.items():
         paths = save_figure(plot(found[name]), out / name)
         console.print("wrote " + ", ".join(str(path) for path in paths.values()), markup=False)
     console.print(f"wrote {out / 'order_table.md'}", markup=False)
-    save_json(json, found)
+    save_json(json, {**found, "measured_with": measured_with})
     wrong = [e for name in ("order_table", "ablations") for e in found[name] if e["verdict"] != "pass"]
     for entry in wrong:
         console.print(f"{entry['verdict']}: {entry}", markup=False)
@@ -61,6 +68,11 @@ def order_table(
     console.print(f"{agreeing} measured orders are the predicted ones, {len(wrong)} are not")
     if wrong:
         raise typer.Exit(1)
+
+
+def _single_threaded(measure: Callable[..., list[dict[str, Any]]], progress: Progress) -> list[dict[str, Any]]:
+    with one_thread():
+        return measure(progress)
 
 
 def page(table: list[dict[str, Any]], ablations: list[dict[str, Any]]) -> str:

@@ -6,13 +6,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..landscapes import provenance, write_atomically
+from ..landscapes import write_atomically
 from ..optim import OPTIMIZERS
 from .figure1 import LABELS, mean_interval, ratios
 from .presets import Preset
+from .store import Measured, Provenance
 from .weak_order import ORDER_2, SECOND, THIRD
 
-__all__ = ["comparisons", "write_report"]
+__all__ = ["comparisons", "differences", "write_report"]
 
 
 def _weak_order_row(results: list[dict[str, Any]], exponent: str, label: str, claim: str) -> dict[str, str]:
@@ -102,15 +103,35 @@ def _final(metrics: dict[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
+_OWN = ("device", "dtype", "threads")  # of each measurement
+
+
+def differences(made_with: dict[str, Provenance]) -> list[str]:
+    """What the measurements were not all made with, in words: versions, code, machine.
+
+    Example:
+        >>> differences({"a": {"torch": "2.9", "threads": 1}, "b": {"torch": "2.10", "threads": 2}})
+        ['torch: 2.9 (a), 2.10 (b)']
+    """
+    names = dict.fromkeys(name for each in made_with.values() for name in each if name not in _OWN)
+    return [
+        f"{name}: " + ", ".join(f"{each.get(name)} ({figure})" for figure, each in made_with.items())
+        for name in names
+        if len({each.get(name) for each in made_with.values()}) > 1
+    ]
+
+
 def write_report(
     path: Path,
     preset: Preset,
     pictures: dict[str, Path],
-    weak: list[dict[str, Any]],
-    metrics: dict[str, Any],
-    bounds: dict[str, dict[str, Any]],
+    weak: Measured,
+    metrics: Measured,
+    bounds: Measured,
 ) -> None:
     """One HTML file that needs nothing beside it."""
+    found = {"weak order": weak, "Figure 1": metrics, "Theorem 4.1": bounds}
+    made_with = {name: each.made_with for name, each in found.items()}
     environment = Environment(
         loader=PackageLoader("eigensam.paper_figures", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -122,10 +143,11 @@ def write_report(
         preset=preset,
         settings=preset.training.to_dict(),
         pictures=embedded,
-        rows=comparisons(weak, metrics, bounds),
-        final=_final(metrics),
-        weak=weak,
-        bounds={LABELS[name]: bound for name, bound in bounds.items()},
-        made_with=provenance(),
+        rows=comparisons(weak.result, metrics.result, bounds.result),
+        final=_final(metrics.result),
+        weak=weak.result,
+        bounds={LABELS[name]: bound for name, bound in bounds.result.items()},
+        made_with=made_with,
+        differences=differences(made_with),
     )
     write_atomically(path, html.encode())

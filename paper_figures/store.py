@@ -1,37 +1,95 @@
 """Measured results on disk, reused only for the same settings and the same code."""
 
-import hashlib
-import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..landscapes import code_fingerprint, provenance, read_json, write_json
+import torch
 
-__all__ = ["fingerprint", "measured"]
+from ..landscapes import (
+    InputError,
+    code_fingerprint,
+    fingerprint,
+    library_versions,
+    one_thread,
+    provenance,
+    read_json,
+    through_json,
+    write_json,
+)
+
+__all__ = ["Measured", "Provenance", "measured", "result_key", "single_threaded"]
+
+Provenance = dict[str, Any]
 
 
-def fingerprint(settings: Any) -> str:
-    """Hash of settings and code version; equal ones give equal results."""
-    return hashlib.sha256(json.dumps([settings, code_fingerprint()], sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True)
+class Measured:
+    """A result and what it was made with.
+
+    Attributes:
+        result: as JSON holds it.
+        made_with: :func:`provenance` of the process that measured, or what was given in its place.
+    """
+
+    result: Any
+    made_with: Provenance
 
 
-def measured(path: Path, settings: Any, measure: Callable[[], Any]) -> Any:
+def result_key(settings: Any, module: str) -> str:
+    """Hash of settings, of the code of a module and its imports, and of the libraries that these compute with.
+
+    Equal keys give equal results, on one machine to the last bit.
+    """
+    return fingerprint(settings, code_fingerprint(module), library_versions(module))
+
+
+def single_threaded(device: str) -> Provenance:
+    """What a measurement in float64 with one thread was made with."""
+    with one_thread():
+        return provenance(device, torch.float64)
+
+
+def measured(
+    path: Path,
+    settings: Any,
+    module: str,
+    measure: Callable[[], Any],
+    made_with: Callable[[], Provenance] = provenance,
+) -> Measured:
     """The result in ``path`` if it belongs to these settings and this code, else a new one, written there.
+
+    Args:
+        path: a JSON file.
+        settings: everything that the result depends on besides code, as JSON holds it.
+        module: whose code, with all that it imports, makes the result.
+        measure: makes it anew.
+        made_with: called after ``measure``.
+
+    Raises:
+        InputError: a file that is not JSON, or whose result was changed by hand; code that was edited meanwhile.
 
     Example:
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "slope.json"
-        >>> measured(path, {"eta": 0.5}, lambda: [1.0]), measured(path, {"eta": 0.5}, lambda: [2.0])
-        ([1.0], [1.0])
-        >>> measured(path, {"eta": 0.25}, lambda: [3.0])
+        >>> for eta, slope in ((0.5, [1.0]), (0.5, [2.0]), (0.25, [3.0])):
+        ...     measured(path, {"eta": eta}, "eigensam.landscapes.errors", lambda: slope).result
+        [1.0]
+        [1.0]
         [3.0]
     """
-    key = fingerprint(settings)
+    key = result_key(settings, module)
     if path.is_file():
         record = read_json(path)
-        if isinstance(record, dict) and record.get("fingerprint") == key and "result" in record:
-            return record["result"]
-    result = measure()
-    write_json(path, {"fingerprint": key, "settings": settings, "made_with": provenance(), "result": result})
-    return read_json(path)["result"]  # what a later run will read, to the last digit
+        if isinstance(record, dict) and record.get("fingerprint") == key and "made_with" in record:
+            if record.get("sha256") != fingerprint(record.get("result")):
+                raise InputError(f"{path} is damaged: its result was changed after it was measured; remove the file")
+            return Measured(record["result"], record["made_with"])
+    result = through_json(measure())  # what a later run will read, to the last digit
+    if result_key(settings, module) != key:
+        raise InputError(f"the code was edited while {path} was measured, by the old or by the new; measure again")
+    found = Measured(result, through_json(made_with()))
+    record = {"fingerprint": key, "settings": settings, "made_with": found.made_with, "result": found.result}
+    write_json(path, {**record, "sha256": fingerprint(found.result)})
+    return found

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..landscapes import one_thread
 from ..landscapes.pictures import LINES, new_figure
 from ..sde import SDE, derive, find_rule, truncate, verify_on_torus
 from .presets import Preset
@@ -35,7 +36,8 @@ def measure(preset: Preset, progress: Callable[[], None]) -> list[dict[str, Any]
     results = []
     for exponent in preset.rho_exponents:
         for label, sde in curves(exponent).items():
-            found = verify_on_torus(sde, etas=preset.etas)
+            with one_thread():
+                found = verify_on_torus(sde, etas=preset.etas)
             results.append({"exponent": exponent, "label": label, **found.to_dict()})
             progress()
     return results

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ..landscapes import InputError
 from ..landscapes.console import JsonFile, check_json, check_writable
-from ..landscapes.records import write_atomically, write_json
+from ..landscapes.records import provenance, write_atomically, write_json
 from .arguments import RhoExponent, RuleName, read_exponent
 from .symbolic.code import torch_code
 from .symbolic.derivation import derive
@@ -63,5 +63,5 @@ def derive_command(
         write_atomically(proof, proof_document(sde).encode())
         print(f"wrote {proof}", file=sys.stderr)
     if json is not None:
-        write_json(json, found)
+        write_json(json, {**found, "made_with": provenance()})
         print(f"wrote {json}", file=sys.stderr)  # stdout is what was asked for, perhaps JSON itself

@@ -1,21 +1,17 @@
 """Weak order by sampling, with an interval on every error and on the slope: for everything that has no exact method."""
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
-from ...landscapes import InputError, Landscape, code_fingerprint, read_json, write_json
-from ..coefficients import exact_increments
+from ...landscapes import InputError, Landscape, in_workers
 from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
 from .claim import Claim, Progress, TestFunctions, step_count
@@ -24,6 +20,7 @@ from .evidence import Evidence
 from .needed_terms import Term, needed_terms
 from .noise import PathNoise
 from .one_step import default_points, polynomial_test_functions
+from .path_state import read_state, run_identity, write_state
 from .slope_fit import RESOLVED, SlopeFit, fit_slope, resolved
 from .streaming import StreamingMoments
 from .verdict import WeakOrder, conclude
@@ -91,7 +88,8 @@ def verify_monte_carlo(
         seed: path ``i`` of a seed has the same noise in every run.
         chunk_size: paths per task, rounded up to whole blocks of at most 4096; results do not depend on it.
         jobs: processes, one thread each.
-        state: a JSON file where the main run keeps its moments; a killed run goes on from it, bit for bit.
+        state: a JSON file where the main run keeps its moments; a killed run goes on from it, bit for bit. It is
+            refused if anything that the moments depend on has changed, test functions included: :mod:`.path_state`.
         expected: the order to be confirmed; default: the one that the derivation proves.
         progress: called with (done, total) after each chunk.
 
@@ -251,30 +249,20 @@ class _Run:
 
     def main(self, paths: int, state: Path | None, progress: Progress) -> StreamingMoments:
         """Stream the differences; blocks are merged in their order, whoever computes them."""
-        key = self._fingerprint(paths)
-
-        def count(blocks: int) -> int:
-            return min(blocks * self.block, paths)
-
-        moments, blocks = _resume(state, key, len(self.levels) * self.levels[0].weights.shape[-1], count)
+        moments, blocks = StreamingMoments.empty(len(self.levels) * self.levels[0].weights.shape[-1]), 0
+        if state is not None:
+            identity = run_identity(self.levels, self.seed, paths, self.block)
+            moments, blocks = read_state(state, identity, len(moments.mean))
         firsts = range(blocks * self.block, paths, self.block)
         chunks = [firsts[i : i + self.blocks_per_chunk] for i in range(0, len(firsts), self.blocks_per_chunk)]
-        for parts in self._computed(chunks, paths):
+        for parts in in_workers(_chunk, ((self, chunk, paths) for chunk in chunks), self.jobs):
             for part in parts:
                 moments.add(part)
                 blocks += 1
             if state is not None:
-                write_json(state, {"key": key, "blocks": blocks, **moments.to_dict()})
+                write_state(state, identity, blocks, moments)
             progress(moments.count, paths)
         return moments
-
-    def _computed(self, chunks: list[range], paths: int) -> Iterator[list[Array]]:
-        if self.jobs == 1:
-            yield from (self._chunk(chunk, paths) for chunk in chunks)
-        else:
-            yield from Parallel(n_jobs=self.jobs, return_as="generator")(
-                delayed(_single_threaded)(self, chunk, paths) for chunk in chunks
-            )
 
     def _chunk(self, firsts: range, paths: int) -> list[Array]:
         result = []
@@ -303,18 +291,6 @@ class _Run:
         z = PathNoise(self.seed, stream, cells * f.size).draw(first, count)
         return torch.from_numpy(z).reshape(count, cells, f.size).to(f.device, f.dtype)
 
-    def _fingerprint(self, paths: int) -> str:
-        """Of everything that the moments depend on; landscape and start enter by the rule's increments."""
-        digest = hashlib.sha256(code_fingerprint().encode())
-        for each in self.levels:
-            h = exact_increments(
-                each.claim.landscape, each.claim.sde.rule, each.start, each.claim.rho(each.eta), each.claim.values
-            )
-            for tensor in (each.start, h, each.weights):
-                digest.update(tensor.cpu().numpy().tobytes())
-            digest.update(repr((each.claim.sde, each.eta, each.steps, self.seed, self.block, paths)).encode())
-        return digest.hexdigest()
-
 
 def _compared(each: Level, z: Tensor) -> Tensor:
     """One step against two, ``phi`` of the rule and of the SDE without control variates: shape ``(n, 3, K)``.
@@ -332,24 +308,8 @@ def _array(tensors: list[Tensor]) -> Array:
     return torch.stack(tensors, 1).cpu().double().numpy()
 
 
-def _single_threaded(run: _Run, chunk: range, paths: int) -> list[Array]:
-    torch.set_num_threads(1)
+def _chunk(run: _Run, chunk: range, paths: int) -> list[Array]:
     return run._chunk(chunk, paths)
-
-
-def _resume(state: Path | None, key: str, size: int, count: Callable[[int], int]) -> tuple[StreamingMoments, int]:
-    if state is None or not state.exists():
-        return StreamingMoments.empty(size), 0
-    found: Any = read_json(state)
-    if not isinstance(found, dict) or found.get("key") != key:
-        raise InputError(f"{state} is the state of another run, or of other code; remove it or give another file")
-    try:
-        moments, blocks = StreamingMoments.from_dict(found), int(found["blocks"])
-    except (KeyError, TypeError, ValueError):
-        moments, blocks = StreamingMoments.empty(0), 0
-    if moments.mean.shape != (size,) or moments.products.shape != (size, size) or moments.count != count(blocks):
-        raise InputError(f"{state} is damaged: its moments do not fit its blocks; remove it")
-    return moments, blocks
 
 
 def _plan(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tuple[int, int]:

@@ -1,0 +1,143 @@
+"""The state file of a sampled run: its moments so far, and everything that they depend on."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...landscapes import InputError, code_fingerprint, fingerprint, library_versions, one_thread, read_json, write_json
+from ..coefficients import exact_increments
+from ..symbolic.code import torch_code
+from .claim import Claim
+from .coupled_paths import Level
+from .streaming import StreamingMoments
+
+__all__ = ["Identity", "read_state", "run_identity", "write_state"]
+
+Identity = Mapping[str, str | int]
+"""What the moments of a run depend on, each part under its name: a number, or a fingerprint."""
+
+_SCALES = (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # distances of the probes from the path
+_PROBES = 32  # at each of them, unless points are large
+_MOST_NUMBERS = 2**22  # in all probes
+
+
+def run_identity(levels: Sequence[Level], seed: int, paths: int, block: int) -> Identity:
+    """Of a run over these step sizes, with what its functions are.
+
+    A Python function has no name that says what it does. So test functions, losses and the rule's increments are known
+    by their values, to the last bit, at pseudo-random points on the noiseless path, near it, and far away; test
+    functions by their code, constants and closure, too. Either alone could miss a difference: the values one between
+    the probes, the code one in a library or in a file that is read.
+    """
+    last, claim = levels[-1], levels[-1].claim
+    f = claim.landscape
+    every_rho = [claim.rho(each.eta) for each in levels]
+    points = _probes(last)
+    with one_thread():  # so that the last bits depend on the functions alone
+        losses = _values(lambda x: f.losses(x[:, None]), points)
+        increments = [_values(partial(_increments, claim, rho), points) for rho in every_rho]
+        tested = _values(last.test_functions, points)
+    libraries = library_versions(__name__.rpartition(".")[0])
+    return {
+        "code of eigensam": code_fingerprint(__name__.rpartition(".")[0]),
+        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
+        "device": str(f.device),
+        "type of numbers": str(f.dtype),
+        "landscape": fingerprint(losses),
+        "rule": fingerprint(claim.sde.rule.name, increments),
+        "SDE": fingerprint(torch_code(claim.sde)),
+        "values of symbols": fingerprint(dict(claim.values or {})),
+        "start": fingerprint(last.start),
+        "step sizes": ", ".join(f"{each.eta!r} ({each.steps} steps)" for each in levels),
+        "rho": ", ".join(map(repr, every_rho)),
+        "test functions": fingerprint(tested, last.test_functions),
+        "control variates": fingerprint(*(each.weights for each in levels)),
+        "seed": seed,
+        "paths": paths,
+        "paths per block": block,
+    }
+
+
+def _probes(level: Level) -> Tensor:
+    """Points about the noiseless path of a level, shape ``(N, d)``."""
+    f, claim = level.claim.landscape, level.claim
+    path = [level.start]
+    for _ in range(level.steps):
+        h = exact_increments(f, claim.sde.rule, path[-1], claim.rho(level.eta), claim.values)
+        path.append(path[-1] + level.eta * h.mean(-2))
+    count = max(1, min(_PROBES, _MOST_NUMBERS // (len(_SCALES) * f.dim * f.size)))
+    generator = np.random.default_rng(0)
+    directions = torch.from_numpy(generator.standard_normal((len(_SCALES), count, f.dim)))
+    scales = torch.tensor(_SCALES, dtype=torch.float64)[:, None, None]
+    places = torch.linspace(0, level.steps, count).round().long()
+    near = torch.stack([path[place] for place in places.tolist()]).cpu().double()
+    return (near + scales * directions).reshape(-1, f.dim).to(level.start, copy=True)
+
+
+def _increments(claim: Claim, rho: float, x: Tensor) -> Tensor:
+    return exact_increments(claim.landscape, claim.sde.rule, x[:, None], rho, claim.values)
+
+
+def _values(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor | str:
+    """Of a function at all points; how it fails is a value, too."""
+    try:
+        return function(points)
+    except Exception as error:  # far points may lie outside of where a user's function is defined
+        return type(error).__name__
+
+
+def write_state(path: Path, identity: Identity, blocks: int, moments: StreamingMoments) -> None:
+    """Keep the moments of so many blocks, atomically."""
+    content = {"identity": identity, "blocks": blocks, **moments.to_dict()}
+    write_json(path, {**content, "sha256": _checksum(content)})
+
+
+def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingMoments, int]:
+    """The moments of a run and the number of blocks in them; none if there is no file.
+
+    Args:
+        path: of the file.
+        identity: of the run that goes on.
+        size: of the vectors whose moments are kept.
+
+    Raises:
+        InputError: the state of another run, with what is different; a damaged file.
+    """
+    if not path.exists():
+        return StreamingMoments.empty(size), 0
+    found: Any = read_json(path)
+    theirs = found.get("identity") if isinstance(found, dict) else None
+    if not isinstance(theirs, dict):
+        raise InputError(
+            f"{path} is no state of this version of eigensam; choose another --state file, or remove this one"
+        )
+    if theirs != identity:
+        raise InputError(
+            f"{path} is the state of another run, which differs in {_difference(theirs, identity)}; choose another "
+            "--state file, or remove this one"
+        )
+    content = {name: value for name, value in found.items() if name != "sha256"}
+    if found.get("sha256") != _checksum(content):
+        raise InputError(f"{path} is damaged: its moments do not fit its checksum; remove it")
+    return StreamingMoments.from_dict(found), int(found["blocks"])
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return fingerprint(json.dumps(content, sort_keys=True))
+
+
+def _difference(theirs: Mapping[str, Any], ours: Identity) -> str:
+    """The names of what differs, with the values where they say something."""
+    parts = []
+    for name in {**ours, **theirs}:
+        before, now = theirs.get(name), ours.get(name)
+        if before != now:
+            readable = all(isinstance(each, int) or " " in str(each) or len(str(each)) < 30 for each in (before, now))
+            parts.append(f"{name} ({before} there, {now} here)" if readable else name)
+    return ", ".join(parts)
