@@ -65,7 +65,7 @@ def half_width(deviations: Tensor, confidence: float) -> Tensor:
     ``z^T A z`` as its mean: each probe estimates it alone, and ``s^2`` is the mean over probes. The spread of the
     values themselves, Student's ``s``, is small by chance far more often where one eigenvalue carries the variance:
     ``z^T A z`` is then near ``lambda`` times a chi-squared number, and intervals at 95 % from 3, 10 and 30 probes cover
-    in 79, 86 and 93 %. With this ``s`` they cover in 96, 95 and 95 %, and more where the spectrum is flat.
+    in 79, 86 and 93 %. With this ``s`` they cover in 98, 95 and 95 %, and more where the spectrum is flat.
 
     Args:
         deviations: the root of each probe's own variance, shape ``(n, ...)``, ``n >= 2``.

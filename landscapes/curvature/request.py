@@ -37,6 +37,8 @@ def check_whole(**numbers: int) -> None:
     for name, number in numbers.items():
         if not isinstance(number, int) or isinstance(number, bool):
             raise InputError(f"{name} = {number!r} is not a whole number; give an int")
+        if abs(number) >= 2**63:
+            raise InputError(f"{name} = {number} does not fit into 64 bits; give a smaller one")
 
 
 def check_scale(products: Tensor) -> None:

@@ -153,6 +153,7 @@ def test_power_iterates_see_asymmetry():
         ({"max_products": 9.5}, "max_products = 9.5 is not a whole number"),
         ({"basis_size": 7.5}, "basis_size = 7.5 is not a whole number"),
         ({"seed": 0.5}, "seed = 0.5 is not a whole number"),
+        ({"seed": 2**63}, "does not fit into 64 bits"),
         ({"tolerance": "small"}, "tolerance = small is no relative accuracy"),
         ({"start": torch.ones(50, dtype=torch.complex128)}, r"start vector is of torch.complex128; expected a real"),
         ({"start": [1.0] * 50}, "start vector is a list; expected a real tensor"),
