@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 Form = Callable[[Array, Array], tuple[Array, Array]]
 
 _MOST = 2000  # priors looked at together
-_LEAST = -1600.0  # of ln(v / s^2); floats end before
+_LEAST = -2000.0  # of ln(v / s^2): sigma as a float ends before
 
 
 def pinsker(q: Array, c: Array) -> tuple[Array, Array]:
@@ -40,7 +40,7 @@ def seeger(q: Array, c: Array) -> tuple[Array, Array]:
     start = q + c + np.sqrt(c * (c + 2 * q))  # as kl(q || p) >= (p - q)^2 / (2p)
     t = np.minimum(logit(np.minimum(start, 1.0)), (c + math.log(2)) / (1 - q))
     entropy = np.where(q > 0, -q * np.log(np.where(q > 0, q, 1.0)), 0.0) - (1 - q) * np.log1p(-q)
-    for _ in range(12):
+    for _ in range(9):
         excess = q * np.logaddexp(0, -t) + (1 - q) * np.logaddexp(0, t) - entropy - c
         t = t - excess / np.maximum(expit(t) - q, 1e-300)
     return np.where(inside, t, np.inf), np.where(inside, t - logit(q), np.inf)
@@ -50,10 +50,12 @@ def seeger(q: Array, c: Array) -> tuple[Array, Array]:
 class Problem:
     """What is minimised: ``q(v) = loss + slope v + (rate v)^power``, and what ``c_k(v)`` depends on.
 
+    Logarithms, so that nothing overflows or vanishes; of 0 it is minus infinity.
+
     Attributes:
-        loss: empirical loss over its upper bound ``B``, as ``slope`` and the remainder ``(rate v)^power`` are.
-        slope: ``d max(lambda_1, 0) / (2B)``.
-        rate: of the remainder.
+        loss: empirical loss over its upper bound ``B``.
+        log_slope: of ``slope = d max(lambda_1, 0) / (2B)``.
+        log_rate: of ``rate``, the remainder over ``B`` being ``(rate v)^power``.
         power: 2 with a fourth derivative, 3/2 with a Lipschitz Hessian.
         dim: ``d``.
         squared_distance: ``|x - x0|^2``.
@@ -63,8 +65,8 @@ class Problem:
     """
 
     loss: float
-    slope: float
-    rate: float
+    log_slope: float
+    log_rate: float
     power: float
     dim: int
     squared_distance: float
@@ -74,8 +76,8 @@ class Problem:
 
     def value_and_slope(self, form: Form, k: NDArray[np.int64], log_ratio: Array) -> tuple[Array, Array]:
         """The form's value, and a number with the sign of its derivative with respect to ``v``."""
-        v = np.exp(self.priors.log_variances(k) + log_ratio)
-        linear, rest = self.slope * v, (self.rate * v) ** self.power
+        log_v = self.priors.log_variances(k) + log_ratio
+        linear, rest = np.exp(self.log_slope + log_v), np.exp(self.power * (self.log_rate + log_v))
         logarithm = math.log(2) + 0.5 * math.log(self.examples) - math.log(self.delta)
         c = (self.priors.costs(k, self.dim, log_ratio, self.squared_distance) + logarithm) / self.examples
         value, ratio = form(self.loss + linear + rest, c)
@@ -85,12 +87,9 @@ class Problem:
     def last(self) -> int:
         """A ``j`` with ``q(s_j^2)`` as good as the loss itself: later priors have a larger ``c`` for nothing."""
         negligible = math.log(1e-14 / self.examples)
-        ends = [math.log(self.priors.scale)]
-        if self.slope > 0:
-            ends.append(negligible - math.log(self.slope))
-        if self.rate > 0:
-            ends.append(negligible / self.power - math.log(self.rate))
-        return math.ceil(self.priors.density * (ends[0] - min(ends))) + 1
+        log_scale = math.log(self.priors.scale)
+        log_v = min(log_scale, negligible - self.log_slope, negligible / self.power - self.log_rate)
+        return math.ceil(self.priors.density * (log_scale - log_v)) + 1
 
 
 def best_posterior(problem: Problem, form: Form) -> tuple[float, float, int]:
@@ -102,14 +101,14 @@ def best_posterior(problem: Problem, form: Form) -> tuple[float, float, int]:
 
     def turning_points(k: NDArray[np.int64]) -> tuple[float, float, int]:
         low, high = np.full(k.shape, _LEAST), np.zeros(k.shape)
-        for _ in range(64):
+        for _ in range(50):
             middle = (low + high) / 2
             rising = problem.value_and_slope(form, k, middle)[1] > 0
             low, high = np.where(rising, low, middle), np.where(rising, middle, high)
-        values = problem.value_and_slope(form, k, high)[0]
+        values = np.nan_to_num(problem.value_and_slope(form, k, high)[0], nan=np.inf)
         i = int(np.argmin(values))
         log_variance = float(problem.priors.log_variances(k)[i] + high[i])
-        return float(values[i]), math.exp(max(log_variance / 2, -345.0)), int(k[i])
+        return float(values[i]), math.exp(max(log_variance / 2, -700.0)), int(k[i])
 
     m, last = problem.priors.refinement, problem.last()
     stride = max(1, last // _MOST)

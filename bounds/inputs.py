@@ -67,11 +67,15 @@ class Inputs:
     def problems(self) -> list[Problem]:
         """What is minimised, one for each bound of the remainder."""
         iv = intervals()
+
+        def logarithm(x: Any) -> float:
+            return upper_end(iv.log(x / self.loss_bound)) if x.b > 0 else -math.inf
+
         return [
             Problem(
                 loss=self.loss / self.loss_bound,
-                slope=min(1e300, self.dim * max(0.0, self.top_eigenvalue) / self.loss_bound / 2),
-                rate=upper_end(iv.exp(iv.log(factor / self.loss_bound) / power)) if factor.b > 0 else 0.0,
+                log_slope=logarithm(self.dim * iv.real(max(0.0, self.top_eigenvalue)) / 2),
+                log_rate=logarithm(factor) / power,
                 power=power,
                 dim=self.dim,
                 squared_distance=self.squared_distance,

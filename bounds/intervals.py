@@ -79,7 +79,8 @@ def lower_end(x: Any) -> float:
 def nearest_float(end: Any) -> float:
     """The float nearest to an end of an interval, ``x.a`` or ``x.b``, below the largest float."""
     exact = mp.convert(end)
-    return float(Fraction(int(exact.man)) * Fraction(2) ** int(exact.exp))
+    size = float(Fraction(int(exact.man)) * Fraction(2) ** int(exact.exp))  # mpmath's mantissa has no sign
+    return -size if exact < 0 else size
 
 
 def _to_float(end: Any, towards: float) -> float:

@@ -32,7 +32,7 @@ class PriorGrid:
         scale: ``c``, the largest prior variance over ``e^{-1/b}``, in [1e-12, 1e12] (ours: 100, wider than any
             initialisation).
         density: ``b``, coarse priors per factor e, in [1, 1000] (ours: 10, so the nearest coarse one is within 5 %).
-        refinement: ``m``, points per coarse one, a whole number in [1, 10^5] (:meth:`for_dim` has one for each ``d``).
+        refinement: ``m``, points per coarse one, a whole number in [1, 10^4] (:meth:`for_dim` has one for each ``d``).
 
     Example:
         >>> grid = PriorGrid(scale=1.0, density=1.0)
@@ -52,8 +52,8 @@ class PriorGrid:
                 f"prior grid scale {self.scale}, density {self.density}: "
                 f"need scale in [1e-12, 1e12], density in [1, 1000]"
             )
-        if isinstance(self.refinement, bool) or self.refinement not in range(1, 10**5 + 1):
-            raise InputError(f"prior grid refinement {self.refinement}: need a whole number from 1 to 10^5")
+        if isinstance(self.refinement, bool) or self.refinement not in range(1, 10**4 + 1):
+            raise InputError(f"prior grid refinement {self.refinement}: need a whole number from 1 to 10^4")
 
     @classmethod
     def for_dim(cls, dim: int) -> "PriorGrid":
@@ -62,7 +62,7 @@ class PriorGrid:
         The ``KL`` is ``d (1/t - 1 + ln t)/2`` above its least at ``t`` times the best prior variance. With ``bm``
         points per factor e the nearest one costs at most about ``d / (16 (bm)^2) <= 1/4`` nat.
         """
-        return cls(refinement=min(10**5, max(1, math.ceil(math.sqrt(dim) / (2 * cls.density)))))
+        return cls(refinement=min(10**4, max(1, math.ceil(math.sqrt(dim) / (2 * cls.density)))))
 
     def variance(self, k: int) -> float:
         """``s_k^2``, to the nearest float."""
@@ -89,14 +89,16 @@ class PriorGrid:
     def best(self, dim: int, posterior_variance: float, squared_distance: float) -> int:
         """The ``k`` with the least ``KL_k + ln(1/delta_k)`` at a given sigma.
 
-        In ``k`` the ``KL`` is convex with its least at ``s^2 = sigma^2 + |x - x0|^2 / d``; ``ln(1/delta_k)`` grows
-        slowly: the best one lies next to there or is coarse.
+        In ``k`` the ``KL`` is convex with its least at ``s^2 = sigma^2 + |x - x0|^2 / d``; at ``x`` more in ``ln s^2``
+        it is ``d (x - 1 + e^{-x}) / 2`` above it, which soon exceeds what ``ln(1/delta_k)`` can gain on the way. So the
+        best one is coarse or lies within a few ``1/sqrt(d)`` of there.
         """
         m, log_v = self.refinement, math.log(posterior_variance)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             log_ideal = float(np.logaddexp(log_v, np.log(squared_distance / dim)))
             nearest = max(m, round(self.density * m * (math.log(self.scale) - log_ideal)))
-            k = np.r_[m * np.arange(1, nearest // m + 2), max(m, nearest - 3 * m) : nearest + 3 * m + 1]
+            reach = 2 * m + math.ceil(self.density * m * (16 / math.sqrt(dim) + 60 / dim))
+            k = np.r_[m * np.arange(1, nearest // m + 2), max(m, nearest - reach) : nearest + 2 * m]
             costs = self.costs(k, dim, log_v - self.log_variances(k), squared_distance)
         return int(k[np.argmin(costs)])
 

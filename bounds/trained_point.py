@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..landscapes import Checkpoint, DataSet, InputError, NetworkLandscape, top_eigenpairs
 from .bound import Bound, Curvature
 from .bounded_loss import BoundedCrossEntropy
-from .inputs import check_delta, check_sigma
+from .inputs import check_delta, check_examples, check_sigma
 from .theorem41 import eigenvalue_bound
 
 __all__ = ["PriorCentre", "bound_checkpoint", "estimate_fourth_derivative"]
@@ -26,6 +26,9 @@ def estimate_fourth_derivative(landscape: NetworkLandscape, x: Tensor, direction
 
     One nested derivative per direction; nothing about points other than ``x`` is known from it.
 
+    Raises:
+        InputError: no direction, or one that is not of length 1.
+
     Example:
         >>> import torch
         >>> from eigensam.landscapes import NetworkLandscape
@@ -35,6 +38,12 @@ def estimate_fourth_derivative(landscape: NetworkLandscape, x: Tensor, direction
         >>> round(estimate_fourth_derivative(f, f.point(), torch.ones(1, 1, dtype=torch.float64)), 9)
         24.0
     """
+    lengths = directions.norm(dim=-1)
+    if directions.ndim != 2 or len(directions) == 0 or not bool(((lengths - 1).abs() < 1e-4).all()):
+        raise InputError(
+            f"directions of shape {tuple(directions.shape)} with lengths {lengths.flatten().tolist()}: "
+            f"need at least one row, each of length 1; divide each row by its norm"
+        )
     values = [abs(float(landscape.taylor_gradient(x, v, (0.0, 0.0, 0.0, 1.0)) @ v)) for v in directions]
     return max(values)
 
@@ -92,15 +101,24 @@ def bound_checkpoint(
         progress: called with what is being computed.
 
     Raises:
-        InputError: not a run directory, damaged or foreign tensors, ``delta`` outside (0, 1), other data.
+        InputError: not a run directory, damaged or foreign tensors, an argument out of range, other data, a loss or
+            derivative at the trained point that is not finite.
     """
     check_delta(delta)  # before minutes of work
     if sigma is not None:
         check_sigma(sigma)
     if centre not in ("initial", "zero"):
         raise InputError(f"unknown prior centre '{centre}'; choose one of: initial, zero")
+    for name, count, least in (
+        ("batch_size", batch_size, 1),
+        ("max_products", max_products, 1),
+        ("random_directions", random_directions, 0),
+    ):
+        if count < least:
+            raise InputError(f"{name} = {count} is out of range; give at least {least}")
     checkpoint = Checkpoint.read(directory)
     checkpoint.check_data(data)
+    check_examples(len(data.train_targets))
     loss = BoundedCrossEntropy(p_min)
     model = checkpoint.network(directory).to(device, torch.float64)
     examples = len(data.train_targets)
@@ -113,6 +131,11 @@ def bound_checkpoint(
         initial = checkpoint.network(directory, initial=True).to(device, torch.float64)
         start = NetworkLandscape(initial, loss, landscape.batches).point()
 
+    progress("empirical loss")
+    with torch.no_grad():
+        empirical = float(landscape.loss(x))
+    if not -1e-6 <= empirical <= 1 + 1e-6:  # it lies in [0, 1] up to rounding
+        raise InputError(f"the trained network's bounded loss is {empirical}, not in [0, 1]; its training diverged")
     progress("top eigenvalue of the bounded loss")
     pairs = top_eigenpairs(landscape, x, max_products=max_products, seed=seed)
     progress("fourth derivative")
@@ -120,11 +143,8 @@ def bound_checkpoint(
     random = torch.randn(random_directions, landscape.dim, generator=generator, dtype=torch.float64).to(x)
     directions = torch.cat([pairs.vectors, random / random.norm(dim=1, keepdim=True)])
     k4 = estimate_fourth_derivative(landscape, x, directions)
-    progress("empirical loss")
-    with torch.no_grad():
-        empirical = float(landscape.loss(x))
     result = eigenvalue_bound(
-        min(max(empirical, 0.0), 1.0),  # the loss lies in [0, 1] up to rounding
+        min(max(empirical, 0.0), 1.0),
         Curvature(float(pairs.values[0]), fourth_derivative=k4),
         dim=landscape.dim,
         squared_distance=float((x - start).square().sum()),

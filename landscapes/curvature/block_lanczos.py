@@ -9,7 +9,7 @@ from .convergence import Convergence
 from .eigenpairs import Eigenpairs, End
 from .krylov_basis import KrylovBasis
 from .operators import SymmetricOperator
-from .request import check_request, wanted_indices
+from .request import check_request, check_scale, check_whole, wanted_indices
 
 __all__ = ["block_lanczos"]
 
@@ -67,6 +67,7 @@ def block_lanczos(
         [2.0, 2.0, 2.0]
     """
     count = check_request(operator, k, which, max_products, tolerance)
+    check_whole(seed=seed, **({} if block_size is None else {"block_size": block_size}))
     b = (k if start is None else len(start)) if block_size is None else block_size
     if not 1 <= b <= operator.dim or b > max_products:
         raise InputError(
@@ -82,6 +83,7 @@ def block_lanczos(
         old, new = basis.size, slice(basis.size, basis.size + len(block))
         basis.append(block)
         w = operator @ block
+        check_scale(w)
         w, coefficients = basis.split(w)
         scale = float(projected.abs().max())
         basis.check_symmetry(coefficients[:, :old], projected[new, :old], scale)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import InputError
 from .estimates import check_confidence, half_width
 from .operators import SymmetricOperator
-from .quadrature import PROBES, Quadrature, as_quadrature
+from .quadrature import PROBES, STEPS, Quadrature, as_quadrature
 
 __all__ = ["Density", "spectral_density"]
 
@@ -24,8 +24,8 @@ _ROUNDING = 1e-6  # ours: relative to the largest node; a narrower spectrum is o
 class Density:
     """Estimates of the smoothed density and distribution of eigenvalues; all tensors float64 on the CPU.
 
-    The intervals are Student's, over probes, for each point alone: estimates, NOT certificates, and blind to the error
-    of the quadrature.
+    The intervals are for each point alone: those of the probes (:func:`half_width`), widened by an estimate of the
+    quadrature's error (:meth:`Quadrature.error`): estimates, NOT certificates. Of an exact quadrature they are points.
 
     Attributes:
         grid: points ``t``, increasing, shape ``(n,)``.
@@ -52,11 +52,13 @@ class Density:
     products: int
 
 
-def _default_width(nodes: Tensor) -> float:
+def _default_width(quadrature: Quadrature) -> float:
     """The range over the number of steps, or rounding error of the nodes where they are all the same."""
+    nodes = quadrature.nodes
     smallest, largest = nodes.min().item(), nodes.max().item()
     scale = max(abs(smallest), abs(largest))
-    return max((largest - smallest) / nodes.shape[1], _ROUNDING * scale) or 1.0
+    steps = min(STEPS, quadrature.dim) if quadrature.exact else nodes.shape[1]
+    return max((largest - smallest) / steps, _ROUNDING * scale) or 1.0
 
 
 def _default_grid(nodes: Tensor, width: float) -> Tensor:
@@ -99,7 +101,7 @@ def spectral_density(
         source: an operator, or its quadrature (at least 2 probes).
         width: standard deviation of ``g``, positive. Default (ours): the range of the nodes over their number ``m``.
             Chebyshev coefficients of ``g`` of degree ``2 m`` are then near ``exp(-8)``, so that the bumps are those of
-            the spectrum and not of the nodes; a smaller width needs more steps.
+            the spectrum and not of the nodes; a smaller width needs more steps. Of an exact quadrature ``m = 40``.
         grid: where to evaluate, increasing, shape ``(n,)``. Default: 4 points in a width, as far as 6 widths beyond
             the nodes, so that the trapezoidal sum of the density is 1.
         confidence: of the interval at one point, between 0 and 1.
@@ -130,22 +132,26 @@ def spectral_density(
     if width is not None and not 0 < width < float("inf"):
         raise InputError(f"width = {width} is not positive and finite; leave it out for the default")
     given = None if grid is None else _checked_grid(grid)
-    # Before any product is paid for:
-    if isinstance(source, Quadrature):
-        check_confidence(confidence, len(source.nodes))
-    else:
+    if not isinstance(source, Quadrature):  # before any product is paid for
         check_confidence(confidence, PROBES if probes is None else probes)
     quadrature = as_quadrature(source, probes, steps, seed, callback)
-    width = _default_width(quadrature.nodes) if width is None else width
+    quadrature.check_probes(confidence)
+    width = _default_width(quadrature) if width is None else width
     points = _default_grid(quadrature.nodes, width) if given is None else given
-    densities, fractions = [], []
-    for nodes, weights in zip(quadrature.nodes, quadrature.weights, strict=True):
-        distance = (points - nodes[:, None]) / width
-        densities.append(weights @ (-distance.square() / 2).exp() / (width * math.sqrt(2 * math.pi)))
-        fractions.append(weights @ torch.special.ndtr(distance))
-    density, fraction = torch.stack(densities), torch.stack(fractions)
-    spread, fraction_spread = half_width(density, confidence), half_width(fraction, confidence)
-    mean, fraction_mean = density.mean(0), fraction.mean(0).clamp(0, 1)
+
+    def bump(nodes: Tensor) -> Tensor:
+        distance = (points[:, None] - nodes) / width
+        values: Tensor = (-distance.square() / 2).exp() / (width * math.sqrt(2 * math.pi))
+        return values
+
+    def step(nodes: Tensor) -> Tensor:
+        values: Tensor = torch.special.ndtr((points[:, None] - nodes) / width)
+        return values
+
+    (mean, spread), (fraction_mean, fraction_spread) = (
+        _mean_and_spread(quadrature, function, confidence) for function in (bump, step)
+    )
+    fraction_mean = fraction_mean.clamp(0, 1)
     return Density(
         grid=points,
         density=mean,
@@ -158,3 +164,12 @@ def spectral_density(
         confidence=confidence,
         products=quadrature.products,
     )
+
+
+def _mean_and_spread(
+    quadrature: Quadrature, function: Callable[[Tensor], Tensor], confidence: float
+) -> tuple[Tensor, Tensor]:
+    means, deviations = quadrature.averages(function)
+    if quadrature.exact:
+        return means[0], torch.zeros_like(means[0])
+    return means.mean(0), half_width(deviations, confidence) + quadrature.error(function)

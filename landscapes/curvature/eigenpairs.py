@@ -71,6 +71,9 @@ def start_vector(operator: SymmetricOperator, start: Tensor | None, seed: int) -
     """``start`` (or a random vector where it is None) scaled to length 1, shape ``(d,)``."""
     if start is None:
         return random_vector(operator.dim, seed, operator.dtype, operator.device)
+    if not isinstance(start, Tensor) or start.is_complex():
+        found = f"of {start.dtype}" if isinstance(start, Tensor) else f"a {type(start).__name__}"
+        raise InputError(f"start vector is {found}; expected a real tensor of shape ({operator.dim},)")
     if start.shape != (operator.dim,):
         raise InputError(f"start vector has shape {tuple(start.shape)}; expected ({operator.dim},)")
     start = start.to(operator.device, operator.dtype)

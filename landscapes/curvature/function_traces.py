@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ..errors import InputError
-from .estimates import Estimate, check_confidence, estimate_mean
+from .estimates import Estimate, check_confidence, estimate_mean, exact_value
 from .operators import SymmetricOperator
 from .quadrature import PROBES, Quadrature, as_quadrature
 
@@ -26,13 +26,15 @@ def trace_of_function(
     """An estimate of ``tr f(A) = sum_i f(lambda_i)``: the mean over probes of ``d sum_i weights_i f(nodes_i)``.
 
     Without error of the quadrature for polynomials of degree at most ``2 m - 1``, and small where such a polynomial is
-    close to ``f`` on the whole spectrum; the interval covers the spread over probes only, so that steps or kinks of
-    ``f`` inside the spectrum call for more steps.
+    close to ``f`` on the whole spectrum; steps or kinks of ``f`` inside the spectrum call for more steps. The
+    interval is that of the probes (:func:`half_width`), widened by an estimate of the quadrature's error from its rules
+    of half as many steps and more (:meth:`Quadrature.error`), which is ``quadrature_error``. Where ``d``
+    products are no more than were allowed, the value is exact (:func:`lanczos_quadrature`).
 
     Args:
         source: an operator, or its quadrature (at least 2 probes), which serves any number of functions.
         function: ``f``, entry by entry, on tensors of float64.
-        confidence: what Student's interval aims at, between 0 and 1; an estimate, not a certificate.
+        confidence: what the interval aims at, between 0 and 1; an estimate, not a certificate.
         probes: of ``lanczos_quadrature``, for an operator only.
         steps: likewise.
         seed: likewise.
@@ -49,16 +51,19 @@ def trace_of_function(
         >>> import torch
         >>> from eigensam.landscapes.curvature.operators import DenseOperator
         >>> operator = DenseOperator(torch.diag(torch.arange(1.0, 21.0, dtype=torch.float64)))
-        >>> round(trace_of_function(operator, torch.log).value, 6)  # log 20!; of a diagonal matrix each probe is exact
+        >>> round(trace_of_function(operator, torch.log).value, 6)  # log 20!, exact by 20 products
         42.335616
     """
-    # Before any product is paid for:
-    if isinstance(source, Quadrature):
-        check_confidence(confidence, len(source.nodes))
-    else:
+    if not isinstance(source, Quadrature):  # before any product is paid for
         check_confidence(confidence, PROBES if probes is None else probes)
     quadrature = as_quadrature(source, probes, steps, seed, callback)
-    return estimate_mean(quadrature.traces(function), confidence, quadrature.products)
+    quadrature.check_probes(confidence)
+    means, deviations = quadrature.averages(quadrature.checked(function))
+    dim = quadrature.dim
+    if quadrature.exact:
+        return exact_value(dim * means[0].item(), confidence, quadrature.products)
+    error = quadrature.error(quadrature.checked(function)).item()
+    return estimate_mean(dim * means, dim * deviations, confidence, quadrature.products, dim * error)
 
 
 def effective_dimension(
@@ -73,10 +78,15 @@ def effective_dimension(
 ) -> Estimate:
     """An estimate of ``sum_i lambda_i^+ / (lambda_i^+ + c)``: how many eigenvalues are large beside ``c``.
 
+    The quadrature's own error is in the interval. Of an operator without negative eigenvalues (``semidefinite``) it is
+    enclosed for each probe: even derivatives of ``t / (t + c)`` are negative and odd ones positive, so that the Gauss
+    rule is an upper bound and the Gauss-Radau rule with a node at 0 a lower one; the value is halfway. Else, with a
+    kink at 0, it is estimated as for :func:`trace_of_function`.
+
     Args:
         source: an operator, or its quadrature; negative eigenvalues count 0, ``lambda^+ = max(lambda, 0)``.
         c: positive, in the unit of eigenvalues; the smaller beside the largest of them, the more steps.
-        confidence: what Student's interval aims at, between 0 and 1; an estimate, not a certificate.
+        confidence: what the interval aims at, between 0 and 1; an estimate, not a certificate.
         probes: of ``lanczos_quadrature``, for an operator only.
         steps: likewise.
         seed: likewise.
@@ -95,15 +105,21 @@ def effective_dimension(
         >>> round(effective_dimension(operator, 1.0).value, 9)
         1.0
     """
-    if not 0 < c < float("inf"):
+    if not isinstance(c, int | float) or not 0 < c < float("inf"):
         raise InputError(f"c = {c} is not positive and finite; give the size below which eigenvalues do not count")
 
     def share(eigenvalues: Tensor) -> Tensor:
         positive = eigenvalues.clamp_min(0)
         return positive / (positive + c)
 
-    found = trace_of_function(
-        source, share, confidence=confidence, probes=probes, steps=steps, seed=seed, callback=callback
-    )
-    most = float(source.dim)  # known beforehand: between 0 and d
-    return replace(found, lower=min(max(found.lower, 0.0), most), upper=min(max(found.upper, 0.0), most))
+    if not isinstance(source, Quadrature):  # before any product is paid for
+        check_confidence(confidence, PROBES if probes is None else probes)
+    quadrature = as_quadrature(source, probes, steps, seed, callback)
+    found = trace_of_function(quadrature, share, confidence=confidence)
+    if quadrature.lower is not None:
+        upper, lower = found.value, quadrature.lower.traces(share).mean().item()
+        half, error = found.upper - found.value - found.quadrature_error, (upper - lower) / 2
+        found = replace(found, value=lower + error, lower=lower - half, upper=upper + half, quadrature_error=error)
+    most = float(quadrature.dim)  # known beforehand: between 0 and d
+    lowest, highest = (min(max(end, 0.0), most) for end in (found.lower, found.upper))
+    return replace(found, value=min(max(found.value, 0.0), most), lower=lowest, upper=highest)

@@ -10,7 +10,8 @@ from ..errors import InputError
 from .estimates import Estimate, check_confidence, estimate_mean
 from .operators import SymmetricOperator
 from .probes import draw_normal, length, project_out, rows_at_a_time, working_dtype
-from .traces import exact_sum, form_values, quadratic_form
+from .request import check_operator, check_whole
+from .traces import exact_trace, form_values
 
 __all__ = ["hutch_plus_plus"]
 
@@ -34,8 +35,8 @@ def hutch_plus_plus(
     Probes of the second term are not those of the paper: Gaussian, projected by ``P`` and scaled to length
     ``(d - k)^(1/2)``, so uniform on a sphere of the complement. Then ``E w w^T = P`` as well, and the variance is that
     of ``P A P`` less its mean eigenvalue: none for a multiple of the identity. They are independent of ``Q``, so
-    Student's interval for given ``Q`` serves the whole. If rank is exhausted, the samples, and so the interval, are at
-    the level of rounding.
+    the interval for given ``Q`` (:func:`half_width`) serves the whole. If rank is exhausted, the samples, and so the
+    interval, are at the level of rounding.
 
     Args:
         operator: ``A``.
@@ -61,33 +62,37 @@ def hutch_plus_plus(
         >>> round(estimate.value, 9), estimate.products
         (110.0, 10)
     """
+    check_operator(operator)
+    check_whole(products=products, seed=seed)
     if products < 4:
         raise InputError(f"products = {products} cannot be split; Hutch++ needs at least 4, one for a sketch, 2 probes")
     check_confidence(confidence, products)
     if products >= operator.dim:
-        return exact_sum(operator, quadratic_form, confidence, batch, callback)
+        return exact_trace(operator, confidence, batch, callback)
     generator = torch.Generator().manual_seed(seed)
     sketch, together = products // 3, rows_at_a_time(operator, batch)
     q = torch.empty(sketch, operator.dim, dtype=working_dtype(operator), device=operator.device)
-    rank = 0
+    rank, longest = 0, 0.0
     for first in range(0, sketch, together):
         last = min(first + together, sketch)
         s = torch.stack([draw_normal(operator, generator) for _ in range(first, last)])
-        for row in operator @ s:
+        for vector, row in zip(s, operator @ s, strict=True):
             rest = project_out(q[:rank], row)
-            new = length(rest)
+            new, longest = length(rest), max(longest, length(row) / length(vector))
             if new > 10 * torch.finfo(q.dtype).eps * length(row):  # else it has no direction of its own
                 q[rank] = rest / new
                 rank += 1
         if callback is not None:
             callback(last)
     q = q[:rank]
-    inside = form_values(operator, quadratic_form, lambda i: q[i], rank, batch, callback, sketch).sum().item()
+    inside = form_values(operator, lambda i: q[i], rank, batch, callback, sketch, longest=longest)[0].sum().item()
 
     def complement(_: int) -> Tensor:
         w = project_out(q, draw_normal(operator, generator))
         return w * (math.sqrt(operator.dim - rank) / length(w))
 
     probes = products - 2 * sketch
-    values = form_values(operator, quadratic_form, complement, probes, batch, callback, sketch + rank)
-    return estimate_mean(inside + values, confidence, sketch + rank + probes)
+    forms, deviations = form_values(
+        operator, complement, probes, batch, callback, sketch + rank, lambda product: project_out(q, product), longest
+    )
+    return estimate_mean(inside + forms, deviations, confidence, sketch + rank + probes)

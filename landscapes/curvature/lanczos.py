@@ -11,7 +11,7 @@ from .convergence import Convergence
 from .eigenpairs import Eigenpairs, End, SpectrumBound, start_vector
 from .krylov_decomposition import KrylovDecomposition
 from .operators import SymmetricOperator
-from .request import check_request, wanted_indices
+from .request import check_request, check_whole, wanted_indices
 from .ritz_bound import ritz_bound
 
 __all__ = ["lanczos"]
@@ -91,6 +91,7 @@ def lanczos(
     count = check_request(operator, k, which, max_products, tolerance)
     if not 0 < delta < 1:
         raise InputError(f"delta = {delta} is not a probability of failure; expected 0 < delta < 1")
+    check_whole(seed=seed, **({} if basis_size is None else {"basis_size": basis_size}))
     least = min(count + 2, operator.dim)
     if basis_size is not None and basis_size < least:
         raise InputError(

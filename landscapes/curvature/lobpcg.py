@@ -13,7 +13,7 @@ from .completeness import check_others
 from .eigenpairs import Eigenpairs, End
 from .lanczos import lanczos
 from .operators import SymmetricOperator
-from .request import check_request
+from .request import check_request, check_scale, check_whole
 
 __all__ = ["lobpcg"]
 
@@ -64,6 +64,7 @@ def lobpcg(
         >>> [round(value, 3) for value in lobpcg(operator).values.tolist()]
         [8.0]
     """
+    check_whole(max_iterations=max_iterations, k=k, seed=seed)
     if max_iterations < 1:
         raise InputError(f"max_iterations = {max_iterations}; expected at least 1")
     check_request(operator, k, which, max_iterations * 2 * k, tolerance)
@@ -128,8 +129,12 @@ class _Counted(SymmetricOperator):
 
     def _product(self, v: Tensor) -> Tensor:
         self.products += 1
-        return self.operator @ v
+        product = self.operator @ v
+        check_scale(product)
+        return product
 
     def _product_rows(self, v: Tensor) -> Tensor:
         self.products += len(v)
-        return self.operator @ v
+        product = self.operator @ v
+        check_scale(product)
+        return product

@@ -9,6 +9,8 @@ from torch import Tensor
 from ..errors import InputError
 from .eigenpairs import Eigenpairs, start_vector
 from .operators import SymmetricOperator
+from .probes import check_pair
+from .request import check_operator, check_scale, check_whole
 
 __all__ = ["power_iterates", "power_method"]
 
@@ -85,14 +87,20 @@ def power_method(
         >>> round(power_method(operator, 60, shift=4.0).values.item(), 6)
         1.0
     """
+    check_operator(operator)
+    check_whole(iterations=iterations, seed=seed)
     if iterations < 1:
         raise InputError(f"iterations = {iterations}; the power method needs at least 1")
     if not tolerance > 0:
         raise InputError(f"tolerance = {tolerance} is not positive; give e.g. 1e-3")
     first = start_vector(operator, start, seed)
     steps = zip(range(1, iterations + 1), power_iterates(operator, first, shift), strict=False)
+    before: tuple[Tensor, Tensor] | None = None
     for products, (v, product) in steps:  # noqa: B007 (the last ones count)
-        pass
+        check_scale(product)
+        if before is not None:
+            check_pair(operator, *before, v, product)
+        before = v, product
     value = v.double() @ product.double()
     residual = (product - value.to(v.dtype) * v).double().norm()
     settled = bool(residual <= tolerance * abs(value))

@@ -9,9 +9,10 @@ from ..errors import InputError
 from .operators import SymmetricOperator
 
 __all__ = [
+    "check_pair",
     "coefficients",
     "draw_normal",
-    "draw_signs",
+    "draw_sphere",
     "length",
     "project_out",
     "rows_at_a_time",
@@ -29,22 +30,57 @@ def working_dtype(operator: SymmetricOperator) -> torch.dtype:
     return torch.promote_types(operator.dtype, torch.float32)
 
 
-def draw_signs(operator: SymmetricOperator, generator: torch.Generator) -> Tensor:
-    """A Rademacher vector, shape ``(d,)``: independent entries -1 or 1, drawn on the CPU.
+def draw_sphere(operator: SymmetricOperator, generator: torch.Generator) -> Tensor:
+    """A vector uniform on the sphere of radius ``d^(1/2)``, shape ``(d,)``: ``E z z^T = I`` and ``|z|^2 = d``.
+
+    What an estimate from such vectors is off by depends on the spectrum alone, so that its coverage can be measured.
+    That of Rademacher vectors, which have less variance on matrices near a diagonal one, depends on eigenvectors, too:
+    three of them miss the eigenvector ``(1, 1, 0, ..., 0)`` altogether in one of eight runs.
 
     Example:
         >>> from eigensam.landscapes.curvature.operators import FunctionOperator
-        >>> draw_signs(FunctionOperator(lambda v: v, 3), torch.Generator().manual_seed(0)).abs().tolist()
-        [1.0, 1.0, 1.0]
+        >>> round(length(draw_sphere(FunctionOperator(lambda v: v, 9), torch.Generator().manual_seed(0))), 12)
+        3.0
     """
-    bits = torch.randint(2, (operator.dim,), generator=generator, dtype=torch.int8)
-    return 2 * bits.to(operator.device).to(working_dtype(operator)) - 1
+    z = torch.randn(operator.dim, generator=generator, dtype=torch.float64)
+    on_sphere: Tensor = z * (math.sqrt(operator.dim) / z.norm())
+    return on_sphere.to(operator.device, working_dtype(operator))
 
 
 def draw_normal(operator: SymmetricOperator, generator: torch.Generator) -> Tensor:
     """A vector of independent standard normal entries, shape ``(d,)``, drawn in float64 on the CPU."""
     z = torch.randn(operator.dim, generator=generator, dtype=torch.float64)
     return z.to(operator.device, working_dtype(operator))
+
+
+def check_pair(operator: SymmetricOperator, u: Tensor, au: Tensor, w: Tensor, aw: Tensor, longest: float = 0.0) -> None:
+    """Refuse an operator for which ``w . A u`` is not ``u . A w``; two products that are there cost nothing more.
+
+    Args:
+        operator: ``A``.
+        u: a vector, shape ``(d,)``.
+        au: its product.
+        w: another one.
+        aw: its product.
+        longest: the largest ``|A v| / |v|`` seen so far: products that vanish beside it are errors themselves.
+
+    Raises:
+        InputError: they differ by more than the errors of both products, ``operator.accuracy`` of the longest.
+    """
+    lengths = [length(x) for x in (u, au, w, aw)]
+    if 0 in lengths:
+        return
+    u, au, w, aw = (x / norm for x, norm in zip((u, au, w, aw), lengths, strict=True))
+    scale = max(longest, lengths[1] / lengths[0], lengths[3] / lengths[2])
+    there = coefficients(w[None], au).item() * (lengths[1] / lengths[0] / scale)
+    back = coefficients(u[None], aw).item() * (lengths[3] / lengths[2] / scale)
+    error = 2 * max(operator.accuracy, 10 * torch.finfo(u.dtype).eps)
+    if abs(there - back) > error:
+        raise InputError(
+            f"the operator is not symmetric or not deterministic: w.Au and u.Aw differ by {abs(there - back):.1e} of "
+            f"the longest product; expected at most {error:.1e}. Switch off dropout and running batch statistics, keep "
+            "the batch fixed, or give the operator the accuracy that its products have"
+        )
 
 
 def rows_at_a_time(operator: SymmetricOperator, batch: int | None) -> int:

@@ -47,7 +47,7 @@ class CurvatureRecorder:
         every: measure at steps 0, ``every``, 2 ``every``, ...
         k: number of top eigenpairs; the gap needs 2.
         tolerance: relative accuracy of eigenvalues, see :func:`lanczos`; of ``lambda_min`` relative to ``lambda_1``,
-            as one Krylov space serves both ends.
+            as one Krylov space serves one value of both ends.
         max_products: most products of one measurement, the one of ``v_f`` aside.
         smallest: also measure the smallest eigenvalue.
         drift: also decompose SAM's drift, for ``1 + k`` third products and more of each member.
@@ -204,20 +204,23 @@ class CurvatureRecorder:
             self._file.replace(self.rows)
 
     def _request(self) -> tuple[int, End]:
-        if not self.smallest:
-            return self.k, "largest"
-        return (self.k, "both") if 2 * self.k <= self.landscape.dim else (self.landscape.dim, "largest")
+        if self.smallest and 2 * self.k > self.landscape.dim:
+            return self.landscape.dim, "largest"
+        one_space = self.smallest and (self.k == 1 or self.landscape.dim <= self.max_products)
+        return self.k, "both" if one_space else "largest"
 
     def _measured(self, step: int, x: Tensor, u: Tensor | None) -> Row:
         operator, (count, which) = hessian(self.landscape, x), self._request()
-        pairs = lanczos(
-            operator,
-            count,
-            which=which,
-            tolerance=self.tolerance,
-            max_products=self.max_products,
-            seed=self.seed + step,
-        )
+        # Of the other end one value is wanted: k of them, inside a bulk, would cost several times the products.
+        apart = self.smallest and which == "largest" and count < self.landscape.dim
+        settings: dict[str, Any] = {"tolerance": self.tolerance, "seed": self.seed + step}
+        most = max(self.k, self.max_products - 2) if apart else self.max_products
+        pairs = lowest = lanczos(operator, count, which=which, max_products=most, **settings)
+        products = pairs.products
+        if apart:
+            left = max(2, self.max_products - products)
+            lowest = lanczos(operator, 1, which="both", max_products=left, **settings)
+            products += lowest.products
         first = pairs.vectors[0].clone()
         if self._frozen.vector is None:  # on disk before the row that refers to it
             self._frozen.set(first, step)
@@ -231,8 +234,8 @@ class CurvatureRecorder:
             row["gap"] = row["lambda_1"] - row["lambda_2"]
         if self.smallest:
             place = self.k if which == "both" else -1
-            row |= {"lambda_min": float(pairs.values[place]), "lambda_min_residual": float(pairs.residuals[place])}
-        row |= {"converged": int(pairs.converged), "products": pairs.products + 1}
+            row |= {"lambda_min": float(lowest.values[place]), "lambda_min_residual": float(lowest.residuals[place])}
+        row |= {"converged": int(pairs.converged and lowest.converged), "products": products + 1}
         if u is None:
             row["alignment"] = mean_alignment(self.landscape, x, first, self.perturbation)
         else:

@@ -35,7 +35,19 @@ def test_smooth(f64):
     )
 
 
-@pytest.mark.parametrize("p_min", [0.0, 1.0, -0.1, math.nan])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_floors_at_the_edge_of_the_precision(dtype):
+    """The smallest normal number still gives 1 for certain and wrong; what rounds to 0 or 1 is refused."""
+    scores, target = torch.tensor([[0.0, 9e4 if dtype != torch.float16 else 6e4]], dtype=dtype), torch.tensor([0])
+    tiny, eps = torch.finfo(dtype).tiny, torch.finfo(dtype).eps
+    assert float(BoundedCrossEntropy(tiny)(scores, target)) == pytest.approx(1, abs=1e-3)
+    assert float(BoundedCrossEntropy(0.5)(scores, target)) == pytest.approx(1, abs=1e-3)
+    for p_min in (tiny / 2, 1 - eps):
+        with pytest.raises(InputError, match=r"too close to 0 or 1 for torch\.float"):
+            BoundedCrossEntropy(p_min)(scores, target)
+
+
+@pytest.mark.parametrize("p_min", [0.0, 1.0, -0.1, math.nan, math.inf, 2])
 def test_refusals(p_min):
     with pytest.raises(InputError, match=r"does not lie in \(0, 1\)"):
         BoundedCrossEntropy(p_min)

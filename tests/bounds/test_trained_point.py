@@ -68,6 +68,30 @@ def test_fourth_derivative_of_a_quartic():
     assert estimate_fourth_derivative(f, f.point(), v) == pytest.approx(truth)
 
 
+def test_refused_directions():
+    f = NetworkLandscape.from_tensors(
+        torch.nn.Linear(3, 1, bias=False).double(),
+        lambda o, t: (o**4).mean(),
+        torch.ones(1, 3).double(),
+        torch.zeros(1),
+    )
+    for rows in (
+        torch.empty(0, 3),
+        2 * torch.eye(3),
+        torch.zeros(1, 3),
+        torch.eye(3)[0],
+        torch.full((1, 3), torch.nan),
+    ):
+        with pytest.raises(InputError, match="need at least one row, each of length 1"):
+            estimate_fourth_derivative(f, f.point(), rows.double())
+
+
+def test_a_diverged_network_is_refused(trained, digits, monkeypatch):
+    monkeypatch.setattr(BoundedCrossEntropy, "__call__", lambda self, outputs, targets: outputs.sum() * torch.nan)
+    with pytest.raises(InputError, match=r"bounded loss is nan, not in \[0, 1\]; its training diverged"):
+        bound_checkpoint(trained, digits)
+
+
 def test_batch_norm_and_relu_are_confessed(digits):
     plain, resnet = (" ".join(_assumptions(build_model(n, (1, 8, 8), 10), digits, "zero")) for n in ("mlp", "resnet18"))
     assert "almost everywhere" in " ".join(_assumptions(WideResNet(1, 10, depth=10, width=1), digits, "zero"))
@@ -79,6 +103,15 @@ def test_batch_norm_and_relu_are_confessed(digits):
 def test_refusals(trained, digits, tmp_path):
     with pytest.raises(InputError, match=r"delta = 2 does not lie in \(0, 1\)"):
         bound_checkpoint(trained, digits, delta=2)
+    for changes, message in (
+        ({"batch_size": 0}, "batch_size = 0 is out of range; give at least 1"),
+        ({"max_products": 0}, "max_products = 0 is out of range; give at least 1"),
+        ({"random_directions": -1}, "random_directions = -1 is out of range; give at least 0"),
+        ({"sigma": float("nan")}, "sigma = nan is not positive"),
+        ({"p_min": 1e-320}, "too close to 0 or 1 for torch.float64"),
+    ):
+        with pytest.raises(InputError, match=message):
+            bound_checkpoint(trained, digits, **changes)
     with pytest.raises(InputError, match="unknown prior centre 'mean'; choose one of: initial, zero"):
         bound_checkpoint(trained, digits, centre="mean")
     with pytest.raises(InputError, match="was trained on digits, not svhn"):

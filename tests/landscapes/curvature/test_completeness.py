@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.sparse.linalg import eigsh
 
+from eigensam.landscapes import InputError
 from eigensam.landscapes.curvature.block_lanczos import block_lanczos
 from eigensam.landscapes.curvature.completeness import Completeness, beyond
 from eigensam.landscapes.curvature.eigenpairs import SpectrumBound
@@ -128,6 +129,41 @@ def test_copies_of_the_other_end_do_not_count():
     assert rest.upper >= 2.9 - 1e-9
     assert rest.lower <= -1.0 + 1e-9
     assert beyond(SpectrumBound(-5.0, 2.0, 0.05), "both", [1.0, -4.0], 1) == 1.0
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_solvers_that_form_squares_refuse_such_scales(scale):
+    """They would return 0 for 1e300, with a residual of 0."""
+    operator = _diagonal(scale * torch.linspace(1, 2, 100).double())
+    for solver in (power_method, lobpcg, lambda a: block_lanczos(a, 2)):
+        with pytest.raises(InputError, match="whose square is no number; multiply the operator by"):
+            solver(operator)
+
+
+def test_power_iterates_see_asymmetry():
+    matrix = torch.triu(torch.randn(40, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    with pytest.raises(InputError, match="not symmetric or not deterministic"):
+        power_method(FunctionOperator(lambda v: matrix @ v, 40))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k": 1.5}, "k = 1.5 is not a whole number"),
+        ({"max_products": 9.5}, "max_products = 9.5 is not a whole number"),
+        ({"basis_size": 7.5}, "basis_size = 7.5 is not a whole number"),
+        ({"seed": 0.5}, "seed = 0.5 is not a whole number"),
+        ({"seed": 2**63}, "does not fit into 64 bits"),
+        ({"tolerance": "small"}, "tolerance = small is no relative accuracy"),
+        ({"start": torch.ones(50, dtype=torch.complex128)}, r"start vector is of torch.complex128; expected a real"),
+        ({"start": [1.0] * 50}, "start vector is a list; expected a real tensor"),
+    ],
+)
+def test_what_is_no_number_of_its_kind(arguments, message):
+    with pytest.raises(InputError, match=message):
+        lanczos(_diagonal(torch.linspace(0, 1, 50)), **arguments)
+    with pytest.raises(InputError, match="found a Tensor for the operator"):
+        lanczos(torch.eye(3))
 
 
 @pytest.mark.parametrize("scale", [1e-290, 1e-150, 1.0, 1e150, 1e290])
