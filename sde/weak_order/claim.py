@@ -56,7 +56,6 @@ class Claim:
         tolerance: largest accepted distance between the last slope and ``expected``.
         visible: the largest relative mistake in a needed coefficient that may go unseen.
         local: whether the slope is that of one step, 1 more than the order.
-        smallest_rho: what ``rho`` must not fall below.
     """
 
     sde: SDE
@@ -68,7 +67,6 @@ class Claim:
     tolerance: float
     visible: float = VISIBLE
     local: bool = False
-    smallest_rho: float = _SMALLEST_RHO
 
     @property
     def order(self) -> float:
@@ -125,11 +123,7 @@ class Claim:
             )
         slope = float(sde.weak_order if expected is None else expected) + local
         tolerance = TOLERANCE * max(1.0, slope)
-        return cls(
-            *(sde, landscape, tuple(etas), rho_scale, values, slope, tolerance),
-            local=local,
-            smallest_rho=smallest_rho,
-        )
+        return cls(sde, landscape, tuple(etas), rho_scale, values, slope, tolerance, local=local)
 
     def rho(self, eta: float) -> float:
         """The law's radius at a step size."""
@@ -140,15 +134,17 @@ class Claim:
         return replace(self, etas=self.etas[:count])
 
     def at_another_scale(self) -> "Claim | None":
-        """The same at half of ``c``, or at twice, on the smallest step sizes; None for a rule without ``rho``.
+        """The same at twice ``c``, or at half, on the smallest step sizes; None for a rule without ``rho``.
 
-        The claim is about every ``c``: coefficients that are right at one alone are not.
+        The claim is about every ``c``: coefficients that are right at one alone are not. Larger ``rho`` shows terms that
+        a small one hides; it also puts the remainder's terms in other proportions, so the tolerance is half as large
+        again, still below half of 1/3.
         """
         if not any(node == Parameter("rho") for node in walk(self.sde.rule.direction)):
             return None
-        half = self.rho_scale / 2
-        smallest = half * math.pow(self.etas[-1], float(self.sde.rho_exponent))
-        return replace(self, rho_scale=half if smallest >= self.smallest_rho else 2 * self.rho_scale, etas=self.etas[-3:])
+        largest = self.rho(self.etas[0])
+        scale = self.rho_scale * (2 if 2 * largest <= _LARGEST_RHO else 0.5)
+        return replace(self, rho_scale=scale, etas=self.etas[-3:], tolerance=1.5 * self.tolerance)
 
 
 def step_count(horizon: float, eta: float) -> int:

@@ -123,17 +123,18 @@ class Evidence:
         if doubt := self._too_few():
             return "inconclusive", doubt
         if near:
-            doubt = self._moving() or self._blind()
-            return ("inconclusive", doubt) if doubt else ("pass", self._numbers())
+            doubt = self._moving()
+            return ("inconclusive", doubt) if doubt else ("pass", self.numbers())
         if slope > expected:
             return "inconclusive", (
                 f"slope {slope:.3f}, better than the expected {expected:.3f} +- {tolerance:.3g}: the "
                 "term of that order is not seen here, its coefficient vanishes or rho scale is too small"
             )
         doubt = self._approaching()
-        return ("inconclusive", doubt) if doubt else ("fail", self._numbers())
+        return ("inconclusive", doubt) if doubt else ("fail", self.numbers())
 
-    def _numbers(self) -> str:
+    def numbers(self) -> str:
+        """Slope and claim."""
         return f"slope {self.slope:.3f}, expected {self.claim.expected:.3f} +- {self.claim.tolerance:.3g}"
 
     def _too_few(self) -> str:
@@ -188,24 +189,6 @@ class Evidence:
             seen = moved > 0 and gap > self.claim.tolerance
             found[term] = float(CHANGE) * _SAFETY * self._allowed() * self.errors[-1] / moved if seen else math.inf
         return found
-
-    def _blind(self) -> str:
-        """Which needed term this measurement does not see, if one."""
-        found = self.visible()
-        if not found or max(found.values()) <= self.claim.visible:
-            return ""
-        term = max(found, key=lambda each: found[each])
-        what = f"{term}, without which the order is {term.order}"
-        if self.claim.order - float(term.order) <= self.claim.tolerance:
-            return f"{self._numbers()}, but {what}, is nearer than the tolerance: no slope tells both from each other"
-        if math.isinf(found[term]):
-            why = "has no influence at all"
-        else:
-            why = f"could be wrong by {found[term]:.1%} of itself unseen, at most {self.claim.visible:.0%} may"
-        return (
-            f"{self._numbers()}, but {what}, {why}: use a larger rho scale, smaller step sizes, or a landscape, start "
-            "and test functions that feel it"
-        )
 
     def _approaching(self) -> str:
         """Whether a slope that is too small may still become the claimed one, or has not begun to be one.
