@@ -205,7 +205,18 @@ def _show(result: WeakOrder, rule: str, beta: str) -> None:
         width = [f"{half_widths[i]:.2g}"] if half_widths else []
         table.add_row(f"{eta:.6g}", f"{error:.4g}", *width, "" if slope is None else f"{slope:.3f}")
     console.print(table)
-    console.print(f"{result.verdict}: {result.reason}")
+    console.print(f"{result.verdict}: {result.reason}", markup=False)
+    console.print("measured at " + "; ".join(result.details["measured"]), markup=False)
+    if result.details["visible"]:
+        console.print(
+            "mistakes that would have been seen: "
+            + ", ".join(
+                f"rho^{v['rho_power']} of the {v['part']} " + ("never" if v["change"] is None else f"from {v['change']:.1%}")
+                for v in result.details["visible"]
+            )
+            + " of itself on",
+            markup=False,
+        )
     console.print(_remarks(result))
 
 
@@ -215,7 +226,7 @@ def _remarks(result: WeakOrder) -> str:
         case "torus":
             rounding = details["rounding"] / max(result.errors[-1], 1e-300)
             text = (
-                f"{details['resolution']} grid points per axis; a coarser grid changes the last error by "
+                f"{details['resolution']} grid points per axis; another grid changes the last error by "
                 f"{details['discretisation']:.1%}, rounding by some {rounding:.1%}"
             )
         case "one-step":

@@ -25,7 +25,8 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 
 _SPAN = 3.9  # of the step sizes of the last two slopes: closer ones are one measurement
 _CONVERGING = 0.1  # ours: slope from which the rule's own expectations count as converging
-_SAFETY = 2.0  # a mistake that just moves the slope by its tolerance may hide behind another term
+_SAFETY = 2.0  # a mistake may hide behind another term to its half
+_BY_CHANCE = 0.1  # of what the tolerance allows: many numbers do not all agree better by chance
 
 
 def largest(difference: Array) -> float:
@@ -57,6 +58,7 @@ class Evidence:
         converging: slope of the changes of the rule's own expectations; infinite if not known.
         influences: how far a change of each needed term by :data:`CHANGE` of itself moves the last error.
         doubt: why nothing can be concluded; empty if something can.
+        single: whether an error is one number, which may agree with the claim by chance.
     """
 
     claim: Claim
@@ -65,6 +67,7 @@ class Evidence:
     converging: float
     influences: Mapping[Term, float]
     doubt: str = ""
+    single: bool = False
 
     @classmethod
     def of(
@@ -96,7 +99,8 @@ class Evidence:
             before, after = (norm(b - a) / r for (a, b), r in zip(itertools.pairwise(chains[-3:]), ratios[-2:], strict=True))
             if before > 0 and after > 0:
                 converging = 2 * math.log(before / after) / sum(ratios[-2:])
-        return cls(claim, [norm(each) for each in differences], rates, converging, influences or {}, doubt)
+        errors, single = [norm(each) for each in differences], math.prod(differences[0].shape) == 1
+        return cls(claim, errors, rates, converging, influences or {}, doubt, single)
 
     def upto(self, count: int) -> "Evidence":
         """Of the first step sizes alone."""
@@ -123,17 +127,18 @@ class Evidence:
         if doubt := self._too_few():
             return "inconclusive", doubt
         if near:
-            doubt = self._moving() or self._blind()
-            return ("inconclusive", doubt) if doubt else ("pass", self._numbers())
+            doubt = self._moving()
+            return ("inconclusive", doubt) if doubt else ("pass", self.numbers())
         if slope > expected:
             return "inconclusive", (
                 f"slope {slope:.3f}, better than the expected {expected:.3f} +- {tolerance:.3g}: the "
                 "term of that order is not seen here, its coefficient vanishes or rho scale is too small"
             )
         doubt = self._approaching()
-        return ("inconclusive", doubt) if doubt else ("fail", self._numbers())
+        return ("inconclusive", doubt) if doubt else ("fail", self.numbers())
 
-    def _numbers(self) -> str:
+    def numbers(self) -> str:
+        """Slope and claim."""
         return f"slope {self.slope:.3f}, expected {self.claim.expected:.3f} +- {self.claim.tolerance:.3g}"
 
     def _too_few(self) -> str:
@@ -177,35 +182,21 @@ class Evidence:
         return float(self._ratio**self.claim.tolerance - 1)
 
     def visible(self) -> dict[Term, float]:
-        """The relative mistake in each needed coefficient that would not have passed; infinite if none would.
+        """The relative mistake in each needed coefficient that would have been seen; infinite if none would.
 
-        A mistake of order ``q`` moves ``w`` over the last pair by ``1 - r^(q - p)`` of its own influence.
+        A mistake of order ``q`` moves ``w`` over the last pair by ``1 - r^(q - p)`` of its own influence. It is seen
+        where that is twice as far as ``w`` has moved, so that the remainder of a right SDE can hide half of it at most.
         """
+        if not self.influences:
+            return {}
+        moved = max(self._change_of_last(), self._allowed() * (1 if self.single else _BY_CHANCE)) * self.errors[-1]
         found = {}
         for term, influence in self.influences.items():
             gap = self.claim.order - float(term.order)
-            moved = influence * (1 - self._ratio**-gap)
-            seen = moved > 0 and gap > self.claim.tolerance
-            found[term] = float(CHANGE) * _SAFETY * self._allowed() * self.errors[-1] / moved if seen else math.inf
+            share = influence * (1 - self._ratio**-gap)
+            seen = share > 0 and gap > self.claim.tolerance
+            found[term] = float(CHANGE) * _SAFETY * moved / share if seen else math.inf
         return found
-
-    def _blind(self) -> str:
-        """Which needed term this measurement does not see, if one."""
-        found = self.visible()
-        if not found or max(found.values()) <= self.claim.visible:
-            return ""
-        term = max(found, key=lambda each: found[each])
-        what = f"{term}, without which the order is {term.order}"
-        if self.claim.order - float(term.order) <= self.claim.tolerance:
-            return f"{self._numbers()}, but {what}, is nearer than the tolerance: no slope tells both from each other"
-        if math.isinf(found[term]):
-            why = "has no influence at all"
-        else:
-            why = f"could be wrong by {found[term]:.1%} of itself unseen, at most {self.claim.visible:.0%} may"
-        return (
-            f"{self._numbers()}, but {what}, {why}: use a larger rho scale, smaller step sizes, or a landscape, start "
-            "and test functions that feel it"
-        )
 
     def _approaching(self) -> str:
         """Whether a slope that is too small may still become the claimed one, or has not begun to be one.

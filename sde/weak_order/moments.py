@@ -22,7 +22,7 @@ from ..symbolic.rules import Rule
 from .claim import Claim, Progress, step_count
 from .evidence import Evidence
 from .evolution import Evolution
-from .needed_terms import needed_terms
+from .needed_terms import Term, needed_terms
 from .verdict import WeakOrder, conclude
 
 __all__ = ["MOMENT_ETAS", "Moments", "affine_moments", "verify_moments"]
@@ -88,7 +88,7 @@ def verify_moments(
         etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``;
             default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
         horizon: final time ``T``.
-        rho_scale: ``c > 0``; the smallest step sizes are measured at half of it, too.
+        rho_scale: ``c > 0``; the smallest step sizes are measured at 0.7 of it, too.
         values: of the rule's parameters and frozen directions.
         expected: the order to be confirmed; default: the one that the derivation proves.
         progress: called with (done, total) from the start on, after each step size.
@@ -114,7 +114,7 @@ def verify_moments(
         step_count(horizon, eta)
     terms = needed_terms(sde, claim.order)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
-    total, done = sum(len(law.etas) for law in laws) + (len(terms) + 1 if terms else 0), 0
+    total, done = sum(len(law.etas) for law in laws) + len(laws) * (len(terms) + 1 if terms else 0), 0
     progress(0, total)
 
     def at(claim: Claim, sde: SDE, eta: float) -> Moments:
@@ -142,13 +142,14 @@ def verify_moments(
             )
         return replace(evidence.upto(clear), doubt=doubt), rounding
 
-    first, rounding = measured(claim)
-    if terms:
-        law = first.claim
+    def influences(law: Claim) -> dict[Term, float]:
         right = at(law, terms[0].right, law.etas[-1]).flow
-        influences = {term: _size(at(law, term.changed, law.etas[-1]).flow - right) for term in terms}
-        first = replace(first, influences=influences)
+        return {term: _size(at(law, term.changed, law.etas[-1]).flow - right) for term in terms}
+
+    first, rounding = measured(claim)
     evidence = [first] + [measured(law)[0] for law in [first.claim.at_another_scale()] if law]
+    if terms:
+        evidence = [replace(each, influences=influences(each.claim)) for each in evidence]
     return conclude("moments", evidence, horizon=horizon, dim=landscape.dim, rounding=rounding)
 
 

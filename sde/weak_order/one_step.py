@@ -91,7 +91,7 @@ def verify_one_step(
         points: where, shape ``(P, d)``; default: :func:`default_points`.
         etas: at least two step sizes, decreasing, at least three for a verdict; default :data:`MULTI_ETAS`, or those of
             :data:`FLOAT64_ETAS` that do not drown in rounding.
-        rho_scale: ``c > 0``; the smallest step sizes are measured at half of it, too.
+        rho_scale: ``c > 0``; the smallest step sizes are measured at 0.7 of it, too.
         precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates
             and no coefficients of one's own.
         values: of the rule's parameters and frozen directions.
@@ -149,6 +149,7 @@ def verify_one_step(
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
     total, done = sum(len(law.etas) for law in laws), 0
     progress(0, total)
+    terms = needed_terms(sde, claim.order)
     evidence = []
     with mpmath.workdps(digits):
         step = _multi(claim) if multi else _float64(claim, checked_coefficients(coefficients))
@@ -177,9 +178,8 @@ def verify_one_step(
             used = found.upto(clear)
             if law is claim:
                 whole, last = found, rounding[clear - 1]
-                terms = needed_terms(sde, claim.order)
-                used = replace(used, influences=_influences(used.claim, terms, x, test_functions, multi))
-            evidence.append(replace(used, doubt=doubt))
+            influences = _influences(used.claim, terms, x, test_functions, multi)
+            evidence.append(replace(used, influences=influences, doubt=doubt))
         if law is claim and clear < len(law.etas):
             laws[1:] = [] if (other := used.claim.at_another_scale()) is None else [other]
     return conclude(

@@ -28,7 +28,7 @@ __all__ = [
 
 RULE_NAMES = ("sgd", "usam", "sam", "dnsam", "eigen-sam", "sam-2-step")
 EXPONENTS = ("1/3", "1/2", "2/3", "1")
-TABLE_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(8, 15, 2))
+TABLE_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(9, 16, 2))
 """Ours: small enough for every slope to be within 0.05 of its limit."""
 
 _VALUES: Mapping[str, Any] = {"alpha": 0.2, "v": torch.tensor([1.0, 0.0], dtype=torch.float64)}

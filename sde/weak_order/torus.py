@@ -77,7 +77,7 @@ def verify_on_torus(
         etas: at least two step sizes, decreasing; each divides ``horizon``; at least three, over a factor of 4, for a
             verdict. Default: :data:`ETAS`, every second one in three dimensions, less those that drown in rounding.
         horizon: final time ``T``.
-        rho_scale: ``c > 0`` (default as in theory, section 4); the smallest step sizes are measured at half of it, too.
+        rho_scale: ``c > 0`` (default as in theory, section 4); the smallest step sizes are measured at 0.7 of it, too.
         resolution: odd number of grid points per axis; by default it grows until the last error has settled.
         memory: bytes that a grid's operators may take.
         values: of the rule's parameters and frozen directions.
@@ -125,7 +125,7 @@ def verify_on_torus(
     _check_periodic(test_functions, landscape)
     terms = needed_terms(sde, claim.order)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
-    evaluations = sum(len(law.etas) for law in laws) + 1 + bool(terms)
+    evaluations = sum(len(law.etas) for law in laws) + 1 + len(laws) * bool(terms)
     steps = _Steps(progress, evaluations * len(times))
     torus = _Torus(claim, landscape, times, test_functions, checked_coefficients(coefficients), steps)
     rounding = _ROUNDING * float(test_functions(torus.starts.points).abs().max())
@@ -162,7 +162,7 @@ def verify_on_torus(
                 law,
                 [each.difference for each in every],
                 chains=[each.chain for each in every],
-                influences=torus.influences(law, terms, n) if law is claim else None,
+                influences=torus.influences(law, terms, n),
                 doubt=doubt,
             )
         )

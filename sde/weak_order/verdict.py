@@ -1,11 +1,12 @@
 """What a verification found."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from .evidence import Evidence, Verdict, observed_slopes
+from .needed_terms import Term
 
 __all__ = ["Method", "WeakOrder", "conclude"]
 
@@ -83,7 +84,10 @@ def conclude(
     verdicts = [verdict for verdict, _ in judged]
     verdict: Verdict = "fail" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts else "pass"
     chosen = verdicts.index(verdict)
-    reason = judged[chosen][1]
+    reason = f"at rho scale {evidence[chosen].claim.rho_scale:g}: {judged[chosen][1]}" if chosen else judged[0][1]
+    visible = _visible(evidence)
+    if verdict == "pass" and (doubt := _blind(first, visible)):
+        verdict, reason = "inconclusive", doubt
     laws = [
         {
             "rho_scale": each.claim.rho_scale,
@@ -95,14 +99,14 @@ def conclude(
         }
         for each, (own, why) in zip(evidence, judged, strict=True)
     ]
-    visible = [
+    seen = [
         {
             "part": term.part,
             "rho_power": term.rho_power,
             "order": str(term.order),
             "change": change if math.isfinite(change) else None,
         }
-        for term, change in first.visible().items()
+        for term, change in visible.items()
     ]
     etas, errors = list(etas or claim.etas), list(errors or first.errors)
     return WeakOrder(
@@ -120,8 +124,33 @@ def conclude(
         expected=claim.expected,
         tolerance=claim.tolerance,
         verdict=verdict,
-        reason=f"at rho scale {evidence[chosen].claim.rho_scale:g}: {reason}" if chosen else reason,
-        details={**details, "measured": [_where(each) for each in evidence], "laws": laws, "visible": visible},
+        reason=reason,
+        details={**details, "measured": [_where(each) for each in evidence], "laws": laws, "visible": seen},
+    )
+
+
+def _visible(evidence: Sequence[Evidence]) -> dict[Term, float]:
+    """A mistake that one law shows does not pass."""
+    each = [one.visible() for one in evidence]
+    return {term: min(found[term] for found in each if term in found) for term in each[0]}
+
+
+def _blind(first: Evidence, visible: Mapping[Term, float]) -> str:
+    """Which needed term the measurement does not see, if one."""
+    claim = first.claim
+    if not visible or max(visible.values()) <= claim.visible:
+        return ""
+    term = max(visible, key=lambda each: visible[each])
+    what = f"{first.numbers()}, but {term}, without which the order is {term.order}"
+    if claim.order - float(term.order) <= claim.tolerance:
+        return f"{what}, is nearer than the tolerance: no slope tells both from each other"
+    if math.isinf(visible[term]):
+        why = "has no influence at all"
+    else:
+        why = f"could be wrong by {visible[term]:.1%} of itself unseen, at most {claim.visible:.0%} may"
+    return (
+        f"{what}, {why}: use a larger rho scale, smaller step sizes, or a landscape, start and test functions that "
+        "feel it"
     )
 
 
