@@ -21,6 +21,7 @@ from rich.progress import (
 
 from .checkpoint import RUN_FILES
 from .errors import InputError
+from .exact_numbers import exact_number
 from .records import provenance, write_json
 
 __all__ = [
@@ -96,10 +97,8 @@ def parse_number(name: str, text: str) -> Fraction:
         Fraction(1, 3)
     """
     try:
-        if any(0 < abs(float(part)) < 1e-300 or abs(float(part)) > 1e300 for part in text.split("/")):
-            raise ValueError  # before Fraction writes out all digits of 1e99999999
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError, OverflowError):
+        return exact_number(text)
+    except InputError:
         raise InputError(f"{name} '{text}' is not a number; give e.g. 1/3 or 0.5") from None
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import sympy
 
 from .errors import InputError
-from .formula import CONSTANTS, FUNCTIONS, decimal
+from .exact_numbers import MOST_BITS, literal_number
+from .formula import CONSTANTS, FUNCTIONS
 
 __all__ = ["read_formula"]
 
@@ -27,7 +28,6 @@ _CALLABLE = sorted(FUNCTIONS.keys() - {"signum"})  # that one is sign, as torch 
 _LONGEST = 5_000  # characters
 _DEEPEST = 40  # operations inside each other, where a sum or a product of many counts once
 _LARGEST_EXPONENT = 1_000
-_MOST_BITS = 1_000  # of an integer or of the parts of a fraction; a float holds numbers up to 2^1024
 _MOST_BITS_OF_A_POWER = 2**16
 _LEAST_REMAINDER = 1e-9  # of a difference; where irrational constants cancel, sympy searches for an algebraic proof
 
@@ -59,38 +59,40 @@ def read_formula(text: str, coordinates: Mapping[str, sympy.Symbol]) -> sympy.Ex
     if len(text) > _LONGEST:
         raise InputError(f"{shown} has {len(text)} characters; a formula may have {_LONGEST}, split or simplify it")
     try:
-        result = _read(ast.parse(text.strip(), mode="eval").body, coordinates, _DEEPEST).expression
+        source = text.strip()
+        result = _read(ast.parse(source, mode="eval").body, source, coordinates, _DEEPEST).expression
     except (SyntaxError, ValueError) as error:
         reason = error if isinstance(error, InputError) else "it is not arithmetic; write e.g. 'x**2 + sin(y)/2'"
         raise InputError(f"{shown}: {reason}") from None
     except (RecursionError, MemoryError):
         raise InputError(f"{shown} is nested too deeply; simplify it") from None
-    if _bits(result) > _MOST_BITS:
-        raise InputError(f"{shown} contains numbers of {_bits(result)} bits; at most {_MOST_BITS} are read, rescale it")
+    if _bits(result) > MOST_BITS:
+        raise InputError(f"{shown} contains numbers of {_bits(result)} bits; at most {MOST_BITS} are read, rescale it")
     return result
 
 
-def _read(node: ast.expr, coordinates: Mapping[str, sympy.Symbol], depth: int) -> _Part:
+def _read(node: ast.expr, source: str, coordinates: Mapping[str, sympy.Symbol], depth: int) -> _Part:
     if depth < 0:
         raise InputError(f"more than {_DEEPEST} operations inside each other; simplify it")
     match node:
         case ast.Constant(value) if isinstance(value, int | float) and not isinstance(value, bool):
-            return _number(value)
+            number = literal_number(node, source)
+            return _part(sympy.Rational(number.numerator, number.denominator), None)
         case ast.Name(name) if name in coordinates:
             return _Part(coordinates[name], None)
         case ast.Name(name) if name in CONSTANTS:
             return _Part(CONSTANTS[name], float(CONSTANTS[name]))
         case ast.UnaryOp(ast.USub(), operand):
-            inside = _read(operand, coordinates, depth - 1)
+            inside = _read(operand, source, coordinates, depth - 1)
             return _part(-inside.expression, None if inside.value is None else -inside.value)
         case ast.BinOp(left, sign, right) if type(sign) in _OPERATORS:
             continued = isinstance(left, ast.BinOp) and any(
                 isinstance(sign, chain) and isinstance(left.op, chain) for chain in _CHAINS
             )
-            first = _read(left, coordinates, depth if continued else depth - 1)
-            return _combined(_OPERATORS[type(sign)], first, _read(right, coordinates, depth - 1), node)
+            first = _read(left, source, coordinates, depth if continued else depth - 1)
+            return _combined(_OPERATORS[type(sign)], first, _read(right, source, coordinates, depth - 1), node)
         case ast.Call(ast.Name(name), [argument], []) if name in _CALLABLE:
-            inside = _read(argument, coordinates, depth - 1)
+            inside = _read(argument, source, coordinates, depth - 1)
             value = None if inside.value is None else float(FUNCTIONS[name](inside.value))
             _check_finite(0.0 if value is None else value, node)
             return _part(getattr(sympy, name)(inside.expression), value)
@@ -102,13 +104,6 @@ def _read(node: ast.expr, coordinates: Mapping[str, sympy.Symbol], depth: int) -
 
 def _part(expression: sympy.Expr, value: float | None) -> _Part:
     return _Part(expression, float(expression) if expression.is_Rational else value)
-
-
-def _number(number: float) -> _Part:
-    too_large = number.bit_length() > _MOST_BITS if isinstance(number, int) else not math.isfinite(number)
-    if too_large:
-        raise InputError(f"a number is too large; give numbers below 2^{_MOST_BITS}")
-    return _Part(sympy.Integer(number) if isinstance(number, int) else decimal(number), float(number))
 
 
 def _combined(operation: Callable[[Any, Any], Any], left: _Part, right: _Part, node: ast.expr) -> _Part:

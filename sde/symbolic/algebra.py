@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from ...landscapes import InputError
+from .names import check_symbol
 from .terms import (
     INNER,
     Collector,
@@ -62,12 +63,12 @@ class Sum:
     @staticmethod
     def parameter(name: str) -> "Sum":
         """A scalar parameter, positive by convention."""
-        return Sum({((), ((("a", name), _ONE),)): _ONE})
+        return Sum({((), ((("a", check_symbol(name)), _ONE),)): _ONE})
 
     @staticmethod
     def direction(name: str) -> "Sum":
         """A constant unit vector."""
-        return Sum({(direction(name), ()): _ONE})
+        return Sum({(direction(check_symbol(name)), ()): _ONE})
 
     @staticmethod
     def derivative(*arguments: "Sum", sample: int = GAMMA) -> "Sum":

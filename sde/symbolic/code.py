@@ -5,6 +5,8 @@ passes; equal vectors are computed once, and the vectors of a sum share their la
 that depends on the minibatch has shape ``(..., M, d)``, one that does not ``(..., 1, d)``; scalars have no last axis.
 """
 
+import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,7 +14,7 @@ from functools import lru_cache
 
 from torch import Tensor
 
-from ...landscapes import Landscape
+from ...landscapes import InputError, Landscape
 from .algebra import Sum
 from .bindings import Values
 from .derivation import SDE
@@ -160,7 +162,7 @@ class _Writer:
         return self._names[key]
 
     def _product(self, factors: Iterable[tuple[Atom, Fraction]], c: Fraction = Fraction(1)) -> _Scalar:
-        result = _Scalar(repr(float(c)))
+        result = _Scalar(_float(c))
         for atom, e in factors:
             base = self._atom(atom)
             exponent = str(e) if e.denominator == 1 else repr(float(e))
@@ -172,7 +174,7 @@ class _Writer:
         depends = GAMMA in samples(((), ((atom, Fraction(1)),)))
         match kind:
             case "n":
-                return _Scalar(repr(float(value)))
+                return _Scalar(_float(Fraction(value)))
             case "a":
                 return _Scalar("rho" if value == "rho" else f"values[{value!r}]")
             case "t":
@@ -199,6 +201,17 @@ class _Writer:
         ]
         a, b = min(halves, key=lambda pair: max(sum(1 for _ in nodes(half)) for half in pair))
         return f"({self.vector(a)} * {self.vector(b)}).sum(-1)"
+
+
+def _float(value: Fraction) -> str:
+    """A number as code, refused where a float has no such size: 0 or infinity would be another rule."""
+    size = abs(value)
+    if value and not Fraction(sys.float_info.min) <= size <= Fraction(sys.float_info.max):
+        digits = (size.numerator.bit_length() - size.denominator.bit_length()) * math.log10(2)
+        raise InputError(
+            f"a coefficient of about 1e{digits:+.0f} is not a number that a float can hold; rescale the rule"
+        )
+    return repr(float(value))
 
 
 def _depends(children: tuple[Tree, ...]) -> bool:

@@ -215,7 +215,9 @@ class CoordinateSDE:
         stack: Any = np.stack if library == "numpy" else torch.stack
         numpy = library == "numpy"
         compiled = (
-            sympy.lambdify(self.arguments, flat, "numpy", cse=True) if numpy else compile_torch(self.arguments, flat)
+            sympy.lambdify(self.arguments, flat, "numpy", cse=True, dummify=True)
+            if numpy
+            else compile_torch(self.arguments, flat)
         )
 
         def evaluate(x: Any, rho: float, eta: float, values: Mapping[str, Any] | None = None) -> tuple[Any, Any]:

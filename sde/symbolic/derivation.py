@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from ...landscapes import InputError
+from ...landscapes.exact_numbers import exact_number
 from .algebra import Sum
 from .assumptions import assumptions
+from .effort import limited_effort
 from .expansion import expand
 from .printing import UNICODE, Style
 from .proof import Proof, prove
@@ -73,7 +75,8 @@ class SDE:
     def proof(self) -> Proof:
         """Both one-step operators, matched power by power."""
         expansion = cache(lambda order: expand(self.rule, order))
-        return prove(expansion, self.increments, self.correction, self.diffusion, self.rho_exponent)
+        with limited_effort():
+            return prove(expansion, self.increments, self.correction, self.diffusion, self.rho_exponent)
 
     @property
     def weak_order(self) -> Fraction:
@@ -121,16 +124,11 @@ def rational(value: Any, what: str = "rho exponent") -> Fraction:
     if isinstance(value, bool):
         raise InputError(f"{what} {value} is not a number; give e.g. 1/3")
     if isinstance(value, str):
-        try:
-            if len(value) > 30 or "e" in value.lower():
-                raise ValueError  # 1e9999999 would be written out
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            raise InputError(f"{what} '{value}' is not rational; write a fraction such as 1/3") from None
+        return _read(value, what)
     if isinstance(value, Rational):
         return Fraction(int(value.numerator), int(value.denominator))
     if isinstance(value, Decimal):
-        return Fraction(value)
+        return _read(str(value), what)
     if getattr(value, "is_Rational", False):  # sympy's
         return Fraction(int(value.p), int(value.q))
     if isinstance(value, float) and math.isfinite(value) and Fraction(value).denominator <= 1024:
@@ -143,6 +141,14 @@ def rational(value: Any, what: str = "rho exponent") -> Fraction:
     )
 
 
+def _read(text: str, what: str) -> Fraction:
+    try:
+        return exact_number(text)
+    except InputError:
+        raise InputError(f"{what} '{text}' is not rational; write a fraction such as 1/3") from None
+
+
+@limited_effort()
 def truncate(
     rule: Rule,
     rho_exponent: Any,
@@ -232,6 +238,7 @@ def _correction(expansion: Series, count: int) -> dict[int, Sum]:
     return {k: c for k, c in result.items() if c}
 
 
+@limited_effort()
 def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
     """The SDE of a rule with weak order ``p`` for ``rho = c eta^beta``.
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from ...landscapes import InputError
 from .algebra import Sum
+from .effort import limited_effort
 from .language import (
     Add,
     Derivative,
@@ -32,6 +33,7 @@ _MOST_POLES = 12
 """Ours: each division by rho asks for one more power, and one more derivative, of what is divided."""
 
 
+@limited_effort()
 def expand(rule: Rule, order: int) -> Series:
     """``h = -direction`` as ``sum_k h_k rho^k``, exact up to ``rho^order``.
 

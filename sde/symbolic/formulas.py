@@ -17,6 +17,7 @@ from .language import (
     Power,
     Sign,
 )
+from .names import KNOWN
 
 __all__ = ["formula", "latex_formula", "latex_name"]
 
@@ -51,12 +52,12 @@ def _quotient(parts: tuple[Expression, ...]) -> tuple[list[Expression], list[Pow
 
 def _atomic(node: Expression) -> bool:
     return not isinstance(node, Add | Multiply | Power) and not (
-        isinstance(node, Number) and node.value.denominator > 1
+        isinstance(node, Number) and (node.value.denominator > 1 or node.value < 0)
     )
 
 
 def formula(node: Expression) -> str:
-    """The expression as one would write it in Python, with ``g = grad()``.
+    """The expression as one would write it in Python, with ``g = grad()``; :func:`.parsing.parse` reads it back.
 
     Example:
         >>> from eigensam.sde.symbolic import grad, inner, rho
@@ -70,8 +71,12 @@ def formula(node: Expression) -> str:
     match node:
         case Number(value):
             return str(value)
-        case Parameter(name) | Direction(name):
+        case Parameter(name) | Direction(name) if name in KNOWN:
             return name
+        case Parameter(name):
+            return f"parameter('{name}')"
+        case Direction(name):
+            return f"direction('{name}')"
         case Derivative(None, ()):
             return "g"
         case Derivative(shift, ()) if shift is not None:

@@ -7,13 +7,14 @@ scalars, and quotients are written with Python's operators; numbers are exact (`
 
 from __future__ import annotations
 
-import re
+import math
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from numbers import Rational
 from typing import Any, TypeVar
 
 from ...landscapes import InputError
+from .names import check_name
 
 __all__ = [
     "Add",
@@ -46,6 +47,7 @@ __all__ = [
     "sign",
     "unit",
     "walk",
+    "written_size",
 ]
 
 
@@ -118,12 +120,15 @@ class Scalar(Expression):
 
 def _power(base: Scalar, exponent: Fraction) -> Scalar:
     """``base^exponent``, a whole power of a product or of a power being one of its parts."""
-    if abs(exponent.numerator) > _LARGEST_EXPONENT or exponent.denominator > _LARGEST_EXPONENT:
-        raise InputError(f"the exponent {exponent} is too large; give at most {_LARGEST_EXPONENT}")
+    _check_exponent(exponent)
     if exponent.denominator == 1:
+        if isinstance(base, Power):
+            _check_exponent(base.exponent * exponent)
         if isinstance(base, Number) and (exponent >= 0 or base.value != 0):
             return Number(base.value ** int(exponent))
-        if isinstance(base, Power) and (base.exponent.denominator == 1 or isinstance(base.base, Parameter)):
+        if isinstance(base, Power) and (
+            (base.exponent * exponent).denominator == base.exponent.denominator or isinstance(base.base, Parameter)
+        ):
             return Power(base.base, base.exponent * exponent)
         if isinstance(base, Multiply):
             product: Scalar = Number(Fraction(1))
@@ -131,6 +136,14 @@ def _power(base: Scalar, exponent: Fraction) -> Scalar:
                 product = product * _power(part, exponent)  # type: ignore[arg-type]  # a scalar's parts are scalars
             return product
     return Power(base, exponent)
+
+
+def _check_exponent(exponent: Fraction) -> None:
+    if abs(exponent.numerator) > _LARGEST_EXPONENT or exponent.denominator > _LARGEST_EXPONENT:
+        raise InputError(
+            f"the exponent {exponent} is too large; give one whose numerator and denominator are at most "
+            f"{_LARGEST_EXPONENT}"
+        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +154,7 @@ class Number(Scalar):
 
     def __post_init__(self) -> None:
         if max(self.value.numerator.bit_length(), self.value.denominator.bit_length()) > _LARGEST_BITS:
-            raise InputError("a number of more than 300 digits; use a parameter instead")
+            raise InputError("a number of more than 300 digits; use a parameter instead, parameter('tau')")
 
 
 @dataclass(frozen=True)
@@ -150,12 +163,18 @@ class Parameter(Scalar):
 
     name: str
 
+    def __post_init__(self) -> None:
+        check_name(self.name, "parameter")
+
 
 @dataclass(frozen=True)
 class Direction(Vector):
     """A unit vector that does not depend on ``x``, such as a frozen estimate of an eigenvector."""
 
     name: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "direction")
 
 
 @dataclass(frozen=True)
@@ -253,7 +272,8 @@ def _expression(value: Any) -> Any:
     if isinstance(value, Rational) and not isinstance(value, bool):
         return Number(Fraction(int(value.numerator), int(value.denominator)))
     if isinstance(value, float):
-        raise InputError(f"the float {value} is not exact; write Fraction({str(value)!r}), or a parameter")
+        exact = f"write Fraction({str(value)!r}), or a parameter" if math.isfinite(value) else "give a finite number"
+        raise InputError(f"the float {value} is not exact; {exact}")
     raise InputError(f"found {value!r} of type {type(value).__name__}; expected an expression, an int or a Fraction")
 
 
@@ -367,24 +387,18 @@ def direction(name: str) -> Vector:
     """A unit vector that is constant in ``x``: a frozen eigenvector estimate, for example.
 
     Raises:
-        InputError: the name is not an identifier.
+        InputError: the name is not an identifier, or taken by the notation, as ``g``, ``H``, ``E`` and ``x`` are.
     """
-    return Direction(_identifier(name))
+    return Direction(name)
 
 
 def parameter(name: str) -> Scalar:
     """A positive parameter of the rule, bound to a number when the rule is evaluated.
 
     Raises:
-        InputError: the name is not an identifier.
+        InputError: the name is not an identifier, or taken by the notation, as ``g``, ``H``, ``E`` and ``x`` are.
     """
-    return Parameter(_identifier(name))
-
-
-def _identifier(name: str) -> str:
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise InputError(f"the name {name!r} is not a letter followed by letters, digits and underscores; rename it")
-    return name
+    return Parameter(name)
 
 
 rho = parameter("rho")
@@ -401,9 +415,30 @@ def walk(expression: Expression) -> list[Expression]:
         if id(node) in result:
             continue
         result[id(node)] = node
-        for field in fields(node):
-            value = getattr(node, field.name)
-            stack += [
-                part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Expression)
-            ]
+        stack += _parts(node)
     return list(result.values())
+
+
+def written_size(expression: Expression) -> tuple[int, int]:
+    """How many parts it has when written out, shared ones as often as they occur, and how deep they are nested.
+
+    Example:
+        >>> written_size(inner(grad(), grad()))
+        (3, 2)
+    """
+    known: dict[int, tuple[int, int]] = {}
+    stack = [expression]
+    while stack:
+        parts = _parts(stack[-1])
+        if missing := [part for part in parts if id(part) not in known]:
+            stack += missing
+            continue
+        sizes = [known[id(part)] for part in parts]
+        known[id(stack.pop())] = (1 + sum(size for size, _ in sizes), 1 + max((depth for _, depth in sizes), default=0))
+    return known[id(expression)]
+
+
+def _parts(node: Expression) -> list[Expression]:
+    values = [getattr(node, field.name) for field in fields(node)]
+    each = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+    return [part for part in each if isinstance(part, Expression)]

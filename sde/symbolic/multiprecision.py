@@ -46,7 +46,8 @@ def sde_coefficients(
     """
     found = in_coordinates(sde, landscape)
     columns = [found.drift, *found.noise]
-    compiled = sympy.lambdify(found.arguments, [entry for column in columns for entry in column], "mpmath", cse=True)
+    entries = [entry for column in columns for entry in column]
+    compiled = sympy.lambdify(found.arguments, entries, "mpmath", cse=True, dummify=True)  # a name may be a function's
     shape = (len(columns), landscape.dim)
 
     def evaluate(x: ObjectArray, rho: Any, eta: Any) -> tuple[ObjectArray, ObjectArray]:

@@ -22,8 +22,12 @@ from .language import (
     sign,
     unit,
     walk,
+    written_size,
 )
 from .parsing import parse
+
+_LARGEST, _DEEPEST = 500_000, 100
+"""Ours: what is printed has all parts; SAM with ten ascent steps has about 210 000, 50 deep."""
 
 __all__ = ["RULES", "Rule", "find_rule", "multi_step_sam"]
 
@@ -63,6 +67,12 @@ class Rule:
         if not isinstance(self.direction, Vector):
             raise InputError(
                 f"rule '{self.name}': the direction {self.direction} is not a vector; write e.g. grad(rho * unit(g))"
+            )
+        size, depth = written_size(self.direction)
+        if size > _LARGEST or depth > _DEEPEST:
+            raise InputError(
+                f"rule '{self.name[:80]}': written out, the direction has {size:.6g} parts, {depth} deep; at most "
+                f"{_LARGEST} parts, {_DEEPEST} deep, are derived; simplify it"
             )
         if eta in walk(self.direction):
             raise InputError(

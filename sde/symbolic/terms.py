@@ -18,7 +18,7 @@ The last two hold the sorted (term, coefficient) pairs of the sum, whose own exp
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -26,6 +26,7 @@ from typing import Any
 import sympy
 
 from ...landscapes import InputError
+from .effort import spend
 from .labelling import canonical_order
 from .trees import MEAN, Tree, nodes, relabel, rootings, scalar, slots
 
@@ -68,6 +69,7 @@ class Collector:
 
     def add(self, vector: Tree | tuple[()], factors: Factors, coefficient: Fraction) -> "Collector":
         """Add ``coefficient * factors * vector``; factors may repeat."""
+        spend(1 + sum(len(atom[1]) for atom, _ in factors if atom[0] in "sg"))
         merged: dict[Atom, Fraction] = {}
         for atom, e in factors:
             if atom[0] == "t":
@@ -184,63 +186,69 @@ def moved(term: Term, by: int) -> Term:
 
 
 def _canonical(term: Term) -> Term:
-    if not bound_samples(term):
-        return term
-    term = _averaged(term)
     vector, factors = term
-    result: Term = (() if _bound((vector, ())) else vector, tuple(f for f in factors if not _bound(((), (f,)))))
+    pieces = [(piece, samples(piece)) for piece in ((vector, ()), *(((), (factor,)) for factor in factors))]
+    if not any(0 < s < INNER for _, found in pieces for s in found):
+        return term
+    apart: list[Term] = []
+    bound: list[tuple[set[int], Term]] = []
+    for piece, found in _averaged(pieces):
+        own = {s for s in found if 0 < s < INNER}
+        if own:
+            bound.append((own, piece))
+        else:
+            apart.append(piece)
     count = 0
-    for part in sorted(_numbered(*_compressed(part)) for part in _connected(term)):
-        more, count = shifted(part, count), count + bound_samples(part)
-        result = (result[0] or more[0], (*result[1], *more[1]))
+    for part in sorted(_numbered(*_compressed(*group)) for group in _connected(bound)):
+        apart.append(shifted(part, count))
+        count += bound_samples(part)
     if count > _MOST_SAMPLES:
         raise InputError(
-            f"{count} independent minibatches in one term; at most {_MOST_SAMPLES} are kept apart, give lower powers of "
-            "expectations"
+            f"{count} independent minibatches in one term; at most {_MOST_SAMPLES} are kept apart, give lower powers "
+            "of expectations"
         )
-    return result[0], tuple(sorted(result[1]))
+    return _product(apart)
 
 
-def _bound(term: Term) -> set[int]:
-    return {s for s in samples(term) if 0 < s < INNER}
+def _product(pieces: Iterable[Term]) -> Term:
+    """Of which at most one has a vector."""
+    vector: Tree | tuple[()] = ()
+    factors: list[tuple[Atom, Fraction]] = []
+    for v, f in pieces:
+        vector = vector or v
+        factors += f
+    return vector, tuple(sorted(factors))
 
 
-def _averaged(term: Term) -> Term:
+def _averaged(pieces: list[tuple[Term, Counter[int]]]) -> list[tuple[Term, Counter[int]]]:
     """Replace every minibatch that occurs once, linearly, by the mean loss."""
-    vector, factors = term
-    linear = Counter(
-        node[1]
-        for tree in [vector, *(atom[1] for atom, e in factors if atom[0] == "t" and e == 1)]
-        if tree
-        for node in nodes(tree)
-        if node[0] == "f"
-    )
-    occurrences = samples(term)
-    alone = [s for s in occurrences if 0 < s < INNER and occurrences[s] == linear[s] == 1]
-    return relabelled(term, dict.fromkeys(alone, MEAN)) if alone else term
+    occurrences, linear = Counter[int](), Counter[int]()
+    for (_, factors), found in pieces:
+        occurrences.update(found)
+        if not factors or (factors[0][0][0] == "t" and factors[0][1] == 1):
+            linear.update(found)
+    alone = {s: MEAN for s, n in occurrences.items() if 0 < s < INNER and n == linear[s] == 1}
+    if not alone:
+        return pieces
+    renamed = [relabelled(piece, alone) if alone.keys() & found.keys() else piece for piece, found in pieces]
+    return [(piece, samples(piece)) for piece in renamed]
 
 
-def _connected(term: Term) -> Iterator[Term]:
-    """The parts of a term that share no minibatch: each is an expectation of its own."""
-    vector, factors = term
-    parts: list[tuple[set[int], Term]] = []
-    for piece in [(vector, ()), *(((), (factor,)) for factor in factors)]:
-        found = _bound(piece)
-        if not found:
-            continue
+def _connected(pieces: list[tuple[set[int], Term]]) -> list[tuple[set[int], Term]]:
+    """Multiply pieces that share a minibatch: each product is an expectation of its own."""
+    parts: list[tuple[set[int], list[Term]]] = []
+    for found, piece in pieces:
+        together = [piece]
         for other in [part for part in parts if part[0] & found]:
             parts.remove(other)
-            found = found | other[0]
-            piece = (piece[0] or other[1][0], (*other[1][1], *piece[1]))
-        parts.append((found, piece))
-    for _, part in parts:
-        yield part
+            found, together = found | other[0], together + other[1]
+        parts.append((found, together))
+    return [(found, _product(together)) for found, together in parts]
 
 
-def _compressed(part: Term) -> tuple[Term, int]:
+def _compressed(bound: set[int], part: Term) -> tuple[Term, int]:
     """With the minibatches 1, 2, ..., n in the order of their labels, so that what is cached is found; and n."""
-    found = sorted(_bound(part))
-    return relabelled(part, {s: i for i, s in enumerate(found, 1)}), len(found)
+    return relabelled(part, {s: i for i, s in enumerate(sorted(bound), 1)}), len(bound)
 
 
 @lru_cache(maxsize=100_000)

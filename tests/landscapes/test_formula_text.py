@@ -20,6 +20,10 @@ ENOUGH_SECONDS = 10  # the slowest hostile text takes about one, a hang for ever
     [
         ("(1 - x)**2 + 100*(y - x**2)**2", (1 - X) ** 2 + 100 * (Y - X**2) ** 2),
         (" 0.1*x ", X / 10),
+        ("1.00000000000000000001*x - x", X / 10**20),
+        ("0.1234567890123456789012345*x", sympy.Rational("0.1234567890123456789012345") * X),
+        ("1e-300*x + 0e999999999", X / 10**300),
+        ("1_0.5*x + 0x10", sympy.Rational(21, 2) * X + 16),
         ("1e-3 + 2.50*y", sympy.Rational(1, 1000) + sympy.Rational(5, 2) * Y),
         ("-x**2", -(X**2)),
         ("(-2)**x/3", sympy.Integer(-2) ** X / 3),
@@ -85,8 +89,15 @@ def test_long_sums_and_products_are_not_deep():
         ("log(0)*x", "is not a finite real number"),
         ("exp(exp(7)) + x", "is not a finite real number"),
         ("1e200*10**200", "is not a finite real number"),
-        ("1e400", r"a number is too large; give numbers below 2\^1000"),
-        ("9" * 400, "a number is too large"),
+        (
+            "1e400",
+            r"1e400 is too large or too small to be read exactly; give numerators and denominators below 2\^1000",
+        ),
+        ("1e-400*x", "1e-400 is too large or too small"),
+        ("1e999999999*x", "1e999999999 is too large"),
+        ("1e-999999999*x", "1e-999999999 is too large or too small"),
+        ("1e99999999999999999999*x", "is not a number|is too large"),
+        ("9" * 400, "is too large"),
         ("x + " * 2000 + "x", "has 8001 characters; a formula may have 5000, split or simplify it"),
     ],
 )
