@@ -148,7 +148,7 @@ def code_fingerprint(*modules: str) -> str:
     """SHA-256 of these modules of the package and of all that they import, read anew at each call.
 
     Example:
-        >>> code_fingerprint("eigensam.landscapes.torus") == code_fingerprint("eigensam.landscapes.errors")
+        >>> code_fingerprint("eigensam.landscapes") == code_fingerprint("eigensam.bounds")
         False
     """
     return _package().fingerprint(*modules)
