@@ -161,10 +161,10 @@ def library_versions(*modules: str) -> dict[str, str]:
     Every library counts, but for those that are known to make no numbers.
 
     Example:
-        >>> sorted(library_versions("eigensam.landscapes.errors"))
-        ['python']
-        >>> {"numpy", "torch"} <= library_versions("eigensam.landscapes").keys()
+        >>> {"numpy", "python", "torch"} <= library_versions("eigensam.landscapes").keys()
         True
+        >>> "matplotlib" in library_versions("eigensam.cli")
+        False
     """
     result = {"python": platform.python_version()}
     for name in sorted(_package().libraries(*modules) - _NO_NUMBERS):
