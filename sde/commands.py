@@ -52,6 +52,8 @@ def derive_command(
     with Console(stderr=True).status("deriving and proving"):  # many powers of rho take minutes
         sde = derive(find_rule(rule), weak_order, beta)
         found = to_dict(sde)
+    if format is Format.JSON or json is not None:
+        found["made_with"] = provenance()
     shown = {
         Format.TEXT: lambda: summary(sde),
         Format.LATEX: lambda: latex_summary(sde),
@@ -63,5 +65,5 @@ def derive_command(
         write_atomically(proof, proof_document(sde).encode())
         print(f"wrote {proof}", file=sys.stderr)
     if json is not None:
-        write_json(json, {**found, "made_with": provenance()})
+        write_json(json, found)
         print(f"wrote {json}", file=sys.stderr)  # stdout is what was asked for, perhaps JSON itself

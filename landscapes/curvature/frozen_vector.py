@@ -18,10 +18,12 @@ class FrozenVector:
     Args:
         landscape: whose type and place the vector takes.
         path: safetensors file that holds the same.
+        settings: kept in the file: what the rows beside it were measured with.
 
     Attributes:
         vector: the vector; None if there is none.
         at: the step; -1 is before the first one.
+        found: the settings that the file held; None if there was no file.
 
     Example:
         >>> import torch
@@ -32,8 +34,9 @@ class FrozenVector:
         ([0.0, 1.0], 5)
     """
 
-    def __init__(self, landscape: Landscape, path: Path | None = None) -> None:
-        self.landscape, self.path = landscape, path
+    def __init__(self, landscape: Landscape, path: Path | None = None, settings: str = "") -> None:
+        self.landscape, self.path, self.settings = landscape, path, settings
+        self.found: str | None = None
         self.vector: Tensor | None = None
         self.at = -1
 
@@ -71,7 +74,9 @@ class FrozenVector:
     def save(self) -> None:
         """Write the file, if there is to be one."""
         if self.path is not None and self.vector is not None:
-            save_tensors(self.path, {"vector": self.vector, "step": torch.tensor(self.at)})
+            settings = torch.frombuffer(bytearray(self.settings.encode() or b" "), dtype=torch.uint8)
+            save_tensors(self.path, {"vector": self.vector, "step": torch.tensor(self.at), "settings": settings})
+            self.found = self.settings
 
     def read(self) -> None:
         """Take what the file holds.
@@ -87,6 +92,7 @@ class FrozenVector:
                 f"{self.path} does not hold a vector of shape ({self.landscape.dim},) and its step; choose another file"
             )
         self._take(vector, int(at))
+        self.found = bytes(tensors["settings"].tolist()).decode(errors="replace") if "settings" in tensors else ""
 
     def _take(self, vector: Tensor, at: int) -> None:
         # A copy, because what a file gave may lie unaligned in memory, where dot products round otherwise.

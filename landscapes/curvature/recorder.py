@@ -1,5 +1,6 @@
 """Curvature along any training: the ends of the spectrum, alignment, and how fast an eigenvector goes stale."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -55,7 +56,8 @@ class CurvatureRecorder:
         perturbation: the optimizer's ``u`` from a member's gradient, see :func:`member_perturbations` (of
             :class:`SAM`, its ``perturbation``; Eigen-SAM has none before its first step); default along the gradient.
         path: rows are appended to this file as JSON lines, and ``v_f`` is kept beside it in
-            ``<stem>.frozen.safetensors``. Rows that are in it already are read, and the recorder goes on after them.
+            ``<stem>.frozen.safetensors``. Rows that are in it already are read, and the recorder goes on after them,
+            if they were measured with the same settings (``every`` aside, which no row depends on).
         seed: of start vectors.
 
     Attributes:
@@ -114,7 +116,7 @@ class CurvatureRecorder:
         self._latest: Tensor | None = None
         self._file = None if path is None else RowFile(Path(path))
         beside = None if path is None else Path(path).with_name(f"{Path(path).stem}.frozen.safetensors")
-        self._frozen = FrozenVector(landscape, beside)
+        self._frozen = FrozenVector(landscape, beside, json.dumps(self._settings()))
         if self._file is not None:
             self.rows = self._file.read()
             if self.rows:
@@ -133,7 +135,8 @@ class CurvatureRecorder:
             The row, or None where it is not the step's turn.
 
         Raises:
-            InputError: a shape that does not fit, a point that is not given or not finite.
+            InputError: a shape that does not fit, a point that is not given or not finite; earlier rows that were
+                measured with other settings.
         """
         if not isinstance(step, int) or step < 0:
             raise InputError(f"step = {step!r}; expected a whole number, counted from 0")
@@ -156,6 +159,7 @@ class CurvatureRecorder:
                 "that goes on from an earlier step makes a new recorder on the same file, or calls load_state_dict)"
             )
         x = x.detach().to(self.landscape.device, self.landscape.dtype)
+        self._check_settings(self._frozen.found)
         frozen = self._frozen.vector, self._frozen.at
         if self._frozen.at >= step:
             self._frozen.clear()
@@ -190,18 +194,49 @@ class CurvatureRecorder:
             "latest": self._latest,
             "frozen": self._frozen.vector,
             "frozen_at": self._frozen.at,
+            "settings": self._frozen.settings,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of :meth:`state_dict`; rows in the file beyond the state are dropped."""
         if not {"rows", "latest", "frozen", "frozen_at"} <= state.keys():
             raise InputError("this is not a state of a curvature recorder; give what state_dict() returned")
+        self._check_settings(state.get("settings"))
         self._frozen.restore(state["frozen"], int(state["frozen_at"]))
         self._latest = None if state["latest"] is None else state["latest"].clone()  # aligned in memory
         self.rows = [dict(row) for row in state["rows"]]
         self._goes_on = True
         if self._file is not None:
             self._file.replace(self.rows)
+
+    def _settings(self) -> dict[str, Any]:
+        """What a row depends on besides its step, its point and ``v_f``, as far as it can be known."""
+        f = self.landscape
+        return {
+            "landscape": f"{type(f).__name__}, d = {f.dim}, M = {f.size}, {f.dtype} on {f.device}",
+            "k": self.k,
+            "tolerance": self.tolerance,
+            "max_products": self.max_products,
+            "smallest": self.smallest,
+            "rho": self.rho,
+            "perturbation": getattr(self.perturbation, "__qualname__", type(self.perturbation).__name__),
+            "seed": self.seed,
+        }
+
+    def _check_settings(self, found: str | None) -> None:
+        """Rows of other settings may be read, but none of ours are put after them."""
+        if found in (None, self._frozen.settings):
+            return
+        try:
+            theirs = dict(json.loads(found or ""))
+        except (ValueError, TypeError):
+            raise InputError("the rows so far do not say what they were measured with; choose another file") from None
+        ours = self._settings()
+        different = [f"{name} ({theirs.get(name)}, now {now})" for name, now in ours.items() if theirs.get(name) != now]
+        raise InputError(
+            f"the rows so far were measured with another {', '.join(different)}; go on with the same, or choose "
+            "another file"
+        )
 
     def _request(self) -> tuple[int, End]:
         if self.smallest and 2 * self.k > self.landscape.dim:

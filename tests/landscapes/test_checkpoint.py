@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from eigensam.landscapes import Checkpoint, InputError, build_model, load_tensors, save_tensors
+from eigensam.landscapes import Checkpoint, InputError, build_model, data_digest, load_tensors, save_tensors
 
 
 @pytest.fixture
@@ -112,6 +112,16 @@ def test_the_data_must_fit(run, digits):
         checkpoint.check_data(dataclasses.replace(digits, name="svhn"))
     with pytest.raises(InputError, match="the sidecar is damaged"):
         dataclasses.replace(checkpoint, classes=9).check_data(digits)
+
+
+def test_other_examples_under_the_same_name_are_refused(run, digits):
+    """Another data root: the same name, shape and classes."""
+    checkpoint = dataclasses.replace(Checkpoint.read(run[0]), data_sha256=data_digest(digits))
+    checkpoint.check_data(digits)
+    for name in ("train_inputs", "train_targets", "test_inputs", "test_targets"):
+        other = dataclasses.replace(digits, **{name: getattr(digits, name).flip(0)})
+        with pytest.raises(InputError, match="trained on other examples than these, though both are called digits"):
+            checkpoint.check_data(other)
 
 
 def test_not_a_run(tmp_path, run):

@@ -13,7 +13,7 @@ from eigensam.landscapes.source_code import SourceCode
 
 FILES = {
     "__init__.py": '"""Package."""\n',
-    "top.py": '"""Top."""\nfrom .sub import one\nfrom . import alone as other\n\n\ndef f():\n    """Doc."""\n    return one\n',
+    "top.py": '"""Top."""\nfrom .sub import one\nfrom . import alone as o\ndef f():\n    """Doc."""\n    return one\n',
     "alone.py": "def g():\n    from p.lazy import h\n\n    return h\n",
     "lazy.py": "import numpy.linalg as la\nh = 2\nnames = ['page.html.j2', 'no.txt']\n",
     "page.html.j2": "<p>",
@@ -100,14 +100,17 @@ def test_a_list_of_folders_would_miss_a_new_subpackage(package):
     assert by_hand() != before
 
 
-@pytest.mark.parametrize("module", ["eigensam.optim.training", "eigensam.cli"])
-def test_against_what_python_imports(module):
+def test_against_what_python_imports():
     """The second truth: a new process imports nothing of ours that the walk does not know."""
-    script = f"import {module}, sys; print(*(m for m in sys.modules if m.split('.')[0] == 'eigensam'))"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    root = Path(eigensam.__file__).parent
-    assert module in loaded
-    assert set(loaded) <= SourceCode(root, "eigensam").modules(module).keys()
+    modules = ("eigensam.optim.training", "eigensam.cli")
+    script = "import sys\n" + "".join(
+        f"import {module}; print(*(m for m in sys.modules if m.split('.')[0] == 'eigensam'))\n" for module in modules
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    code = SourceCode(Path(eigensam.__file__).parent, "eigensam")
+    for module, line in zip(modules, found.stdout.splitlines(), strict=True):
+        assert module in line.split()
+        assert set(line.split()) <= code.modules(module).keys()
 
 
 def test_no_module_is_imported_by_a_name_made_at_run_time():
@@ -121,7 +124,7 @@ def test_trainings_do_not_depend_on_bounds_and_figures_not_on_the_report():
     assert not [name for name in code.modules("eigensam.optim.training") if ".bounds" in name or "figures" in name]
     for figure in ("weak_order", "figure1", "bound_terms"):
         assert "eigensam.paper_figures.report" not in code.modules(f"eigensam.paper_figures.{figure}")
-    assert code_fingerprint("eigensam.bounds.kl") != code_fingerprint("eigensam.bounds.gaussian")
+    assert code_fingerprint("eigensam.bounds.kl") != code_fingerprint("eigensam.optim.training")
     with pytest.raises(InputError, match="has no module"):
         code_fingerprint("eigensam.nothing")
 

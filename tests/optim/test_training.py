@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from eigensam.landscapes import Checkpoint, DataSet, InputError, load_tensors
-from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train
+from eigensam.landscapes import Checkpoint, DataSet, InputError, data_digest, load_tensors
+from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train, training
 from eigensam.optim.state import load_state, save_state
 from eigensam.optim.training import _minibatches
 
@@ -239,3 +239,42 @@ def test_refusals(small, tmp_path):
     with pytest.raises(InputError, match="is damaged"):
         read_metrics(tmp_path)
     assert not (tmp_path / "r.partial").exists()
+
+
+def test_an_unfinished_run_goes_on_as_it_began(small, tmp_path, monkeypatch):
+    """Other examples of the same name, device, threads, code or libraries: what follows would be another run."""
+    with pytest.raises(KeyboardInterrupt):
+        train(SETTINGS, small, tmp_path / "r", progress=_kill_at(3))
+
+    def refused(message, data=small):
+        with pytest.raises(InputError, match=rf"the unfinished run differs in {message}.*go on as it began"):
+            train(SETTINGS, data, tmp_path / "r", resume=True)
+
+    refused("examples", dataclasses.replace(small, train_inputs=small.train_inputs.flip(0)))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    refused(rf"threads \({threads} there, {threads + 1} here\)")
+    torch.set_num_threads(threads)
+    for name, value in (("code_fingerprint", "0"), ("library_versions", {"torch": "1.0"})):
+        with monkeypatch.context() as patch:
+            patch.setattr(training, name, lambda module, value=value: value)
+            refused("code of eigensam" if name == "code_fingerprint" else r"libraries \(.*torch 1.0 here\)")
+    path = tmp_path / "r.partial" / "state.safetensors"
+    state = load_state(path)
+    save_state(path, {**state, "identity": {**state["identity"], "device": "cuda:0"}})
+    refused(r"device \(cuda:0 there, cpu here\)")
+    save_state(path, {name: value for name, value in state.items() if name != "identity"})  # of an earlier version
+    refused("examples, device")
+    save_state(path, state)
+    train(SETTINGS, small, tmp_path / "r", resume=True)
+    assert Checkpoint.read(tmp_path / "r").data_sha256 == data_digest(small)
+
+
+def test_metrics_that_lost_lines_are_refused(small, tmp_path):
+    train(SETTINGS, small, tmp_path / "r")
+    path = tmp_path / "r" / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    for kept in (lines[:-1], lines[1:], [lines[0], lines[2]], [], [*lines[:2], "{}\n"], [*lines[:2], "3\n"]):
+        path.write_text("".join(kept))
+        with pytest.raises(InputError, match="does not hold one line for each epoch; train again"):
+            read_metrics(tmp_path / "r")

@@ -6,9 +6,11 @@ import re
 
 import matplotlib.image
 import pytest
+import torch
 
+from eigensam.landscapes import load_data, through_json
 from eigensam.optim import read_metrics
-from eigensam.paper_figures import presets
+from eigensam.paper_figures import bound_terms, figure1, presets
 
 TINY = dataclasses.replace(
     presets.PRESETS["quick"],
@@ -53,10 +55,37 @@ def test_figures(cli, tiny, tmp_path, monkeypatch):
     assert f"{bounds['sam']['bound']:.3g}" in html
     assert "vacuous" in html
 
+    for name, dtype in (("weak_order", "float64"), ("figure1", "float32"), ("bound_terms", "float64")):
+        made_with = json.loads((out / f"{name}.json").read_text())["made_with"]
+        assert (made_with["dtype"], made_with["device"], made_with["threads"]) == (dtype, "cpu", 1)
+        assert json.loads((tmp_path / "f.json").read_text())["measured_with"][name] == made_with
+        assert made_with["code"] in html
+    assert "Not everything was measured with the same" not in html
+    assert json.loads((tmp_path / "f.json").read_text())["made_with"]["torch"] == made_with["torch"]
+
     # A second run measures nothing: the same report, byte for byte, without a training
     monkeypatch.setattr("eigensam.paper_figures.figure1.train", lambda *_, **__: pytest.fail("trained again"))
     assert cli("figures", "--preset", "tiny", "--out", out).code == 0
     assert (out / "report.html").read_text() == html
+
+    # The report says what measured, not what plots
+    path = out / "bound_terms.json"
+    path.write_text(path.read_text().replace(f'"torch": "{made_with["torch"]}"', '"torch": "1.2.3"'))
+    assert cli("figures", "--preset", "tiny", "--out", out).code == 0
+    html = (out / "report.html").read_text()
+    assert "Not everything was measured with the same" in html
+    assert re.search(r"torch: .* \(weak order\), .* \(Figure 1\), 1.2.3 \(Theorem 4.1\)", html)
+
+    # The bounds do not depend on the threads of the process that asks, to the last bit
+    runs = figure1.run_directories(TINY, data := load_data("digits"), out, "cpu")
+    assert {path.name for path in runs.values()} == {path.name for path in out.glob("runs/*")}
+    sam = {settings: path for settings, path in runs.items() if settings.optimizer == "sam"}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    again = bound_terms.measure(sam, data, jobs=2, device="cpu", progress=lambda: None)
+    assert figure1.run_directories(TINY, data, out, "cpu") == runs
+    torch.set_num_threads(threads)
+    assert through_json(again) == {"sam": bounds["sam"]}
 
 
 @pytest.mark.parametrize(

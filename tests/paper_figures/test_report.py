@@ -2,7 +2,7 @@
 
 import pytest
 
-from eigensam.paper_figures.report import _ratio_verdict, comparisons
+from eigensam.paper_figures.report import _ratio_verdict, comparisons, differences
 from eigensam.paper_figures.weak_order import SECOND, THIRD
 
 
@@ -41,3 +41,13 @@ def test_good_numbers_and_bad_numbers():
     unsure = comparisons(_weak(1.0, "pass"), mixed, {"sam": {"vacuous": True}, "sgd": {"vacuous": False}})
     assert [row["verdict"] for row in unsure[-2:]] == ["not resolved: not below 0.5", "contradicted"]
     assert all(row.keys() == {"claim", "paper", "measured", "verdict"} for row in good + bad)
+
+
+def test_what_differs_between_the_measurements():
+    one = {"torch": "2.9", "git_commit": "a", "device": "cpu", "dtype": "float64", "threads": 1}
+    assert differences({"weak order": one, "Figure 1": {**one, "dtype": "float32", "device": "cuda:0"}}) == []
+    other = {**one, "torch": "2.10", "git_commit": None}
+    assert differences({"weak order": one, "Figure 1": other}) == [
+        "torch: 2.9 (weak order), 2.10 (Figure 1)",
+        "git_commit: a (weak order), None (Figure 1)",
+    ]

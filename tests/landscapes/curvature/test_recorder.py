@@ -264,3 +264,38 @@ def test_steps_must_rise_and_a_failed_measurement_loses_nothing(tmp_path):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [0, 1]
     with pytest.raises(InputError, match=r"step = 1\.5; expected a whole number"):
         again.step(1.5, x)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"k": 1}, r"another k \(2, now 1\)"),
+        ({"tolerance": 1e-5}, r"another tolerance \(0.001, now 1e-05\)"),
+        ({"smallest": False}, "another smallest"),
+        ({"seed": 1}, r"another seed \(0, now 1\)"),
+        ({"drift": True, "rho": 0.1}, "another rho"),
+        ({"landscape": _quadratic([3.0, 1.0])}, r"another landscape \(Valley, .*, now Quadratic, "),
+    ],
+)
+def test_rows_of_other_settings_are_not_continued(change, message, tmp_path):
+    path, x = tmp_path / "rows.jsonl", torch.tensor([1.0, 0.5])
+    first = CurvatureRecorder(Valley(), path=path)
+    first.step(0, x)
+    before = path.read_bytes()
+    landscape = change.pop("landscape", Valley())
+    other = CurvatureRecorder(landscape, path=path, **change)
+    assert len(other.rows) == 1  # reading is allowed
+    with pytest.raises(InputError, match=message):
+        other.step(1, x)
+    with pytest.raises(InputError, match=message):
+        CurvatureRecorder(landscape, **change).load_state_dict(first.state_dict())
+    assert path.read_bytes() == before
+    CurvatureRecorder(Valley(), path=path, every=3).step(3, x)  # the spacing is no setting of a row
+
+
+def test_rows_that_do_not_say_their_settings_are_not_continued(tmp_path):
+    path, x = tmp_path / "rows.jsonl", torch.tensor([1.0, 0.5])
+    CurvatureRecorder(Valley(), path=path).step(0, x)
+    save_tensors(tmp_path / "rows.frozen.safetensors", {"vector": x.double(), "step": torch.tensor(0)})
+    with pytest.raises(InputError, match="do not say what they were measured with"):
+        CurvatureRecorder(Valley(), path=path).step(1, x)

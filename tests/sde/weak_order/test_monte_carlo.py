@@ -103,7 +103,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
     again = verify_monte_carlo(sde, **SMALL, chunk_size=200, state=state)
     assert computed == [0, 100, 200, 300, 300, 400, 500]
     assert again.to_dict() == whole.to_dict()
-    with pytest.raises(InputError, match="is the state of another run, or of other code; remove it"):
+    with pytest.raises(InputError, match=r"of another run, which differs in seed \(0 there, 1 here\)"):
         verify_monte_carlo(sde, **SMALL, seed=1, state=state)
 
 
@@ -217,20 +217,6 @@ def test_blocks_bound_the_memory():
         verify_monte_carlo(sde, **{**SMALL, "paths": 30_000})
     assert max(sizes) == 4096
     assert sum(sizes) == 30_000 + 2048
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"count": 299}, {"blocks": 0}, {"mean": [0.0]}, {"products": [[0.0]]}, {"count": "many"}, {"blocks": None}],
-    ids=str,
-)
-def test_a_damaged_state_is_refused(change, tmp_path):
-    state, run = tmp_path / "state.json", {**SMALL, "paths": 300}
-    sde = derive(USAM, 1, "1/2")
-    verify_monte_carlo(sde, **run, state=state)
-    state.write_text(json.dumps({**json.loads(state.read_text()), **change}))
-    with pytest.raises(InputError, match="is damaged: its moments do not fit its blocks; remove it"):
-        verify_monte_carlo(sde, **run, state=state)
 
 
 @pytest.mark.parametrize(
