@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .input_file import read_input
 
-__all__ = ["code_fingerprint", "provenance", "read_json", "write_atomically", "write_json"]
+__all__ = ["code_fingerprint", "json_text", "provenance", "read_json", "write_atomically", "write_json"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_MOST_JSON = 2**28  # ours: bytes; parsed, it takes some ten times that
 _CODE_FOLDERS = (
     ".",
     "landscapes",
@@ -69,6 +71,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise InputError(f"cannot write {path}: {error.strerror or error}; choose a writable place") from None
 
 
+def json_text(value: Any) -> str:
+    """A value as JSON; NaN and infinity become null."""
+    return json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; NaN and infinity become null.
 
@@ -79,22 +86,40 @@ def write_json(path: Path, value: Any) -> None:
         >>> read_json(path)
         {'slope': None, 'etas': [0.5]}
     """
-    write_atomically(path, (json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n").encode())
+    write_atomically(path, json_text(value).encode())
 
 
 def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        InputError: the file is missing, unreadable, or not JSON.
+        InputError: the file is missing, unreadable, not a regular file, absurdly large, or not JSON. Python's NaN and
+            Infinity are not JSON, and of two equal keys one would be dropped without a word.
     """
-    path = Path(path)
+    content = read_input(path, most=_MOST_JSON)
     try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
-    except (ValueError, RecursionError):  # includes bytes that are not text
-        raise InputError(f"{path} is not JSON; it is damaged or another kind of file, remove or restore it") from None
+        return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # includes bytes that are not text
+        found = f" ({error})" if isinstance(error, _NotStandardError) else ""
+        raise InputError(
+            f"{path} is not JSON{found}; it is damaged or another kind of file, remove or restore it"
+        ) from None
+
+
+class _NotStandardError(ValueError):
+    """What Python's reader takes and the standard does not."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _NotStandardError(f"the key {max(keys, key=keys.count)!r} is there twice")
+    return result
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _NotStandardError(f"{name} is no number")
 
 
 @cache
