@@ -158,7 +158,10 @@ def _check_folder(folder: Folder) -> None:
     if folder.path == _STANDARD_OUTPUT:
         raise InputError(f"{folder.option} - is not a folder; write ./- for a folder of that name")
     try:
-        _require_place(Path(os.path.realpath(folder.path)), folder=True)
+        whole = Path(os.path.realpath(folder.path))
+        if not whole.name:
+            raise ValueError("it is the root of all folders")
+        _require_place(whole, folder=True)
     except (OSError, ValueError) as error:
         raise InputError(
             f"cannot write {folder.option} {folder.path}: {_reason(error)}; choose another {folder.option}"

@@ -43,8 +43,8 @@ def figures(
     """Measure, plot and report: weak order, Figure 1, the terms of Theorem 4.1."""
     outputs = Outputs(json, folders=[Folder("--out", out, _CONTENTS)])
     chosen = find_preset(preset)
-    if jobs < 0:
-        raise InputError(f"jobs = {jobs}; give a positive number, or 0 for one per core")
+    if not 0 <= jobs <= 1024:
+        raise InputError(f"jobs = {jobs}; give a positive number up to 1024, or 0 for one per core")
     target = str(find_device(device))
     data = load_data(chosen.training.data, data_root, download=download)
     runs = chosen.runs()
