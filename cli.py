@@ -1,24 +1,30 @@
 """The ``eigensam`` command, assembled from each package's own commands."""
 
 import io
+import os
+import re
 import sys
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from . import __version__
 from .bounds.commands import bound
 from .landscapes import InputError
-from .landscapes.commands import spectrum
-from .optim.commands import train_command
+from .landscapes.commands import SPECTRUM_OPTIONS, spectrum
+from .landscapes.options import strict
+from .optim.commands import TRAIN_OPTIONS, train_command
 from .paper_figures.commands import figures
 from .paper_figures.order_table import order_table
 from .sde.commands import derive_command
-from .sde.weak_order.commands import weak_order
+from .sde.weak_order.commands import WEAK_ORDER_OPTIONS, weak_order
 
 __all__ = ["app", "main"]
 
 _UsageError: Any = typer.BadParameter.__bases__[0]  # typer brings its own copy of click, or uses click's
+
+_OUT_OF_MEMORY = re.compile("out of memory|allocate memory|not enough memory|Storage size calculation overflowed")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,13 +49,13 @@ def _options(
     pass
 
 
-app.command("figures")(figures)
-app.command("derive")(derive_command)
-app.command("weak-order")(weak_order)
-app.command("order-table")(order_table)
-app.command("train")(train_command)
-app.command("spectrum")(spectrum)
-app.command("bound")(bound)
+app.command("figures", cls=strict({}))(figures)
+app.command("derive", cls=strict({}))(derive_command)
+app.command("weak-order", cls=strict(WEAK_ORDER_OPTIONS))(weak_order)
+app.command("order-table", cls=strict({}))(order_table)
+app.command("train", cls=strict(TRAIN_OPTIONS))(train_command)
+app.command("spectrum", cls=strict(SPECTRUM_OPTIONS))(spectrum)
+app.command("bound", cls=strict({}))(bound)
 
 
 def main() -> None:
@@ -59,6 +65,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where what fails still has its exit code
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
@@ -66,13 +74,34 @@ def main() -> None:
         message = error.format_message()
         if message.startswith("No such option: -("):
             message += " A rule that begins with a minus: put -- before it."
-        print("eigensam: " + " ".join(message.split()), file=sys.stderr)
-        sys.exit(2)
+        _refuse(message)
     except typer.Abort:
         sys.exit(130)
+    except BrokenPipeError:  # the reader has seen enough: no verdict, and nothing to say
+        _close_outputs()
+        sys.exit(128 + 13)  # as a shell reports the signal
     except (InputError, OSError, MemoryError, OverflowError, RecursionError) as error:
         # The last four are what is left of a full disk, a closed folder, numbers of absurd size.
-        message = " ".join(str(error).split()) or type(error).__name__
-        print("eigensam: " + message, file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error) or type(error).__name__)
+    except RuntimeError as error:
+        if not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        _refuse(f"not enough memory: {error}")  # torch has no class of its own for it on the CPU
     sys.exit(code)
+
+
+def _refuse(message: str) -> NoReturn:
+    print("eigensam: " + " ".join(message.split()), file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _close_outputs()
+    sys.exit(2)
+
+
+def _close_outputs() -> None:
+    """What is left in the buffers goes nowhere, rather than into a second complaint when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(nowhere, stream.fileno())

@@ -1,32 +1,31 @@
 """``eigensam bound``."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
 
-from ..landscapes import Checkpoint, load_data
+from ..landscapes import Checkpoint, InputError, load_data
 from ..landscapes.console import (
     DataRoot,
     Device,
     Download,
     JsonFile,
+    RunFolder,
     check_count,
-    check_json,
-    console,
     find_device,
     progress_bar,
-    save_json,
 )
-from .inputs import check_delta
-from .trained_point import bound_checkpoint
+from ..landscapes.outputs import Outputs
+from .bounded_loss import BoundedCrossEntropy
+from .inputs import check_delta, check_sigma
+from .trained_point import PriorCentre, bound_checkpoint
 
 __all__ = ["bound"]
 
 
 def bound(
-    run: Annotated[Path, typer.Argument(help="Run directory made by 'eigensam train'.")],
+    run: RunFolder,
     delta: Annotated[float, typer.Option(help="Probability of failure, in (0, 1).")] = 0.05,
     p_min: Annotated[float, typer.Option(help="Probability floor of the bounded cross-entropy.")] = 1e-3,
     prior: Annotated[str, typer.Option(help="Prior mean: initial or zero.")] = "initial",
@@ -40,12 +39,19 @@ def bound(
     json: JsonFile = None,
 ) -> None:
     """Theorem 4.1 at a trained point, every term separate, estimates called estimates."""
-    check_json(json)
+    outputs = Outputs(json, inputs={"RUN": run})
     check_count("--batch-size", batch_size)
     check_count("--max-products", max_products)
     check_count("--seed", seed, low=0)
-    check_delta(delta)  # before data are loaded
-    data = load_data(Checkpoint.read(run).data, data_root, download=download)
+    check_delta(delta)  # all of these before data are loaded
+    check_sigma(sigma)
+    BoundedCrossEntropy(p_min)
+    if prior not in get_args(PriorCentre):
+        raise InputError(f"unknown prior centre '{prior}'; choose one of: {', '.join(get_args(PriorCentre))}")
+    target = find_device(device)
+    checkpoint = Checkpoint.read(run)
+    data = load_data(checkpoint.data, data_root, download=download)
+    checkpoint.check_data(data)
     with progress_bar("starting") as (progress, task):
         result = bound_checkpoint(
             run,
@@ -57,9 +63,11 @@ def bound(
             batch_size=batch_size,
             max_products=max_products,
             seed=seed,
-            device=find_device(device),
+            device=target,
             progress=lambda what: progress.update(task, description=what),
         )
+    outputs.save(result.to_dict(), device=target)
+    console = outputs.console
     table = Table("term", "value", "kind", title=f"Theorem 4.1, delta = {delta:g}, loss in [0, 1]")
     for term in result.terms:
         table.add_row(term.name, f"{term.value:.4g}", term.kind)
@@ -71,4 +79,4 @@ def bound(
     console.print(f"{state}. This number is {'an ' if result.kind == 'estimate' else 'a '}{result.kind}. It assumes:")
     for sentence in result.assumptions:
         console.print(f"- {sentence}", markup=False)
-    save_json(json, result.to_dict(), device=find_device(device))
+    outputs.say_written()

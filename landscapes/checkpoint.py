@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from .data import DataSet
 from .data_digest import data_digest
 from .errors import InputError
-from .models import build_model
+from .input_file import read_input
+from .models import MODELS, build_model
 from .records import provenance, read_json, write_atomically, write_json
 
 __all__ = ["RUN_FILES", "Checkpoint", "load_tensors", "save_tensors"]
@@ -23,6 +24,7 @@ _FORMAT = "eigensam-checkpoint/1"
 _TRAINED = "checkpoint.safetensors"
 _INITIAL = "initial.safetensors"
 _SIDECAR = "checkpoint.json"
+_MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
 RUN_FILES = frozenset({_TRAINED, _INITIAL, _SIDECAR, "metrics.jsonl"})
 """Names that a run directory uses."""
 
@@ -38,14 +40,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: the file is missing, truncated, or not safetensors (a pickle is never opened).
     """
-    path = Path(path)
+    return _parse(read_input(path), path)
+
+
+def _parse(content: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        return parse_safetensors(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"cannot read {path}: {error.strerror}; give a run directory made by 'eigensam train'"
-        ) from None
-    except SafetensorError as error:
+        return parse_safetensors(content)
+    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # KeyError: a type that torch lacks
         raise InputError(
             f"{path} is not a complete safetensors file ({error}); it is truncated or of another format "
             f"(pickles are refused): train again or restore it from a copy"
@@ -60,8 +61,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    expected = model.state_dict()
+def _check_tensors(expected: dict[str, Tensor], tensors: dict[str, Tensor], path: Path) -> None:
     for name, tensor in expected.items():
         if name not in tensors:
             raise InputError(f"{path} has no tensor '{name}': it belongs to another model than its sidecar says")
@@ -77,7 +77,36 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
         raise InputError(
             f"{path} has an unknown tensor '{extra[0]}': it belongs to another model than its sidecar says"
         )
-    model.load_state_dict(tensors)
+
+
+def _fields(record: dict[str, Any]) -> dict[str, Any]:
+    """The sidecar's entries, each of its type: text is not taken apart into numbers, nothing is rounded to one."""
+
+    def entry(name: str, kind: type) -> Any:
+        value = record[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"{name} {value!r:.60}")
+        return value
+
+    shape = entry("shape", list)
+    sizes = [*shape, entry("classes", int)]
+    if len(sizes) != 4 or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes):
+        raise ValueError(f"shape and classes {sizes!r:.60}")
+    if entry("model", str) not in MODELS:
+        raise ValueError(f"model {record['model']!r:.60}")
+    digests = entry("sha256", dict)
+    if not all(isinstance(digests[name], str) for name in (_TRAINED, _INITIAL)):
+        raise TypeError("sha256")
+    return {
+        "model": record["model"],
+        "shape": tuple(shape),
+        "classes": sizes[3],
+        "data": entry("data", str),
+        "settings": entry("settings", dict),
+        "seed": entry("seed", int),
+        "data_sha256": entry("data_sha256", str) if "data_sha256" in record else "",
+        "sha256": {name: digests[name] for name in (_TRAINED, _INITIAL)},
+    }
 
 
 @dataclass(frozen=True)
@@ -134,21 +163,8 @@ class Checkpoint:
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise InputError(f"{directory / _SIDECAR} is not of format '{_FORMAT}'; train again with this version")
         try:
-            channels, height, width = (int(n) for n in record["shape"])
-            sizes = (channels, height, width, int(record["classes"]))
-            if not all(1 <= size <= 100_000 for size in sizes) or channels * height * width > 10**8:
-                raise ValueError(f"shape and classes {sizes}")
-            return cls(
-                str(record["model"]),
-                (channels, height, width),
-                int(record["classes"]),
-                str(record["data"]),
-                dict(record["settings"]),
-                int(record["seed"]),
-                str(record.get("data_sha256", "")),
-                {name: str(record["sha256"][name]) for name in (_TRAINED, _INITIAL)},
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            return cls(**_fields(record))
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{directory / _SIDECAR} is damaged at {error}; train again") from None
 
     def network(self, directory: Path, *, initial: bool = False) -> nn.Module:
@@ -158,11 +174,14 @@ class Checkpoint:
             InputError: the tensors are truncated, of another model, or not safetensors.
         """
         path = Path(directory) / (_INITIAL if initial else _TRAINED)
-        tensors = load_tensors(path)
-        model = build_model(self.model, self.shape, self.classes)
-        _fill(model, tensors, path)
-        if _digest(path) != self.sha256.get(path.name):
+        content = read_input(path)
+        tensors = _parse(content, path)
+        with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
+            _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
+        if hashlib.sha256(content).hexdigest() != self.sha256.get(path.name):
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
+        model = build_model(self.model, self.shape, self.classes)
+        model.load_state_dict(tensors)
         return model.eval()
 
     def check_data(self, data: DataSet) -> None:

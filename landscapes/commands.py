@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import torch
@@ -16,13 +15,11 @@ from .console import (
     Device,
     Download,
     JsonFile,
+    PlotFile,
+    RunFolder,
     check_count,
-    check_json,
-    check_writable,
-    console,
     find_device,
     progress_bar,
-    save_json,
 )
 from .curvature import (
     EmpiricalFisher,
@@ -40,20 +37,22 @@ from .curvature.picture import draw_spectrum
 from .data import load_data
 from .errors import InputError
 from .network_function import NetworkFunction
-from .pictures import save_figure
+from .options import Only, only_with
+from .outputs import Outputs
 
-__all__ = ["spectrum"]
+__all__ = ["SPECTRUM_OPTIONS", "spectrum"]
 
 OPERATORS: dict[str, Callable[..., NetworkOperator]] = {
     "hessian": Hessian,
     "gauss-newton": GaussNewton,
     "fisher": EmpiricalFisher,
 }
+SPECTRUM_OPTIONS: dict[str, Only] = {"probes": only_with("density"), "steps": only_with("density")}
 _TITLES = {"hessian": "Hessian", "gauss-newton": "Gauss-Newton matrix", "fisher": "Empirical Fisher matrix"}
 
 
 def spectrum(
-    run: Annotated[Path, typer.Argument(help="Run directory made by 'eigensam train'.")],
+    run: RunFolder,
     top: Annotated[int, typer.Option(help="How many eigenvalues.")] = 1,
     which: Annotated[str, typer.Option(help=f"Which of them: {', '.join(get_args(End))}.")] = "largest",
     operator: Annotated[str, typer.Option(help=f"Of what: {', '.join(OPERATORS)}.")] = "hessian",
@@ -80,16 +79,10 @@ def spectrum(
     download: Download = False,
     device: Device = "auto",
     json: JsonFile = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the result: a .svg, .pdf or .png file.")
-    ] = None,
+    plot: PlotFile = None,
 ) -> None:
     """Extreme eigenvalues (Lanczos) and density of the training loss's curvature at a trained point."""
-    check_json(json)
-    if plot is not None:
-        check_writable("--plot", plot)
-        if plot.suffix not in (".svg", ".pdf", ".png"):
-            raise InputError(f"--plot {plot} is no picture; end its name in .svg, .pdf or .png")
+    outputs = Outputs(json, plot=plot, inputs={"RUN": run})
     check_count("--batches", batches, low=0)
     check_count("--batch-size", batch_size)
     check_count("--max-products", max_products)
@@ -103,8 +96,13 @@ def spectrum(
         raise InputError(f"unknown operator '{operator}'; choose one of: {', '.join(OPERATORS)}")
     if mode not in ("train", "eval"):
         raise InputError(f"unknown mode '{mode}'; choose one of: train, eval")
+    if not 0 < delta < 1:
+        raise InputError(f"delta = {delta} is not a probability between 0 and 1; give e.g. 0.05")
+    if which not in get_args(End):
+        raise InputError(f"unknown end '{which}'; choose one of: {', '.join(get_args(End))}")
+    target = find_device(device)
     checkpoint = Checkpoint.read(run)
-    model = checkpoint.network(run).to(find_device(device))
+    model = checkpoint.network(run).to(target)
     data = load_data(checkpoint.data, data_root, download=download)
     checkpoint.check_data(data)
     inputs, targets = data.train_inputs, data.train_targets
@@ -132,14 +130,6 @@ def spectrum(
             callback=lambda products, value, residual: progress.update(task, completed=products),
         )
         progress.update(task, total=pairs.products)
-    table = Table("i", "eigenvalue", "residual", title=f"{_TITLES[operator]} of the training loss, d = {matrix.dim}")
-    for index, (value, residual) in enumerate(zip(pairs.values, pairs.residuals, strict=True), 1):
-        table.add_row(str(index), f"{value:.6g}", f"{residual:.2g}")
-    console.print(table)
-    console.print(f"{pairs.products} matrix-vector products over {len(inputs)} examples")
-    console.print(f"check of the products: {pairs.checked}", markup=False)
-    if not pairs.converged:
-        console.print(f"NOT converged to {tolerance:g}: raise --max-products (the values lie inside the spectrum)")
     exact = matrix.dtype == torch.float64
     result: dict[str, Any] = {
         "operator": _TITLES[operator],
@@ -148,6 +138,8 @@ def spectrum(
         "which": which,
         "products": pairs.products,
         "converged": pairs.converged,
+        "missing": pairs.missing,
+        "rest": None if pairs.rest is None else asdict(pairs.rest),
         "checked": pairs.checked,
         "tolerance": tolerance,
         "bound": None
@@ -161,6 +153,22 @@ def spectrum(
     }
     if isinstance(matrix, Hessian):
         result["method"] = matrix.used
+    estimates: Table | None = None
+    if density:
+        found, estimates = _density(matrix, probes, steps, seed, scale=float(pairs.values.abs().max()))
+        result |= found
+    outputs.save(result, lambda: draw_spectrum(result), device=matrix.device, dtype=matrix.dtype)
+    console = outputs.console
+    table = Table("i", "eigenvalue", "residual", title=f"{_TITLES[operator]} of the training loss, d = {matrix.dim}")
+    for index, (value, residual) in enumerate(zip(pairs.values, pairs.residuals, strict=True), 1):
+        table.add_row(str(index), f"{value:.6g}", f"{residual:.2g}")
+    console.print(table)
+    console.print(f"{pairs.products} matrix-vector products over {len(inputs)} examples")
+    console.print(f"check of the products: {pairs.checked}", markup=False)
+    if pairs.missing:
+        console.print(f"NOT complete: {pairs.missing}", markup=False)
+    elif not pairs.converged:
+        console.print(f"NOT converged to {tolerance:g}: raise --max-products (the values lie inside the spectrum)")
     if pairs.bound is not None:
         bound = pairs.bound
         kind = "certificate up to rounding" if exact else "estimate in float32; with --double a certificate"
@@ -168,16 +176,14 @@ def spectrum(
             f"whole spectrum of these examples in [{bound.lower:.6g}, {bound.upper:.6g}], but for a probability of "
             f"{bound.delta:g} over the random start ({kind})"
         )
-    if density:
-        result |= _density(matrix, probes, steps, seed, scale=float(pairs.values.abs().max()))
-    save_json(json, result, device=matrix.device, dtype=matrix.dtype)
-    if plot is not None:
-        save_figure(draw_spectrum(result), plot.with_suffix(""), kinds=(plot.suffix[1:],))
-        console.print(f"wrote {plot}", markup=False)
+    if estimates is not None:
+        console.print(estimates)
+        console.print("These are estimates, not certificates.")
+    outputs.say_written()
 
 
-def _density(matrix: NetworkOperator, probes: int, steps: int, seed: int, scale: float) -> dict[str, Any]:
-    """The density and what else the same products give, printed and as JSON."""
+def _density(matrix: NetworkOperator, probes: int, steps: int, seed: int, scale: float) -> tuple[dict[str, Any], Table]:
+    """The density and what else the same products give, as JSON and as a table."""
     with progress_bar("density", probes * min(steps, matrix.dim)) as (progress, task):
         quadrature = lanczos_quadrature(
             matrix,
@@ -194,16 +200,18 @@ def _density(matrix: NetworkOperator, probes: int, steps: int, seed: int, scale:
         "squared Frobenius norm": trace_of_function(quadrature, torch.square),
         f"effective dimension at {unit:.3g}": effective_dimension(quadrature, unit),
     }
-    table = Table("estimate", "value", "95 % interval", title=f"{probes} random vectors, {steps} steps each")
+    how = f"{probes} random vectors, {steps} steps each"
+    if quadrature.exact:
+        how = f"from all eigenvalues, {quadrature.products} products"
+    table = Table("estimate", "value", "95 % interval", title=how)
     for name, estimate in estimates.items():
         table.add_row(name, f"{estimate.value:.6g}", f"[{estimate.lower:.6g}, {estimate.upper:.6g}]")
-    console.print(table)
-    console.print("These are estimates, not certificates: intervals over random vectors.")
     curves = {
         name: getattr(found, name).tolist()
         for name in ("grid", "density", "lower", "upper", "cumulative", "cumulative_lower", "cumulative_upper")
     }
-    return {
+    result = {
         "density": curves | {"width": found.width, "confidence": found.confidence, "products": found.products},
         "estimates": {name: asdict(estimate) for name, estimate in estimates.items()},
     }
+    return result, table

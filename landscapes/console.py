@@ -1,7 +1,6 @@
-"""What every command shares: fractions as numbers, the JSON file, tables on stdout, progress on stderr."""
+"""What every command shares: types of options, paths and fractions as text, devices, progress on stderr."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -19,71 +18,79 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .checkpoint import RUN_FILES
 from .errors import InputError
 from .exact_numbers import exact_number
-from .records import provenance, write_json
 
 __all__ = [
     "DataRoot",
     "Device",
     "Download",
     "JsonFile",
+    "PlotFile",
+    "RunFolder",
     "check_count",
-    "check_json",
-    "check_writable",
-    "console",
     "find_device",
     "parse_number",
     "progress_bar",
-    "save_json",
+    "read_path",
 ]
 
-console = Console(highlight=False, soft_wrap=True)
 _progress_console = Console(stderr=True)
 
-JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON.")]
+
+def read_path(text: str | Path) -> Path:
+    """A path as it was typed; empty text is not the folder that one stands in, and ``a/`` is no file ``a``.
+
+    Raises:
+        typer.BadParameter: empty text, or a null character.
+
+    Example:
+        >>> read_path("./a") == Path("a")
+        True
+    """
+    if not str(text).strip() or "\0" in str(text):
+        raise typer.BadParameter(f"{str(text)!r} is not a path; give a name, or leave the option out")
+    return Path(text)
+
+
+def read_file_path(text: str | Path) -> Path:
+    """As :func:`read_path`, of a file.
+
+    Raises:
+        typer.BadParameter: the text ends in a slash, as of a folder.
+    """
+    if str(text).endswith("/"):
+        raise typer.BadParameter(f"{text} is a folder; give a file")
+    return read_path(text)
+
+
+JsonFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", parser=read_file_path, help="Also write the result as JSON; - is standard output."
+    ),
+]
+PlotFile = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", parser=read_file_path, help="Draw the result: a .svg, .pdf or .png file."),
+]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", parser=read_path, help="Run directory made by 'eigensam train'.")
+]
 DataRoot = Annotated[
-    Path | None, typer.Option(help="Folder with data in torchvision's layout (not needed for digits).")
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", parser=read_path, help="Folder with data in torchvision's layout (not needed for digits)."
+    ),
 ]
 Download = Annotated[bool, typer.Option("--download", help="Fetch or unpack missing data under --data-root.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")]
-
-
-def check_json(path: Path | None) -> None:
-    """Refuse a JSON path that cannot be written, before any work is done."""
-    if path is None:
-        return
-    check_writable("--json", path)
-
-
-def check_writable(name: str, path: Path) -> None:
-    """Refuse a file that could not be written in the end."""
-    path = Path(os.path.realpath(path))
-    parent = next(folder for folder in path.parents if folder.exists())
-    if (path.exists() and not path.is_file()) or not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise InputError(f"cannot write {name} {path}; give a regular file in a writable folder")
-    if path.name in RUN_FILES:
-        raise InputError(f"{name} {path} has the name of a file of a run directory; choose another name")
 
 
 def check_count(name: str, value: int, low: int = 1) -> None:
     """Refuse a count or seed outside ``[low, 2^31)``."""
     if not low <= value < 2**31:
         raise InputError(f"{name} {value} is out of range; give a number from {low} to {2**31 - 1}")
-
-
-def save_json(
-    path: Path | None,
-    value: Mapping[str, Any],
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float64,
-) -> None:
-    """Write the result where it was asked for, with what it was made with, and say so."""
-    if path is not None:
-        write_json(path, {**value, "made_with": provenance(device, dtype)})
-        console.print(f"wrote {path}", markup=False)
 
 
 def parse_number(name: str, text: str) -> Fraction:
@@ -113,7 +120,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device).item()  # "meta" has no values
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except Exception:  # each backend that is not there fails in a way of its own, ModuleNotFoundError among them
         raise InputError(f"no usable device '{name}' on this machine; use --device auto or cpu") from None
     return device
 

@@ -104,11 +104,12 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
 
     Args:
         name: one of ``DATA``.
-        root: folder in torchvision's layout; not needed for ``digits``.
+        root: folder in torchvision's layout; None for ``digits``.
         download: let torchvision fetch (or unpack) what is missing under ``root``.
 
     Raises:
-        InputError: unknown name, no root, or files missing or damaged under the root. CIFAR's files are pickles and
+        InputError: unknown name, no root (or one for ``digits``), or files missing or damaged under the root, labels
+            that are missing or no class among them. CIFAR's files are pickles and
             are compared with the checksums of the official ones before they are opened; MNIST's unpacked files are
             plain arrays and are not compared.
 
@@ -118,6 +119,8 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
         ((1, 8, 8), 1437, 360)
     """
     if name == "digits":
+        if root is not None or download:
+            raise InputError("data 'digits' is built in; leave --data-root and --download out")
         return _digits()
     if name not in _SOURCES:
         raise InputError(f"unknown data '{name}'; choose one of: {', '.join(DATA)}")
@@ -137,4 +140,26 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
         if not download:
             repair = "give a folder with the complete official files, or add --download to fetch them"
         raise InputError(f"cannot load {name} from {root}: {reason}; {repair}") from None
-    return DataSet(name, *_tensors(train, source), *_tensors(test, source), source.classes, source.augmentable)
+    data = DataSet(name, *_tensors(train, source), *_tensors(test, source), source.classes, source.augmentable)
+    _check(data, root)
+    return data
+
+
+def _check(data: DataSet, root: Path | str) -> None:
+    """Files that can be read and are nonsense: torch would index out of bounds, or train on it."""
+    faults = []
+    parts = {"training": (data.train_inputs, data.train_targets), "test": (data.test_inputs, data.test_targets)}
+    for part, (inputs, targets) in parts.items():
+        if inputs.ndim != 4 or targets.ndim != 1 or len(inputs) != len(targets) or not inputs.numel():
+            faults.append(f"{tuple(inputs.shape)} {part} images have {tuple(targets.shape)} labels")
+        elif int(targets.min()) < 0 or int(targets.max()) >= data.classes:
+            wrong = targets[(targets < 0) | (targets >= data.classes)][0]
+            faults.append(f"the {part} label {int(wrong)} is not one of 0 to {data.classes - 1}")
+    if data.train_inputs.shape[1:] != data.test_inputs.shape[1:]:
+        faults.append(
+            f"training images {tuple(data.train_inputs.shape[1:])}, test images {tuple(data.test_inputs.shape[1:])}"
+        )
+    if faults:
+        raise InputError(
+            f"cannot use {data.name} from {root}: {faults[0]}; the files are damaged, remove and restore them"
+        )

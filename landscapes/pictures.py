@@ -1,13 +1,18 @@
 """One look for all figures: readable in grey, vector and PNG."""
 
-from collections.abc import Sequence
+import io
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["LINES", "new_figure", "save_figure"]
+from .records import write_atomically
+
+__all__ = ["LINES", "PICTURES", "new_figure", "render", "save_figure"]
+
+PICTURES = (".svg", ".pdf", ".png")
+"""Ends of names of files that can be drawn."""
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#0b3c6f", "linestyle": "-", "marker": "o"},
@@ -36,12 +41,18 @@ def new_figure(columns: int, rows: int = 1, *, width: float = 4.6, height: float
     return figure
 
 
-def save_figure(figure: Figure, stem: Path, kinds: Sequence[str] = ("svg", "pdf", "png")) -> dict[str, Path]:
-    """Write ``stem.svg``, ``stem.pdf`` and ``stem.png``, or some of them."""
-    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
-    stem.parent.mkdir(parents=True, exist_ok=True)
+def render(figure: Figure, kind: str) -> bytes:
+    """The picture as a file of a kind: ``svg``, ``pdf`` or ``png``."""
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
+    file = io.BytesIO()
     with mpl.rc_context(_RC):
-        for kind, path in paths.items():
-            metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
-            figure.savefig(path, dpi=160, metadata=metadata)
+        figure.savefig(file, format=kind, dpi=160, metadata=metadata)
+    return file.getvalue()
+
+
+def save_figure(figure: Figure, stem: Path) -> dict[str, Path]:
+    """Write ``stem.svg``, ``stem.pdf`` and ``stem.png``, each whole or not at all."""
+    paths = {suffix[1:]: stem.with_name(stem.name + suffix) for suffix in PICTURES}
+    for kind, path in paths.items():
+        write_atomically(path, render(figure, kind))
     return paths

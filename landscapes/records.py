@@ -14,12 +14,14 @@ from typing import Any
 import torch
 
 from .errors import InputError
+from .input_file import read_input
 from .source_code import code_fingerprint, library_versions
 
-__all__ = ["provenance", "read_json", "through_json", "write_atomically", "write_json"]
+__all__ = ["json_text", "provenance", "read_json", "through_json", "write_atomically", "write_json"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _PACKAGE_NAME = __name__.partition(".")[0]
+_MOST_JSON = 2**28  # ours: bytes; parsed, it takes some ten times that
 
 
 def _jsonable(value: Any) -> Any:
@@ -67,7 +69,12 @@ def through_json(value: Any) -> Any:
         >>> through_json({1: (0.5, float("nan"))})
         {'1': [0.5, None]}
     """
-    return json.loads(json.dumps(_jsonable(value), allow_nan=False))
+    return json.loads(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON; NaN and infinity become null."""
+    return json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n"
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -80,22 +87,40 @@ def write_json(path: Path, value: Any) -> None:
         >>> read_json(path)
         {'slope': None, 'etas': [0.5]}
     """
-    write_atomically(path, (json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n").encode())
+    write_atomically(path, json_text(value).encode())
 
 
 def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        InputError: the file is missing, unreadable, or not JSON.
+        InputError: the file is missing, unreadable, not a regular file, absurdly large, or not JSON. Python's NaN and
+            Infinity are not JSON, and of two equal keys one would be dropped without a word.
     """
-    path = Path(path)
+    content = read_input(path, most=_MOST_JSON)
     try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; check the path") from None
-    except (ValueError, RecursionError):  # includes bytes that are not text
-        raise InputError(f"{path} is not JSON; it is damaged or another kind of file, remove or restore it") from None
+        return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # includes bytes that are not text
+        found = f" ({error})" if isinstance(error, _NotStandardError) else ""
+        raise InputError(
+            f"{path} is not JSON{found}; it is damaged or another kind of file, remove or restore it"
+        ) from None
+
+
+class _NotStandardError(ValueError):
+    """What Python's reader takes and the standard does not."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _NotStandardError(f"the key {max(keys, key=keys.count)!r} is there twice")
+    return result
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _NotStandardError(f"{name} is no number")
 
 
 @cache

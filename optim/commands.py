@@ -7,27 +7,40 @@ import torch
 import typer
 
 from ..landscapes import DATA, MODELS, load_data
+from ..landscapes.checkpoint import RUN_FILES
 from ..landscapes.console import (
     DataRoot,
     Device,
     Download,
     JsonFile,
-    check_json,
-    console,
     find_device,
     progress_bar,
-    save_json,
+    read_path,
 )
+from ..landscapes.options import Only, only
+from ..landscapes.outputs import Folder, Outputs
 from .settings import OPTIMIZERS, TrainSettings
-from .training import read_metrics, train
+from .training import check_run, read_metrics, train, unfinished
 
-__all__ = ["train_command"]
+__all__ = ["TRAIN_OPTIONS", "train_command"]
 
 _DEFAULT = TrainSettings()
+_EIGEN_SAM = only("optimizer", "eigen-sam")
+_FILES = Only("data that are not built in", lambda given: given["data"] != "digits")
+TRAIN_OPTIONS: dict[str, Only] = {
+    "rho": only("optimizer", "sam", "eigen-sam"),
+    "alpha": _EIGEN_SAM,
+    "refresh_every": _EIGEN_SAM,
+    "power_iterations": _EIGEN_SAM,
+    "solver": _EIGEN_SAM,
+    "normalize": _EIGEN_SAM,
+    "data_root": _FILES,
+    "download": _FILES,
+}
 
 
 def train_command(
-    out: Annotated[Path, typer.Option(help="Run directory to make.")],
+    out: Annotated[Path, typer.Option(parser=read_path, metavar="FOLDER", help="Run directory to make.")],
     data: Annotated[str, typer.Option(help=f"{', '.join(DATA)}.")] = _DEFAULT.data,
     model: Annotated[str, typer.Option(help=f"{', '.join(MODELS)}.")] = _DEFAULT.model,
     optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = _DEFAULT.optimizer,
@@ -56,7 +69,8 @@ def train_command(
     json: JsonFile = None,
 ) -> None:
     """Train one network into a run directory: metrics.jsonl and a checkpoint."""
-    check_json(json)
+    folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
+    outputs = Outputs(json, folders=folders)
     settings = TrainSettings(
         data,
         model,
@@ -77,8 +91,9 @@ def train_command(
         seed,
     )
     target = find_device(device)
+    check_run(out, resume=resume)
     tensors = load_data(data, data_root, download=download)
-    console.print(f"training {model} on {data} with {optimizer} into {out} ({target})", markup=False)
+    outputs.console.print(f"training {model} on {data} with {optimizer} into {out} ({target})", markup=False)
     with progress_bar("steps") as (progress, task):
 
         def show(done: int, total: int, latest: dict[str, Any]) -> None:
@@ -86,11 +101,13 @@ def train_command(
             progress.update(task, completed=done, total=total, description=f"loss {latest['loss']:.4f}{accuracy}")
 
         train(settings, tensors, out, device=target, resume=resume, progress=show)
-    last = read_metrics(out)[-1]
+    metrics = read_metrics(out)
+    result = {"run": str(out), "settings": settings.to_dict(), "metrics": metrics}
+    outputs.save(result, device=target, dtype=torch.float32)
+    last, console = metrics[-1], outputs.console
     console.print(
         f"finished: train loss {last['train_loss']:.4f}, test loss {last['test_loss']:.4f}, "
         f"test accuracy {last['test_accuracy']:.2%}"
     )
     console.print(f"wrote {out}", markup=False)
-    result = {"run": str(out), "settings": settings.to_dict(), "metrics": read_metrics(out)}
-    save_json(json, result, device=target, dtype=torch.float32)
+    outputs.say_written()

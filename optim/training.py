@@ -28,12 +28,13 @@ from .sam import SAM
 from .settings import TrainSettings
 from .state import load_state, save_state
 
-__all__ = ["read_metrics", "run_identity", "train"]
+__all__ = ["check_run", "read_metrics", "run_identity", "train", "unfinished"]
 
 _STATE = "state.safetensors"
 _METRICS = "metrics.jsonl"
 _LOCK = "lock"
 _READABLE = ("device", "threads", "libraries")
+_BUSY = "another process is writing {}; wait until it has finished, or choose another --out"
 
 Progress = Callable[[int, int, dict[str, Any]], None]
 
@@ -236,18 +237,16 @@ def train(
         >>> sorted(path.name for path in out.iterdir())
         ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
     """
-    out = Path(os.path.realpath(out))  # a link is used for what it points at
-    if not out.name:
-        raise InputError(f"{out} cannot be a run directory; choose another --out")
-    partial = out.with_name(out.name + ".partial")
-    _check(settings, data, out, partial, resume)
+    _check_settings(settings, data)
+    check_run(out, resume=resume)
+    out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
     made = [folder for folder in (partial, *partial.parents) if not folder.exists()]
     try:
         partial.mkdir(parents=True, exist_ok=True)
         lock = FileLock(partial / _LOCK)
         lock.acquire(blocking=False)
     except Timeout:
-        raise InputError(f"another training is writing {partial}; wait for it or choose another --out") from None
+        raise InputError(_BUSY.format(partial)) from None
     except OSError as error:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
     try:
@@ -286,8 +285,24 @@ def train(
     return out
 
 
-def _check(settings: TrainSettings, data: DataSet, out: Path, partial: Path, resume: bool) -> None:
-    """Refuse what can be refused before anything is written."""
+def unfinished(out: Path) -> Path:
+    """Where a run is while it is not finished.
+
+    Raises:
+        InputError: the root folder.
+
+    Example:
+        >>> unfinished(Path("/runs/a")).as_posix()
+        '/runs/a.partial'
+    """
+    whole = Path(os.path.realpath(out))
+    if not whole.name:
+        raise InputError(f"{out} cannot be a run directory; choose another --out")
+    return whole.with_name(whole.name + ".partial")
+
+
+def _check_settings(settings: TrainSettings, data: DataSet) -> None:
+    """Refuse settings that the data do not allow, before anything is written."""
     if data.name != settings.data:
         raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
     if settings.batch_size > len(data.train_targets):
@@ -296,14 +311,45 @@ def _check(settings: TrainSettings, data: DataSet, out: Path, partial: Path, res
         )
     if settings.augment and not data.augmentable:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
+
+
+def check_run(out: Path, *, resume: bool = False) -> None:
+    """Refuse a run directory that cannot be made, before any work and before anything is written.
+
+    Args:
+        out: run directory.
+        resume: an unfinished run may be there.
+
+    Raises:
+        InputError: there is something else; one stands in the folder; another process is writing the run; an
+            unfinished run is in the way.
+    """
+    partial = unfinished(out)
+    if Path(os.path.realpath(out)) in (here := Path.cwd().resolve(), *here.parents):
+        raise InputError(
+            f"--out {out} holds the folder that the command runs in, which a finished run would replace; "
+            "choose a new --out"
+        )
     if (out / "checkpoint.json").is_file():
         raise InputError(f"{out} exists already, a finished run; choose another --out or remove it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; choose another --out or remove it")
     if partial.exists() and not partial.is_dir():
         raise InputError(f"{partial} is in the way; choose another --out or move it")
+    if (partial / _LOCK).is_file() and _is_held(partial / _LOCK):
+        raise InputError(_BUSY.format(partial))
     if partial.exists() and not resume:
         raise InputError(f"an unfinished run is in {partial}; add --resume to go on with it, or remove it")
+
+
+def _is_held(path: Path) -> bool:
+    """Whether another process has the lock; trying leaves it as it was."""
+    lock = FileLock(path)
+    try:
+        with lock.acquire(blocking=False):
+            return False
+    except Timeout:
+        return True
 
 
 def _train_epochs(run: _Run, partial: Path, progress: Progress) -> None:

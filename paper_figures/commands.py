@@ -13,14 +13,12 @@ from ..landscapes.console import (
     Device,
     Download,
     JsonFile,
-    check_json,
-    check_writable,
-    console,
     find_device,
     progress_bar,
-    save_json,
+    read_path,
 )
-from ..landscapes.pictures import save_figure
+from ..landscapes.outputs import Folder, Outputs
+from ..landscapes.pictures import PICTURES, save_figure
 from ..optim import OPTIMIZERS
 from . import bound_terms, figure1, weak_order
 from .figure1 import run_directories, trained_with
@@ -30,10 +28,13 @@ from .store import measured, single_threaded
 
 __all__ = ["figures"]
 
+_RESULTS = ("weak_order", "figure1", "bound_terms")
+_CONTENTS = {"runs", "report.html", *(name + end for name in _RESULTS for end in (".json", *PICTURES))}
+
 
 def figures(
     preset: Annotated[str, typer.Option(help=f"{', '.join(PRESETS)}.")] = "quick",
-    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("out"),
+    out: Annotated[Path, typer.Option(parser=read_path, metavar="FOLDER", help="Where everything goes.")] = Path("out"),
     jobs: Annotated[int, typer.Option(help="Trainings at a time; 0 is one per core.")] = 0,
     data_root: DataRoot = None,
     download: Download = False,
@@ -41,17 +42,14 @@ def figures(
     json: JsonFile = None,
 ) -> None:
     """Measure, plot and report: weak order, Figure 1, the terms of Theorem 4.1."""
-    check_json(json)
+    outputs = Outputs(json, folders=[Folder("--out", out, _CONTENTS)])
     chosen = find_preset(preset)
-    if jobs < 0:
-        raise InputError(f"jobs = {jobs}; give a positive number, or 0 for one per core")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; choose another --out")
-    check_writable("--out", out / "report.html")
+    if not 0 <= jobs <= 1024:
+        raise InputError(f"jobs = {jobs}; give a positive number up to 1024, or 0 for one per core")
     target = str(find_device(device))
     data = load_data(chosen.training.data, data_root, download=download)
     runs = run_directories(chosen, data, out, target)
-    console.print(f"measuring into {out}", markup=False)
+    outputs.console.print(f"measuring into {out}", markup=False)
     total = 3 * len(chosen.rho_exponents) + len(runs) + len(OPTIMIZERS)
     with progress_bar("weak order", total) as (progress, task):
 
@@ -96,11 +94,13 @@ def figures(
         pictures = {name: save_figure(figure, out / name)["svg"] for name, figure in plotted.items()}
         write_report(out / "report.html", chosen, pictures, weak, metrics, bounds)
     rows: list[dict[str, Any]] = comparisons(weak.result, metrics.result, bounds.result)
+    made_with = {"weak_order": weak.made_with, "figure1": metrics.made_with, "bound_terms": bounds.made_with}
+    outputs.save({"preset": preset, "out": str(out), "comparisons": rows, "measured_with": made_with}, device=target)
+    console = outputs.console
     for row in rows:
         console.print(
             f"{row['verdict']}: {row['claim']}: {row['measured']} (the paper or its theory: {row['paper']})",
             markup=False,
         )
     console.print(f"wrote {out / 'report.html'}", markup=False)
-    made_with = {"weak_order": weak.made_with, "figure1": metrics.made_with, "bound_terms": bounds.made_with}
-    save_json(json, {"preset": preset, "out": str(out), "comparisons": rows, "measured_with": made_with}, device=target)
+    outputs.say_written()

@@ -10,9 +10,10 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..landscapes import InputError, one_thread
-from ..landscapes.console import JsonFile, check_json, check_writable, console, progress_bar, save_json
-from ..landscapes.pictures import LINES, new_figure, save_figure
+from ..landscapes import one_thread
+from ..landscapes.console import JsonFile, progress_bar, read_path
+from ..landscapes.outputs import Folder, Outputs
+from ..landscapes.pictures import LINES, PICTURES, new_figure, save_figure
 from ..landscapes.records import write_atomically
 from ..sde import weak_order
 from ..sde.weak_order import EXPONENTS, markdown, measure_ablations, measure_critical_point, measure_table, row_label
@@ -22,18 +23,20 @@ from .store import Provenance, measured, single_threaded
 __all__ = ["order_table", "page", "plot_ablations", "plot_critical_point", "plot_table"]
 
 
+_RESULTS = ("order_table", "ablations", "critical_point")
+_CONTENTS = {"order_table.md", *(name + end for name in _RESULTS for end in (".json", *PICTURES))}
+
+
 def order_table(
-    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("out"), json: JsonFile = None
+    out: Annotated[Path, typer.Option(parser=read_path, metavar="FOLDER", help="Where everything goes.")] = Path("out"),
+    json: JsonFile = None,
 ) -> None:
     """Predict and measure the weak order of every rule, exponent and truncation; ablations; critical points.
 
     Exit code 1 if a measured order is not the predicted one.
     """
-    check_json(json)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; choose another --out")
-    check_writable("--out", out / "order_table.md")
-    console.print(f"measuring into {out}", markup=False)
+    outputs = Outputs(json, folders=[Folder("--out", out, _CONTENTS)])
+    outputs.console.print(f"measuring into {out}", markup=False)
     found: dict[str, list[dict[str, Any]]] = {}
     measured_with: dict[str, Provenance] = {}
     stages: dict[str, Callable[..., list[dict[str, Any]]]] = {
@@ -56,11 +59,13 @@ def order_table(
             measured_with[name] = stored.made_with
     write_atomically(out / "order_table.md", page(found["order_table"], found["ablations"]).encode())
     plots = {"order_table": plot_table, "ablations": plot_ablations, "critical_point": plot_critical_point}
+    outputs.save({**found, "measured_with": measured_with})
+    console = outputs.console
     for name, plot in plots.items():
         paths = save_figure(plot(found[name]), out / name)
         console.print("wrote " + ", ".join(str(path) for path in paths.values()), markup=False)
     console.print(f"wrote {out / 'order_table.md'}", markup=False)
-    save_json(json, {**found, "measured_with": measured_with})
+    outputs.say_written()
     wrong = [e for name in ("order_table", "ablations") for e in found[name] if e["verdict"] != "pass"]
     for entry in wrong:
         console.print(f"{entry['verdict']}: {entry}", markup=False)

@@ -43,6 +43,8 @@ def read_values(rule: Rule, given: list[str]) -> Values:
     result: dict[str, float | torch.Tensor] = {}
     for text in given:
         name, _, numbers = text.partition("=")
+        if name in result:
+            raise InputError(f"--value {text}: {name} has a value already; give each symbol one value")
         components = [float(parse_number(f"--value {name}", number)) for number in numbers.split(",")]
         vector = torch.tensor(components, dtype=torch.float64)
         direction = name in rule.directions

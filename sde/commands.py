@@ -1,7 +1,5 @@
 """``eigensam derive``."""
 
-import os
-import sys
 from enum import StrEnum
 from json import dumps
 from pathlib import Path
@@ -10,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..landscapes import InputError
-from ..landscapes.console import JsonFile, check_json, check_writable
-from ..landscapes.records import provenance, write_atomically, write_json
+from ..landscapes.console import JsonFile, read_file_path
+from ..landscapes.outputs import Outputs
+from ..landscapes.records import provenance
 from .arguments import RhoExponent, RuleName, read_exponent
 from .symbolic.code import torch_code
 from .symbolic.derivation import derive
@@ -38,21 +36,20 @@ def derive_command(
     rho_exponent: RhoExponent = "1/3",
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.TEXT,
     proof: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the proof as a LaTeX document.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=read_file_path, help="Also write the proof as a LaTeX document."),
     ] = None,
     json: JsonFile = None,
 ) -> None:
     """Derive the SDE of an update rule that has a given weak order, and prove it."""
-    check_json(json)
-    if proof is not None:
-        check_writable("--proof", proof)
-        if json is not None and os.path.realpath(proof) == os.path.realpath(json):
-            raise InputError(f"--proof and --json are both {proof}; give two files")
+    outputs = Outputs(json, files={"--proof": proof})
     beta = read_exponent(rho_exponent)
     with Console(stderr=True).status("deriving and proving"):  # many powers of rho take minutes
         sde = derive(find_rule(rule), weak_order, beta)
         found = to_dict(sde)
-    if format is Format.JSON or json is not None:
+    outputs.save(found)
+    outputs.save_text("--proof", lambda: proof_document(sde))
+    if format is Format.JSON:
         found["made_with"] = provenance()
     shown = {
         Format.TEXT: lambda: summary(sde),
@@ -60,10 +57,5 @@ def derive_command(
         Format.TORCH: lambda: torch_code(sde),
         Format.JSON: lambda: dumps(found, indent=2, ensure_ascii=False),
     }
-    print(shown[format]())
-    if proof is not None:
-        write_atomically(proof, proof_document(sde).encode())
-        print(f"wrote {proof}", file=sys.stderr)
-    if json is not None:
-        write_json(json, found)
-        print(f"wrote {json}", file=sys.stderr)  # stdout is what was asked for, perhaps JSON itself
+    print(shown[format](), file=outputs.stream)
+    outputs.say_written(Console(stderr=True, soft_wrap=True))  # stdout is what was asked for, perhaps JSON itself

@@ -1,6 +1,5 @@
 """``eigensam weak-order``."""
 
-import os
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 
@@ -15,20 +15,19 @@ from ...landscapes import Checkpoint, InputError, Landscape, NetworkLandscape, Q
 from ...landscapes.console import (
     DataRoot,
     JsonFile,
+    PlotFile,
     check_count,
-    check_json,
-    check_writable,
-    console,
     parse_number,
     progress_bar,
-    save_json,
+    read_file_path,
+    read_path,
 )
 from ...landscapes.landscape_file import read_landscape
-from ...landscapes.pictures import save_figure
+from ...landscapes.options import Only, only
+from ...landscapes.outputs import Outputs
 from ..arguments import RhoExponent, RuleName, read_exponent, read_values
 from ..symbolic.derivation import derive, truncate
 from ..symbolic.rules import find_rule
-
 from .moments import verify_moments
 from .monte_carlo import verify_monte_carlo
 from .one_step import Precision, verify_one_step
@@ -36,9 +35,9 @@ from .picture import draw_weak_order
 from .torus import verify_on_torus
 from .verdict import WeakOrder
 
-__all__ = ["weak_order"]
+__all__ = ["WEAK_ORDER_OPTIONS", "weak_order"]
 
-_PICTURES = (".svg", ".pdf", ".png")
+_MOST_DIM = 2_000  # what verify_moments takes: a larger quadratic is not even drawn
 _POINTS = 64  # paths that pass through a network at a time
 
 
@@ -66,6 +65,24 @@ _PRECISIONS: dict[PrecisionName, Precision | None] = {
 }
 
 
+_SAMPLED = only("method", MethodName.MONTE_CARLO)
+_RUN = Only("a --landscape that is a run directory", lambda given: _is_run(given["landscape"]))
+WEAK_ORDER_OPTIONS: dict[str, Only] = {
+    "dim": Only("the default landscapes, without --landscape", lambda given: given["landscape"] is None),
+    "horizon": only("method", MethodName.TORUS, MethodName.MOMENTS, MethodName.MONTE_CARLO),
+    "resolution": only("method", MethodName.TORUS),
+    "precision": only("method", MethodName.ONE_STEP),
+    "paths": _SAMPLED,
+    "most_paths": Only(f"{_SAMPLED.when} without --paths", lambda given: _SAMPLED.holds(given) and not given["paths"]),
+    "seed": _SAMPLED,
+    "jobs": _SAMPLED,
+    "state": _SAMPLED,
+    "batches": _RUN,
+    "batch_size": _RUN,
+    "data_root": _RUN,
+}
+
+
 def weak_order(
     rule: RuleName,
     weak_order: Annotated[int | None, typer.Option(help="Derive the SDE of this order: 1 (default) or 2.")] = None,
@@ -87,7 +104,9 @@ def weak_order(
     landscape: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="JSON with a torus, quadratic or formula; or a run directory of 'eigensam train'."
+            metavar="FILE",
+            parser=read_path,
+            help="JSON with a torus, quadratic or formula; or a run directory of 'eigensam train'.",
         ),
     ] = None,
     dim: Annotated[int, typer.Option(help="Dimension of the default landscape: torus 1 to 3, moments any.")] = 2,
@@ -105,26 +124,22 @@ def weak_order(
     seed: Annotated[int, typer.Option(help="monte-carlo: of all noise.")] = 0,
     jobs: Annotated[int, typer.Option(help="monte-carlo: processes.")] = 1,
     state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="monte-carlo: keep the state here; a killed run goes on.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=read_file_path, help="monte-carlo: keep the state here; a killed run goes on."
+        ),
     ] = None,
     batches: Annotated[int, typer.Option(help="Run directory: number of minibatches M.")] = 4,
     batch_size: Annotated[int, typer.Option(help="Run directory: examples of each.")] = 32,
     data_root: DataRoot = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw it: .svg, .pdf or .png.")] = None,
+    plot: PlotFile = None,
     json: JsonFile = None,
 ) -> None:
     """Measure the weak order of an SDE: does it approximate the rule as well as the derivation proves?
 
     Exit code 0 if the verdict is pass, 1 if it is fail or inconclusive.
     """
-    check_json(json)
-    if plot is not None:
-        check_writable("--plot", plot)
-        if plot.suffix not in _PICTURES:
-            raise InputError(f"--plot {plot} is not one of: {', '.join(_PICTURES)}; give e.g. order.png")
-    files = [os.path.realpath(path) for path in (json, plot, state) if path is not None]
-    if len(set(files)) < len(files):
-        raise InputError("--json, --plot and --state must be different files; one would overwrite the other")
+    outputs = Outputs(json, plot=plot, files={"--state": state}, inputs={"--landscape": landscape})
     steps = [float(parse_number("--etas", text)) for text in etas.split(",")] if etas else None
     beta = read_exponent(rho_exponent)
     found = find_rule(rule)
@@ -149,27 +164,28 @@ def weak_order(
             verify = verify_moments
         case MethodName.MONTE_CARLO:
             check_count("--seed", seed, low=0)
-            if state is not None:
-                check_writable("--state", state)
             verify = partial(
                 verify_monte_carlo, paths=paths or None, most_paths=most_paths, seed=seed, jobs=jobs, state=state
             )
     with progress_bar(method.value) as (progress, task):
         result = verify(sde, **options, progress=lambda done, total: progress.update(task, completed=done, total=total))
-    _show(result, rule, str(beta))
-    if plot is not None:
-        figure = draw_weak_order(result.to_dict())
-        save_figure(figure, plot.with_suffix(""), kinds=(plot.suffix[1:],))
-        console.print(f"wrote {plot}", markup=False)
-    save_json(json, result.to_dict())
+    outputs.save(result.to_dict(), lambda: draw_weak_order(result.to_dict()))
+    _show(outputs.console, result, rule, str(beta))
+    outputs.say_written()
     if result.verdict != "pass":
         raise typer.Exit(1)
+
+
+def _is_run(path: Path | None) -> bool:
+    return path is not None and path.is_dir()
 
 
 def _landscape(
     method: MethodName, path: Path | None, dim: int, batches: int, batch_size: int, data_root: Path | None
 ) -> Landscape:
     if path is None:
+        if method is MethodName.MOMENTS and dim > _MOST_DIM:
+            raise InputError(f"--dim {dim} is out of range; give a number from 1 to {_MOST_DIM}")
         return Quadratic.random(dim) if method is MethodName.MOMENTS else TiltedTorus.default(dim)
     if not path.is_dir():
         return read_landscape(path)
@@ -191,7 +207,7 @@ def _landscape(
     )
 
 
-def _show(result: WeakOrder, rule: str, beta: str) -> None:
+def _show(console: Console, result: WeakOrder, rule: str, beta: str) -> None:
     correction = " with correction" if result.correction else ""
     local = result.method == "one-step"
     half_widths = result.details.get("half_widths")
@@ -211,7 +227,8 @@ def _show(result: WeakOrder, rule: str, beta: str) -> None:
         console.print(
             "mistakes that would have been seen: "
             + ", ".join(
-                f"rho^{v['rho_power']} of the {v['part']} " + ("never" if v["change"] is None else f"from {v['change']:.1%}")
+                f"rho^{v['rho_power']} of the {v['part']} "
+                + ("never" if v["change"] is None else f"from {v['change']:.1%}")
                 for v in result.details["visible"]
             )
             + " of itself on",

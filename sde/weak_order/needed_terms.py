@@ -69,9 +69,7 @@ def needed_terms(sde: SDE, order: float) -> list[Term]:
     first, second = (max(0, math.ceil((order - least - _EQUAL) / float(beta))) for least in (0, 1))
     if not first:
         return []
-    right = truncate(
-        replace(sde.rule, smoothness=None), beta, first, diffusion_order=second, correction_order=second
-    )
+    right = truncate(replace(sde.rule, smoothness=None), beta, first, diffusion_order=second, correction_order=second)
     result = []
     for part, field in _FIELDS.items():
         least = 0 if part == "drift" else 1

@@ -209,9 +209,7 @@ class _Step(NamedTuple):
     size: float
 
     @classmethod
-    def of(
-        cls, chain: Any, flow: Any, x: Tensor, eta: float, test_functions: Callable[[Any], Any]
-    ) -> "_Step":
+    def of(cls, chain: Any, flow: Any, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> "_Step":
         before = test_functions(x if isinstance(chain, Tensor) else _many_digits(x))
         return cls(chain - flow, (chain - before) / eta, _largest(chain))
 

@@ -70,7 +70,9 @@ def _check_tensor(name: str, value: Any, shape: tuple[int, ...], x: Tensor) -> N
         if len(shape) == 2:
             repair = "drop the members' axis, drift[:, 0] or drift.mean(1)"
         else:
-            repair = "a variance s per coordinate is torch.diag_embed(s), one for all is s * torch.eye(d).expand(N, d, d)"
+            repair = (
+                "a variance s per coordinate is torch.diag_embed(s), one for all is s * torch.eye(d).expand(N, d, d)"
+            )
         raise InputError(
             f"coefficients return a {name} of shape {tuple(value.shape)} at {shape[0]} points x of shape "
             f"{tuple(x.shape)}; expected {letters} = {shape}: {repair}"

@@ -148,14 +148,11 @@ def verify_on_torus(
                 f"the last error {every[-1].error:.2g} is not far above rounding, {rounding:.2g}; use larger step sizes"
             )
         elif law is claim and discretisation > _COARSE:
-            doubt = (
-                f"the last error still changes by {discretisation:.2g} of itself at resolution {n}; "
-                + (
-                    "give a larger one"
-                    if resolution is not None
-                    else f"the next grid needs {torus.bytes(_next(n)) / 2**30:.2g} GiB and {torus.work(_next(n)):.2g} "
-                    "multiplications per application: use a smoother landscape or larger step sizes"
-                )
+            doubt = f"the last error still changes by {discretisation:.2g} of itself at resolution {n}; " + (
+                "give a larger one"
+                if resolution is not None
+                else f"the next grid needs {torus.bytes(_next(n)) / 2**30:.2g} GiB and {torus.work(_next(n)):.2g} "
+                "multiplications per application: use a smoother landscape or larger step sizes"
             )
         evidence.append(
             Evidence.of(

@@ -81,7 +81,16 @@ def test_tensors_of_another_model(run):
         (lambda s: s.update(shape=[1, 8]), "is damaged at"),
         (lambda s: s.update(format="other"), "is not of format 'eigensam-checkpoint/1'"),
         (lambda s: s.update(seed="x"), "is damaged at"),
-        (lambda s: s.update(seed=float("inf")), "is damaged at"),
+        (lambda s: s.update(seed=float("inf")), "Infinity is no number"),
+        (lambda s: s.update(seed=1.5), "is damaged at seed 1.5"),
+        (lambda s: s.update(seed=True), "is damaged at seed True"),
+        (lambda s: s.update(shape="188"), "is damaged at shape '188'"),
+        (lambda s: s.update(shape=[1.5, 8, 8]), r"is damaged at shape and classes \[1.5, 8, 8, 10\]"),
+        (lambda s: s.update(shape=[1, "8", 8]), "is damaged at shape and classes"),
+        (lambda s: s.update(classes="10"), "is damaged at classes '10'"),
+        (lambda s: s.update(model="gpt"), "is damaged at model 'gpt'"),
+        (lambda s: s.update(data=["digits"]), "is damaged at data"),
+        (lambda s: s.update(settings=[["lr", 0.1]]), "is damaged at settings"),
         (lambda s: s.update(classes=10**12), "is damaged at shape and classes"),
         (lambda s: s.update(sha256=[]), "is damaged at"),
     ],
@@ -93,6 +102,14 @@ def test_damaged_sidecar(run, change, message):
     path.write_text(json.dumps(sidecar))
     with pytest.raises(InputError, match=message):
         Checkpoint.read(run[0])
+
+
+def test_a_sidecar_that_asks_for_forty_gigabytes_costs_nothing(run):
+    """The shape [1, 9999, 9999] is compared with the tensors before anything of that size is made."""
+    path = run[0] / "checkpoint.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shape": [1, 9999, 9999]}))
+    with pytest.raises(InputError, match=r"'1.weight' has shape \(288, 64\), the model needs \(288, 99980001\)"):
+        Checkpoint.read(run[0]).network(run[0])
 
 
 def test_tensors_that_the_sidecar_was_not_written_for(run, digits):

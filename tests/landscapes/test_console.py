@@ -1,13 +1,13 @@
 """What the commands share."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import torch
+import typer
 
 from eigensam.landscapes import InputError
-from eigensam.landscapes.console import check_count, check_json, find_device, parse_number
+from eigensam.landscapes.console import check_count, find_device, parse_number, read_file_path, read_path
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_not_numbers(text):
 def test_devices():
     assert find_device("cpu") == torch.device("cpu")
     assert find_device("auto").type in ("cpu", "cuda", "mps", "xpu")
-    for name in ("tpu9", "cuda:99", "meta"):
+    for name in ("tpu9", "cuda:99", "meta", "hpu", "xla", "privateuseone", ""):
         with pytest.raises(InputError, match=f"no usable device '{name}'"):
             find_device(name)
 
@@ -38,12 +38,13 @@ def test_counts():
             check_count("--batch-size", value)
 
 
-def test_json_path(tmp_path):
-    check_json(None)
-    check_json(tmp_path / "new" / "folder" / "a.json")
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="has the name of a file of a run directory"):
-        check_json(tmp_path / "metrics.jsonl")
-    for bad in (tmp_path, tmp_path / "file" / "a.json", Path("/dev/null")):
-        with pytest.raises(InputError, match="cannot write --json"):
-            check_json(bad)
+@pytest.mark.parametrize("text", ["", " ", "a\0b"])
+def test_not_paths(text):
+    with pytest.raises(typer.BadParameter, match="is not a path"):
+        read_path(text)
+
+
+def test_a_folder_is_no_file():
+    assert read_path("a/").name == "a"
+    with pytest.raises(typer.BadParameter, match="a/ is a folder; give a file"):
+        read_file_path("a/")

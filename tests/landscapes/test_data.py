@@ -51,6 +51,39 @@ def test_mnist_layout_is_read_and_standardised(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        ((6, 28, 28), [0, 1, 2, 3, 4, 200], "the training label 200 is not one of 0 to 9"),
+        ((6, 28, 28), [0, 1, 2, 3, 4], r"\(6, 1, 28, 28\) training images have \(5,\) labels"),
+        ((6, 14, 14), [0, 1, 2, 3, 4, 5], r"training images \(1, 14, 14\), test images \(1, 28, 28\)"),
+    ],
+)
+def test_nonsense_in_readable_files_is_refused(tmp_path, images, labels, message):
+    raw = tmp_path / "MNIST" / "raw"
+    for part, shape, targets in (("train", images, labels), ("t10k", (4, 28, 28), range(4))):
+        _idx(raw / f"{part}-images-idx3-ubyte", np.zeros(shape))
+        _idx(raw / f"{part}-labels-idx1-ubyte", np.array(targets))
+    with pytest.raises(InputError, match=f"cannot use mnist from .*: {message}; the files are damaged"):
+        load_data("mnist", tmp_path)
+
+
+def test_files_shorter_than_they_say_are_refused(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    for part in ("train", "t10k"):
+        _idx(raw / f"{part}-images-idx3-ubyte", np.zeros((4, 28, 28)))
+        _idx(raw / f"{part}-labels-idx1-ubyte", np.arange(4))
+    path = raw / "train-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="cannot load mnist"):
+        load_data("mnist", tmp_path)
+
+
+def test_digits_take_no_folder(tmp_path):
+    with pytest.raises(InputError, match="'digits' is built in; leave --data-root and --download out"):
+        load_data("digits", tmp_path)
+
+
+@pytest.mark.parametrize(
     ("name", "kind", "shape"), [("cifar10", "CIFAR10", (5, 32, 32, 3)), ("svhn", "SVHN", (5, 3, 32, 32))]
 )
 def test_colour_images_come_channels_first(monkeypatch, tmp_path, name, kind, shape):

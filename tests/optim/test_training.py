@@ -173,7 +173,7 @@ def _kill_at(step_to_die):
 
 def test_two_trainings_never_write_one_run(small, tmp_path):
     def intrude(step, steps, latest):
-        with pytest.raises(InputError, match=r"another training is writing .*r.partial"):
+        with pytest.raises(InputError, match=r"another process is writing .*r.partial"):
             train(SETTINGS, small, tmp_path / "r", resume=True)
 
     train(dataclasses.replace(SETTINGS, epochs=1), small, tmp_path / "r", progress=intrude)

@@ -1,0 +1,462 @@
+"""Bad input, over all commands: exit code 2, one line on stderr, nothing written, no work begun.
+
+A table to be extended: a new option, file or format gets its lines here.
+"""
+
+import json
+import os
+import pickle
+import shutil
+import struct
+
+import pytest
+import typer
+
+from eigensam import cli
+from eigensam.landscapes import Checkpoint, build_model
+
+QUADRATIC = {"kind": "quadratic", "hessian": [[2.0]], "centres": [[0.0], [1.0]]}
+TORUS = {"kind": "torus", "tilts": [[2.0]], "frequencies": [[1]], "amplitudes": [[0.5]], "phases": [[0]]}
+FORMULA = {"kind": "formula", "coordinates": ["x"], "losses": ["x**2", "(x - 1)**2"]}
+
+LANDSCAPES = {  # name of the file: what it holds
+    "empty": "",
+    "cut": json.dumps(QUADRATIC)[:-5],
+    "word": "quadratic",
+    "number": "1",
+    "null": "null",
+    "list": json.dumps([QUADRATIC]),
+    "twice": '{"kind": "quadratic", "hessian": [[1]], "hessian": [[2]], "centres": [[0]]}',
+    "nan": json.dumps(QUADRATIC | {"hessian": [[float("nan")]]}),
+    "infinity": json.dumps(QUADRATIC | {"hessian": [[float("inf")]]}),
+    "overflow": '{"kind": "quadratic", "hessian": [[1e999]], "centres": [[0]]}',
+    "many-digits": '{"kind": "quadratic", "hessian": [[' + "9" * 5000 + ']], "centres": [[0]]}',
+    "big-integer": '{"kind": "quadratic", "hessian": [[' + "9" * 400 + ']], "centres": [[0]]}',
+    "deep": "[" * 100_000 + "]" * 100_000,
+    "nested": json.dumps(QUADRATIC | {"hessian": json.loads("[" * 200 + "1" + "]" * 200)}),
+    "comment": json.dumps(QUADRATIC) + " // mine",
+    "two": json.dumps(QUADRATIC) * 2,
+    "single-quotes": repr(QUADRATIC),
+    "no-kind": json.dumps({"hessian": [[1.0]]}),
+    "other-kind": json.dumps({"kind": "cubic"}),
+    "kind-is-a-list": json.dumps({"kind": ["quadratic"]}),
+    "kind-is-an-object": json.dumps({"kind": {}}),
+    "missing-key": json.dumps({"kind": "quadratic", "hessian": [[1.0]]}),
+    "unknown-key": json.dumps(QUADRATIC | {"colour": "red"}),
+    "text-for-numbers": json.dumps(QUADRATIC | {"hessian": "2"}),
+    "text-in-numbers": json.dumps(QUADRATIC | {"hessian": [["2"]]}),
+    "true-for-a-number": json.dumps(QUADRATIC | {"hessian": [[True]]}),
+    "null-for-a-number": json.dumps(QUADRATIC | {"centres": [[None]]}),
+    "ragged": json.dumps(QUADRATIC | {"hessian": [[1.0, 2.0], [3.0]]}),
+    "not-symmetric": json.dumps({"kind": "quadratic", "hessian": [[1.0, 2.0], [3.0, 1.0]], "centres": [[0.0, 0.0]]}),
+    "not-square": json.dumps(QUADRATIC | {"hessian": [[1.0, 2.0]]}),
+    "no-centres": json.dumps(QUADRATIC | {"centres": []}),
+    "empty-centres": json.dumps(QUADRATIC | {"centres": [[], []]}),
+    "other-dimension": json.dumps(QUADRATIC | {"centres": [[0.0, 0.0]]}),
+    "half-frequency": json.dumps(TORUS | {"frequencies": [[0.5]]}),
+    "two-phases": json.dumps(TORUS | {"phases": [[0, 1]]}),
+    "no-tilts": json.dumps(TORUS | {"tilts": []}),
+    "no-losses": json.dumps(FORMULA | {"losses": []}),
+    "losses-are-text": json.dumps(FORMULA | {"losses": "x**2"}),
+    "loss-is-a-number": json.dumps(FORMULA | {"losses": [1]}),
+    "open-bracket": json.dumps(FORMULA | {"losses": ["(x"]}),
+    "empty-formula": json.dumps(FORMULA | {"losses": [""]}),
+    "unknown-name": json.dumps(FORMULA | {"losses": ["y**2"]}),
+    "a-call": json.dumps(FORMULA | {"losses": ["__import__('os').system('touch exploded')"]}),
+    "an-attribute": json.dumps(FORMULA | {"losses": ["x.__class__"]}),
+    "divides-by-zero": json.dumps(FORMULA | {"losses": ["x/0"]}),
+    "tower": json.dumps(FORMULA | {"losses": ["9**9**9**9**9 + x"]}),
+    "long": json.dumps(FORMULA | {"losses": ["x + " * 20_000 + "x"]}),
+    "many": json.dumps(FORMULA | {"losses": ["x"] * 2000}),
+    "same-coordinate": json.dumps(FORMULA | {"coordinates": ["x", "x"]}),
+    "function-as-coordinate": json.dumps(FORMULA | {"coordinates": ["sin"]}),
+    "no-coordinates": json.dumps(FORMULA | {"coordinates": []}),
+    "unicode": json.dumps(FORMULA | {"losses": ["x² + ∞"]}),
+}
+
+SIDECARS = {  # name of the run: what is changed in its sidecar
+    "forty-gigabytes": {"shape": [1, 9999, 9999]},
+    "shape-text": {"shape": "188"},
+    "shape-floats": {"shape": [1.0, 8.0, 8.0]},
+    "shape-negative": {"shape": [1, -8, -8]},
+    "shape-zero": {"shape": [1, 0, 8]},
+    "shape-true": {"shape": [True, 8, 8]},
+    "shape-short": {"shape": [64]},
+    "shape-null": {"shape": None},
+    "shape-huge": {"shape": [1, 8, 10**30]},
+    "shape-other": {"shape": [1, 4, 16]},
+    "classes-text": {"classes": "10"},
+    "classes-float": {"classes": 10.5},
+    "classes-zero": {"classes": 0},
+    "model-other": {"model": "cnn6"},
+    "model-unknown": {"model": "gpt"},
+    "model-null": {"model": None},
+    "data-unknown": {"data": "imagenet"},
+    "data-list": {"data": ["digits"]},
+    "data-mnist": {"data": "mnist"},
+    "seed-text": {"seed": "0"},
+    "seed-nan": {"seed": float("nan")},
+    "settings-text": {"settings": "lr=0.1"},
+    "digest-missing": {"sha256": {}},
+    "digest-other": {"sha256": {"checkpoint.safetensors": "0", "initial.safetensors": "0"}},
+    "format-next": {"format": "eigensam-checkpoint/2"},
+    "format-missing": {"format": None},
+}
+
+TENSORS = {  # name of the run: what its tensor file holds
+    "empty": lambda good: b"",
+    "short": lambda good: good[:-100],
+    "header-only": lambda good: good[: 8 + struct.unpack("<Q", good[:8])[0]],
+    "longer": lambda good: good + b"more",
+    "endless-header": lambda good: b"\xff" * 8 + good[8:],
+    "no-json": lambda good: good[:8] + b"\x00" * 40 + good[48:],
+    "pickle": lambda good: pickle.dumps(_Bomb()),
+    "torch-pickle": lambda good: b"PK\x03\x04" + good,
+    "flipped": lambda good: good[:-1] + bytes([good[-1] ^ 1]),
+}
+
+
+class _Bomb:
+    def __reduce__(self):
+        return open, ("exploded", "w")
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """Files of every bad kind. Nothing may change in it."""
+    root = tmp_path_factory.mktemp("workshop")
+    for name, content in LANDSCAPES.items():
+        (root / f"{name}.json").write_text(content)
+    (root / "good.json").write_text(json.dumps(QUADRATIC))
+    (root / "binary.json").write_bytes(b"\xff\xfe\x00" * 9)
+    (root / "file").write_text("mine")
+    (root / "folder" / "file").mkdir(parents=True)
+    (root / "loop").symlink_to("loop")
+    (root / "broken").symlink_to("nowhere/at/all")
+    (root / "to-good").symlink_to("good.json")
+    (root / "to-folder").symlink_to("folder")
+    os.mkfifo(root / "pipe")
+    model = build_model("mlp", (1, 8, 8), 10)
+    Checkpoint("mlp", (1, 8, 8), 10, "digits", {}, 0).save(root / "run", model, model.state_dict())
+    sidecar = json.loads((root / "run" / "checkpoint.json").read_text())
+    for name, change in SIDECARS.items():
+        shutil.copytree(root / "run", root / name)
+        (root / name / "checkpoint.json").write_text(json.dumps(sidecar | change))
+    good = (root / "run" / "checkpoint.safetensors").read_bytes()
+    for name, change in TENSORS.items():
+        shutil.copytree(root / "run", root / f"tensors-{name}")
+        (root / f"tensors-{name}" / "checkpoint.safetensors").write_bytes(change(good))
+    for name in ("no-tensors", "no-sidecar", "sidecar-folder", "tensors-pipe"):
+        shutil.copytree(root / "run", root / name)
+    (root / "no-tensors" / "checkpoint.safetensors").unlink()
+    (root / "no-sidecar" / "checkpoint.json").unlink()
+    (root / "sidecar-folder" / "checkpoint.json").unlink()
+    (root / "sidecar-folder" / "checkpoint.json").mkdir()
+    (root / "tensors-pipe" / "checkpoint.safetensors").unlink()
+    os.mkfifo(root / "tensors-pipe" / "checkpoint.safetensors")
+    (root / "half.partial").mkdir()
+    (root / "blocked.partial").touch()
+    (root / "mnist" / "MNIST" / "raw").mkdir(parents=True)
+    return root
+
+
+WEAK = ("weak-order", "usam", "--rho-exponent", "1/2")
+MOMENTS = (*WEAK, "--method", "moments")
+SAMPLED = (*WEAK, "--method", "monte-carlo")
+ONE_STEP = (*WEAK, "--method", "one-step")
+TRAIN = ("train", "--epochs", 1, "--out", "new")
+SPECTRUM = ("spectrum", "run")
+BOUND = ("bound", "run")
+EVERY_JSON = [  # derive has all of BAD_FILES
+    WEAK,
+    ("order-table", "--out", "new"),
+    TRAIN,
+    SPECTRUM,
+    BOUND,
+    ("figures", "--out", "new"),
+]
+BAD_FILES = [
+    *("", " ", "/", ".", "..", "folder", "to-folder", "folder/", "new/", "loop", "loop/a", "pipe", "file/a"),
+    *("/dev/null", "/dev/full", "/dev/zero", "/dev/null/a", "/proc/a", "x" * 250, "x" * 300 + "/a", "a/" * 3000 + "a"),
+    *("checkpoint.json", "new/metrics.jsonl"),
+]
+BAD_FOLDERS = ["", " ", "/", "/dev/null", "/proc/a", "file", "file/a", "loop", "pipe", "x" * 300, "-"]
+
+TABLE = [
+    # no command, no such command, no such option
+    ("nope",),
+    ("",),
+    ("--nope",),
+    ("derive",),
+    ("derive", "sam", "usam"),
+    ("derive", "sam", "--nope"),
+    ("derive", "sam", "--json"),
+    ("train",),
+    ("spectrum",),
+    ("bound",),
+    ("figures", "quick"),
+    ("order-table", "now"),
+    # outputs
+    *((*command, "--json", path) for command in EVERY_JSON for path in ("/", "folder", "")),
+    *(("derive", "sam", "--json", path) for path in BAD_FILES),
+    *(("derive", "sam", "--proof", path) for path in [*BAD_FILES, "-"]),
+    *((*SAMPLED, "--state", path) for path in [*BAD_FILES, "-"]),
+    *((*WEAK, "--plot", path) for path in [*BAD_FILES, "-", "a", "a.gif", "a.PNG", ".svg", "a.svg/", "loop/a.svg"]),
+    *((*SPECTRUM, "--plot", path) for path in ("/", "-", "a.gif", "/dev/full", "file/a.svg")),
+    *(
+        ("train", "--epochs", 1, "--out", path)
+        for path in [*BAD_FOLDERS, ".", "..", "run", "folder", "half", "blocked"]
+    ),
+    *(("figures", "--out", path) for path in BAD_FOLDERS),
+    *(("order-table", "--out", path) for path in BAD_FOLDERS),
+    # two outputs in one place, an output that is an input
+    (*TRAIN, "--json", "new"),
+    (*TRAIN, "--json", "./folder/../new"),
+    (*TRAIN, "--json", "new.partial"),
+    (*TRAIN, "--json", "new.partial/a.json"),
+    ("train", "--epochs", 1, "--out", "new/run", "--json", "new"),
+    ("figures", "--out", "new", "--json", "new"),
+    ("figures", "--out", "new", "--json", "new/figure1.json"),
+    ("figures", "--out", "new", "--json", "new/report.html"),
+    ("figures", "--out", "new", "--json", "new/runs/a.json"),
+    ("order-table", "--out", "new", "--json", "new/order_table.json"),
+    ("order-table", "--out", "new", "--json", "new/../new"),
+    ("derive", "sam", "--json", "a", "--proof", "./a"),
+    ("derive", "sam", "--json", "to-folder/a", "--proof", "folder/a"),
+    ("derive", "sam", "--json", "a", "--proof", "a/b"),
+    (*WEAK, "--json", "a.svg", "--plot", "a.svg"),
+    (*SAMPLED, "--json", "a", "--state", "folder/../a"),
+    (*SAMPLED, "--plot", "a.svg", "--state", "a.svg"),
+    (*SPECTRUM, "--json", "a.svg", "--plot", "./a.svg"),
+    (*MOMENTS, "--landscape", "good.json", "--json", "good.json"),
+    (*MOMENTS, "--landscape", "to-good", "--json", "good.json"),
+    (*MOMENTS, "--landscape", "good.json", "--json", "to-good"),
+    (*SAMPLED, "--landscape", "good.json", "--state", "good.json"),
+    (*SPECTRUM, "--json", "run"),
+    (*SPECTRUM, "--json", "run/checkpoint.json"),
+    # options given twice
+    (*WEAK, "--dim", 1, "--dim", 2),
+    (*WEAK, "--rho-exponent", "1/2"),
+    (*SAMPLED, "--seed", 1, "--seed", 2),
+    ("derive", "sam", "--json", "a", "--json", "b"),
+    ("derive", "sam", "--format", "text", "--format", "text"),
+    (*TRAIN, "--out", "other"),
+    (*SPECTRUM, "--double", "--double"),
+    (*SPECTRUM, "--check", "--no-check"),
+    (*BOUND, "--delta", 0.1, "--delta", 0.2),
+    ("figures", "--preset", "quick", "--preset", "quick"),
+    ("order-table", "--out", "a", "--out", "b"),
+    ("weak-order", "cr-sam", "--value", "alpha=1", "--value", "alpha=2"),
+    # options that would be ignored
+    (*ONE_STEP, "--horizon", 2),
+    (*ONE_STEP, "--resolution", 21),
+    (*MOMENTS, "--resolution", 21),
+    (*SAMPLED, "--resolution", 21),
+    *((*command, "--precision", "multi") for command in (WEAK, MOMENTS, SAMPLED)),
+    *(
+        (*command, *option)
+        for command in (WEAK, ONE_STEP, MOMENTS)
+        for option in (
+            ("--paths", 100),
+            ("--most-paths", 100),
+            ("--seed", 1),
+            ("--jobs", 2),
+            ("--state", "state.json"),
+            ("--batches", 2),
+            ("--batch-size", 2),
+            ("--data-root", "folder"),
+        )
+    ),
+    (*SAMPLED, "--batches", 2),
+    (*SAMPLED, "--paths", 100, "--most-paths", 100),
+    (*MOMENTS, "--landscape", "good.json", "--dim", 1),
+    (*ONE_STEP, "--landscape", "run", "--dim", 1),
+    (*MOMENTS, "--landscape", "good.json", "--batches", 2),
+    (*MOMENTS, "--landscape", "good.json", "--data-root", "folder"),
+    (*ONE_STEP, "--landscape", "run", "--data-root", "folder"),
+    (*TRAIN, "--optimizer", "sgd", "--rho", 0.1),
+    *(
+        (*TRAIN, "--optimizer", optimizer, *option)
+        for optimizer in ("sgd", "sam")
+        for option in (
+            ("--alpha", 0.1),
+            ("--refresh-every", 5),
+            ("--power-iterations", 5),
+            ("--solver", "power"),
+            ("--normalize",),
+        )
+    ),
+    (*TRAIN, "--data-root", "folder"),
+    (*TRAIN, "--download"),
+    (*SPECTRUM, "--probes", 10),
+    (*SPECTRUM, "--steps", 10),
+    (*SPECTRUM, "--data-root", "folder"),
+    (*BOUND, "--data-root", "folder"),
+    (*BOUND, "--download"),
+    ("figures", "--out", "new", "--data-root", "folder"),
+    (*WEAK, "--weak-order", 1, "--drift-order", 2),
+    # numbers and words
+    *(("derive", "sam", "--weak-order", text) for text in ("0", "-1", "3", "1.5", "one", "", "1e0", "9" * 40)),
+    *(
+        ("derive", "sam", "--rho-exponent", text)
+        for text in ("0", "-1/2", "1/0", "nan", "inf", "", "½", "1e400", "1//2", "0x1", "1/2/3", "9" * 5000)
+    ),
+    *(("derive", rule) for rule in ("", "adam", "grad(", "g g", "__import__('os')", "g" * 1000, "∇f", "(" * 5000, "0")),
+    ("derive", "sam", "--format", "word"),
+    *((*WEAK, "--drift-order", text) for text in ("0", "-1", "1000000", "x")),
+    *((*WEAK, "--rho-scale", text) for text in ("0", "-1", "nan", "inf", "1e999", "x", "")),
+    *((*WEAK, "--dim", text) for text in ("0", "-1", "4", "99999999999", "1.5", "nan", "x", "")),
+    *((*MOMENTS, "--dim", text) for text in ("0", "-1", "2001", "99999999999", "9" * 40, "x")),
+    *(
+        (*WEAK, "--etas", text)
+        for text in (
+            "1/8",
+            "1/8,1/8",
+            "1/16,1/8",
+            "0,0",
+            "-1/8,-1/16",
+            "nan,nan",
+            "inf,1",
+            "a,b",
+            ",",
+            "1/8,",
+            "0.3,0.1",
+        )
+    ),
+    *((*WEAK, "--horizon", text) for text in ("0", "-1", "nan", "inf", "x", "", "1/0", "1e300")),
+    *((*WEAK, "--resolution", text) for text in ("2", "-1", "20", "1001", "99999999999", "x")),
+    *((*WEAK, "--method", text) for text in ("", "magic", "TORUS")),
+    *((*ONE_STEP, "--precision", text) for text in ("", "double")),
+    *((*SAMPLED, "--paths", text) for text in ("1", "-1", "9" * 40, "x")),
+    *((*SAMPLED, "--most-paths", text) for text in ("0", "-1", "9" * 40, "x")),
+    *((*SAMPLED, "--seed", text) for text in ("-1", "9" * 40, "1.5", "x")),
+    *((*SAMPLED, "--jobs", text) for text in ("0", "-1", "9" * 40, "x")),
+    *(
+        ("weak-order", "cr-sam", "--value", text)
+        for text in ("", "alpha", "alpha=", "alpha=x", "alpha=nan", "alpha=inf", "alpha=0", "alpha=-1", "alpha=1,2")
+    ),
+    (*WEAK, "--value", "beta=1"),
+    (*WEAK, "--value", "=1"),
+    *(("train", "--out", "new", "--epochs", text) for text in ("0", "-1", "nan", "x", "", "9" * 40)),
+    *((*TRAIN, "--batch-size", text) for text in ("0", "-1", "5000", "x", "9" * 40)),
+    *((*TRAIN, "--lr", text) for text in ("0", "-1", "nan", "inf", "x", "1e999")),
+    *((*TRAIN, "--momentum", text) for text in ("-1", "1", "nan", "inf")),
+    *((*TRAIN, "--weight-decay", text) for text in ("-1", "nan", "inf")),
+    *((*TRAIN, "--rho", text) for text in ("0", "-1", "nan", "inf")),
+    *((*TRAIN, "--alpha", text) for text in ("-1", "nan", "inf")),
+    *((*TRAIN, "--refresh-every", text) for text in ("0", "-1", "x")),
+    *((*TRAIN, "--power-iterations", text) for text in ("0", "-1", "x")),
+    *((*TRAIN, "--solver", text) for text in ("", "qr")),
+    *((*TRAIN, "--spectrum-every", text) for text in ("-1", "x", "9" * 40)),
+    *((*TRAIN, "--seed", text) for text in ("-1", "9" * 40, "x")),
+    *((*TRAIN, "--model", text) for text in ("", "gpt", "../mlp")),
+    *((*TRAIN, "--optimizer", text) for text in ("", "adam")),
+    *((*TRAIN, "--data", text) for text in ("", "iris", "mnist", "../digits")),
+    *(
+        (*TRAIN, "--data", "mnist", "--data-root", path)
+        for path in ("", "nowhere", "file", "mnist", "loop", "/dev/null")
+    ),
+    (*TRAIN, "--augment"),
+    *(
+        (*command, "--device", text)
+        for command in (TRAIN, SPECTRUM, BOUND, ("figures", "--out", "new"))
+        for text in ("", "gpu", "hpu", "xla", "cuda:-1", "meta")
+    ),
+    *((*SPECTRUM, "--top", text) for text in ("0", "-1", "9" * 40, "x")),
+    *((*SPECTRUM, "--which", text) for text in ("", "middle")),
+    *((*SPECTRUM, "--operator", text) for text in ("", "jacobian")),
+    *((*SPECTRUM, "--mode", text) for text in ("", "test")),
+    *((*SPECTRUM, "--max-products", text) for text in ("0", "-1", "9" * 40)),
+    *((*SPECTRUM, "--tolerance", text) for text in ("0", "1", "-1", "nan", "inf", "x")),
+    *((*SPECTRUM, "--delta", text) for text in ("0", "1", "nan", "x")),
+    *((*SPECTRUM, "--batch-size", text) for text in ("0", "-1", "9" * 40)),
+    *((*SPECTRUM, "--batches", text) for text in ("-1", "9" * 40)),
+    *((*SPECTRUM, "--seed", text) for text in ("-1", "9" * 40)),
+    *((*SPECTRUM, "--density", "--probes", text) for text in ("0", "1", "-1")),
+    *((*SPECTRUM, "--density", "--steps", text) for text in ("0", "-1")),
+    (*SPECTRUM, "--parameters", "conv*"),
+    (*SPECTRUM, "--parameters", ""),
+    *((*BOUND, "--delta", text) for text in ("0", "1", "-1", "nan", "inf", "x", "1e-320")),
+    *((*BOUND, "--p-min", text) for text in ("0", "1", "nan", "2", "x")),
+    *((*BOUND, "--prior", text) for text in ("", "mean")),
+    *((*BOUND, "--sigma", text) for text in ("0", "-1", "nan", "inf", "1e100")),
+    *((*BOUND, "--batch-size", text) for text in ("0", "-1", "x")),
+    *((*BOUND, "--max-products", text) for text in ("0", "-1")),
+    *((*BOUND, "--seed", text) for text in ("-1", "x")),
+    *(("figures", "--out", "new", "--preset", text) for text in ("", "full", "paper")),
+    *(("figures", "--out", "new", "--jobs", text) for text in ("-1", "x", "9" * 40)),
+    # files
+    *((*MOMENTS, "--landscape", f"{name}.json") for name in LANDSCAPES),
+    *(
+        (*MOMENTS, "--landscape", path)
+        for path in (
+            *("", "nowhere.json", "folder", "loop", "broken", "pipe", "/dev/zero", "/dev/full", "/dev/null", "file"),
+            *("binary.json", "file/a", "x" * 300, "/proc/self/mem", "run/checkpoint.safetensors", "-"),
+        )
+    ),
+    *(
+        (command, path)
+        for command in ("spectrum", "bound")
+        for path in ("", "nowhere", "file", "loop", "pipe", "/", ".")
+    ),
+    *((command, name) for command in ("spectrum", "bound") for name in SIDECARS),
+    *((command, f"tensors-{name}") for command in ("spectrum", "bound") for name in TENSORS),
+    *(
+        (command, name)
+        for command in ("spectrum", "bound")
+        for name in ("no-tensors", "no-sidecar", "sidecar-folder", "tensors-pipe")
+    ),
+    *((*ONE_STEP, "--landscape", name) for name in ("forty-gigabytes", "tensors-pickle", "shape-text")),
+    *(
+        (*ONE_STEP, "--landscape", "run", option, text)
+        for option in ("--batches", "--batch-size")
+        for text in ("0", "-1", "9" * 40)
+    ),
+]
+
+
+def _listing(root):
+    found = {}
+    for entry in os.scandir(root):
+        status = entry.stat(follow_symlinks=False)
+        found[entry.path] = (status.st_mtime_ns, status.st_size)
+        if entry.is_dir(follow_symlinks=False):
+            found |= _listing(entry.path)
+    return found
+
+
+@pytest.fixture(scope="module")
+def untouched(workshop):
+    """The folder as it was made: compared after each line."""
+    return _listing(workshop)
+
+
+@pytest.fixture(scope="module")
+def command():
+    """Typer builds the command anew for each call, which takes longer than most refusals."""
+    return typer.main.get_command(cli.app)
+
+
+def test_the_table_is_long_and_has_no_line_twice():
+    assert len(TABLE) > 400
+    assert len({tuple(map(str, line)) for line in TABLE}) == len(TABLE)
+
+
+@pytest.fixture(autouse=True)
+def _no_work(monkeypatch):
+    """What is refused is refused before; nor may a test that fails write where it must not."""
+    for work in (
+        "optim.training._Run",
+        "paper_figures.commands.measured",
+        "paper_figures.order_table.measured",
+        "landscapes.commands.lanczos_quadrature",
+    ):
+        monkeypatch.setattr(f"eigensam.{work}", lambda *_, **__: pytest.fail("work began"))
+
+
+@pytest.mark.parametrize("arguments", TABLE, ids=lambda line: " ".join(map(str, line))[:70] or "-")
+def test_bad_input(refused, workshop, untouched, command, monkeypatch, arguments):
+    monkeypatch.chdir(workshop)
+    monkeypatch.setattr(cli, "app", command)
+    refused(*arguments)
+    assert _listing(workshop) == untouched
