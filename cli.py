@@ -77,7 +77,9 @@ def main() -> None:
         _refuse(message)
     except typer.Abort:
         sys.exit(130)
-    except BrokenPipeError:  # the reader has seen enough: no verdict, and nothing to say
+    except (BrokenPipeError, SystemExit):
+        # The reader has seen enough: no verdict, and nothing to say. Click and rich turn it into exit code 1, which
+        # here would be one; nothing else inside ends by SystemExit.
         _close_outputs()
         sys.exit(128 + 13)  # as a shell reports the signal
     except (InputError, OSError, MemoryError, OverflowError, RecursionError) as error:
@@ -94,7 +96,7 @@ def _refuse(message: str) -> NoReturn:
     print("eigensam: " + " ".join(message.split()), file=sys.stderr)
     try:
         sys.stdout.flush()
-    except OSError:
+    except (OSError, AttributeError):  # full, or closed before Python began
         _close_outputs()
     sys.exit(2)
 

@@ -28,14 +28,6 @@ _STANDARD_OUTPUT = Path("-")
 _TEMPORARY = ".{}.12345678"  # as long as the name of the temporary file beside a file
 
 
-class _Text(Console):
-    """A console for what a person reads; a reader that has gone away is the caller's to handle."""
-
-    def on_broken_pipe(self) -> None:
-        """Not rich's exit code 1, which would read like a failed verdict."""
-        raise  # the error that is being handled
-
-
 @dataclass(frozen=True)
 class Folder:
     """A folder that a command fills.
@@ -91,6 +83,8 @@ class Outputs:
     ) -> None:
         self._to_stdout = json == _STANDARD_OUTPUT
         self._json = None if self._to_stdout else json
+        if self._to_stdout and sys.stdout is None:
+            raise InputError("--json - is standard output, which is closed; give a file")
         self._plot = plot
         self._files = {name: path for name, path in (files or {}).items() if path is not None}
         self._written: list[Path] = []
@@ -113,7 +107,7 @@ class Outputs:
     @property
     def console(self) -> Console:
         """Tables and lines on :attr:`stream`."""
-        return _Text(file=self.stream, highlight=False, soft_wrap=True)
+        return Console(file=self.stream, highlight=False, soft_wrap=True)
 
     def save(
         self,

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from filelock import FileLock
 
 
 def test_train_writes_a_run_and_json(cli, tmp_path, monkeypatch):
@@ -44,6 +45,26 @@ def test_refusals_leave_nothing_behind(refused, tmp_path, monkeypatch, options, 
     out = () if "--out" in options else ("--out", "runs/a")
     assert message in refused("train", *out, *options, "--json", "a.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_busy_run_is_not_to_be_resumed(refused, tmp_path):
+    (tmp_path / "r.partial").mkdir()
+    with FileLock(tmp_path / "r.partial" / "lock"):
+        for option in ([], ["--resume"]):
+            line = refused("train", "--out", tmp_path / "r", *option)
+            assert "another process is writing" in line
+            assert "--resume" not in line
+    (tmp_path / "r.partial" / "lock").touch()  # of a run that was killed
+    assert "add --resume" in refused("train", "--out", tmp_path / "r")
+
+
+@pytest.mark.parametrize("out", [".", "..", "../here", "link"])
+def test_the_folder_that_one_stands_in_is_not_replaced(refused, tmp_path, monkeypatch, out):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "link").symlink_to(".")
+    monkeypatch.chdir(tmp_path / "here")
+    assert "holds the folder that the command runs in" in refused("train", "--epochs", 1, "--out", out)
+    assert [path.name for path in tmp_path.rglob("*")] == ["here", "link"]
 
 
 def test_existing_out(refused, tmp_path):
