@@ -44,7 +44,8 @@ def bound(
     check_count("--max-products", max_products)
     check_count("--seed", seed, low=0)
     check_delta(delta)  # all of these before data are loaded
-    check_sigma(sigma)
+    if sigma is not None:
+        check_sigma(sigma)
     BoundedCrossEntropy(p_min)
     if prior not in get_args(PriorCentre):
         raise InputError(f"unknown prior centre '{prior}'; choose one of: {', '.join(get_args(PriorCentre))}")
