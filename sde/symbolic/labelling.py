@@ -1,9 +1,9 @@
 """Canonical numbers for interchangeable labels: colour refinement, and individualisation where it does not decide.
 
 The labels of a structure have an order that does not depend on their names. Labels that look different are told apart
-by refining a partition; where labels look alike, each in turn is singled out, and the smallest numbered structure of all
-branches is taken. A branch that a symmetry maps to one already seen is skipped; symmetries are found as two numberings
-with the same structure. The result is exact: all branches that are left out have the same numbered structures.
+by refining a partition; where labels look alike, each in turn is singled out, and the smallest numbered structure of
+all branches is taken. A branch that a symmetry maps to one already seen is skipped; symmetries are found as two
+numberings with the same structure. The result is exact: all branches left out have the same numbered structures.
 
 Source: McKay and Piperno 2014, "Practical graph isomorphism, II", sections 2 and 3.
 """
@@ -35,8 +35,8 @@ def canonical_order(labels: Iterable[int], shape: Shape) -> list[int]:
 
     Args:
         labels: what is to be ordered.
-        shape: label -> colour to a description, hashable and sortable, of the structure so coloured. It must not depend on the labels'
-            names, and with a different colour for each label it must determine the structure.
+        shape: label -> colour to a description, hashable and sortable, of the structure so coloured. It must not
+            depend on the labels' names, and with a different colour for each label it must determine the structure.
 
     Raises:
         InputError: so many labels look alike that the search would take too long.

@@ -1,4 +1,4 @@
-"""Names of parameters and directions: those that the notation has taken are refused, so that what is printed is clear."""
+"""Names of parameters and directions; those that the notation has taken are refused, so that all print is clear."""
 
 import keyword
 import re
@@ -70,8 +70,8 @@ def check_name(name: str, kind: str) -> str:
         >>> check_name("v", "parameter")
         Traceback (most recent call last):
         ...
-        eigensam.landscapes.errors.InputError: the name 'v' is a direction in the text of a rule, so it cannot be a parameter; choose another, e.g. 'v_0'
-    """  # noqa: E501
+        eigensam.landscapes.errors.InputError: the name 'v' is a direction in the text of a rule
+    """
     check_symbol(name)
     if name in _WORDS:
         raise InputError(f"the name '{name}' is {_WORDS[name]}; choose another, e.g. '{_other(name)}'")
@@ -79,11 +79,11 @@ def check_name(name: str, kind: str) -> str:
         raise InputError(f"the name '{name}' is a word of Python's; choose another, e.g. '{_other(name)}'")
     if KNOWN.get(name, kind) != kind:
         raise InputError(
-            f"the name '{name}' is a {KNOWN[name]} in the text of a rule, so it cannot be a {kind}; choose another, e.g. "
-            f"'{_other(name)}'"
+            f"the name '{name}' is a {KNOWN[name]} in the text of a rule, so it cannot be a {kind}; choose another, "
+            f"e.g. '{_other(name)}'"
         )
     return name
 
 
 def _other(name: str) -> str:
-    return f"{name}_0"
+    return f"my_{name}"
