@@ -137,8 +137,8 @@ def verify_moments(
         doubt = ""
         if rounding > _DROWNS * evidence.errors[clear - 1]:
             doubt = (
-                f"the last error {evidence.errors[clear - 1]:.2g} is not far above rounding, {rounding:.2g}; use larger "
-                "step sizes (an SDE that is exact on quadratics has no error to measure)"
+                f"the last error {evidence.errors[clear - 1]:.2g} is not far above rounding, {rounding:.2g}; use "
+                "larger step sizes (an SDE that is exact on quadratics has no error to measure)"
             )
         return replace(evidence.upto(clear), doubt=doubt), rounding
 

@@ -157,7 +157,7 @@ def verify_monte_carlo(
     fit = fit_slope(claim.etas, errors[:, j], covariance, confidence)
     doubt = _doubt(claim, errors[:, j], covariance, fit, pilot)
     last = 0 if fit is None else fit.last
-    evidence = Evidence.of(claim, errors[:, j : j + 1], doubt=doubt).upto(last + 1)
+    evidence = Evidence.of(claim, list(errors[:, j : j + 1]), doubt=doubt).upto(last + 1)
     if not doubt:
         terms = needed_terms(sde, claim.order)
         evidence = replace(evidence, influences=run.influences(levels[last], terms, j))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from ..symbolic.algebra import Sum
 from ..symbolic.derivation import SDE, truncate
@@ -77,6 +78,7 @@ def needed_terms(sde: SDE, order: float) -> list[Term]:
         for k, coefficient in kept.items():
             if part == "drift" and not coefficient.mean():
                 continue
-            changed = replace(right, **{field: {**kept, k: coefficient * (1 + CHANGE)}})
+            part_changed: dict[str, Any] = {field: {**kept, k: coefficient * (1 + CHANGE)}}
+            changed = replace(right, **part_changed)
             result.append(Term(part, k, least + k * beta, right, changed))
     return result

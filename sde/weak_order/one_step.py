@@ -157,7 +157,8 @@ def verify_one_step(
         steps = []
         with mpmath.workdps(digits):
             for eta in law.etas:
-                steps.append(_Step.of(*step(law, x, eta, test_functions), x, eta, test_functions))
+                chain, flow = step(law, x, eta, test_functions)
+                steps.append(_Step.of(chain, flow, x, eta, test_functions))
                 done += 1
                 progress(done, total)
             if not all(np.isfinite(_largest(each.difference)) for each in steps):
@@ -172,8 +173,8 @@ def verify_one_step(
             doubt = ""
             if found.errors[clear - 1] < _DROWNS * rounding[clear - 1]:
                 doubt = (
-                    f"the last error {found.errors[clear - 1]:.2g} is not far above rounding, {rounding[clear - 1]:.2g}; "
-                    "use larger step sizes"
+                    f"the last error {found.errors[clear - 1]:.2g} is not far above rounding, "
+                    f"{rounding[clear - 1]:.2g}; use larger step sizes"
                 )
             used = found.upto(clear)
             if law is claim:
@@ -299,7 +300,8 @@ def _float64(claim: Claim, own: Coefficients) -> Callable[..., tuple[Tensor, Ten
                 found = coefficients(f, sde, y[:, None], rho, values).noise
                 return found - found.mean(-2, keepdim=True)
             eigenvalues, vectors = torch.linalg.eigh(own(f, sde, y[:, None], rho, eta, values)[1])
-            return (vectors * (f.dim * eigenvalues.clamp(min=0)).sqrt()[:, None]).mT
+            root: Tensor = vectors * (f.dim * eigenvalues.clamp(min=0)).sqrt()[:, None]
+            return root.mT
 
         return chain, _semigroup(drift, noise, test_functions, x, eta)
 

@@ -295,8 +295,8 @@ class _Torus:
                     f"rule '{claim.sde.rule.name}' needs {name} away from 0, which is {size:.3g} at x = ({where}) of "
                     f"minibatch {worst % f.size + 1} and moves by {size - float(gap.min()):.3g} to the next point of a "
                     "grid: it vanishes nearby, or cannot be told from zero, and the rule is not smooth there, as the "
-                    "theorem assumes; give tilts that exceed the ripples (TiltedTorus.gradient_floor > 0), or verify at "
-                    "points away from critical ones with verify_one_step; 'eigensam order-table' shows SAM near a "
+                    "theorem assumes; give tilts that exceed the ripples (TiltedTorus.gradient_floor > 0), or verify "
+                    "at points away from critical ones with verify_one_step; 'eigensam order-table' shows SAM near a "
                     "critical point (measure_critical_point)"
                 )
         return ""
@@ -350,7 +350,8 @@ class _Torus:
         x, rho = grid.points[:, None], claim.rho(eta)
         sdes = [terms[0].right, *(term.changed for term in terms)]
         every = [drift_and_covariance(landscape, sde, x, rho, eta, claim.values) for sde in sdes]
-        flow = Evolution(grid.generator(*(torch.stack(part, 1) for part in zip(*every, strict=True)), eta))
+        drifts, covariances = (torch.stack(part, 1) for part in zip(*every, strict=True))
+        flow = Evolution(grid.generator(drifts, covariances, eta))
         state = self.test_functions(grid.points)[:, None].expand(-1, len(sdes), -1)
         found, now = torch.zeros(len(terms), dtype=torch.float64), 0.0
         for time in self.times:

@@ -33,9 +33,10 @@ class WeakOrder:
         tolerance: largest accepted distance between ``slope`` and ``expected``.
         verdict: ``pass``, ``fail``, or ``inconclusive`` where the measurement cannot tell.
         reason: the numbers behind the verdict.
-        details: what the method adds, see its function; and for all of them ``measured``, where the slopes were measured,
-            ``laws``, the verdict at each ``rho scale``, and ``visible``, by term that the order needs the relative mistake
-            in its coefficient from which on the verdict would have been another (None where none is seen).
+        details: what the method adds, see its function; and for all of them ``measured``, where the slopes were
+            measured, ``laws``, the verdict at each ``rho scale``, and ``visible``, by term that the order needs the
+            relative mistake in its coefficient from which on the verdict would have been another (None where none is
+            seen).
     """
 
     method: Method
