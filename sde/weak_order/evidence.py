@@ -212,8 +212,8 @@ class Evidence:
         if not grown > self.claim.tolerance:
             return (
                 f"slope {self.slope:.3f}, but the errors divided by eta^{self.claim.expected:.3g} do not change by "
-                f"more and more: it still moves towards {self.claim.expected:.3f}, the step sizes are too large to tell; "
-                "use smaller ones"
+                f"more and more: it still moves towards {self.claim.expected:.3f}, the step sizes are too large to "
+                "tell; use smaller ones"
             )
         if not self.converging > _CONVERGING:
             return (
