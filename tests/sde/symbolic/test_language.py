@@ -232,22 +232,7 @@ TAKEN = [
     "W",
     "b",
     "h",
-    "u",
-    "c",
-    "p",
-    "O",
-    "L",
-    "P",
-    "Cov",
-    "gamma",
-    "lambda",
-    "grad",
-    "norm",
-    "unit",
-    "direction",
-    "if",
-    "True",
-]
+] + ["u", "c", "p", "O", "L", "P", "Cov", "gamma", "lambda", "grad", "norm", "unit", "direction", "if", "True"]
 
 
 @pytest.mark.parametrize("name", TAKEN)

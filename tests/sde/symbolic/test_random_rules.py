@@ -35,9 +35,6 @@ def values_of(rule):
     return dict.fromkeys(rule.parameters, 0.3) | directions
 
 
-_RHO = mpmath.mpf(10) ** -20
-
-
 @pytest.mark.parametrize("seed", range(100, 130))
 def test_random_rules_derive_print_and_are_read_back(seed):
     try:
@@ -49,10 +46,10 @@ def test_random_rules_derive_print_and_are_read_back(seed):
         for show in (summary, latex_summary, to_dict, torch_code, proof_document):
             assert show(sde)
     except InputError as error:
-        assert ";" in str(error)  # noqa: PT017 - refused or derived, and here what was found; how to repair it
+        assert ";" in str(error)  # what was found; how to repair it
 
 
-def check_numbers(rule, sde, rho=_RHO):
+def check_numbers(rule, sde, rho=mpmath.mpf(10) ** -20):
     """The rule's exact step, not expanded, against the SDE to rho^2; torch against exact numbers. None: not real."""
     values = values_of(rule)
     with mpmath.workdps(150):
