@@ -1,4 +1,4 @@
-"""What is shipped: the source distribution holds everything, the wheel the packages, and lower bounds are tested ones."""
+"""What is shipped: the source distribution holds all, the wheel each package; lower bounds are tested ones."""
 
 import re
 import shutil
@@ -61,7 +61,7 @@ def test_every_package_is_installed():
 def test_lower_bounds_are_those_that_are_tested():
     project = PROJECT["project"]
     required = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    bounds = {name: bound for name, bound in (item.split(">=") for item in required)}
+    bounds = dict(item.split(">=") for item in required)
     lines = re.findall(r"^([\w-]+)==(\S+)$", (ROOT / ".ci" / "lowest.txt").read_text(), re.MULTILINE)
     assert [name for name, _ in lines] == list(bounds)
     for name, tested in lines:
@@ -70,7 +70,7 @@ def test_lower_bounds_are_those_that_are_tested():
 
 def _release(text):
     """``1.3`` and ``1.3.0`` are one release."""
-    return tuple(int(part) for part in (text.split(".") + ["0", "0"])[:3])
+    return tuple(int(part) for part in [*text.split("."), "0", "0"][:3])
 
 
 def test_warnings_of_others_fail_no_user():
