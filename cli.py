@@ -72,7 +72,7 @@ def main() -> None:
             error.show()
             sys.exit(2)
         message = error.format_message()
-        if message.startswith("No such option: -("):
+        if getattr(error, "option_name", "").startswith("-("):
             message += " A rule that begins with a minus: put -- before it."
         _refuse(message)
     except typer.Abort:

@@ -49,7 +49,7 @@ class DoublePrecision(TorchFunctionMode):
         """Widen what goes in, and what comes out."""
         args = self._wide(args)
         if func in _NARROWING:
-            return args[0]
+            return args[0] if args[0].is_floating_point() else args[0].double()  # of integers, too
         return self._wide(func(*args, **{key: self._wide(value) for key, value in (kwargs or {}).items()}))
 
     def _wide(self, value: Any) -> Any:

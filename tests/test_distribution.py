@@ -1,4 +1,4 @@
-"""What is shipped: all of it in the source distribution, packages in the wheel; lower bounds are tested ones."""
+"""What is shipped: the source distribution holds all, the wheel each package; lower bounds are tested ones."""
 
 import re
 import shutil

@@ -96,7 +96,9 @@ class Evidence:
         rates = [norm(b - a) / ratio for (a, b), ratio in zip(itertools.pairwise(scaled), ratios, strict=True)]
         converging = math.inf
         if len(chains) > 2:
-            before, after = (norm(b - a) / r for (a, b), r in zip(itertools.pairwise(chains[-3:]), ratios[-2:], strict=True))
+            before, after = (
+                norm(b - a) / r for (a, b), r in zip(itertools.pairwise(chains[-3:]), ratios[-2:], strict=True)
+            )
             if before > 0 and after > 0:
                 converging = 2 * math.log(before / after) / sum(ratios[-2:])
         errors, single = [norm(each) for each in differences], math.prod(differences[0].shape) == 1
@@ -104,7 +106,9 @@ class Evidence:
 
     def upto(self, count: int) -> "Evidence":
         """Of the first step sizes alone."""
-        return replace(self, claim=self.claim.upto(count), errors=self.errors[:count], rates=self.rates[: max(0, count - 1)])
+        return replace(
+            self, claim=self.claim.upto(count), errors=self.errors[:count], rates=self.rates[: max(0, count - 1)]
+        )
 
     @property
     def slopes(self) -> list[float]:
@@ -161,9 +165,7 @@ class Evidence:
         tolerance, (before, last) = self.claim.tolerance, self.slopes[-2:]
         shrinking = not self.single and self.rates[-1] < self.rates[-2]
         if not (abs(last - before) <= tolerance or shrinking):
-            return (
-                f"the slope {last:.3f} has not settled: it moved from {before:.3f} to {last:.3f}; use smaller step sizes"
-            )
+            return f"the slope {last:.3f} has not settled: it moved from {before:.3f} to {last:.3f}; use smaller step sizes"
         share, allowed = self._change_of_last(), self._allowed()
         if not share <= allowed:
             return (

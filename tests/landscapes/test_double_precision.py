@@ -62,5 +62,7 @@ def test_modules_of_torch(build):
 def test_integers_and_complex_numbers():
     with DoublePrecision():
         assert (torch.arange(3) + 1).dtype == torch.int64
+        assert torch.arange(3).float().dtype == torch.float64  # a float, as the code says: not an integer
+        assert (torch.arange(3).float() @ torch.ones(3)).item() == 3
         assert torch.view_as_complex(torch.ones(2, 2)).dtype == torch.complex128
         assert torch.ones(2).to(torch.complex64).dtype == torch.complex128
