@@ -32,7 +32,7 @@ VISIBLE = 0.1
 """Ours: the largest relative mistake in a coefficient that the order needs which a pass may leave unseen."""
 
 _MOST_STEPS = 1_000_000
-_OTHER = 0.7  # of c: its square changes by half, and still the step sizes are small enough
+_OTHER = 1.25  # times c: its square changes by half, and the step sizes are small enough for both
 _SMALLEST_RHO, _LARGEST_RHO = 1e-6, 1e3  # below, differences of gradients drown in rounding; above, nothing is small
 
 Progress = Callable[[int, int], None]
@@ -134,7 +134,7 @@ class Claim:
         return replace(self, etas=self.etas[:count])
 
     def at_another_scale(self) -> "Claim | None":
-        """The same at 0.7 of ``c``, on the smallest step sizes; None for a rule without ``rho``.
+        """The same at 1.25 ``c``, on the smallest step sizes; None for a rule without ``rho``.
 
         The claim is about every ``c``: coefficients that are right at one alone, ``rho^2`` written as a number times
         ``eta``, are not. Another ``c`` puts the remainder's terms in other proportions, so the tolerance is half as

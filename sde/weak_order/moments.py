@@ -88,7 +88,7 @@ def verify_moments(
         etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``;
             default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
         horizon: final time ``T``.
-        rho_scale: ``c > 0``; the smallest step sizes are measured at 0.7 of it, too.
+        rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
         values: of the rule's parameters and frozen directions.
         expected: the order to be confirmed; default: the one that the derivation proves.
         progress: called with (done, total) from the start on, after each step size.

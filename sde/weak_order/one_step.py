@@ -91,7 +91,7 @@ def verify_one_step(
         points: where, shape ``(P, d)``; default: :func:`default_points`.
         etas: at least two step sizes, decreasing, at least three for a verdict; default :data:`MULTI_ETAS`, or those of
             :data:`FLOAT64_ETAS` that do not drown in rounding.
-        rho_scale: ``c > 0``; the smallest step sizes are measured at 0.7 of it, too.
+        rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
         precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates
             and no coefficients of one's own.
         values: of the rule's parameters and frozen directions.

@@ -77,7 +77,7 @@ def verify_on_torus(
         etas: at least two step sizes, decreasing; each divides ``horizon``; at least three, over a factor of 4, for a
             verdict. Default: :data:`ETAS`, every second one in three dimensions, less those that drown in rounding.
         horizon: final time ``T``.
-        rho_scale: ``c > 0`` (default as in theory, section 4); the smallest step sizes are measured at 0.7 of it, too.
+        rho_scale: ``c > 0`` (default as in theory, section 4); the smallest step sizes are measured at 1.25 of it, too.
         resolution: odd number of grid points per axis; by default it grows until the last error has settled.
         memory: bytes that a grid's operators may take.
         values: of the rule's parameters and frozen directions.
