@@ -25,7 +25,7 @@ _TRAINED = "checkpoint.safetensors"
 _INITIAL = "initial.safetensors"
 _SIDECAR = "checkpoint.json"
 _MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
-RUN_FILES = frozenset({_TRAINED, _INITIAL, _SIDECAR, "metrics.jsonl"})
+RUN_FILES = frozenset({_TRAINED, _INITIAL, _SIDECAR, "metrics.jsonl", "state.safetensors", "lock"})
 """Names that a run directory uses."""
 
 

@@ -165,10 +165,8 @@ def spectrum(
     console.print(table)
     console.print(f"{pairs.products} matrix-vector products over {len(inputs)} examples")
     console.print(f"check of the products: {pairs.checked}", markup=False)
-    if pairs.missing:
-        console.print(f"NOT complete: {pairs.missing}", markup=False)
-    elif not pairs.converged:
-        console.print(f"NOT converged to {tolerance:g}: raise --max-products (the values lie inside the spectrum)")
+    if not pairs.converged:
+        console.print(f"NOT converged to {tolerance:g}: {pairs.missing}", markup=False)
     if pairs.bound is not None:
         bound = pairs.bound
         kind = "certificate up to rounding" if exact else "estimate in float32; with --double a certificate"

@@ -127,10 +127,17 @@ def _refuse_constant(name: str) -> Any:
 def _commit() -> str | None:
     if not (_PACKAGE / ".git").exists():
         return None
-    git = ["git", "-C", str(_PACKAGE)]
-    found = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, check=False)
-    return (found.stdout.strip() or None) and found.stdout.strip() + "-dirty" * (changed.returncode != 0)
+    # Not the repository that a hook, say, has named in the environment.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(_PACKAGE), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + "-dirty" * bool(git("status", "--porcelain"))
+    except (OSError, subprocess.CalledProcessError):  # no git here, or no commit yet
+        return None
 
 
 @cache

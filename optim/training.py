@@ -23,6 +23,7 @@ from ..landscapes import (
     library_versions,
     write_atomically,
 )
+from ..landscapes.checkpoint import RUN_FILES
 from .measurement import SpectrumRecorder, evaluate
 from .sam import SAM
 from .settings import TrainSettings
@@ -266,7 +267,7 @@ def train(
             run.identity["examples"],
         )
         architecture.save(partial, run.model, run.initial, run.device)
-        for temporary in partial.glob(".*.safetensors.*"):  # of a write that was killed
+        for temporary in filter(_is_temporary, partial.iterdir()):
             temporary.unlink()
     except InputError:
         if made and not (partial / _STATE).exists():
@@ -338,8 +339,18 @@ def check_run(out: Path, *, resume: bool = False) -> None:
         raise InputError(f"{partial} is in the way; choose another --out or move it")
     if (partial / _LOCK).is_file() and _is_held(partial / _LOCK):
         raise InputError(_BUSY.format(partial))
+    foreign = [path.name for path in partial.glob("*") if path.name not in RUN_FILES and not _is_temporary(path)]
+    if foreign:
+        raise InputError(f"{partial} is not an unfinished run: it holds {foreign[0]}; choose another --out or move it")
+    if (partial / "checkpoint.json").is_file() and not (partial / _STATE).is_file():
+        raise InputError(f"{partial} is a finished run of its own; choose another --out or move it")
     if partial.exists() and not resume:
         raise InputError(f"an unfinished run is in {partial}; add --resume to go on with it, or remove it")
+
+
+def _is_temporary(path: Path) -> bool:
+    """Whether a write that was killed has left it."""
+    return path.name.startswith(".") and path.name[1:].rpartition(".")[0] in RUN_FILES
 
 
 def _is_held(path: Path) -> bool:

@@ -58,3 +58,13 @@ def test_provenance():
     assert library_versions("eigensam.cli").items() <= made_with.items()
     assert (made_with["device"], made_with["dtype"], made_with["threads"]) == ("cpu", "float64", 1)
     assert provenance(dtype=torch.float32)["dtype"] == "float32"
+
+
+def test_the_commit_is_that_of_the_package_or_none(monkeypatch, tmp_path):
+    """Neither another repository's, which hooks name in the environment, nor an error after hours of work."""
+    commit = records._commit.__wrapped__
+    own = commit()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    assert commit() == own
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert commit() is None

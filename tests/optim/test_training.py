@@ -10,7 +10,7 @@ import torch
 from eigensam.landscapes import Checkpoint, DataSet, InputError, data_digest, load_tensors
 from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train, training
 from eigensam.optim.state import load_state, save_state
-from eigensam.optim.training import _minibatches
+from eigensam.optim.training import _minibatches, check_run
 
 SETTINGS = TrainSettings(epochs=3, refresh_every=7, spectrum_every=2, batch_size=128)
 
@@ -278,3 +278,15 @@ def test_metrics_that_lost_lines_are_refused(small, tmp_path):
         path.write_text("".join(kept))
         with pytest.raises(InputError, match="does not hold one line for each epoch; train again"):
             read_metrics(tmp_path / "r")
+
+
+def test_a_folder_that_is_no_unfinished_run_is_not_taken_over(tmp_path):
+    """It would be renamed to the run: somebody's files, or another run that is finished."""
+    (tmp_path / "w.partial").mkdir()
+    (tmp_path / "w.partial" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"is not an unfinished run: it holds thesis.txt"):
+        check_run(tmp_path / "w", resume=True)
+    (tmp_path / "v.partial").mkdir()
+    (tmp_path / "v.partial" / "checkpoint.json").write_text("{}")
+    with pytest.raises(InputError, match="is a finished run of its own"):
+        check_run(tmp_path / "v", resume=True)
