@@ -165,7 +165,10 @@ class Evidence:
         tolerance, (before, last) = self.claim.tolerance, self.slopes[-2:]
         shrinking = not self.single and self.rates[-1] < self.rates[-2]
         if not (abs(last - before) <= tolerance or shrinking):
-            return f"the slope {last:.3f} has not settled: it moved from {before:.3f} to {last:.3f}; use smaller step sizes"
+            return (
+                f"the slope {last:.3f} has not settled: it moved from {before:.3f} to {last:.3f}; use smaller step "
+                "sizes"
+            )
         share, allowed = self._change_of_last(), self._allowed()
         if not share <= allowed:
             return (
@@ -178,7 +181,7 @@ class Evidence:
     def _change_of_last(self) -> float:
         """``|w_n - w_{n-1}| / |w_n|``."""
         etas = self.claim.etas
-        return self.rates[-1] * math.log(self._ratio) * etas[-1] ** self.claim.expected / self.errors[-1]
+        return float(self.rates[-1] * math.log(self._ratio) * etas[-1] ** self.claim.expected / self.errors[-1])
 
     @property
     def _ratio(self) -> float:
@@ -216,9 +219,9 @@ class Evidence:
         grown = math.log(last / before) / math.log(math.sqrt(etas[-3] / etas[-1])) if before > 0 and last > 0 else 0.0
         if not grown > self.claim.tolerance:
             return (
-                f"slope {self.slope:.3f}, but the errors divided by eta^{self.claim.expected:.3g} do not change by more "
-                f"and more: it still moves towards {self.claim.expected:.3f}, the step sizes are too large to tell; use "
-                "smaller ones"
+                f"slope {self.slope:.3f}, but the errors divided by eta^{self.claim.expected:.3g} do not change by "
+                f"more and more: it still moves towards {self.claim.expected:.3f}, the step sizes are too large to "
+                "tell; use smaller ones"
             )
         if not self.converging > _CONVERGING:
             return (
