@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "TestFunctions",
     "step_count",
+    "visible_etas",
 ]
 
 ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(4, 17, 2))
@@ -143,6 +144,14 @@ class Claim:
         if not self.sde.rule.perturbed:
             return None
         return replace(self, rho_scale=_OTHER * self.rho_scale, etas=self.etas[-3:], tolerance=1.5 * self.tolerance)
+
+
+def visible_etas(sde: SDE, etas: Sequence[float], rho_scale: float) -> Sequence[float]:
+    """Those step sizes, from the largest on, whose ``rho`` is not too small; all where too few are left to say so."""
+    if not isinstance(sde, SDE) or not rho_scale > 0:
+        return etas
+    kept = [eta for eta in etas if rho_scale * math.pow(eta, float(sde.rho_exponent)) >= _SMALLEST_RHO]
+    return kept if len(kept) > 2 else etas
 
 
 def step_count(horizon: float, eta: float) -> int:

@@ -55,7 +55,8 @@ class Evidence:
         claim: whose step sizes are measured.
         errors: their norms, one per step size.
         rates: ``|w_{i+1} - w_i| / log(eta_i / eta_{i+1})``, one per pair of neighbours.
-        converging: slope of the changes of the rule's own expectations; infinite if not known.
+        converging: the smallest of the last two slopes of the changes of the rule's and of the SDE's expectations;
+            infinite if these are not known.
         influences: how far a change of each needed term by :data:`CHANGE` of itself moves the last error.
         doubt: why nothing can be concluded; empty if something can.
         single: whether an error is one number, which may agree with the claim by chance.
@@ -76,6 +77,7 @@ class Evidence:
         differences: Sequence[Any],
         *,
         chains: Sequence[Any] = (),
+        flows: Sequence[Any] = (),
         norm: Callable[[Any], float] = largest,
         influences: Mapping[Term, float] | None = None,
         doubt: str = "",
@@ -86,6 +88,7 @@ class Evidence:
             claim: what is claimed.
             differences: one array per step size.
             chains: what the rule's expectations are, one array per step size.
+            flows: what the SDE's are.
             norm: of a difference.
             influences: see :class:`Evidence`; None where they need not be seen.
             doubt: why nothing can be concluded.
@@ -94,13 +97,11 @@ class Evidence:
         scaled = [each / eta**claim.expected for each, eta in zip(differences, etas, strict=True)]
         ratios = [math.log(a / b) for a, b in itertools.pairwise(etas)]
         rates = [norm(b - a) / ratio for (a, b), ratio in zip(itertools.pairwise(scaled), ratios, strict=True)]
+        steps = [(a * b) ** 0.5 for a, b in itertools.pairwise(etas)]
         converging = math.inf
-        if len(chains) > 2:
-            before, after = (
-                norm(b - a) / r for (a, b), r in zip(itertools.pairwise(chains[-3:]), ratios[-2:], strict=True)
-            )
-            if before > 0 and after > 0:
-                converging = 2 * math.log(before / after) / sum(ratios[-2:])
+        for each in (chains, flows):  # a large rho makes either explode before anything is asymptotic
+            moved = [norm(b - a) / r for (a, b), r in zip(itertools.pairwise(each), ratios, strict=False)]
+            converging = min([converging, *observed_slopes(steps, moved)[-2:]])
         errors, single = [norm(each) for each in differences], math.prod(differences[0].shape) == 1
         return cls(claim, errors, rates, converging, influences or {}, doubt, single)
 
@@ -223,9 +224,9 @@ class Evidence:
                 f"more and more: it still moves towards {self.claim.expected:.3f}, the step sizes are too large to "
                 "tell; use smaller ones"
             )
-        if not self.converging > _CONVERGING:
+        if self.converging <= _CONVERGING:  # NaN where they do not change at all
             return (
-                f"slope {self.slope:.3f}, but the rule's own expectations do not converge yet: rho scale or the step "
+                f"slope {self.slope:.3f}, but the expectations themselves do not converge yet: rho scale or the step "
                 "sizes are too large to tell; use smaller ones"
             )
         return ""

@@ -12,7 +12,7 @@ from ..coefficients import drift_and_covariance, exact_increments
 from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
 from ..symbolic.language import Loss, walk
-from .claim import ETAS, TOLERANCE, Claim, Progress, TestFunctions, step_count
+from .claim import ETAS, TOLERANCE, Claim, Progress, TestFunctions, step_count, visible_etas
 from .divisors import check_divisors, divisor_values, divisors
 from .evidence import Evidence, largest
 from .evolution import Evolution
@@ -111,6 +111,7 @@ def verify_on_torus(
     landscape = TiltedTorus.default(2) if landscape is None else landscape
     own = etas is not None
     etas = _ETAS.get(getattr(landscape, "dim", 0), ETAS) if etas is None else etas
+    etas = etas if own else visible_etas(sde, etas, rho_scale)
     claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
     if not isinstance(landscape, TiltedTorus) or landscape.dim not in _FIRST:
         raise InputError(
@@ -159,6 +160,7 @@ def verify_on_torus(
                 law,
                 [each.difference for each in every],
                 chains=[each.chain for each in every],
+                flows=[each.chain - each.difference for each in every],
                 influences=torus.influences(law, terms, n),
                 doubt=doubt,
             )
@@ -323,11 +325,16 @@ class _Torus:
                 f"rule '{claim.sde.rule.name}' gives values that are not finite on this landscape; check its "
                 "perturbation"
             )
-        work = self.times[-1] * float(h.abs().max()) * resolution  # the series has some applications per unit of it
+        # The series have some applications per unit of these.
+        moves = max(float(h.abs().max()), float(drift.abs().max())) * resolution
+        spreads = eta * float(covariance.abs().max()) * resolution**2 / 8
+        work = self.times[-1] * max(moves, spreads)
         if work > _MOST_APPLICATIONS:
             raise InputError(
-                f"increments of {float(h.abs().max()):.3g} move {work:.2g} grid points until T = {self.times[-1]:g}, "
-                f"at most {_MOST_APPLICATIONS:.0e} are computed: give a shorter T or smaller tilts"
+                f"increments of {float(h.abs().max()):.3g}, or the SDE's drift of {float(drift.abs().max()):.3g} and "
+                f"covariance of {float(covariance.abs().max()):.3g}, take {work:.2g} steps until T = "
+                f"{self.times[-1]:g}, at most {_MOST_APPLICATIONS:.0e} are computed: give a shorter T, a smaller rho "
+                "scale, smaller step sizes or smaller tilts"
             )
         chain = Evolution(grid.chain(h, eta), eta)
         flow = Evolution(grid.generator(drift, covariance, eta))

@@ -67,7 +67,9 @@ def changed(sde, part, factors):
 )
 def test_orders_to_two_digits(name, order, beta):
     rule = RULES[name]
-    result = verify_one_step(derive(rule, order, beta), landscape=TORUS, points=POINT, values=values_of(rule), etas=SMALL)
+    result = verify_one_step(
+        derive(rule, order, beta), landscape=TORUS, points=POINT, values=values_of(rule), etas=SMALL
+    )
     assert result.slope == pytest.approx(order + 1, abs=0.01)
     assert result.verdict == "pass"
 

@@ -80,3 +80,20 @@ def test_one_step_of_ones_own(order, beta):
 def test_many_digits_are_refused():
     with pytest.raises(InputError, match=r"coefficients of one's own are numbers in double precision; use precision="):
         verify_one_step(SDE, landscape=F, coefficients=both(lambda b, s: (b, s)), precision="multi")
+
+
+def test_mistakes_in_single_components_are_seen():
+    """Two fixed vectors saw only a few of them: a noise orthogonal to both passed."""
+    sde, f = derive(find_rule("usam"), 2, 1), TiltedTorus.random(12, size=3, terms=12, highest_frequency=1, seed=3)
+
+    def louder(*arguments):
+        drift, covariance = drift_and_covariance(*arguments)
+        covariance = covariance.clone()
+        covariance[:, 10, 10] *= 4
+        return drift, covariance
+
+    def same(*arguments):
+        return drift_and_covariance(*arguments)
+
+    assert verify_one_step(sde, landscape=f, coefficients=same).verdict == "pass"
+    assert verify_one_step(sde, landscape=f, coefficients=louder).verdict == "fail"

@@ -27,8 +27,7 @@ from eigensam.sde import (
 )
 from eigensam.sde.symbolic import direction, grad, inner, loss, rho
 from eigensam.sde.weak_order import TOLERANCE, periodic_test_functions, verify_one_step
-from eigensam.sde.weak_order.claim import ETAS
-from eigensam.sde.weak_order.claim import Claim
+from eigensam.sde.weak_order.claim import ETAS, Claim
 from eigensam.sde.weak_order.torus import _Steps, _Torus
 
 SAM = find_rule("sam")
