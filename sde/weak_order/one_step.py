@@ -55,7 +55,7 @@ def polynomial_test_functions(x: Any) -> Any:
 
 
 def spanning_test_functions(x: Tensor) -> Tensor:
-    """``u.x`` and ``(u.x)^2`` of ``2d + 1`` random unit vectors ``u``, ``(u.x)^3`` of one: ``(N, d)`` to ``(N, 4d + 3)``.
+    """``u.x``, ``(u.x)^2`` of ``2d + 1`` random unit vectors, ``(u.x)^3`` of one: shape ``(N, d)`` to ``(N, 4d + 3)``.
 
     A mistake in any component of a drift or a covariance is seen by them; two fixed vectors see a few of these only.
     """
@@ -84,7 +84,7 @@ def verify_one_step(
     rho_scale: float = 0.8,
     precision: Precision | None = None,
     values: Values | None = None,
-    test_functions: Callable[[Any], Any] = polynomial_test_functions,
+    test_functions: Callable[[Any], Any] | None = None,
     coefficients: Coefficients = drift_and_covariance,
     expected: float | None = None,
     progress: Progress = lambda done, total: None,
@@ -106,8 +106,8 @@ def verify_one_step(
         precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates
             and no coefficients of one's own.
         values: of the rule's parameters and frozen directions.
-        test_functions: maps points ``(N, d)`` to functions ``(N, K)``; by arithmetic alone for ``multi``. Default: three
-            polynomials; :func:`spanning_test_functions` for ``coefficients`` of one's own.
+        test_functions: maps points ``(N, d)`` to functions ``(N, K)``; by arithmetic alone for ``multi``. Default:
+            three polynomials; :func:`spanning_test_functions` for ``coefficients`` of one's own.
         coefficients: drift and covariance of the SDE, to verify an implementation of one's own in double precision: the
             signature of :func:`drift_and_covariance`; points have shape ``(N, 1, d)``; what it returns is checked.
         expected: the weak order to be confirmed, of which ``expected`` of the result is 1 more; default: the one that
@@ -147,8 +147,9 @@ def verify_one_step(
         claim = replace(claim, tolerance=_MULTI_TOLERANCE * claim.expected / 2)
     elif landscape.dtype != torch.float64:
         raise InputError(f"the landscape is in {landscape.dtype}; one step's error needs torch.float64: model.double()")
-    if test_functions is polynomial_test_functions and coefficients is not drift_and_covariance:
-        test_functions = spanning_test_functions
+    if test_functions is None:
+        own = coefficients is not drift_and_covariance
+        test_functions = spanning_test_functions if own else polynomial_test_functions
     x = default_points(landscape) if points is None else points
     x = torch.as_tensor(x, dtype=landscape.dtype, device=landscape.device)
     if x.ndim != 2 or x.shape[1] != landscape.dim or not len(x) or not bool(x.isfinite().all()):

@@ -390,7 +390,7 @@ UNTILTED = TiltedTorus(
 
 
 def test_a_vanishing_gradient():
-    """SGD and USAM do not mind; SAM divides by |g|, which is zero between the grid's points: refused before any step."""
+    """SGD and USAM do not mind; SAM divides by |g|, which is zero between grid points: refused before any step."""
     usam = verify_on_torus(truncate(RULES["usam"], "1/2", 2), landscape=UNTILTED)
     assert usam.verdict == "pass", usam.reason
     seen = []
