@@ -69,14 +69,17 @@ class Collector:
 
     def add(self, vector: Tree | tuple[()], factors: Factors, coefficient: Fraction) -> "Collector":
         """Add ``coefficient * factors * vector``; factors may repeat."""
-        spend(1 + sum(len(atom[1]) for atom, _ in factors if atom[0] in "sg"))
         merged: dict[Atom, Fraction] = {}
+        effort = 1
         for atom, e in factors:
-            if atom[0] == "t":
+            if atom[0] in "sg":
+                effort += len(atom[1])
+            elif atom[0] == "t":
                 atom = ("t", scalar(atom[1]))
                 if _is_unit(atom[1]):
                     continue
             merged[atom] = merged.get(atom, Fraction(0)) + e
+        spend(effort)
         kept: Factors = ()
         for atom, e in merged.items():
             if atom[0] == "s" and e > 0 and e.denominator == 1:  # a whole power: multiply out
@@ -140,7 +143,12 @@ def samples(term: Term) -> Counter[int]:
 
 def bound_samples(term: Term) -> int:
     """How many expectations stand in front of a term."""
-    return max((s for s in samples(term) if 0 < s < INNER), default=0)
+    most = 0
+    for tree in _trees_of(term):
+        for kind, label, _ in nodes(tree):
+            if kind == "f" and most < label < INNER:
+                most = label
+    return most
 
 
 def _trees_of(term: Term) -> Iterator[Tree]:
@@ -186,10 +194,10 @@ def moved(term: Term, by: int) -> Term:
 
 
 def _canonical(term: Term) -> Term:
+    if not bound_samples(term):
+        return term
     vector, factors = term
     pieces = [(piece, samples(piece)) for piece in ((vector, ()), *(((), (factor,)) for factor in factors))]
-    if not any(0 < s < INNER for _, found in pieces for s in found):
-        return term
     apart: list[Term] = []
     bound: list[tuple[set[int], Term]] = []
     for piece, found in _averaged(pieces):
