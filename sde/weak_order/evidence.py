@@ -55,7 +55,8 @@ class Evidence:
         claim: whose step sizes are measured.
         errors: their norms, one per step size.
         rates: ``|w_{i+1} - w_i| / log(eta_i / eta_{i+1})``, one per pair of neighbours.
-        converging: slope of the changes of the rule's own expectations; infinite if not known.
+        converging: the smaller of the last two slopes of the changes of the rule's own expectations; infinite if these
+            are not known.
         influences: how far a change of each needed term by :data:`CHANGE` of itself moves the last error.
         doubt: why nothing can be concluded; empty if something can.
         single: whether an error is one number, which may agree with the claim by chance.
@@ -94,11 +95,9 @@ class Evidence:
         scaled = [each / eta**claim.expected for each, eta in zip(differences, etas, strict=True)]
         ratios = [math.log(a / b) for a, b in itertools.pairwise(etas)]
         rates = [norm(b - a) / ratio for (a, b), ratio in zip(itertools.pairwise(scaled), ratios, strict=True)]
-        converging = math.inf
-        if len(chains) > 2:
-            before, after = (norm(b - a) / r for (a, b), r in zip(itertools.pairwise(chains[-3:]), ratios[-2:], strict=True))
-            if before > 0 and after > 0:
-                converging = 2 * math.log(before / after) / sum(ratios[-2:])
+        moved = [norm(b - a) / r for (a, b), r in zip(itertools.pairwise(chains), ratios, strict=False)]
+        steps = [(a * b) ** 0.5 for a, b in itertools.pairwise(etas)]
+        converging = min(observed_slopes(steps, moved)[-2:], default=math.inf)
         errors, single = [norm(each) for each in differences], math.prod(differences[0].shape) == 1
         return cls(claim, errors, rates, converging, influences or {}, doubt, single)
 
@@ -218,7 +217,7 @@ class Evidence:
                 f"and more: it still moves towards {self.claim.expected:.3f}, the step sizes are too large to tell; use "
                 "smaller ones"
             )
-        if not self.converging > _CONVERGING:
+        if self.converging <= _CONVERGING:  # NaN where they do not change at all
             return (
                 f"slope {self.slope:.3f}, but the rule's own expectations do not converge yet: rho scale or the step "
                 "sizes are too large to tell; use smaller ones"

@@ -177,7 +177,7 @@ def test_error_is_the_largest_over_test_functions():
 @pytest.mark.parametrize("dim", [2, 5])
 def test_orders_of_truncations(powers, slope, dim):
     for f in (additive(dim), multiplicative(dim)):
-        result = verify_moments(truncate(TWO_STEP, "1/3", powers), landscape=f, etas=[2.0**-14, 2.0**-16])
+        result = verify_moments(truncate(TWO_STEP, "1/3", powers), landscape=f, etas=[2.0**-12, 2.0**-14, 2.0**-16])
         assert result.expected == pytest.approx(slope)
         assert result.slope == pytest.approx(slope, abs=0.05)
         assert result.verdict == "pass"
@@ -189,7 +189,7 @@ def test_usam_is_better_on_quadratics_than_elsewhere():
         sde = truncate(USAM, "1/3", powers)
         result = verify_moments(sde, landscape=multiplicative(3), etas=[2.0**-10, 2.0**-12, 2.0**-14])
         assert result.slope == pytest.approx(slope, abs=0.05)
-        assert result.verdict == ("pass" if sde.weak_order == pytest.approx(slope) else "inconclusive")
+        assert result.verdict == ("pass" if powers == 1 else "inconclusive")  # nor can rho^2 be told from nothing
 
 
 @pytest.mark.parametrize("beta", ["2/3", 1])
@@ -198,7 +198,10 @@ def test_order_2(rule, beta):
     for f in (additive(3), multiplicative(3)):
         result = verify_moments(derive(rule, 2, beta), landscape=f, etas=FINE)
         assert result.slope == pytest.approx(2, abs=0.1)
-        assert result.verdict == "pass", result.reason
+        if rule is USAM and beta != 1:  # its rho^2 vanishes on quadratics
+            assert "rho^2 of the drift, without which the order is 4/3, has no influence at all" in result.reason
+        else:
+            assert result.verdict == "pass", result.reason
 
 
 def test_two_hundred_dimensions():
@@ -260,7 +263,9 @@ def test_any_units():
 def test_members_that_are_all_the_same():
     """Noise that is zero up to rounding is no departure from an affine map."""
     f = Quadratic([[0.7, 0.1], [0.1, 0.3]], centres=[[0.3, -0.77]] * 7)
-    assert verify_moments(derive(USAM, 2, "2/3"), landscape=f, etas=FINE).verdict == "pass"
+    result = verify_moments(derive(USAM, 2, 1), landscape=f, etas=FINE)
+    assert result.slope == pytest.approx(2, abs=0.1)
+    assert "of the noise, without which the order is 1" in result.reason  # a wrong one would not be seen
 
 
 def test_a_linear_network_is_a_quadratic():
@@ -297,7 +302,7 @@ def test_progress_and_json():
         etas=FINE,
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(k, 4) for k in (1, 2, 3, 4)]
+    assert seen == [(k, 13) for k in range(14)]
     written = json.loads(json.dumps(result.to_dict()))
     assert (written["method"], written["dim"], written["horizon"]) == ("moments", 2, 1.0)
     assert 0 < written["rounding"] < 1e-11
@@ -340,7 +345,7 @@ def test_rules_that_are_not_affine(rule, what, dim):
 def test_norms_of_constants_are_affine():
     rule = Rule("push", grad(rho * direction("v") / norm(direction("v"))))
     v = {"v": torch.tensor([0.6, 0.8], dtype=F64)}
-    assert verify_moments(derive(rule, 2, "2/3"), landscape=additive(2), values=v, etas=FINE).verdict == "pass"
+    assert verify_moments(derive(rule, 2, 1), landscape=additive(2), values=v, etas=FINE).verdict == "pass"
 
 
 @pytest.mark.parametrize(
