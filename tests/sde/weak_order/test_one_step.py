@@ -161,7 +161,7 @@ def network(dtype=F64):
 def test_a_network_of_39_parameters(order, beta):
     f = network()
     assert f.dim == 39
-    etas = [2.0**-k for k in (4, 7, 10)]
+    etas = [2.0**-k for k in (7, 10, 13)]
     result = verify_one_step(derive(SAM, order, beta), landscape=f, rho_scale=0.3, etas=etas)
     assert result.details["points"] == 1  # its own parameters
     assert result.slope == pytest.approx(order + 1, abs=0.05)
