@@ -103,7 +103,7 @@ def verify_moments(
         >>> from eigensam.landscapes import Quadratic
         >>> from eigensam.sde import derive, find_rule, verify_moments
         >>> f = Quadratic([[2.0, 0.0], [0.0, 1.0]], centres=[[1.0, 0.0], [-1.0, 0.5]])
-        >>> result = verify_moments(derive(find_rule("usam"), 2, "2/3"), landscape=f)
+        >>> result = verify_moments(derive(find_rule("usam"), 2, 1), landscape=f)
         >>> result.verdict, round(result.slope, 1)
         ('pass', 2.0)
     """
