@@ -251,7 +251,7 @@ def test_waves_that_no_coarse_grid_sees():
 
 def test_increments_that_go_round_and_round():
     f = TiltedTorus([[1e6]], [[1]], [[1e3]], [[0.0]])
-    with pytest.raises(InputError, match=r"increments of 1e\+06 .* steps until T = 1"):
+    with pytest.raises(InputError, match=r"increments of 1e\+06.* steps until T = 1"):
         verify_on_torus(derive(find_rule("sgd"), 1, 1), landscape=f)
 
 
