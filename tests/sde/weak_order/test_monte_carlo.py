@@ -121,12 +121,14 @@ def test_orders_on_the_torus():
 
 
 def test_order_2_on_a_quadratic():
-    """And what breaks it there: the correction's sign."""
+    """And what breaks it there: the correction's sign; and what a linear function, the clearest, does not see: the noise."""
     f, sgd = Quadratic.random(1, seed=4), find_rule("sgd")
     etas = [1 / 4, 1 / 8, 1 / 16]
     sde = derive(sgd, 2, 1)
     right = verify_monte_carlo(sde, landscape=f, etas=etas, most_paths=60_000)
-    assert right.verdict == "pass", right.reason
+    assert right.slope == pytest.approx(2, abs=0.15)
+    assert right.verdict == "inconclusive"
+    assert "rho^0 of the noise, without which the order is 1" in right.reason
     wrong = replace(sde, correction={k: c * Fraction(-1) for k, c in sde.correction.items()})
     found = verify_monte_carlo(wrong, landscape=f, etas=etas, expected=2, paths=4000)
     assert found.verdict == "fail"
@@ -158,7 +160,7 @@ def test_a_network():
     model = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 3)).double()
     data = torch.randn(24, 2).double(), torch.randint(3, (24,))
     f = NetworkLandscape.from_tensors(model, nn.functional.cross_entropy, *data, batch_size=12, points_per_pass=4096)
-    run = {"landscape": f, "etas": [1 / 2, 1 / 4, 1 / 8], "rho_scale": 0.3, "paths": 256}
+    run = {"landscape": f, "etas": [1 / 2, 1 / 4, 1 / 8], "rho_scale": 0.6, "paths": 256}
     right = verify_monte_carlo(derive(find_rule("usam"), 1, "1/2"), **run)
     assert right.verdict == "pass", right.reason
     assert len(right.details["all_errors"][0]) == 4  # three polynomials and the loss
