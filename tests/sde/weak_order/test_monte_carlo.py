@@ -121,7 +121,7 @@ def test_orders_on_the_torus():
 
 
 def test_order_2_on_a_quadratic():
-    """And what breaks it there: the correction's sign; and what a linear function, the clearest, does not see: the noise."""
+    """And what breaks it there: the correction's sign; and what a linear function does not see: the noise."""
     f, sgd = Quadratic.random(1, seed=4), find_rule("sgd")
     etas = [1 / 4, 1 / 8, 1 / 16]
     sde = derive(sgd, 2, 1)

@@ -330,7 +330,9 @@ def test_small_step_sizes():
 def test_memory_that_does_not_suffice():
     """Sharp ripples and little memory: the largest grid that fits is too coarse, and the verdict says by how much."""
     f = TiltedTorus([[9.0, 1.0]], [[16, 1], [1, 0]], [[0.3, 0.3]], [[0.0, 0.5]])
-    result = verify_on_torus(truncate(RULES["usam"], "1/2", 2), landscape=f, etas=[1 / 8, 1 / 16, 1 / 32], memory=1e8)
+    result = verify_on_torus(
+        truncate(RULES["usam"], "1/2", 2), landscape=f, etas=[1 / 8, 1 / 16, 1 / 32], horizon=1 / 8, memory=1e8
+    )
     assert result.verdict == "inconclusive"
     assert re.search(r"still changes by .* of itself at resolution \d+; the next grid needs .* GiB", result.reason)
 
