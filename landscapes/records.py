@@ -135,7 +135,7 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + "-dirty" * bool(git("status", "--porcelain"))
+        return git("rev-parse", "HEAD") + "-dirty" * bool(git("status", "--porcelain", "--", "*.py", "*.j2"))
     except (OSError, subprocess.CalledProcessError):  # no git here, or no commit yet
         return None
 

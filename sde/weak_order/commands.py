@@ -28,7 +28,7 @@ from ...landscapes.outputs import Outputs
 from ..arguments import RhoExponent, RuleName, read_exponent, read_values
 from ..symbolic.derivation import derive, truncate
 from ..symbolic.rules import find_rule
-from .moments import verify_moments
+from .moments import MOST_DIMENSIONS, verify_moments
 from .monte_carlo import verify_monte_carlo
 from .one_step import Precision, verify_one_step
 from .picture import draw_weak_order
@@ -37,7 +37,6 @@ from .verdict import WeakOrder
 
 __all__ = ["WEAK_ORDER_OPTIONS", "weak_order"]
 
-_MOST_DIM = 2_000  # what verify_moments takes: a larger quadratic is not even drawn
 _POINTS = 64  # paths that pass through a network at a time
 
 
@@ -184,8 +183,8 @@ def _landscape(
     method: MethodName, path: Path | None, dim: int, batches: int, batch_size: int, data_root: Path | None
 ) -> Landscape:
     if path is None:
-        if method is MethodName.MOMENTS and dim > _MOST_DIM:
-            raise InputError(f"--dim {dim} is out of range; give a number from 1 to {_MOST_DIM}")
+        if method is MethodName.MOMENTS and dim > MOST_DIMENSIONS:  # not even drawn
+            raise InputError(f"--dim {dim} is out of range; give a number from 1 to {MOST_DIMENSIONS}")
         return Quadratic.random(dim) if method is MethodName.MOMENTS else TiltedTorus.default(dim)
     if not path.is_dir():
         return read_landscape(path)

@@ -25,15 +25,17 @@ from .evolution import Evolution
 from .needed_terms import Term, needed_terms
 from .verdict import WeakOrder, conclude
 
-__all__ = ["MOMENT_ETAS", "Moments", "affine_moments", "verify_moments"]
+__all__ = ["MOMENT_ETAS", "MOST_DIMENSIONS", "Moments", "affine_moments", "verify_moments"]
 
 MOMENT_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(3, 14, 2))
 """Ours: below, ``eta^2`` drowns in rounding."""
 
+MOST_DIMENSIONS = 2000
+"""Ours: some matrices of 32 MB."""
+
 _ROUNDING = 1e-14
 _DROWNS = 0.01  # rounding in units of the last error
 _LEAST = 4  # step sizes: below, rounding is the verdict
-_MOST_DIMENSIONS = 2000  # ours: some matrices of 32 MB
 _AFFINE = 1e-9  # relative departure from the affine map through d + 1 points
 
 
@@ -184,9 +186,9 @@ def affine_moments(
     d, dtype = landscape.dim, landscape.dtype
     if dtype != torch.float64:
         raise InputError(f"the landscape is in {dtype}; moments need torch.float64: model.double()")
-    if d > _MOST_DIMENSIONS:
+    if d > MOST_DIMENSIONS:
         raise InputError(
-            f"moments in {d} dimensions are {landscape.size} matrices of size {d + 1}; at most {_MOST_DIMENSIONS} "
+            f"moments in {d} dimensions are {landscape.size} matrices of size {d + 1}; at most {MOST_DIMENSIONS} "
             "dimensions are computed, use --method one-step or monte-carlo"
         )
     _check_polynomial(sde.rule)

@@ -20,7 +20,7 @@ from .evidence import Evidence
 from .needed_terms import Term, needed_terms
 from .noise import PathNoise
 from .one_step import default_points, polynomial_test_functions
-from .path_state import read_state, run_identity, write_state
+from .path_state import check_state, read_state, run_identity, write_state
 from .slope_fit import RESOLVED, SlopeFit, fit_slope, resolved
 from .streaming import StreamingMoments
 from .verdict import WeakOrder, conclude
@@ -138,6 +138,8 @@ def verify_monte_carlo(
     x = torch.as_tensor(x, dtype=landscape.dtype, device=landscape.device)
     if x.shape != (landscape.dim,):
         raise InputError(f"start has shape {tuple(x.shape)}; expected ({landscape.dim},)")
+    if state is not None and state.exists():
+        check_state(state)
     functions = _default_functions(landscape) if test_functions is None else test_functions
     levels = [level(claim, eta, count, x, functions) for eta, count in zip(claim.etas, counts, strict=True)]
     run = _Run(levels, seed, chunk_size, jobs)

@@ -23,7 +23,14 @@ from .own_coefficients import Coefficients, checked_coefficients
 from .small_noise import runge_kutta
 from .verdict import WeakOrder, conclude
 
-__all__ = ["FLOAT64_ETAS", "MULTI_ETAS", "default_points", "polynomial_test_functions", "verify_one_step"]
+__all__ = [
+    "FLOAT64_ETAS",
+    "MULTI_ETAS",
+    "default_points",
+    "polynomial_test_functions",
+    "spanning_test_functions",
+    "verify_one_step",
+]
 
 Precision = Literal["multi", "float64"]
 
@@ -148,7 +155,6 @@ def verify_one_step(
     elif landscape.dtype != torch.float64:
         raise InputError(f"the landscape is in {landscape.dtype}; one step's error needs torch.float64: model.double()")
     if test_functions is None:
-        own = coefficients is not drift_and_covariance
         test_functions = spanning_test_functions if own else polynomial_test_functions
     x = default_points(landscape) if points is None else points
     x = torch.as_tensor(x, dtype=landscape.dtype, device=landscape.device)

@@ -17,7 +17,7 @@ from .claim import Claim
 from .coupled_paths import Level
 from .streaming import StreamingMoments
 
-__all__ = ["Identity", "read_state", "run_identity", "write_state"]
+__all__ = ["Identity", "check_state", "read_state", "run_identity", "write_state"]
 
 Identity = Mapping[str, str | int]
 """What the moments of a run depend on, each part under its name: a number, or a fingerprint."""
@@ -98,6 +98,23 @@ def write_state(path: Path, identity: Identity, blocks: int, moments: StreamingM
     write_json(path, {**content, "sha256": _checksum(content)})
 
 
+def check_state(path: Path) -> dict[str, Any]:
+    """What a state file holds, whichever run it is of: before a run begins, since it takes long to know its own.
+
+    Raises:
+        InputError: another kind of file, or a damaged one.
+    """
+    found: Any = read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("identity"), dict):
+        raise InputError(
+            f"{path} is no state of this version of eigensam; choose another --state file, or remove this one"
+        )
+    content = {name: value for name, value in found.items() if name != "sha256"}
+    if found.get("sha256") != _checksum(content):
+        raise InputError(f"{path} is damaged: its moments do not fit its checksum; remove it")
+    return found
+
+
 def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingMoments, int]:
     """The moments of a run and the number of blocks in them; none if there is no file.
 
@@ -111,20 +128,13 @@ def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingMome
     """
     if not path.exists():
         return StreamingMoments.empty(size), 0
-    found: Any = read_json(path)
-    theirs = found.get("identity") if isinstance(found, dict) else None
-    if not isinstance(theirs, dict):
-        raise InputError(
-            f"{path} is no state of this version of eigensam; choose another --state file, or remove this one"
-        )
+    found = check_state(path)
+    theirs = found["identity"]
     if theirs != identity:
         raise InputError(
             f"{path} is the state of another run, which differs in {_difference(theirs, identity)}; choose another "
             "--state file, or remove this one"
         )
-    content = {name: value for name, value in found.items() if name != "sha256"}
-    if found.get("sha256") != _checksum(content):
-        raise InputError(f"{path} is damaged: its moments do not fit its checksum; remove it")
     return StreamingMoments.from_dict(found), int(found["blocks"])
 
 

@@ -2,41 +2,30 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...landscapes import InputError, TiltedTorus
-from ..coefficients import drift_and_covariance, exact_increments
+from ..coefficients import drift_and_covariance
 from ..symbolic.bindings import Values
 from ..symbolic.derivation import SDE
 from ..symbolic.language import Loss, walk
-from .claim import ETAS, TOLERANCE, Claim, Progress, TestFunctions, step_count, visible_etas
-from .divisors import check_divisors, divisor_values, divisors
-from .evidence import Evidence, largest
-from .evolution import Evolution
-from .needed_terms import Term, needed_terms
+from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
+from .evidence import Evidence
+from .needed_terms import needed_terms
 from .own_coefficients import Coefficients, checked_coefficients
-from .torus_grid import MOST_ROWS, TorusGrid
+from .steps import Steps
+from .torus_errors import COARSE, DIMENSIONS, MEMORY, TorusErrors, finer
+from .torus_grid import TorusGrid
 from .verdict import WeakOrder, conclude
 
 __all__ = ["Coefficients", "periodic_test_functions", "verify_on_torus"]
 
-_START_POINTS = {1: 31, 2: 31, 3: 9}  # per axis
 _TIMES = {1: 8, 2: 8, 3: 4}  # at which chain and SDE are compared
 _ETAS = {1: ETAS, 2: ETAS, 3: ETAS[::2]}
 _LEAST = 4  # step sizes: below, rounding is the verdict
 
-_GROWTH = 1.25  # of the resolution, from one attempt to the next
-_FIRST = {1: 17, 2: 13, 3: 9}
-_FINE = {1: (31, 301, 3001), 2: (31, 91, 271), 3: (9, 25, 49)}  # grids on which a zero is looked for, until one clears
-_MOST_APPLICATIONS = 1e5  # of an operator, up to a factor: minutes in two dimensions
-_MOST_WORK = 3e10  # multiplications in one application of the chain's operator: seconds on two cores
-MEMORY = 2.0**31
-"""Bytes that the operators of one grid may take (ours: any laptop has them)."""
-
-_COARSE = 2 ** (TOLERANCE / 2) - 1  # a change of the last error that moves the last slope by half the tolerance
 _ROUNDING = 1e-12  # of the largest value of a test function: more than what pure shifts leave, see the tests
 
 
@@ -110,10 +99,10 @@ def verify_on_torus(
     """
     landscape = TiltedTorus.default(2) if landscape is None else landscape
     own = etas is not None
-    etas = _ETAS.get(getattr(landscape, "dim", 0), ETAS) if etas is None else etas
-    etas = etas if own else visible_etas(sde, etas, rho_scale)
+    if etas is None:
+        etas = visible_etas(sde, _ETAS.get(getattr(landscape, "dim", 0), ETAS), rho_scale)
     claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
-    if not isinstance(landscape, TiltedTorus) or landscape.dim not in _FIRST:
+    if not isinstance(landscape, TiltedTorus) or landscape.dim not in DIMENSIONS:
         raise InputError(
             f"found {type(landscape).__name__} of dimension {claim.landscape.dim}; the torus method needs a "
             "TiltedTorus of dimension 1, 2 or 3"
@@ -127,15 +116,15 @@ def verify_on_torus(
     terms = needed_terms(sde, claim.order)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
     evaluations = sum(len(law.etas) for law in laws) + 1 + len(laws) * bool(terms)
-    steps = _Steps(progress, evaluations * len(times))
-    torus = _Torus(claim, landscape, times, test_functions, checked_coefficients(coefficients), steps)
+    steps = Steps(progress, evaluations * len(times))
+    torus = TorusErrors(claim, landscape, times, test_functions, checked_coefficients(coefficients), steps)
     rounding = _ROUNDING * float(test_functions(torus.starts.points).abs().max())
 
     if resolution is not None:
         n, found, discretisation = torus.at(resolution, memory)
     else:
         n, found, discretisation = torus.settled(claim, rounding, memory)
-        while not own and rounding > _COARSE * found.error and len(claim.etas) > _LEAST:
+        while not own and rounding > COARSE * found.error and len(claim.etas) > _LEAST:
             claim = claim.upto(len(claim.etas) - 1)  # the smallest of the default ones drowns
             n, found, discretisation = torus.settled(claim, rounding, memory)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
@@ -144,15 +133,15 @@ def verify_on_torus(
         every = [torus.compared(law, eta, n) for eta in (law.etas[:-1] if law is claim else law.etas)]
         every += [found] if law is claim else []
         doubt = ""
-        if rounding > _COARSE * every[-1].error:
+        if rounding > COARSE * every[-1].error:
             doubt = (
                 f"the last error {every[-1].error:.2g} is not far above rounding, {rounding:.2g}; use larger step sizes"
             )
-        elif law is claim and discretisation > _COARSE:
+        elif law is claim and discretisation > COARSE:
             doubt = f"the last error still changes by {discretisation:.2g} of itself at resolution {n}; " + (
                 "give a larger one"
                 if resolution is not None
-                else f"the next grid needs {torus.bytes(_next(n)) / 2**30:.2g} GiB and {torus.work(_next(n)):.2g} "
+                else f"the next grid needs {torus.bytes(finer(n)) / 2**30:.2g} GiB and {torus.work(finer(n)):.2g} "
                 "multiplications per application: use a smoother landscape or larger step sizes"
             )
         evidence.append(
@@ -177,217 +166,11 @@ def verify_on_torus(
     )
 
 
-class _Steps:
-    """Progress in small steps towards a total that may grow."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self.progress, self.total, self.done = progress, total, 0
-        progress(0, total)
-
-    def step(self) -> None:
-        self.done += 1
-        self.total = max(self.total, self.done)
-        self.progress(self.done, self.total)
-
-    def more(self, count: int) -> None:
-        """A further evaluation."""
-        self.total += count
-
-    def finish(self) -> None:
-        self.progress(self.total, self.total)
-
-
-class _Compared(NamedTuple):
-    """Chain and difference from the SDE at start points, by time and test function: NumPy arrays of one shape."""
-
-    chain: Any
-    difference: Any
-
-    @property
-    def error(self) -> float:
-        return largest(self.difference)
-
-
-class _Torus:
-    """Weak errors of a claim, by step size and resolution."""
-
-    def __init__(
-        self,
-        claim: Claim,
-        landscape: TiltedTorus,
-        times: list[float],
-        test_functions: TestFunctions,
-        coefficients: Coefficients,
-        steps: _Steps,
-    ) -> None:
-        self.claim, self.landscape, self.times, self.steps = claim, landscape, times, steps
-        self.test_functions, self.coefficients = test_functions, coefficients
-        grid = TorusGrid(landscape.dim, _START_POINTS[landscape.dim], landscape.device)
-        eta = claim.etas[0]
-        self.starts = grid
-        self.found = divisors(claim.sde.rule, landscape, grid.points[:, None], claim.rho(eta), eta, claim.values)
-        check_divisors(self.found, claim.sde.rule)
-        for resolution in _FINE[landscape.dim]:
-            doubt = self.may_vanish(resolution)
-            if not doubt:
-                break
-        else:
-            raise InputError(doubt)
-
-    def settled(self, claim: Claim, rounding: float, memory: float) -> tuple[int, _Compared, float]:
-        """A resolution at which the last error has settled, or the largest possible; that error; its last change.
-
-        The coarser of two grids suffices where they agree well.
-        """
-        eta, n = claim.etas[-1], max(_FIRST[self.landscape.dim], self._least())
-        if not self._possible(_next(n), memory):
-            raise InputError(
-                f"the landscape's waves need a resolution of {n}: {self.bytes(n) / 2**30:.3g} GiB and "
-                f"{self.work(n):.2g} multiplications per application; use lower frequencies or larger memory"
-            )
-        found, change = self.compared(claim, eta, n), math.inf
-        while self._possible(_next(n), memory):
-            coarser, before = n, found
-            n = _next(n)
-            found = self.compared(claim, eta, n)
-            change = _change(before, found)
-            apart = largest(found.difference - before.difference)
-            if apart <= _COARSE / 2 * found.error:  # as functions: a number may agree by chance
-                return coarser, before, change
-            if change <= _COARSE or rounding > _COARSE * found.error:  # settled, or nothing there to settle
-                break
-            self.steps.more(len(self.times))
-        return n, found, change
-
-    def at(self, resolution: int, memory: float) -> tuple[int, _Compared, float]:
-        """The same for a resolution that is given, and one that is four points finer."""
-        n = resolution + 4
-        if resolution < self._least():
-            raise InputError(
-                f"resolution {resolution} does not see the landscape's waves; give at least {self._least()}"
-            )
-        if self.bytes(n) > memory:
-            raise InputError(
-                f"resolution {resolution} needs {self.bytes(n) / 2**30:.3g} GiB and the limit is "
-                f"{memory / 2**30:.3g} GiB: give a smaller resolution or a larger memory"
-            )
-        before, found = (self.compared(self.claim, self.claim.etas[-1], each) for each in (resolution, n))
-        return n, found, _change(before, found)
-
-    def _least(self) -> int:
-        """Below, the landscape's own waves are not seen."""
-        return 2 * int(self.landscape.frequencies.abs().max()) + 1
-
-    def _possible(self, resolution: int, memory: float) -> bool:
-        return self.work(resolution) <= _MOST_WORK and self.bytes(resolution) <= memory
-
-    def may_vanish(self, resolution: int) -> str:
-        """Whether what the rule divides by may be zero between the points of a grid, and why."""
-        claim, f = self.claim, self.landscape
-        x = TorusGrid(f.dim, resolution, f.device).points[:, None]
-        for name, value in divisor_values(claim.sde.rule, f, x, claim.rho(claim.etas[-1]), claim.values).items():
-            on_grid = value.reshape(*[resolution] * f.dim, f.size)
-            along = [torch.maximum(*((on_grid - on_grid.roll(s, i)).abs() for s in (1, -1))) for i in range(f.dim)]
-            gap = on_grid.abs() - torch.linalg.vector_norm(torch.stack(along), dim=0)
-            if not gap.min() > 0:
-                worst = int(gap.argmin())
-                size = float(value.abs().flatten()[worst])
-                where = ", ".join(f"{number:.3g}" for number in x[worst // f.size, 0].tolist())
-                return (
-                    f"rule '{claim.sde.rule.name}' needs {name} away from 0, which is {size:.3g} at x = ({where}) of "
-                    f"minibatch {worst % f.size + 1} and moves by {size - float(gap.min()):.3g} to the next point of a "
-                    "grid: it vanishes nearby, or cannot be told from zero, and the rule is not smooth there, as the "
-                    "theorem assumes; give tilts that exceed the ripples (TiltedTorus.gradient_floor > 0), or verify "
-                    "at points away from critical ones with verify_one_step; 'eigensam order-table' shows SAM near a "
-                    "critical point (measure_critical_point)"
-                )
-        return ""
-
-    def work(self, resolution: int) -> float:
-        """Multiplications of one application of the chain's operator to one function."""
-        return float(self.landscape.size) * float(resolution) ** (2 * self.landscape.dim)
-
-    def bytes(self, resolution: int) -> float:
-        """Of the interpolation's kernels, of coefficients and their derivation, and of the chain's matrix."""
-        d, size = self.landscape.dim, self.landscape.size
-        rows = float(resolution) ** d
-        return 8 * rows * (size * d * (2 * resolution + 60) + (3 * rows if rows <= MOST_ROWS else 0))
-
-    def compared(self, claim: Claim, eta: float, resolution: int) -> _Compared:
-        """Chain and SDE at start points that do not depend on the grid."""
-        landscape = self.landscape
-        grid = TorusGrid(landscape.dim, resolution, landscape.device)
-        x, rho = grid.points[:, None], claim.rho(eta)
-        h = exact_increments(landscape, claim.sde.rule, x, rho, claim.values)
-        drift, covariance = self.coefficients(landscape, claim.sde, x, rho, eta, claim.values)
-        if not all(bool(t.isfinite().all()) for t in (h, drift, covariance)):
-            raise InputError(
-                f"rule '{claim.sde.rule.name}' gives values that are not finite on this landscape; check its "
-                "perturbation"
-            )
-        # The series have some applications per unit of these.
-        moves = max(float(h.abs().max()), float(drift.abs().max())) * resolution
-        spreads = eta * float(covariance.abs().max()) * resolution**2 / 8
-        work = self.times[-1] * max(moves, spreads)
-        if work > _MOST_APPLICATIONS:
-            raise InputError(
-                f"increments of {float(h.abs().max()):.3g}, or the SDE's drift of {float(drift.abs().max()):.3g} and "
-                f"covariance of {float(covariance.abs().max()):.3g}, take {work:.2g} steps until T = "
-                f"{self.times[-1]:g}, at most {_MOST_APPLICATIONS:.0e} are computed: give a shorter T, a smaller rho "
-                "scale, smaller step sizes or smaller tilts"
-            )
-        chain = Evolution(grid.chain(h, eta), eta)
-        flow = Evolution(grid.generator(drift, covariance, eta))
-        chained = flowed = self.test_functions(grid.points)
-        now, chains, differences = 0.0, [], []
-        for time in self.times:
-            chained, flowed = chain.advance(chained, time - now), flow.advance(flowed, time - now)
-            now = time
-            chains.append(grid.resampled(chained, self.starts))
-            differences.append(grid.resampled(chained - flowed, self.starts))
-            self.steps.step()
-        return _Compared(*(torch.stack(each).cpu().numpy() for each in (chains, differences)))
-
-    def influences(self, claim: Claim, terms: list[Term], resolution: int) -> dict[Term, float]:
-        """How far a change of each coefficient moves the right SDE's expectations at the last step size.
-
-        To a few per cent: a grid half as fine as that of the errors suffices.
-        """
-        if not terms:
-            return {}
-        resolution = min(resolution, max(_FIRST[self.landscape.dim], self._least(), resolution // 2 | 1))
-        landscape, eta = self.landscape, claim.etas[-1]
-        grid = TorusGrid(landscape.dim, resolution, landscape.device)
-        x, rho = grid.points[:, None], claim.rho(eta)
-        sdes = [terms[0].right, *(term.changed for term in terms)]
-        every = [drift_and_covariance(landscape, sde, x, rho, eta, claim.values) for sde in sdes]
-        drifts, covariances = (torch.stack(part, 1) for part in zip(*every, strict=True))
-        flow = Evolution(grid.generator(drifts, covariances, eta))
-        state = self.test_functions(grid.points)[:, None].expand(-1, len(sdes), -1)
-        found, now = torch.zeros(len(terms), dtype=torch.float64), 0.0
-        for time in self.times:
-            state, now = flow.advance(state, time - now), time
-            moved = grid.resampled((state[:, 1:] - state[:, :1]).flatten(1), self.starts)
-            found = torch.maximum(found, moved.abs().amax(0).unflatten(0, (len(terms), -1)).amax(1).cpu())
-            self.steps.step()
-        return dict(zip(terms, found.tolist(), strict=True))
-
-
 def _common_times(horizon: float, counts: list[int], most: int) -> list[float]:
     """At most so many equally spaced times up to the horizon that are whole numbers of steps for every step size."""
     common = math.gcd(*counts)
     parts = max(k for k in range(1, most + 1) if common % k == 0)
     return [horizon * (k + 1) / parts for k in range(parts)]
-
-
-def _change(before: _Compared, after: _Compared) -> float:
-    return abs(after.error - before.error) / after.error if after.error > 0 else math.inf
-
-
-def _next(resolution: int) -> int:
-    """The next odd number, at least 4 larger."""
-    n = max(resolution + 4, round(_GROWTH * resolution))
-    return n + 1 - n % 2
 
 
 def _check_periodic(test_functions: TestFunctions, landscape: TiltedTorus) -> None:

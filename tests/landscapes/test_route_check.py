@@ -391,42 +391,29 @@ def test_modules_are_as_they_were(monkeypatch):
     assert all(p.grad is None for p in model.parameters())
 
 
-class Saves(torch.autograd.Function):
-    """``tanh`` whose second derivative is wrong without a word."""
+class OfFixedSize(nn.Module):
+    """Takes so many examples and no others."""
 
-    @staticmethod
-    def forward(ctx, x):
-        y = x.tanh()
-        ctx.save_for_backward(y, x)
-        return y.clone()
-
-    @staticmethod
-    def backward(ctx, grad):
-        y, _ = ctx.saved_tensors
-        return grad * (1 - y * y)
-
-
-class Apply(nn.Module):
-    def __init__(self, function, rows=None):
+    def __init__(self, rows):
         super().__init__()
-        self.function, self.rows = function, rows
+        self.rows = rows
 
     def forward(self, x):
-        if self.rows and len(x) != self.rows:
+        if len(x) != self.rows:
             raise ValueError(f"{self.rows} rows are needed")
-        return self.function(x)
+        return x
 
 
-def network_with(function, rows=None):
+def network_with(function, *layers):
     torch.manual_seed(0)
     return NetworkFunction(
-        nn.Sequential(nn.Linear(16, 5), Apply(function, rows), nn.Linear(5, 3)).double(), cross_entropy
+        nn.Sequential(nn.Linear(16, 5), *layers, Layer(function), nn.Linear(5, 3)).double(), cross_entropy
     )
 
 
 def test_a_gradient_of_no_function_is_refused_on_a_network_of_fixed_size():
     """Eight examples cannot be looked at, so all twelve are; it was passed over once."""
-    network = network_with(lambda x: x * torch.sigmoid(x).detach(), rows=12)
+    network = network_with(lambda x: x * torch.sigmoid(x).detach(), OfFixedSize(12))
     with pytest.raises(NotDifferentiableError, match="not that of any function"):
         NetworkDerivatives(network).contracted_gradient(network.point(), [(1.0, (network.point(),))], data(D))
 
@@ -440,7 +427,7 @@ def test_what_is_wrong_is_found_once(monkeypatch):
         return original(*arguments)
 
     monkeypatch.setattr(comparisons, "compare_with_differences", counted)
-    network = network_with(Saves.apply)
+    network = network_with(Wrong.apply)
     derivatives, x = NetworkDerivatives(network), network.point()
     first = Hessian(network, [data(D)], derivatives=derivatives) @ x
     seen = len(calls)
@@ -453,7 +440,7 @@ def test_what_is_wrong_is_found_once(monkeypatch):
 
 def test_one_rough_difference_is_not_remembered(monkeypatch):
     """A point at a kink is no reason to refuse the next one."""
-    network = network_with(Saves.apply)
+    network = network_with(Wrong.apply)
     derivatives, x = NetworkDerivatives(network), network.point()
     take, rough = derivatives._difference.take, [True]
 

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from eigensam.landscapes import InputError, TiltedTorus
-from eigensam.sde import derive, find_rule, truncate
-from eigensam.sde.weak_order.claim import Claim
+from eigensam.sde import ETAS as DEFAULT
+from eigensam.sde import derive, find_rule, truncate, verify_on_torus
+from eigensam.sde.weak_order.claim import Claim, visible_etas
 
 F = TiltedTorus.default(1)
 ETAS = [2.0**-k for k in range(4, 8)]
@@ -51,3 +52,14 @@ def test_refusals(arguments, message):
 def test_a_radius_that_overflows():
     with pytest.raises(InputError, match="runs from inf to nan; the perturbation radius rho must stay within"):
         Claim.checked(derive(find_rule("sgd"), 1, 3), F, [1e200, 1e100], 0.8, None, None)
+
+
+def test_default_step_sizes_are_those_whose_radius_is_seen():
+    """At ``beta = 3/2`` the smallest would have been refused, though nobody had given them."""
+    sde = derive(find_rule("sam"), 1, "3/2")
+    kept = visible_etas(sde, DEFAULT, 0.8)
+    assert 2 < len(kept) < len(DEFAULT)
+    assert list(kept) == list(DEFAULT[: len(kept)])
+    assert 0.8 * kept[-1] ** 1.5 >= 1e-6 > 0.8 * DEFAULT[len(kept)] ** 1.5
+    assert visible_etas(sde, DEFAULT, 1e-9) == DEFAULT  # too few: the claim says why
+    assert verify_on_torus(sde, landscape=F).verdict == "pass"

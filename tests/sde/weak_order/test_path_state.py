@@ -150,3 +150,11 @@ def test_other_files_are_refused(state):
         state.write_text(content)
         with pytest.raises(InputError, match=message):
             run(state)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "[]", '{"identity": {}, "blocks": 3}'])
+def test_what_is_no_state_is_refused_before_any_work(tmp_path, monkeypatch, text):
+    monkeypatch.setattr("eigensam.sde.weak_order.monte_carlo._Run.pilot", lambda *_: pytest.fail("work has begun"))
+    (tmp_path / "state.json").write_text(text)
+    with pytest.raises(InputError, match=r"is no state of this version|is damaged"):
+        run(tmp_path / "state.json")

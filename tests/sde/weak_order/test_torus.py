@@ -28,11 +28,12 @@ from eigensam.sde import (
 from eigensam.sde.symbolic import direction, grad, inner, loss, rho
 from eigensam.sde.weak_order import TOLERANCE, periodic_test_functions, verify_one_step
 from eigensam.sde.weak_order.claim import ETAS, Claim
-from eigensam.sde.weak_order.torus import _Steps, _Torus
+from eigensam.sde.weak_order.steps import Steps
+from eigensam.sde.weak_order.torus_errors import TorusErrors
 
 SAM = find_rule("sam")
 THIRD = truncate(SAM, "1/3", 3)
-QUIET = _Steps(lambda done, total: None, 1)
+QUIET = Steps(lambda done, total: None, 1)
 ETAS_FINE = [2.0**-k for k in range(9, 12)]
 VALUES = {"alpha": 0.2, "v": torch.tensor([1.0, 0.0], dtype=torch.float64)}
 
@@ -419,7 +420,7 @@ def test_a_zero_in_the_middle_of_a_cell_of_three_dimensions():
         verify_on_torus(truncate(SAM, "1/2", 2), landscape=f)
     floor = TiltedTorus.default(3)
     claim = Claim.checked(truncate(SAM, "1/2", 2), floor, [1 / 8, 1 / 16], 0.8, None, None)
-    assert _Torus(claim, floor, [1.0], periodic_test_functions, drift_and_covariance, QUIET).may_vanish(13) == ""
+    assert TorusErrors(claim, floor, [1.0], periodic_test_functions, drift_and_covariance, QUIET).may_vanish(13) == ""
 
 
 def test_a_gradient_that_vanishes_on_the_grid():
