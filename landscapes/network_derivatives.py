@@ -222,7 +222,7 @@ class NetworkDerivatives:
                         f"route '{name}' does not cover this network: {first_line(error)}; use route 'auto'"
                     ) from error
                 problem, refused[name] = error, first_line(error)
-                if name != "difference" and (is_refusal(error) or (name, order) in self._check.wrong):
+                if is_refusal(error) or (name, order) in self._check.wrong:
                     firm.add(name)
         # What another route was needed for is remembered, and what will not change.
         self._refused |= {(n, order): why for n, why in refused.items() if result is not None or n in firm}
