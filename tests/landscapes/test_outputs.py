@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from unittest.mock import ANY
 
 import matplotlib.image
 import pytest
@@ -23,7 +24,7 @@ def test_json_and_picture_in_new_folders(tmp_path, capsys):
     outputs.save({"slope": float("nan")}, lambda: new_figure(1))
     outputs.save_text("--proof", lambda: "qed")
     outputs.say_written()
-    assert json.loads((tmp_path / "a" / "r.json").read_text()) == {"slope": None}
+    assert json.loads((tmp_path / "a" / "r.json").read_text()) == {"slope": None, "made_with": ANY}
     assert matplotlib.image.imread(tmp_path / "b" / "r.png").ndim == 3
     assert (tmp_path / "p.tex").read_text() == "qed"
     said = capsys.readouterr().out.splitlines()
@@ -34,22 +35,24 @@ def test_json_and_picture_in_new_folders(tmp_path, capsys):
 def test_a_picture_that_cannot_be_drawn_leaves_the_json(tmp_path):
     (tmp_path / "a.svg").write_text("of yesterday")
     with pytest.raises(ZeroDivisionError):
-        Outputs(tmp_path / "a.json", plot=tmp_path / "a.svg").save([1], lambda: 1 / 0)
-    assert (tmp_path / "a.json").read_text() == "[\n  1\n]\n"
+        Outputs(tmp_path / "a.json", plot=tmp_path / "a.svg").save({"slope": 1}, lambda: 1 / 0)
+    assert json.loads((tmp_path / "a.json").read_text())["slope"] == 1
     assert (tmp_path / "a.svg").read_text() == "of yesterday"
 
 
 def test_standard_output_holds_nothing_but_json(capsys):
     outputs = Outputs(Path("-"))
     outputs.console.print("for people")
-    outputs.save([1])
+    outputs.save({"slope": 1})
     outputs.say_written()
-    assert capsys.readouterr() == ("[\n  1\n]\n", "for people\n")
+    out, err = capsys.readouterr()
+    assert json.loads(out)["slope"] == 1
+    assert err == "for people\n"
 
 
 def test_nothing_asked_for_nothing_written(tmp_path, capsys):
     outputs = Outputs(None)
-    outputs.save([1], lambda: pytest.fail("drawn"))
+    outputs.save({}, lambda: pytest.fail("drawn"))
     outputs.save_text("--proof", lambda: pytest.fail("written"))
     outputs.console.print("for people")
     assert capsys.readouterr() == ("for people\n", "")
@@ -58,7 +61,7 @@ def test_nothing_asked_for_nothing_written(tmp_path, capsys):
 
 def test_links_are_written_through(tmp_path):
     (tmp_path / "link").symlink_to("new/a.json")
-    Outputs(tmp_path / "link").save([1])
+    Outputs(tmp_path / "link").save({})
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "new" / "a.json").is_file()
 
@@ -91,7 +94,7 @@ def test_a_folder_that_refuses_files(tmp_path, monkeypatch):
 def test_the_longest_name_that_can_be_written_is_taken(tmp_path):
     """Beside the file stands a temporary one with a longer name."""
     longest = max(n for n in range(200, 256) if _taken("x" * n))
-    Outputs(Path("x" * longest)).save([1])
+    Outputs(Path("x" * longest)).save({})
     assert [path.name for path in tmp_path.iterdir()] == ["x" * longest]
 
 

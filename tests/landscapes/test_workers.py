@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 import eigensam
@@ -26,8 +27,14 @@ list(in_workers(work, [(i,) for i in range(2)], jobs=2))
 """
 
 
-def threads(index):
-    return index, torch.get_num_threads(), os.getpid()
+@pytest.fixture
+def threads():
+    """Not a function of this module, which workers do not find: they are sent its code."""
+
+    def number(index):
+        return index, torch.get_num_threads(), os.getpid()
+
+    return number
 
 
 def running(pid):
@@ -62,7 +69,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
         parent.kill()
 
 
-def test_one_thread_each_and_the_callers_threads_are_left_alone():
+def test_one_thread_each_and_the_callers_threads_are_left_alone(threads):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -76,7 +83,7 @@ def test_one_thread_each_and_the_callers_threads_are_left_alone():
         torch.set_num_threads(before)
 
 
-def test_results_come_in_order_or_as_they_come():
+def test_results_come_in_order_or_as_they_come(threads):
     found = list(in_workers(threads, [(i,) for i in range(4)], jobs=2))
     assert [row[:2] for row in found] == [(i, 1) for i in range(4)]
     assert os.getpid() not in [row[2] for row in found]
