@@ -11,9 +11,9 @@ import typer
 
 from . import __version__
 from .bounds.commands import bound
-from .landscapes import InputError
+from .ground.errors import InputError
+from .ground.options import strict
 from .landscapes.commands import SPECTRUM_OPTIONS, spectrum
-from .landscapes.options import strict
 from .optim.commands import TRAIN_OPTIONS, train_command
 from .paper_figures.commands import figures
 from .paper_figures.order_table import order_table

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import Hessian, NetworkFunction, build_model, lanczos, provenance, random_vector, write_json
+from eigensam.ground import provenance, write_json
+from eigensam.landscapes import Hessian, NetworkFunction, build_model, lanczos, random_vector
 
 TASKS = ("nothing", "gradient", "product", "product, graph kept", "lambda_1")
 

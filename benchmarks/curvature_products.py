@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import Hessian, NetworkFunction, build_model, flatten, provenance, unflatten, write_json
-from eigensam.landscapes.network_derivatives import NetworkDerivatives
+from eigensam.ground import provenance, write_json
+from eigensam.landscapes import Hessian, NetworkFunction, build_model, flatten, unflatten
+from eigensam.landscapes.networks.network_derivatives import NetworkDerivatives
 
 RHO, BATCH, ROWS = 0.05, 256, 8
 

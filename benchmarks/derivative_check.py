@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18
 
+from eigensam.ground import provenance, write_json
 from eigensam.landscapes import (
     Checkpoint,
     ClosureCheck,
@@ -30,12 +31,10 @@ from eigensam.landscapes import (
     build_model,
     lanczos,
     load_data,
-    provenance,
     unflatten,
-    write_json,
 )
-from eigensam.landscapes.route_check import RouteCheck
-from eigensam.landscapes.routes import take_route
+from eigensam.landscapes.networks.route_check import RouteCheck
+from eigensam.landscapes.networks.routes import take_route
 from eigensam.optim import TrainSettings, train
 
 Batch = tuple[Tensor, Tensor]

@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import build_model, load_data, provenance, write_json
+from eigensam.ground import provenance, write_json
+from eigensam.landscapes import build_model, load_data
 from eigensam.optim import SAM, TrainSettings
 
 PERIODS = (100, 10)

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.func import grad, jvp
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import NetworkLandscape, build_model, load_data, provenance, write_json
+from eigensam.ground import provenance, write_json
+from eigensam.landscapes import NetworkLandscape, build_model, load_data
 from eigensam.sde import coefficients, derive, exact_increments, find_rule, truncate
 
 RHO, MEMBERS, BATCH = 0.05, 4, 128

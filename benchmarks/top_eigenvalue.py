@@ -31,15 +31,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import (
-    Checkpoint,
-    Hessian,
-    NetworkFunction,
-    lanczos,
-    load_data,
-    provenance,
-    write_json,
-)
+from eigensam.ground import provenance, write_json
+from eigensam.landscapes import Checkpoint, Hessian, NetworkFunction, lanczos, load_data
 from eigensam.optim import TrainSettings, train
 
 TOLERANCE = 1e-3

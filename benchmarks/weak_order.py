@@ -18,17 +18,11 @@ import torch
 from scipy.linalg import expm
 from threadpoolctl import threadpool_limits
 
-from eigensam.landscapes import Quadratic, TiltedTorus, provenance, write_json
-from eigensam.sde import (
-    TorusGrid,
-    derive,
-    drift_and_covariance,
-    exact_increments,
-    find_rule,
-    verify_monte_carlo,
-)
+from eigensam.ground import provenance, write_json
+from eigensam.landscapes import Quadratic, TiltedTorus
+from eigensam.sde import TorusGrid, derive, drift_and_covariance, exact_increments, find_rule, verify_monte_carlo
+from eigensam.sde.simulation.noise import PathNoise
 from eigensam.sde.weak_order.evolution import Evolution
-from eigensam.sde.weak_order.noise import PathNoise
 from eigensam.sde.weak_order.torus import periodic_test_functions
 
 ETA, RESOLUTION = 2.0**-12, 27

@@ -1,27 +1,5 @@
 """What a trained point guarantees: PAC-Bayes bounds with every term separate."""
 
-from .bound import Bound, Curvature, Kind, Term
-from .bounded_loss import BoundedCrossEntropy
-from .gaussian import gaussian_kl
-from .kl import binary_kl, kl_inverse
-from .prior_grid import PriorGrid
-from .remainder import remainder
-from .theorem41 import eigenvalue_bound
-from .trained_point import PriorCentre, bound_checkpoint, estimate_fourth_derivative
+import lazy_loader
 
-__all__ = [
-    "Bound",
-    "BoundedCrossEntropy",
-    "Curvature",
-    "Kind",
-    "PriorCentre",
-    "PriorGrid",
-    "Term",
-    "binary_kl",
-    "bound_checkpoint",
-    "eigenvalue_bound",
-    "estimate_fourth_derivative",
-    "gaussian_kl",
-    "kl_inverse",
-    "remainder",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

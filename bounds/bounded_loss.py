@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from ..landscapes import InputError
+from ..ground.errors import InputError
 from .real import real_number
 
 __all__ = ["BoundedCrossEntropy"]

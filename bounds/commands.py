@@ -5,18 +5,11 @@ from typing import Annotated, get_args
 import typer
 from rich.table import Table
 
-from ..landscapes import Checkpoint, InputError, load_data
-from ..landscapes.console import (
-    DataRoot,
-    Device,
-    Download,
-    JsonFile,
-    RunFolder,
-    check_count,
-    find_device,
-    progress_bar,
-)
-from ..landscapes.outputs import Outputs
+from ..ground.console import DataRoot, Device, Download, JsonFile, RunFolder, check_count, find_device, progress_bar
+from ..ground.errors import InputError
+from ..ground.outputs import Outputs
+from ..landscapes.runs.checkpoint import Checkpoint
+from ..landscapes.runs.data import load_data
 from .bounded_loss import BoundedCrossEntropy
 from .inputs import check_delta, check_sigma
 from .trained_point import PriorCentre, bound_checkpoint

@@ -3,7 +3,7 @@
 import math
 from typing import Any, SupportsFloat
 
-from ..landscapes import InputError
+from ..ground.errors import InputError
 from .intervals import Intervals, intervals, upper_end
 from .real import real_number
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
-from ..landscapes import InputError
+from ..ground.errors import InputError
 from .best_posterior import Problem
 from .bound import Curvature
 from .gaussian import check_dim

@@ -4,7 +4,7 @@ import math
 import struct
 from typing import Any, Literal, SupportsFloat
 
-from ..landscapes import InputError
+from ..ground.errors import InputError
 from .intervals import Intervals, intervals, nearest_float
 from .real import real_number
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..landscapes import InputError
+from ..ground.errors import InputError
 from .intervals import Intervals
 
 __all__ = ["PriorGrid"]

@@ -8,7 +8,7 @@ from typing import Any, Literal, SupportsFloat
 import numpy as np
 from torch import Tensor
 
-from ..landscapes import InputError
+from ..ground.errors import InputError
 
 __all__ = ["real_number"]
 

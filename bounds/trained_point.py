@@ -8,7 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..landscapes import Checkpoint, DataSet, InputError, NetworkLandscape, top_eigenpairs
+from ..ground.errors import InputError
+from ..landscapes.curvature.landscape_hessian import top_eigenpairs
+from ..landscapes.networks.network import NetworkLandscape
+from ..landscapes.runs.checkpoint import Checkpoint
+from ..landscapes.runs.data import DataSet
 from .bound import Bound, Curvature
 from .bounded_loss import BoundedCrossEntropy
 from .inputs import check_delta, check_examples, check_sigma

@@ -9,8 +9,7 @@ import typer
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 
-from .checkpoint import Checkpoint
-from .console import (
+from ..ground.console import (
     DataRoot,
     Device,
     Download,
@@ -21,24 +20,21 @@ from .console import (
     find_device,
     progress_bar,
 )
-from .curvature import (
-    EmpiricalFisher,
-    End,
-    GaussNewton,
-    Hessian,
-    effective_dimension,
-    lanczos,
-    lanczos_quadrature,
-    spectral_density,
-    trace_of_function,
-)
+from ..ground.errors import InputError
+from ..ground.options import Only, only_with
+from ..ground.outputs import Outputs
+from .curvature.network_hessian import Hessian
+from .curvature.network_jacobians import EmpiricalFisher, GaussNewton
 from .curvature.network_operator import NetworkOperator
-from .curvature.picture import draw_spectrum
-from .data import load_data
-from .errors import InputError
-from .network_function import NetworkFunction
-from .options import Only, only_with
-from .outputs import Outputs
+from .networks.network_function import NetworkFunction
+from .runs.checkpoint import Checkpoint
+from .runs.data import load_data
+from .spectra.density import spectral_density
+from .spectra.eigenpairs import End
+from .spectra.function_traces import effective_dimension, trace_of_function
+from .spectra.lanczos_iteration import lanczos
+from .spectra.quadrature import lanczos_quadrature
+from .spectra.spectrum_picture import draw_spectrum
 
 __all__ = ["SPECTRUM_OPTIONS", "spectrum"]
 

@@ -19,9 +19,9 @@ import sympy
 import torch
 from torch import Tensor
 
-from .derivative_check import check_direction, compare_with_differences, percent
-from .errors import InputError
-from .smooth_norms import SmoothNorms
+from ..ground.errors import InputError
+from .derivatives.derivative_check import check_direction, compare_with_differences, percent
+from .derivatives.smooth_norms import SmoothNorms
 
 __all__ = ["Landscape", "Terms", "contracted_gradient_of", "taylor_terms"]
 

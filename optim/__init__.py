@@ -1,21 +1,5 @@
 """The algorithms that train full models: SAM, Eigen-SAM, and the training loop."""
 
-from .eigen_sam import EigenSAM, Eigensolver, eigen_perturbation
-from .measurement import SpectrumRecorder, evaluate
-from .sam import SAM
-from .settings import OPTIMIZERS, TrainSettings
-from .training import read_metrics, run_identity, train
+import lazy_loader
 
-__all__ = [
-    "OPTIMIZERS",
-    "SAM",
-    "EigenSAM",
-    "Eigensolver",
-    "SpectrumRecorder",
-    "TrainSettings",
-    "eigen_perturbation",
-    "evaluate",
-    "read_metrics",
-    "run_identity",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,19 +6,12 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from ..landscapes import DATA, MODELS, load_data
-from ..landscapes.checkpoint import RUN_FILES
-from ..landscapes.console import (
-    DataRoot,
-    Device,
-    Download,
-    JsonFile,
-    find_device,
-    progress_bar,
-    read_path,
-)
-from ..landscapes.options import Only, only
-from ..landscapes.outputs import Folder, Outputs
+from ..ground.console import DataRoot, Device, Download, JsonFile, find_device, progress_bar, read_path
+from ..ground.options import Only, only
+from ..ground.outputs import Folder, Outputs
+from ..landscapes.runs.checkpoint import RUN_FILES
+from ..landscapes.runs.data import DATA, load_data
+from ..landscapes.runs.models import MODELS
 from .settings import OPTIMIZERS, TrainSettings
 from .training import check_run, read_metrics, train, unfinished
 

@@ -6,14 +6,11 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from ..landscapes import (
-    ClosureCheck,
-    ClosureHessian,
-    InputError,
-    lanczos,
-    power_iterates,
-    start_vector,
-)
+from ..ground.errors import InputError
+from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
+from ..landscapes.spectra.eigenpairs import start_vector
+from ..landscapes.spectra.lanczos_iteration import lanczos
+from ..landscapes.spectra.power_iteration import power_iterates
 from .one_function import RandomState, frozen_statistics
 from .sam import SAM, Closure, unit
 

@@ -7,7 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from ..landscapes import DataSet, NetworkLandscape, mean_alignment, top_eigenpairs
+from ..landscapes.curvature.alignments import mean_alignment
+from ..landscapes.curvature.landscape_hessian import top_eigenpairs
+from ..landscapes.networks.network import NetworkLandscape
+from ..landscapes.runs.data import DataSet
 from .sam import SAM
 
 __all__ = ["SpectrumRecorder", "evaluate"]

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from ..landscapes import InputError, flatten, unflatten
+from ..ground.errors import InputError
+from ..landscapes.derivatives.flat import flatten, unflatten
 from .one_function import RandomState, frozen_statistics
 
 __all__ = ["SAM", "Closure", "unit"]

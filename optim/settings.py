@@ -7,7 +7,9 @@ from typing import Any, get_args
 from torch import nn
 from torch.optim import SGD, Optimizer
 
-from ..landscapes import DATA, MODELS, InputError
+from ..ground.errors import InputError
+from ..landscapes.runs.data import DATA
+from ..landscapes.runs.models import MODELS
 from .eigen_sam import EigenSAM, Eigensolver
 from .sam import SAM
 
@@ -47,7 +49,7 @@ class TrainSettings:
         >>> TrainSettings(rho=-1.0)
         Traceback (most recent call last):
         ...
-        eigensam.landscapes.errors.InputError: rho = -1.0 must be positive; plain SGD is optimizer 'sgd'
+        eigensam.ground.errors.InputError: rho = -1.0 must be positive; plain SGD is optimizer 'sgd'
     """
 
     data: str = "digits"

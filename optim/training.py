@@ -13,17 +13,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ..landscapes import (
-    Checkpoint,
-    DataSet,
-    InputError,
-    build_model,
-    code_fingerprint,
-    data_digest,
-    library_versions,
-    write_atomically,
-)
-from ..landscapes.checkpoint import RUN_FILES
+from ..ground.errors import InputError
+from ..ground.records import write_atomically
+from ..ground.source_code import code_fingerprint, library_versions
+from ..landscapes.runs.checkpoint import RUN_FILES, Checkpoint
+from ..landscapes.runs.data import DataSet
+from ..landscapes.runs.data_digests import data_digest
+from ..landscapes.runs.models import build_model
 from .measurement import SpectrumRecorder, evaluate
 from .sam import SAM
 from .settings import TrainSettings

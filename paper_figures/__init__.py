@@ -1,9 +1,5 @@
 """One module per figure or table: measure, write JSON, plot; presets; the report."""
 
-from .presets import PRESETS, Preset, find_preset
+import lazy_loader
 
-__all__ = [
-    "PRESETS",
-    "Preset",
-    "find_preset",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

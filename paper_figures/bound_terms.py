@@ -6,10 +6,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..bounds import bound_checkpoint
-from ..landscapes import DataSet, in_workers
-from ..landscapes.pictures import LINES, new_figure
-from ..optim import TrainSettings
+from ..bounds.trained_point import bound_checkpoint
+from ..ground.pictures import LINES, new_figure
+from ..ground.workers import in_workers
+from ..landscapes.runs.data import DataSet
+from ..optim.settings import TrainSettings
 from .figure1 import LABELS
 
 __all__ = ["measure", "plot"]

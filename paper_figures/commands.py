@@ -7,20 +7,13 @@ from typing import Annotated, Any
 import typer
 from matplotlib.figure import Figure
 
-from ..landscapes import InputError, load_data
-from ..landscapes.console import (
-    DataRoot,
-    Device,
-    Download,
-    JsonFile,
-    find_device,
-    progress_bar,
-    read_path,
-)
-from ..landscapes.outputs import Folder, Outputs
-from ..landscapes.pictures import PICTURES, save_figure
-from ..optim import OPTIMIZERS
-from . import bound_terms, figure1, weak_order
+from ..ground.console import DataRoot, Device, Download, JsonFile, find_device, progress_bar, read_path
+from ..ground.errors import InputError
+from ..ground.outputs import Folder, Outputs
+from ..ground.pictures import PICTURES, save_figure
+from ..landscapes.runs.data import load_data
+from ..optim.settings import OPTIMIZERS
+from ..paper_figures import bound_terms, figure1, weak_order
 from .figure1 import run_directories, trained_with
 from .presets import PRESETS, find_preset
 from .report import comparisons, write_report

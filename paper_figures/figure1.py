@@ -11,9 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, ScalarFormatter
 from scipy.stats import t as student
 
-from ..landscapes import DataSet, fingerprint, in_workers, one_thread, read_json
-from ..landscapes.pictures import LINES, new_figure
-from ..optim import OPTIMIZERS, TrainSettings, read_metrics, run_identity, train
+from ..ground.fingerprints import fingerprint
+from ..ground.pictures import LINES, new_figure
+from ..ground.records import read_json
+from ..ground.workers import in_workers, one_thread
+from ..landscapes.runs.data import DataSet
+from ..optim.settings import OPTIMIZERS, TrainSettings
+from ..optim.training import read_metrics, run_identity, train
 from .presets import Preset
 from .store import Provenance
 

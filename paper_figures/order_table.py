@@ -10,22 +10,16 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..landscapes import one_thread
-from ..landscapes.console import JsonFile, progress_bar, read_path
-from ..landscapes.outputs import Folder, Outputs
-from ..landscapes.pictures import LINES, PICTURES, new_figure, save_figure
-from ..landscapes.records import write_atomically
+from ..ground.console import JsonFile, progress_bar, read_path
+from ..ground.outputs import Folder, Outputs
+from ..ground.pictures import LINES, PICTURES, new_figure, save_figure
+from ..ground.records import write_atomically
+from ..ground.workers import one_thread
 from ..sde import weak_order
-from ..sde.weak_order import (
-    EXPONENTS,
-    TABLE_ETAS,
-    markdown,
-    measure_ablations,
-    measure_critical_point,
-    measure_table,
-    row_label,
-)
+from ..sde.weak_order.ablations import measure_ablations
 from ..sde.weak_order.claim import Progress
+from ..sde.weak_order.critical_point import measure_critical_point
+from ..sde.weak_order.order_table import EXPONENTS, TABLE_ETAS, markdown, measure_table, row_label
 from .store import Provenance, measured, single_threaded
 
 __all__ = ["order_table", "page", "plot_ablations", "plot_critical_point", "plot_table"]

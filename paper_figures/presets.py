@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from ..landscapes import InputError
-from ..optim import OPTIMIZERS, TrainSettings
-from ..sde import ETAS
+from ..ground.errors import InputError
+from ..optim.settings import OPTIMIZERS, TrainSettings
+from ..sde.weak_order.claim import ETAS
 
 __all__ = ["PRESETS", "Preset", "find_preset"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..landscapes import write_atomically
-from ..optim import OPTIMIZERS
+from ..ground.records import write_atomically
+from ..optim.settings import OPTIMIZERS
 from .figure1 import LABELS, mean_interval, ratios
 from .presets import Preset
 from .store import Measured, Provenance

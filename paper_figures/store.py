@@ -7,17 +7,11 @@ from typing import Any
 
 import torch
 
-from ..landscapes import (
-    InputError,
-    code_fingerprint,
-    fingerprint,
-    library_versions,
-    one_thread,
-    provenance,
-    read_json,
-    through_json,
-    write_json,
-)
+from ..ground.errors import InputError
+from ..ground.fingerprints import fingerprint
+from ..ground.records import provenance, read_json, through_json, write_json
+from ..ground.source_code import code_fingerprint, library_versions
+from ..ground.workers import one_thread
 
 __all__ = ["Measured", "Provenance", "measured", "result_key", "single_threaded"]
 
@@ -74,7 +68,7 @@ def measured(
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "slope.json"
         >>> for eta, slope in ((0.5, [1.0]), (0.5, [2.0]), (0.25, [3.0])):
-        ...     measured(path, {"eta": eta}, "eigensam.landscapes.errors", lambda: slope).result
+        ...     measured(path, {"eta": eta}, "eigensam.ground.errors", lambda: slope).result
         [1.0]
         [1.0]
         [3.0]

@@ -5,9 +5,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..landscapes import one_thread
-from ..landscapes.pictures import LINES, new_figure
-from ..sde import SDE, derive, find_rule, truncate, verify_on_torus
+from ..ground.pictures import LINES, new_figure
+from ..ground.workers import one_thread
+from ..sde.derivation.derived_sde import SDE, derive, truncate
+from ..sde.rules.rule import find_rule
+from ..sde.weak_order.torus import verify_on_torus
 from .presets import Preset
 
 __all__ = ["ORDER_2", "SECOND", "THIRD", "curves", "measure", "plot"]

@@ -1,55 +1,5 @@
 """How an update rule becomes an SDE, and how well the SDE approximates it."""
 
-from .coefficients import (
-    Coefficients,
-    coefficients,
-    drift_and_covariance,
-    exact_increments,
-    moments,
-)
-from .symbolic import RULES, SDE, Rule, derive, expand, find_rule, in_coordinates, multi_step_sam, truncate
-from .weak_order import (
-    ETAS,
-    TOLERANCE,
-    Divisor,
-    TorusGrid,
-    WeakOrder,
-    affine_moments,
-    divisors,
-    observed_slopes,
-    step_count,
-    verify_moments,
-    verify_monte_carlo,
-    verify_on_torus,
-    verify_one_step,
-)
+import lazy_loader
 
-__all__ = [
-    "ETAS",
-    "RULES",
-    "SDE",
-    "TOLERANCE",
-    "Coefficients",
-    "Divisor",
-    "Rule",
-    "TorusGrid",
-    "WeakOrder",
-    "affine_moments",
-    "coefficients",
-    "derive",
-    "divisors",
-    "drift_and_covariance",
-    "exact_increments",
-    "expand",
-    "find_rule",
-    "in_coordinates",
-    "moments",
-    "multi_step_sam",
-    "observed_slopes",
-    "step_count",
-    "truncate",
-    "verify_moments",
-    "verify_monte_carlo",
-    "verify_on_torus",
-    "verify_one_step",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,10 +6,10 @@ from typing import Annotated
 import torch
 import typer
 
-from ..landscapes import InputError
-from ..landscapes.console import parse_number
-from .symbolic.bindings import Values
-from .symbolic.rules import RULES, Rule
+from ..ground.console import parse_number
+from ..ground.errors import InputError
+from .rules.bindings import Values
+from .rules.rule import RULES, Rule
 
 __all__ = ["RhoExponent", "RuleName", "read_exponent", "read_values"]
 

@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..landscapes.console import JsonFile, read_file_path
-from ..landscapes.outputs import Outputs
-from ..landscapes.records import provenance
+from ..ground.console import JsonFile, read_file_path
+from ..ground.outputs import Outputs
+from ..ground.records import provenance
 from .arguments import RhoExponent, RuleName, read_exponent
-from .symbolic.code import torch_code
-from .symbolic.derivation import derive
-from .symbolic.proof_document import proof_document
-from .symbolic.rules import find_rule
-from .symbolic.summary import latex_summary, summary, to_dict
+from .derivation.derived_sde import derive
+from .derivation.proof_document import proof_document
+from .derivation.summary import latex_summary, summary, to_dict
+from .derivation.torch_code import torch_code
+from .rules.rule import find_rule
 
 __all__ = ["derive_command"]
 

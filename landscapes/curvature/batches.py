@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler
 
-from ..batch_rows import count_rows, tensors_of, versions_of
-from ..errors import InputError
-from ..network_function import Batch
+from ...ground.errors import InputError
+from ..networks.batch_rows import count_rows, tensors_of, versions_of
+from ..networks.network_function import Batch
 
 __all__ = ["ExampleBatches"]
 

@@ -7,17 +7,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..derivative_check import Comparison, UnusableError, compare_near, is_asymmetric, percent, without_constants
-from ..differences import difference_accuracy, differenced_product, natural_step
-from ..double_precision import DoublePrecision
-from ..errors import InputError
-from ..flat import flatten, unflatten
-from ..plain_evaluation import plain_evaluation
-from ..reverse_products import check_backward, check_dependence, linearised_gradient, reaches
-from ..route_check import NO_HESSIAN, WrongDerivativeError, check_repeats
-from ..routes import first_line, is_out_of_memory
-from ..smooth_norms import SmoothNorms
-from .operators import SymmetricOperator
+from ...ground.errors import InputError
+from ..derivatives.derivative_check import (
+    Comparison,
+    UnusableError,
+    compare_near,
+    is_asymmetric,
+    percent,
+    without_constants,
+)
+from ..derivatives.differences import difference_accuracy, differenced_product, natural_step
+from ..derivatives.double_precision import DoublePrecision
+from ..derivatives.flat import flatten, unflatten
+from ..derivatives.plain_evaluation import plain_evaluation
+from ..derivatives.reverse_products import check_backward, check_dependence, linearised_gradient, reaches
+from ..derivatives.smooth_norms import SmoothNorms
+from ..networks.route_check import NO_HESSIAN, WrongDerivativeError, check_repeats
+from ..networks.routes import first_line, is_out_of_memory
+from ..spectra.operators import SymmetricOperator
 
 __all__ = ["ClosureCheck", "ClosureHessian"]
 

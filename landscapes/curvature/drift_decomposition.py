@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ...ground.errors import InputError
 from ..landscape import Landscape
-from ..network import NetworkLandscape
-from .eigenpairs import Eigenpairs
+from ..networks.network import NetworkLandscape
+from ..spectra.eigenpairs import Eigenpairs
 from .landscape_hessian import eigenvalue_gradient
 from .perturbations import Perturbation, member_perturbations
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoint import load_tensors, save_tensors
-from ..errors import InputError
+from ...ground.errors import InputError
 from ..landscape import Landscape
+from ..runs.checkpoint import load_tensors, save_tensors
 
 __all__ = ["FrozenVector"]
 

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ...ground.errors import InputError
 from ..landscape import Landscape
-from ..network import NetworkLandscape
-from .operators import SymmetricOperator
+from ..networks.network import NetworkLandscape
+from ..spectra.operators import SymmetricOperator
 
 __all__ = ["GradientCovariance"]
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ...ground.errors import InputError
 from ..landscape import Landscape
-from ..network import NetworkLandscape
-from .eigenpairs import Eigenpairs, End
-from .lanczos import lanczos
+from ..networks.network import NetworkLandscape
+from ..spectra.eigenpairs import Eigenpairs, End
+from ..spectra.lanczos_iteration import lanczos
+from ..spectra.operators import FunctionOperator, SymmetricOperator
 from .network_hessian import Hessian, HessianMethod
-from .operators import FunctionOperator, SymmetricOperator
 
 __all__ = ["eigenvalue_gradient", "hessian", "top_eigenpairs"]
 

@@ -7,10 +7,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..errors import InputError
-from ..network_derivatives import NetworkDerivatives, NotDifferentiableError, Route
-from ..network_function import Batch, NetworkFunction
-from ..routes import first_line
+from ...ground.errors import InputError
+from ..networks.network_derivatives import NetworkDerivatives, NotDifferentiableError, Route
+from ..networks.network_function import Batch, NetworkFunction
+from ..networks.routes import first_line
 from .network_operator import GRAPH_BYTES, NetworkOperator
 
 __all__ = ["Hessian", "HessianMethod"]

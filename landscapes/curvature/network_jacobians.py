@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
-from ..batch_rows import count_rows, map_tensors, take_rows
-from ..derivative_check import (
+from ...ground.errors import InputError
+from ..derivatives.derivative_check import (
     Comparison,
     UnusableError,
     check_direction,
@@ -20,14 +20,14 @@ from ..derivative_check import (
     percent,
     without_constants,
 )
-from ..errors import InputError
-from ..flat import flatten, unflatten
-from ..network_derivatives import NotDifferentiableError
-from ..network_function import Batch, NetworkFunction
-from ..reverse_products import check_backward, check_dependence, reaches
-from ..route_check import check_repeats, describe, ways_to_check
-from ..routes import first_line, is_out_of_memory, is_refusal
-from ..smooth_norms import SmoothNorms
+from ..derivatives.flat import flatten, unflatten
+from ..derivatives.reverse_products import check_backward, check_dependence, reaches
+from ..derivatives.smooth_norms import SmoothNorms
+from ..networks.batch_rows import count_rows, map_tensors, take_rows
+from ..networks.network_derivatives import NotDifferentiableError
+from ..networks.network_function import Batch, NetworkFunction
+from ..networks.route_check import check_repeats, describe, ways_to_check
+from ..networks.routes import first_line, is_out_of_memory, is_refusal
 from .network_operator import GRAPH_BYTES, NetworkOperator
 
 __all__ = ["EmpiricalFisher", "GaussNewton"]

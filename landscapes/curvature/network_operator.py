@@ -11,16 +11,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..batch_rows import tensors_of
-from ..errors import InputError
-from ..flat import unflatten
-from ..loss_counts import is_known_mean
-from ..mean_check import check_mean
-from ..network_function import Batch, NetworkFunction
-from ..plain_evaluation import differentiable
-from ..route_check import loss_of_few
+from ...ground.errors import InputError
+from ..derivatives.flat import unflatten
+from ..derivatives.plain_evaluation import differentiable
+from ..networks.batch_rows import tensors_of
+from ..networks.loss_counts import is_known_mean
+from ..networks.mean_check import check_mean
+from ..networks.network_function import Batch, NetworkFunction
+from ..networks.route_check import loss_of_few
+from ..spectra.operators import SymmetricOperator
 from .batches import ExampleBatches
-from .operators import SymmetricOperator
 
 __all__ = ["GRAPH_BYTES", "NetworkOperator"]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ...ground.errors import InputError
 from ..landscape import Landscape
-from ..network import NetworkLandscape
+from ..networks.network import NetworkLandscape
 
 __all__ = ["Perturbation", "member_perturbations"]
 

@@ -9,18 +9,18 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import InputError
+from ...ground.errors import InputError
+from ...ground.row_file import Row, RowFile
 from ..landscape import Landscape
-from ..network import NetworkLandscape
-from .alignment import alignment, mean_alignment
+from ..networks.network import NetworkLandscape
+from ..spectra.eigenpairs import End
+from ..spectra.lanczos_iteration import lanczos
+from ..spectra.operators import FunctionOperator
+from ..spectra.request import check_request
+from .alignments import alignment, mean_alignment
 from .drift_decomposition import decompose_drift
-from .eigenpairs import End
 from .frozen_vector import FrozenVector
-from .lanczos import lanczos
 from .landscape_hessian import hessian
-from .operators import FunctionOperator
-from .request import check_request
-from .row_file import Row, RowFile
 
 __all__ = ["CurvatureRecorder"]
 

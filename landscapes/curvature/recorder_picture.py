@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..errors import InputError
-from ..pictures import LINES, new_figure
-from .row_file import Row
+from ...ground.errors import InputError
+from ...ground.pictures import LINES, new_figure
+from ...ground.row_file import Row
 
 __all__ = ["draw_curvature"]
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..coefficients import drift_and_covariance
-from ..symbolic.algebra import Sum
-from ..symbolic.derivation import SDE, derive, truncate
-from ..symbolic.rules import find_rule
+from ..algebra.sums import Sum
+from ..derivation.derived_sde import SDE, derive, truncate
+from ..rules.rule import find_rule
+from ..simulation.coefficients import drift_and_covariance
 from .claim import Progress
 from .order_table import TABLE_ETAS
 from .torus import Coefficients, verify_on_torus

@@ -8,9 +8,10 @@ from typing import Self
 
 from torch import Tensor
 
-from ...landscapes import InputError, Landscape
-from ..symbolic.bindings import Values, bind
-from ..symbolic.derivation import SDE
+from ...ground.errors import InputError
+from ...landscapes.landscape import Landscape
+from ..derivation.derived_sde import SDE
+from ..rules.bindings import Values, bind
 
 __all__ = [
     "ETAS",

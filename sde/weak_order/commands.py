@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 
-from ...landscapes import Checkpoint, InputError, Landscape, NetworkLandscape, Quadratic, TiltedTorus, load_data
-from ...landscapes.console import (
+from ...ground.console import (
     DataRoot,
     JsonFile,
     PlotFile,
@@ -22,12 +21,19 @@ from ...landscapes.console import (
     read_file_path,
     read_path,
 )
-from ...landscapes.landscape_file import read_landscape
-from ...landscapes.options import Only, only
-from ...landscapes.outputs import Outputs
+from ...ground.errors import InputError
+from ...ground.options import Only, only
+from ...ground.outputs import Outputs
+from ...landscapes.analytic.landscape_file import read_landscape
+from ...landscapes.analytic.quadratic import Quadratic
+from ...landscapes.analytic.torus import TiltedTorus
+from ...landscapes.landscape import Landscape
+from ...landscapes.networks.network import NetworkLandscape
+from ...landscapes.runs.checkpoint import Checkpoint
+from ...landscapes.runs.data import load_data
 from ..arguments import RhoExponent, RuleName, read_exponent, read_values
-from ..symbolic.derivation import derive, truncate
-from ..symbolic.rules import find_rule
+from ..derivation.derived_sde import derive, truncate
+from ..rules.rule import find_rule
 from .moments import MOST_DIMENSIONS, verify_moments
 from .monte_carlo import verify_monte_carlo
 from .one_step import Precision, verify_one_step

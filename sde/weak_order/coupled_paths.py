@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...landscapes import InputError
-from ..coefficients import coefficients, exact_increments
+from ...ground.errors import InputError
+from ..simulation.coefficients import coefficients, exact_increments
+from ..simulation.small_noise import runge_kutta
 from .claim import Claim, TestFunctions
-from .small_noise import runge_kutta
 
 __all__ = ["Level", "coarser", "level"]
 

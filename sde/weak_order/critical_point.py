@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from ...landscapes import Quadratic
-from ..symbolic.derivation import derive
-from ..symbolic.rules import find_rule
+from ...landscapes.analytic.quadratic import Quadratic
+from ..derivation.derived_sde import derive
+from ..rules.rule import find_rule
 from .claim import Progress
-from .divisors import divisors
+from .divisor_check import divisors
 from .one_step import verify_one_step
 
 __all__ = ["CRITICAL_ETAS", "DISTANCES", "measure_critical_point"]

@@ -13,12 +13,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...landscapes import InputError, Landscape
-from ..coefficients import coefficients, exact_increments
-from ..symbolic.bindings import Values
-from ..symbolic.derivation import SDE
-from ..symbolic.language import Derivative, Loss, Norm, Power, Sign, walk
-from ..symbolic.rules import Rule
+from ...ground.errors import InputError
+from ...landscapes.landscape import Landscape
+from ..derivation.derived_sde import SDE
+from ..rules.bindings import Values
+from ..rules.language import Derivative, Loss, Norm, Power, Sign, walk
+from ..rules.rule import Rule
+from ..simulation.coefficients import coefficients, exact_increments
 from .claim import Claim, Progress, step_count
 from .evidence import Evidence
 from .evolution import Evolution

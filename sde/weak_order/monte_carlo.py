@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
-from ...landscapes import InputError, Landscape, in_workers
-from ..symbolic.bindings import Values
-from ..symbolic.derivation import SDE
+from ...ground.errors import InputError
+from ...ground.workers import in_workers
+from ...landscapes.landscape import Landscape
+from ..derivation.derived_sde import SDE
+from ..rules.bindings import Values
+from ..simulation.noise import PathNoise
+from ..simulation.streaming import StreamingMoments
 from .claim import Claim, Progress, TestFunctions, step_count
 from .coupled_paths import Level, coarser, level
 from .evidence import Evidence
 from .needed_terms import Term, needed_terms
-from .noise import PathNoise
 from .one_step import default_points, polynomial_test_functions
 from .path_state import check_state, read_state, run_identity, write_state
 from .slope_fit import RESOLVED, SlopeFit, fit_slope, resolved
-from .streaming import StreamingMoments
 from .verdict import WeakOrder, conclude
 
 __all__ = ["MONTE_CARLO_ETAS", "verify_monte_carlo"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from ..symbolic.algebra import Sum
-from ..symbolic.derivation import SDE, truncate
+from ..algebra.sums import Sum
+from ..derivation.derived_sde import SDE, truncate
 
 __all__ = ["CHANGE", "Term", "needed_terms"]
 

@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...landscapes import InputError, Landscape
-from ..coefficients import coefficients, drift_and_covariance, exact_increments
-from ..symbolic.bindings import Values, bind
-from ..symbolic.derivation import SDE
-from ..symbolic.multiprecision import exact_step, sde_coefficients
+from ...ground.errors import InputError
+from ...landscapes.landscape import Landscape
+from ..derivation.derived_sde import SDE
+from ..derivation.multiprecision import exact_step, sde_coefficients
+from ..rules.bindings import Values, bind
+from ..simulation.coefficients import coefficients, drift_and_covariance, exact_increments
+from ..simulation.small_noise import runge_kutta
 from .claim import Claim, Progress
-from .divisors import divisors
+from .divisor_check import divisors
 from .evidence import Evidence
 from .needed_terms import Term, needed_terms
 from .own_coefficients import Coefficients, checked_coefficients
-from .small_noise import runge_kutta
 from .verdict import WeakOrder, conclude
 
 __all__ = [

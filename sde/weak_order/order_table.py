@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ...landscapes import TiltedTorus
-from ..symbolic.derivation import SDE, truncate
-from ..symbolic.rules import find_rule
+from ...landscapes.analytic.torus import TiltedTorus
+from ..derivation.derived_sde import SDE, truncate
+from ..rules.rule import find_rule
 from .claim import Progress
 from .torus import verify_on_torus
 
@@ -104,7 +104,7 @@ def measure_cell(cell: Cell, landscape: TiltedTorus | None = None) -> Entry:
 
     Example:
         >>> from eigensam.landscapes import TiltedTorus
-        >>> from eigensam.sde.weak_order import Cell, measure_cell
+        >>> from eigensam.sde.weak_order.order_table import Cell, measure_cell
         >>> entry = measure_cell(Cell("sam", "1/3", weak_order=1, drift_order=3), TiltedTorus.default(1))
         >>> entry.predicted, entry.verdict
         (Fraction(1, 1), 'pass')

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...landscapes import InputError
-from ..coefficients import drift_and_covariance
+from ...ground.errors import InputError
+from ..simulation.coefficients import drift_and_covariance
 
 __all__ = ["Coefficients", "checked_coefficients"]
 
@@ -33,7 +33,7 @@ def checked_coefficients(coefficients: Coefficients) -> Coefficients:
         >>> zero(TiltedTorus.default(1), None, torch.zeros(5, 1, 1, dtype=torch.float64), 0.1, 0.1, None)
         Traceback (most recent call last):
             ...
-        eigensam.landscapes.errors.InputError: coefficients return a covariance in torch.float32 on cpu; expected ...
+        eigensam.ground.errors.InputError: coefficients return a covariance in torch.float32 on cpu; expected ...
     """
     if coefficients is drift_and_covariance:
         return coefficients

@@ -10,12 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...landscapes import InputError, code_fingerprint, fingerprint, library_versions, one_thread, read_json, write_json
-from ..coefficients import exact_increments
-from ..symbolic.code import torch_code
+from ...ground.errors import InputError
+from ...ground.fingerprints import fingerprint
+from ...ground.records import read_json, write_json
+from ...ground.source_code import code_fingerprint, library_versions
+from ...ground.workers import one_thread
+from ..derivation.torch_code import torch_code
+from ..simulation.coefficients import exact_increments
+from ..simulation.streaming import StreamingMoments
 from .claim import Claim
 from .coupled_paths import Level
-from .streaming import StreamingMoments
 
 __all__ = ["Identity", "check_state", "read_state", "run_identity", "write_state"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ...landscapes.pictures import LINES, new_figure
+from ...ground.pictures import LINES, new_figure
 
 __all__ = ["draw_weak_order"]
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...landscapes import InputError, TiltedTorus
-from ..coefficients import drift_and_covariance
-from ..symbolic.bindings import Values
-from ..symbolic.derivation import SDE
-from ..symbolic.language import Loss, walk
+from ...ground.errors import InputError
+from ...landscapes.analytic.torus import TiltedTorus
+from ..derivation.derived_sde import SDE
+from ..rules.bindings import Values
+from ..rules.language import Loss, walk
+from ..simulation.coefficients import drift_and_covariance
 from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
 from .evidence import Evidence
 from .needed_terms import needed_terms
 from .own_coefficients import Coefficients, checked_coefficients
-from .steps import Steps
 from .torus_errors import COARSE, DIMENSIONS, MEMORY, TorusErrors, finer
 from .torus_grid import TorusGrid
+from .torus_steps import Steps
 from .verdict import WeakOrder, conclude
 
 __all__ = ["Coefficients", "periodic_test_functions", "verify_on_torus"]

@@ -5,16 +5,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ...landscapes import InputError, TiltedTorus
-from ..coefficients import drift_and_covariance, exact_increments
+from ...ground.errors import InputError
+from ...landscapes.analytic.torus import TiltedTorus
+from ..simulation.coefficients import drift_and_covariance, exact_increments
 from .claim import TOLERANCE, Claim, TestFunctions
-from .divisors import check_divisors, divisor_values, divisors
+from .divisor_check import check_divisors, divisor_values, divisors
 from .evidence import largest
 from .evolution import Evolution
 from .needed_terms import Term
 from .own_coefficients import Coefficients
-from .steps import Steps
 from .torus_grid import MOST_ROWS, TorusGrid
+from .torus_steps import Steps
 
 __all__ = ["COARSE", "DIMENSIONS", "MEMORY", "Compared", "TorusErrors", "finer"]
 

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ...landscapes import InputError
+from ...ground.errors import InputError
 
 __all__ = ["MOST_ROWS", "TorusGrid"]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eigensam.bounds import BoundedCrossEntropy
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 
 
 def test_formula_and_range(f64):

@@ -11,7 +11,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from eigensam.bounds import gaussian_kl
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 
 
 @pytest.mark.parametrize(("s2", "prior"), [(0.5, 0.5), (1e-4, 2.0), (1e-30, 2.0), (3.0, 0.1), (1.0, 1.0 + 1e-9)])

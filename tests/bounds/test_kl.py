@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from eigensam.bounds import binary_kl, kl_inverse
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 
 
 def _truth(q, p):

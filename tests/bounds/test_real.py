@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eigensam.bounds.real import real_number
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 
 
 @pytest.mark.parametrize(

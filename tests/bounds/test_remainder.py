@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import chi
 
 from eigensam.bounds import remainder
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 
 
 def test_remainders_are_the_moments_of_a_gaussian():

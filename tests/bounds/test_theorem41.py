@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eigensam.bounds import Curvature, PriorGrid, eigenvalue_bound, gaussian_kl, remainder
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 
 FLAT = Curvature(top_eigenvalue=0.2, fourth_derivative=0.3)
 COMMON = {"dim": 30, "squared_distance": 2.0, "examples": 10_000}

@@ -8,8 +8,9 @@ import torch
 
 from eigensam.bounds import BoundedCrossEntropy, bound_checkpoint, estimate_fourth_derivative
 from eigensam.bounds.trained_point import _assumptions
-from eigensam.landscapes import Checkpoint, InputError, NetworkLandscape, build_model, load_tensors, top_eigenpairs
-from eigensam.landscapes.wide_resnet import WideResNet
+from eigensam.ground import InputError
+from eigensam.landscapes import Checkpoint, NetworkLandscape, build_model, load_tensors, top_eigenpairs
+from eigensam.landscapes.runs.wide_resnet import WideResNet
 
 
 @pytest.fixture(scope="module")

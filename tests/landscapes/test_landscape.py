@@ -4,7 +4,8 @@ import pytest
 import sympy
 import torch
 
-from eigensam.landscapes import InputError, Landscape, Quadratic, TiltedTorus, Valley
+from eigensam.ground import InputError
+from eigensam.landscapes import Landscape, Quadratic, TiltedTorus, Valley
 from eigensam.landscapes.landscape import contracted_gradient_of, taylor_terms
 
 LANDSCAPES = {

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.optim import SAM, EigenSAM, eigen_perturbation
 
 DATA = torch.randn(12, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64), torch.arange(12) % 2

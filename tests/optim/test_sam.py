@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.optim import SAM, EigenSAM
 from eigensam.optim.sam import unit
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.optim import OPTIMIZERS, SAM, EigenSAM, TrainSettings
 
 

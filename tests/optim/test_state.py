@@ -5,7 +5,8 @@ import pickle
 import pytest
 import torch
 
-from eigensam.landscapes import InputError, save_tensors
+from eigensam.ground import InputError
+from eigensam.landscapes import save_tensors
 from eigensam.optim.state import load_state, save_state
 
 

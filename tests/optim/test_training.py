@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from eigensam.landscapes import Checkpoint, DataSet, InputError, data_digest, load_tensors
+from eigensam.ground import InputError
+from eigensam.landscapes import Checkpoint, DataSet, data_digest, load_tensors
 from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train, training
 from eigensam.optim.state import load_state, save_state
 from eigensam.optim.training import _minibatches, check_run

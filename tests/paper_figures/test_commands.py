@@ -8,7 +8,8 @@ import matplotlib.image
 import pytest
 import torch
 
-from eigensam.landscapes import load_data, through_json
+from eigensam.ground import through_json
+from eigensam.landscapes import load_data
 from eigensam.optim import read_metrics
 from eigensam.paper_figures import bound_terms, figure1, presets
 

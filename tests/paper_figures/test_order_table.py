@@ -8,7 +8,8 @@ import matplotlib.image
 import pytest
 
 from eigensam.paper_figures import order_table as module
-from eigensam.sde.weak_order import Cell, Entry, cells, measure_critical_point
+from eigensam.sde.weak_order.critical_point import measure_critical_point
+from eigensam.sde.weak_order.order_table import Cell, Entry, cells
 
 ENTRIES = [
     Entry(cell, cell.sde().weak_order, float(cell.sde().weak_order) + 0.01, 0.05, 1e-3, 1e-3, "pass")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.paper_figures import PRESETS, find_preset
 
 

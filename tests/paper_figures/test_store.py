@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.paper_figures import store
 
 MODULE = "eigensam.sde"

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.sde import find_rule
 from eigensam.sde.arguments import read_exponent, read_values
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, TensorDataset, WeightedRandomSampler
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.landscapes.curvature.batches import ExampleBatches
 
 GENERATOR = torch.Generator().manual_seed(0)

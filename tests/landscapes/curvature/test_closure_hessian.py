@@ -10,8 +10,9 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
-from eigensam.landscapes import ClosureCheck, ClosureHessian, Hessian, InputError, NetworkFunction, lanczos
-from eigensam.landscapes.route_check import UnsteadyLossError
+from eigensam.ground import InputError
+from eigensam.landscapes import ClosureCheck, ClosureHessian, Hessian, NetworkFunction, lanczos
+from eigensam.landscapes.networks.route_check import UnsteadyLossError
 
 D = torch.float64
 GENERATOR = torch.Generator().manual_seed(0)

@@ -9,9 +9,10 @@ from torch import nn
 from torch.func import functional_call, hessian, jacfwd
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import InputError, NetworkLandscape, Quadratic, Valley, eigenvalue_gradient, top_eigenpairs
+from eigensam.ground import InputError
+from eigensam.landscapes import NetworkLandscape, Quadratic, Valley, eigenvalue_gradient, top_eigenpairs
 from eigensam.landscapes.curvature.drift_decomposition import decompose_drift
-from eigensam.landscapes.curvature.eigenpairs import Eigenpairs
+from eigensam.landscapes.spectra.eigenpairs import Eigenpairs
 
 RHO = 0.3
 

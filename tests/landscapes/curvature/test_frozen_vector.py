@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from eigensam.landscapes import InputError, Valley
+from eigensam.ground import InputError
+from eigensam.landscapes import Valley
 from eigensam.landscapes.curvature.frozen_vector import FrozenVector
 
 

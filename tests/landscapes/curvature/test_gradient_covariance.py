@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import InputError, NetworkLandscape, Quadratic, Valley
-from eigensam.landscapes.curvature import GradientCovariance, lanczos
+from eigensam.ground import InputError
+from eigensam.landscapes import GradientCovariance, NetworkLandscape, Quadratic, Valley, lanczos
 
 D = torch.float64
 

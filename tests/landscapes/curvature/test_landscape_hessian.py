@@ -5,8 +5,16 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import InputError, NetworkLandscape, Quadratic, Valley
-from eigensam.landscapes.curvature import Hessian, eigenvalue_gradient, hessian, top_eigenpairs
+from eigensam.ground import InputError
+from eigensam.landscapes import (
+    Hessian,
+    NetworkLandscape,
+    Quadratic,
+    Valley,
+    eigenvalue_gradient,
+    hessian,
+    top_eigenpairs,
+)
 
 D = torch.float64
 

@@ -21,10 +21,19 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, TensorDataset
 
-from eigensam.landscapes import InputError, NetworkFunction, SmoothNorms, flatten, unflatten
-from eigensam.landscapes import network_derivatives as routes
-from eigensam.landscapes.curvature import EmpiricalFisher, GaussNewton, Hessian, lanczos
-from eigensam.landscapes.network_derivatives import NotDifferentiableError
+from eigensam.ground import InputError
+from eigensam.landscapes import (
+    EmpiricalFisher,
+    GaussNewton,
+    Hessian,
+    NetworkFunction,
+    SmoothNorms,
+    flatten,
+    lanczos,
+    unflatten,
+)
+from eigensam.landscapes.networks import network_derivatives as routes
+from eigensam.landscapes.networks.network_derivatives import NotDifferentiableError
 
 D = torch.float64
 EXACT = ["graph", "taylor", "reverse"]
@@ -355,7 +364,7 @@ WORKER = """
     import torch.distributed as dist
     from torch import nn
     from eigensam.landscapes import NetworkFunction
-    from eigensam.landscapes.curvature import EmpiricalFisher, GaussNewton, Hessian, lanczos
+    from eigensam.landscapes import (EmpiricalFisher, GaussNewton, Hessian, lanczos)
 
     torch.set_num_threads(1)
     rank, folder = int(sys.argv[1]), sys.argv[2]

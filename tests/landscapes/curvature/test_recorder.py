@@ -9,7 +9,8 @@ from torch import nn
 from torch.func import functional_call, grad, hessian
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import InputError, NetworkLandscape, Quadratic, Valley, save_tensors, top_eigenpairs
+from eigensam.ground import InputError
+from eigensam.landscapes import NetworkLandscape, Quadratic, Valley, save_tensors, top_eigenpairs
 from eigensam.landscapes.curvature.drift_decomposition import decompose_drift
 from eigensam.landscapes.curvature.recorder import CurvatureRecorder
 from eigensam.optim import SAM

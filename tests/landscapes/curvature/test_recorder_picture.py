@@ -2,7 +2,7 @@
 
 import pytest
 
-from eigensam.landscapes import InputError
+from eigensam.ground import InputError
 from eigensam.landscapes.curvature.recorder_picture import draw_curvature
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from eigensam.landscapes import TiltedTorus
 from eigensam.sde import Rule, derive
-from eigensam.sde.symbolic import grad, hvp, mean, norm, rho, unit
+from eigensam.sde.rules import grad, hvp, mean, norm, rho, unit
 
 FACTORS = (Fraction(1, 2), Fraction(9, 10), Fraction(11, 10), -1, 0)
 

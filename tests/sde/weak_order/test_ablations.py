@@ -7,8 +7,8 @@ import torch
 
 from eigensam.landscapes import TiltedTorus
 from eigensam.sde import drift_and_covariance, verify_on_torus
-from eigensam.sde.weak_order import TABLE_ETAS, ablations
-from eigensam.sde.weak_order.ablations import transposed_cholesky
+from eigensam.sde.weak_order.ablations import ablations, transposed_cholesky
+from eigensam.sde.weak_order.order_table import TABLE_ETAS
 
 EVERY = list(ablations())
 FIRST, SECOND = (sorted({a.group for a in EVERY})[i] for i in (0, 1))

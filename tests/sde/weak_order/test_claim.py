@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from eigensam.landscapes import InputError, TiltedTorus
+from eigensam.ground import InputError
+from eigensam.landscapes import TiltedTorus
 from eigensam.sde import ETAS as DEFAULT
 from eigensam.sde import derive, find_rule, truncate, verify_on_torus
 from eigensam.sde.weak_order.claim import Claim, visible_etas

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from eigensam.landscapes import InputError, Quadratic, TiltedTorus
+from eigensam.ground import InputError
+from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde import affine_moments, derive, exact_increments, find_rule, truncate
+from eigensam.sde.simulation.noise import PathNoise
 from eigensam.sde.weak_order.claim import Claim
 from eigensam.sde.weak_order.coupled_paths import coarser, level
-from eigensam.sde.weak_order.noise import PathNoise
 from eigensam.sde.weak_order.one_step import polynomial_test_functions
 
 F = Quadratic.random(3, size=4)

@@ -3,8 +3,7 @@
 import itertools
 import math
 
-from eigensam.sde.weak_order import measure_critical_point
-from eigensam.sde.weak_order.critical_point import DISTANCES
+from eigensam.sde.weak_order.critical_point import DISTANCES, measure_critical_point
 
 
 def onset(result):

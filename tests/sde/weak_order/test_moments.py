@@ -11,18 +11,10 @@ import pytest
 import torch
 from scipy.linalg import expm, solve_continuous_lyapunov, solve_discrete_lyapunov
 
-from eigensam.landscapes import InputError, NetworkLandscape, Quadratic, TiltedTorus
-from eigensam.sde import (
-    RULES,
-    Rule,
-    affine_moments,
-    derive,
-    find_rule,
-    truncate,
-    verify_moments,
-    verify_one_step,
-)
-from eigensam.sde.symbolic import direction, grad, inner, norm, rho, sign
+from eigensam.ground import InputError
+from eigensam.landscapes import NetworkLandscape, Quadratic, TiltedTorus
+from eigensam.sde import RULES, Rule, affine_moments, derive, find_rule, truncate, verify_moments, verify_one_step
+from eigensam.sde.rules import direction, grad, inner, norm, rho, sign
 from eigensam.sde.weak_order.moments import Moments
 
 SGD, USAM = RULES["sgd"], RULES["usam"]

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from eigensam.landscapes import InputError, NetworkLandscape, Quadratic, TiltedTorus
+from eigensam.ground import InputError
+from eigensam.landscapes import NetworkLandscape, Quadratic, TiltedTorus
 from eigensam.sde import (
     TorusGrid,
     affine_moments,

@@ -13,11 +13,11 @@ import sympy
 import torch
 from torch import nn
 
-from eigensam.landscapes import FormulaLandscape, InputError, NetworkLandscape, Quadratic, TiltedTorus
+from eigensam.ground import InputError
+from eigensam.landscapes import FormulaLandscape, NetworkLandscape, Quadratic, TiltedTorus
 from eigensam.sde import RULES, Rule, derive, find_rule, truncate, verify_one_step
-from eigensam.sde.symbolic import direction, grad, inner, rho, unit
-from eigensam.sde.weak_order import FLOAT64_ETAS, MULTI_ETAS, polynomial_test_functions
-from eigensam.sde.weak_order.one_step import default_points
+from eigensam.sde.rules import direction, grad, inner, rho, unit
+from eigensam.sde.weak_order.one_step import FLOAT64_ETAS, MULTI_ETAS, default_points, polynomial_test_functions
 
 F64 = torch.float64
 SAM, USAM = RULES["sam"], RULES["usam"]

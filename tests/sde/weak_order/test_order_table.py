@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eigensam.landscapes import TiltedTorus
-from eigensam.sde.weak_order import EXPONENTS, Cell, cells, markdown, measure_cell
+from eigensam.sde.weak_order.order_table import EXPONENTS, Cell, cells, markdown, measure_cell
 
 TABLE = Path(__file__).parents[3] / "docs" / "order_table.json"
 EVERY = list(cells())

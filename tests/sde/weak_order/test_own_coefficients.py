@@ -5,7 +5,8 @@ import re
 import pytest
 import torch
 
-from eigensam.landscapes import InputError, TiltedTorus
+from eigensam.ground import InputError
+from eigensam.landscapes import TiltedTorus
 from eigensam.sde import derive, drift_and_covariance, find_rule, verify_on_torus, verify_one_step
 from eigensam.sde.weak_order.one_step import polynomial_test_functions
 from eigensam.sde.weak_order.own_coefficients import checked_coefficients

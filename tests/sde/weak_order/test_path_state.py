@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eigensam.landscapes import InputError, Quadratic, TiltedTorus
+from eigensam.ground import InputError
+from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde import Rule, derive, find_rule, truncate, verify_monte_carlo
-from eigensam.sde.symbolic import grad, rho
+from eigensam.sde.rules import grad, rho
 from eigensam.sde.weak_order import path_state
 
 USAM = find_rule("usam")

@@ -10,7 +10,7 @@ import torch
 
 from eigensam.landscapes import FormulaLandscape, TiltedTorus
 from eigensam.sde import RULES, derive, in_coordinates, truncate, verify_one_step
-from eigensam.sde.symbolic.multiprecision import sde_coefficients
+from eigensam.sde.derivation.multiprecision import sde_coefficients
 from eigensam.sde.weak_order.one_step import _semigroup
 
 F64 = torch.float64

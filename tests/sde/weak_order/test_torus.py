@@ -12,9 +12,11 @@ import pytest
 import torch
 from scipy.linalg import expm
 
-from eigensam.landscapes import InputError, Quadratic, TiltedTorus, Valley
+from eigensam.ground import InputError
+from eigensam.landscapes import Quadratic, TiltedTorus, Valley
 from eigensam.sde import (
     RULES,
+    TOLERANCE,
     Rule,
     derive,
     drift_and_covariance,
@@ -24,12 +26,13 @@ from eigensam.sde import (
     step_count,
     truncate,
     verify_on_torus,
+    verify_one_step,
 )
-from eigensam.sde.symbolic import direction, grad, inner, loss, rho
-from eigensam.sde.weak_order import TOLERANCE, periodic_test_functions, verify_one_step
+from eigensam.sde.rules import direction, grad, inner, loss, rho
 from eigensam.sde.weak_order.claim import ETAS, Claim
-from eigensam.sde.weak_order.steps import Steps
+from eigensam.sde.weak_order.torus import periodic_test_functions
 from eigensam.sde.weak_order.torus_errors import TorusErrors
+from eigensam.sde.weak_order.torus_steps import Steps
 
 SAM = find_rule("sam")
 THIRD = truncate(SAM, "1/3", 3)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from eigensam.landscapes import InputError, TiltedTorus
+from eigensam.ground import InputError
+from eigensam.landscapes import TiltedTorus
 from eigensam.sde import TorusGrid, exact_increments, find_rule
 from eigensam.sde.weak_order import torus_grid
 from eigensam.sde.weak_order.evolution import Evolution

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from eigensam.landscapes import TiltedTorus
-from eigensam.sde import derive, find_rule
-from eigensam.sde.weak_order import observed_slopes
+from eigensam.sde import derive, find_rule, observed_slopes
 from eigensam.sde.weak_order.claim import Claim
 from eigensam.sde.weak_order.evidence import Evidence
 from eigensam.sde.weak_order.needed_terms import CHANGE, needed_terms

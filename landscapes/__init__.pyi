@@ -1,0 +1,99 @@
+from .analytic.formula import FormulaLandscape
+from .analytic.landscape_file import read_landscape
+from .analytic.quadratic import Quadratic
+from .analytic.torus import TiltedTorus
+from .analytic.valley import Valley
+from .curvature.alignments import alignment, mean_alignment
+from .curvature.closure_hessian import ClosureCheck, ClosureHessian
+from .curvature.drift_decomposition import DriftDecomposition, decompose_drift
+from .curvature.gradient_covariance import GradientCovariance
+from .curvature.landscape_hessian import eigenvalue_gradient, hessian, top_eigenpairs
+from .curvature.network_hessian import Hessian
+from .curvature.network_jacobians import EmpiricalFisher, GaussNewton
+from .curvature.recorder import CurvatureRecorder
+from .derivatives.flat import flatten, unflatten
+from .derivatives.smooth_norms import SmoothNorms
+from .derivatives.taylor.elementwise import KinkWarning
+from .landscape import Landscape
+from .networks.network import NetworkLandscape
+from .networks.network_derivatives import NetworkDerivatives
+from .networks.network_function import Batch, LossFunction, Mode, NetworkFunction
+from .runs.checkpoint import Checkpoint, load_tensors, save_tensors
+from .runs.data import DATA, DataSet, load_data
+from .runs.data_digests import data_digest
+from .runs.models import MODELS, build_model
+from .spectra.block_lanczos_iteration import block_lanczos
+from .spectra.density import Density, spectral_density
+from .spectra.eigenpairs import Eigenpairs, random_vector, start_vector
+from .spectra.estimates import Estimate
+from .spectra.function_traces import effective_dimension, trace_of_function
+from .spectra.lanczos_iteration import lanczos
+from .spectra.lobpcg_iteration import lobpcg
+from .spectra.low_rank_trace import hutch_plus_plus
+from .spectra.operators import DenseOperator, FunctionOperator, SymmetricOperator
+from .spectra.power_iteration import power_iterates, power_method
+from .spectra.quadrature import Quadrature, lanczos_quadrature
+from .spectra.traces import frobenius_norm, hutchinson
+
+__all__ = [
+    "DATA",
+    "MODELS",
+    "Batch",
+    "Checkpoint",
+    "ClosureCheck",
+    "ClosureHessian",
+    "CurvatureRecorder",
+    "DataSet",
+    "DenseOperator",
+    "Density",
+    "DriftDecomposition",
+    "Eigenpairs",
+    "EmpiricalFisher",
+    "Estimate",
+    "FormulaLandscape",
+    "FunctionOperator",
+    "GaussNewton",
+    "GradientCovariance",
+    "Hessian",
+    "KinkWarning",
+    "Landscape",
+    "LossFunction",
+    "Mode",
+    "NetworkDerivatives",
+    "NetworkFunction",
+    "NetworkLandscape",
+    "Quadratic",
+    "Quadrature",
+    "SmoothNorms",
+    "SymmetricOperator",
+    "TiltedTorus",
+    "Valley",
+    "alignment",
+    "block_lanczos",
+    "build_model",
+    "data_digest",
+    "decompose_drift",
+    "effective_dimension",
+    "eigenvalue_gradient",
+    "flatten",
+    "frobenius_norm",
+    "hessian",
+    "hutch_plus_plus",
+    "hutchinson",
+    "lanczos",
+    "lanczos_quadrature",
+    "load_data",
+    "load_tensors",
+    "lobpcg",
+    "mean_alignment",
+    "power_iterates",
+    "power_method",
+    "random_vector",
+    "read_landscape",
+    "save_tensors",
+    "spectral_density",
+    "start_vector",
+    "top_eigenpairs",
+    "trace_of_function",
+    "unflatten",
+]

@@ -1,0 +1,1 @@
+"""Losses in closed form: formulas, quadratics, tori, a valley, and their file format."""

@@ -1,0 +1,1 @@
+"""Differentiation that is checked: differences, comparisons, smooth norms, and Taylor passes below."""

@@ -1,0 +1,81 @@
+"""How a network has to be evaluated so that its gradient can be differentiated again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.utils.checkpoint
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ...ground.errors import InputError
+
+__all__ = ["differentiable", "plain_evaluation"]
+
+
+@contextmanager
+def differentiable(device: torch.device) -> Iterator[None]:
+    """Whatever the caller has switched on or off: gradients can be taken, in full precision, backward passes too."""
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        yield
+
+
+@contextmanager
+def plain_evaluation() -> Iterator[None]:
+    """Forward passes inside use the attention that has all derivatives, and keep all activations.
+
+    The fused attention kernels have no second derivative. Activation checkpointing computes again in the backward
+    pass, when the module may hold other parameters: second derivatives come out as 0 without a word. Checkpointed
+    segments are therefore evaluated as if they were not, which needs the memory that they were to save.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.checkpoint import checkpoint
+        >>> x = torch.tensor(2.0, requires_grad=True)
+        >>> with plain_evaluation():
+        ...     y = checkpoint(lambda x: x**3, x, use_reentrant=True)
+        >>> y.grad_fn.name()
+        'PowBackward0'
+    """
+    with sdpa_kernel(SDPBackend.MATH), _without_checkpointing():
+        yield
+
+
+def _once(*_arguments: Any, **_options: Any) -> Iterator[None]:
+    """In place of the generator that wraps a segment: nothing before it, nothing behind it."""
+    yield
+
+
+class _Plain:
+    @staticmethod
+    def apply(function: Any, _preserve: bool, *arguments: Any) -> Any:
+        return function(*arguments)
+
+
+def _recomputes(*_arguments: Any, **_options: Any) -> Any:
+    raise InputError(
+        "the network uses activation checkpointing of a kind that this version of torch does not let us evaluate "
+        "plainly; switch it off (for instance model.gradient_checkpointing_disable()) and use smaller batches"
+    )
+
+
+# Both of torch's kinds; names differ between its versions, and the last one refuses where none of the others holds.
+_STUBS: dict[str, Any] = {
+    "CheckpointFunction": _Plain,
+    "_checkpoint_without_reentrant_generator": _once,
+    "_checkpoint_without_reentrant_generator_impl": _once,
+    "_CheckpointFrame": _recomputes,
+}
+
+
+@contextmanager
+def _without_checkpointing() -> Iterator[None]:
+    module: Any = torch.utils.checkpoint
+    before = {name: getattr(module, name) for name in _STUBS if hasattr(module, name)}
+    try:
+        for name in before:
+            setattr(module, name, _STUBS[name])
+        yield
+    finally:
+        for name, old in before.items():
+            setattr(module, name, old)

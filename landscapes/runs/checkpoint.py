@@ -1,0 +1,200 @@
+"""Checkpoints: safetensors (which cannot execute code) plus a JSON sidecar that says what they are."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from safetensors.torch import save as dump_safetensors
+from torch import Tensor, nn
+
+from ...ground.errors import InputError
+from ...ground.input_file import read_input
+from ...ground.records import provenance, read_json, write_atomically, write_json
+from .data import DataSet
+from .data_digests import data_digest
+from .models import MODELS, build_model
+
+__all__ = ["RUN_FILES", "Checkpoint", "load_tensors", "save_tensors"]
+
+_FORMAT = "eigensam-checkpoint/1"
+_TRAINED = "checkpoint.safetensors"
+_INITIAL = "initial.safetensors"
+_SIDECAR = "checkpoint.json"
+_MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
+RUN_FILES = frozenset({_TRAINED, _INITIAL, _SIDECAR, "metrics.jsonl", "state.safetensors", "lock"})
+"""Names that a run directory uses."""
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write named tensors atomically."""
+    write_atomically(path, dump_safetensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read named tensors.
+
+    Raises:
+        InputError: the file is missing, truncated, or not safetensors (a pickle is never opened).
+    """
+    return _parse(read_input(path), path)
+
+
+def _parse(content: bytes, path: Path) -> dict[str, Tensor]:
+    try:
+        return parse_safetensors(content)
+    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # KeyError: a type that torch lacks
+        raise InputError(
+            f"{path} is not a complete safetensors file ({error}); it is truncated or of another format "
+            f"(pickles are refused): train again or restore it from a copy"
+        ) from None
+
+
+def _dtype(model: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in model.parameters()), torch.get_default_dtype())
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check_tensors(expected: dict[str, Tensor], tensors: dict[str, Tensor], path: Path) -> None:
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise InputError(f"{path} has no tensor '{name}': it belongs to another model than its sidecar says")
+        if tensors[name].dtype != tensor.dtype:
+            raise InputError(f"{path}: '{name}' is of type {tensors[name].dtype}, the model needs {tensor.dtype}")
+        if tensors[name].shape != tensor.shape:
+            raise InputError(
+                f"{path}: '{name}' has shape {tuple(tensors[name].shape)}, the model needs {tuple(tensor.shape)}: "
+                f"it belongs to another model than its sidecar says"
+            )
+    extra = sorted(tensors.keys() - expected.keys())
+    if extra:
+        raise InputError(
+            f"{path} has an unknown tensor '{extra[0]}': it belongs to another model than its sidecar says"
+        )
+
+
+def _fields(record: dict[str, Any]) -> dict[str, Any]:
+    """The sidecar's entries, each of its type: text is not taken apart into numbers, nothing is rounded to one."""
+
+    def entry(name: str, kind: type) -> Any:
+        value = record[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"{name} {value!r:.60}")
+        return value
+
+    shape = entry("shape", list)
+    sizes = [*shape, entry("classes", int)]
+    if len(sizes) != 4 or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes):
+        raise ValueError(f"shape and classes {sizes!r:.60}")
+    if entry("model", str) not in MODELS:
+        raise ValueError(f"model {record['model']!r:.60}")
+    digests = entry("sha256", dict)
+    if not all(isinstance(digests[name], str) for name in (_TRAINED, _INITIAL)):
+        raise TypeError("sha256")
+    return {
+        "model": record["model"],
+        "shape": tuple(shape),
+        "classes": sizes[3],
+        "data": entry("data", str),
+        "settings": entry("settings", dict),
+        "seed": entry("seed", int),
+        "data_sha256": entry("data_sha256", str) if "data_sha256" in record else "",
+        "sha256": {name: digests[name] for name in (_TRAINED, _INITIAL)},
+    }
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run directory says of itself.
+
+    Attributes:
+        model: name of the network.
+        shape: ``(C, H, W)`` of its inputs.
+        classes: number of outputs.
+        data: name of the data set it was trained on.
+        settings: every hyper-parameter of the training.
+        seed: of initialisation and minibatches.
+        data_sha256: :func:`data_digest` of the data; empty in runs of versions that did not keep it.
+        sha256: of each tensor file; filled in by ``save`` and checked by ``network``.
+    """
+
+    model: str
+    shape: tuple[int, int, int]
+    classes: int
+    data: str
+    settings: dict[str, Any]
+    seed: int
+    data_sha256: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    def save(
+        self, directory: Path, trained: nn.Module, initial: dict[str, Tensor], device: torch.device | str = "cpu"
+    ) -> None:
+        """Write the network trained on ``device``, its initial state and the sidecar; the sidecar comes last."""
+        directory = Path(directory)
+        save_tensors(directory / _TRAINED, trained.state_dict())
+        save_tensors(directory / _INITIAL, initial)
+        digests = {name: _digest(directory / name) for name in (_TRAINED, _INITIAL)}
+        sidecar = {
+            "format": _FORMAT,
+            **asdict(self),
+            "sha256": digests,
+            "made_with": provenance(device, _dtype(trained)),
+        }
+        write_json(directory / _SIDECAR, sidecar)
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read the sidecar of a run directory.
+
+        Raises:
+            InputError: no run directory, or a sidecar that lacks what it must say.
+        """
+        directory = Path(directory)
+        if not (directory / _SIDECAR).is_file():
+            raise InputError(f"{directory} is not a finished run: no {_SIDECAR} in it; make one with 'eigensam train'")
+        record = read_json(directory / _SIDECAR)
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise InputError(f"{directory / _SIDECAR} is not of format '{_FORMAT}'; train again with this version")
+        try:
+            return cls(**_fields(record))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{directory / _SIDECAR} is damaged at {error}; train again") from None
+
+    def network(self, directory: Path, *, initial: bool = False) -> nn.Module:
+        """The trained network (or its initial state) of the run directory, on the CPU, in eval mode.
+
+        Raises:
+            InputError: the tensors are truncated, of another model, or not safetensors.
+        """
+        path = Path(directory) / (_INITIAL if initial else _TRAINED)
+        content = read_input(path)
+        tensors = _parse(content, path)
+        with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
+            _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
+        if hashlib.sha256(content).hexdigest() != self.sha256.get(path.name):
+            raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
+        model = build_model(self.model, self.shape, self.classes)
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    def check_data(self, data: DataSet) -> None:
+        """Refuse a data set other than the one the network was trained on."""
+        if self.data != data.name:
+            raise InputError(f"the run was trained on {self.data}, not {data.name}; load that data set")
+        if (self.shape, self.classes) != (data.shape, data.classes):
+            raise InputError(
+                f"the sidecar says images {self.shape} and {self.classes} classes, {data.name} has {data.shape} and "
+                f"{data.classes}: the sidecar is damaged, train again"
+            )
+        if self.data_sha256 and self.data_sha256 != data_digest(data):
+            raise InputError(
+                f"the run was trained on other examples than these, though both are called {data.name}; give the "
+                "--data-root of the training, or train again"
+            )

@@ -1,0 +1,7 @@
+from .presets import PRESETS, Preset, find_preset
+
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "find_preset",
+]

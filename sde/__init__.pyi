@@ -1,0 +1,44 @@
+from .derivation.coordinates import in_coordinates
+from .derivation.derived_sde import SDE, derive, truncate
+from .derivation.expansion import expand
+from .rules.rule import RULES, Rule, find_rule, multi_step_sam
+from .simulation.coefficients import Coefficients, coefficients, drift_and_covariance, exact_increments, moments
+from .weak_order.claim import ETAS, TOLERANCE, step_count
+from .weak_order.divisor_check import Divisor, divisors
+from .weak_order.evidence import observed_slopes
+from .weak_order.moments import affine_moments, verify_moments
+from .weak_order.monte_carlo import verify_monte_carlo
+from .weak_order.one_step import verify_one_step
+from .weak_order.torus import verify_on_torus
+from .weak_order.torus_grid import TorusGrid
+from .weak_order.verdict import WeakOrder
+
+__all__ = [
+    "ETAS",
+    "RULES",
+    "SDE",
+    "TOLERANCE",
+    "Coefficients",
+    "Divisor",
+    "Rule",
+    "TorusGrid",
+    "WeakOrder",
+    "affine_moments",
+    "coefficients",
+    "derive",
+    "divisors",
+    "drift_and_covariance",
+    "exact_increments",
+    "expand",
+    "find_rule",
+    "in_coordinates",
+    "moments",
+    "multi_step_sam",
+    "observed_slopes",
+    "step_count",
+    "truncate",
+    "verify_moments",
+    "verify_monte_carlo",
+    "verify_on_torus",
+    "verify_one_step",
+]

@@ -1,0 +1,1 @@
+"""Expressions of expanded rules: trees, terms, sums, series in rho, and how they print."""

@@ -1,0 +1,72 @@
+"""What a derivation assumes, read off its terms."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from ..algebra.printing import UNICODE, Style, factor, inside
+from ..algebra.sums import Sum
+from ..algebra.terms import Atom, Term, is_positive, relabelled, samples
+from ..algebra.trees import GAMMA
+from ..rules.rule import Rule
+
+__all__ = ["assumptions"]
+
+
+def assumptions(
+    rule: Rule, rho_exponent: Fraction, smoothness: int, terms: Iterable[Sum], style: Style = UNICODE
+) -> list[str]:
+    """Sentences, those on smoothness first.
+
+    Args:
+        rule: the update rule.
+        rho_exponent: ``beta``.
+        smoothness: how many derivatives of the losses the SDE and its remainder hold.
+        terms: expressions whose divisors, roots and signs must not vanish.
+        style: how formulas are written.
+    """
+    math = style.math
+    result = [
+        f"every minibatch loss has at least {smoothness} continuous derivatives, and as many more as make the "
+        f"SDE's coefficients smooth enough for the backward equation ({math('2p + 2')} derivatives); all of polynomial "
+        "growth",
+        f"drift and diffusion are Lipschitz and all moments of the rule's iterates are bounded on {math('[0, T]')}",
+        "minibatches are drawn uniformly and independently of each other",
+    ]
+    if rule.perturbed:
+        law = f"{style.name('rho')} = c {style.power(style.name('eta'), rho_exponent, False)}"
+        result.append(f"{math(law)} with a constant {math('c > 0')}")
+    divisors, signs = set(), set()
+    for atom, e in _factors(terms):
+        every = ", for every minibatch" if GAMMA in samples(((), ((atom, e),))) else ""
+        if atom[0] == "g":
+            signs.add(f"the argument of {math(factor(atom, Fraction(1), style))} is not 0: the rule jumps where it is")
+        elif atom[0] in "ts" and not (e.denominator == 1 and e >= 0):
+            length = atom[0] == "t" and is_positive(atom)
+            half = Fraction(1, 2) if length else Fraction(1)
+            shown = math(inside(atom, style) if atom[0] == "s" else factor(atom, half, style))
+            positive = "positive and " if e.denominator % 2 == 0 and not length else ""
+            divisors.add(f"{shown} is {positive}bounded away from 0{every}")
+    result += [*sorted(divisors), *sorted(signs)]
+    for name in rule.directions:
+        shown = math(style.name(name))
+        result.append(f"{shown} is a unit vector that does not depend on x (frozen between its refreshes)")
+    for name in rule.parameters:
+        result.append(
+            f"{math(style.name(name))} is a positive constant that does not depend on {math(style.name('eta'))}"
+        )
+    return result
+
+
+def _factors(terms: Iterable[Sum]) -> Iterator[tuple[Atom, Fraction]]:
+    """Every factor, those within powers and signs included, as of the step's minibatch."""
+    for term in terms:
+        yield from _within(term.terms)
+
+
+def _within(terms: Iterable[Term]) -> Iterator[tuple[Atom, Fraction]]:
+    for term in terms:
+        _, factors = relabelled(((), term[1]), {s: GAMMA for s in samples(term) if s > 0})
+        yield from factors
+        for atom, _ in factors:
+            if atom[0] in "sg":
+                yield from _within(inner for inner, _ in atom[1])

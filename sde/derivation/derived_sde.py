@@ -1,0 +1,291 @@
+"""From a rule, a weak order and an exponent of ``rho`` to the SDE that has that order (theory, sections 2 and 3)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache, cached_property
+from numbers import Integral, Rational
+from typing import Any
+
+import numpy as np
+
+from ...ground.errors import InputError
+from ...ground.exact_numbers import exact_number
+from ..algebra.effort import limited_effort
+from ..algebra.printing import UNICODE, Style
+from ..algebra.series import Series
+from ..algebra.sums import Sum
+from ..rules.rule import Rule
+from .assumptions import assumptions
+from .expansion import expand
+from .proof import Proof, prove
+
+__all__ = ["SDE", "Dropped", "derive", "rational", "truncate"]
+
+_MOST_POWERS = 12
+"""Ours: an expansion to rho^12 already asks for 14 derivatives of the loss."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A term that an SDE leaves out, and the order in ``eta`` of the global error that this costs.
+
+    Attributes:
+        part: ``drift``, ``correction`` or ``covariance``.
+        rho_power: its power of ``rho``.
+        order: ``q``, if the error is ``O(eta^q)``.
+        term: the coefficient of that power; of a covariance, the new increment that enters it.
+    """
+
+    part: str
+    rho_power: int
+    order: Fraction
+    term: Sum
+
+
+@dataclass(frozen=True, eq=False)  # compared as itself: the code generated from it is kept beside it
+class SDE:
+    """``dX = (E h + eta b_1) dt + sqrt(eta) Cov(h')^{1/2} dW``, ``h`` and ``h'`` truncated in ``rho``.
+
+    Attributes:
+        rule: what it approximates.
+        rho_exponent: ``beta`` in ``rho = c eta^beta``.
+        increments: ``h_k``, the increment's coefficients of ``rho^k`` that the drift keeps.
+        correction: the coefficients of ``rho^k`` of ``b_1 = -1/2 (Db) b`` that it keeps; empty for a weak order of 1.
+        diffusion: ``h_k`` that the covariance keeps; empty for an ODE.
+        dropped: the first terms left out.
+    """
+
+    rule: Rule
+    rho_exponent: Fraction
+    increments: Mapping[int, Sum]
+    correction: Mapping[int, Sum]
+    diffusion: Mapping[int, Sum]
+    dropped: tuple[Dropped, ...]
+
+    @property
+    def drift(self) -> dict[int, Sum]:
+        """``E h_k``, the drift's coefficients of ``rho^k`` at ``eta = 0``."""
+        means = {k: h.mean() for k, h in self.increments.items()}
+        return {k: b for k, b in means.items() if b}
+
+    @cached_property
+    def proof(self) -> Proof:
+        """Both one-step operators, matched power by power."""
+        expansion = cache(lambda order: expand(self.rule, order))
+        with limited_effort():
+            return prove(expansion, self.increments, self.correction, self.diffusion, self.rho_exponent)
+
+    @property
+    def weak_order(self) -> Fraction:
+        """The order that the proof finds: the exponent of the first mismatch, minus 1."""
+        return self.proof.weak_order
+
+    @property
+    def highest_derivative(self) -> int:
+        """The highest derivative of the minibatch losses that occurs."""
+        return max((part.smoothness for part in self._parts), default=0)
+
+    @property
+    def smoothness(self) -> int:
+        """How many derivatives the SDE and the remainder of its drift need: those of the first drift term left out."""
+        remainder = [d.term.smoothness for d in self.dropped if d.part == "drift"]
+        return max(self.highest_derivative, *remainder, 1)
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What the claim assumes of the losses and of the rule."""
+        return self.assumptions_in(UNICODE)
+
+    def assumptions_in(self, style: Style) -> list[str]:
+        """The assumptions with formulas in a style."""
+        terms = [*self._parts, *(d.term for d in self.dropped)]
+        return assumptions(self.rule, self.rho_exponent, self.smoothness, terms, style)
+
+    @property
+    def _parts(self) -> list[Sum]:
+        return [*self.increments.values(), *self.correction.values(), *self.diffusion.values()]
+
+
+def rational(value: Any, what: str = "rho exponent") -> Fraction:
+    """An exact rational from an int, a Fraction, a text such as ``1/3``, or a float that is a dyadic fraction.
+
+    Raises:
+        InputError: anything else, such as ``0.333`` or ``sqrt(2)``.
+
+    Example:
+        >>> rational("2/3"), rational(0.5)
+        (Fraction(2, 3), Fraction(1, 2))
+    """
+    if isinstance(value, np.floating):
+        value = float(value)
+    if isinstance(value, bool):
+        raise InputError(f"{what} {value} is not a number; give e.g. 1/3")
+    if isinstance(value, str):
+        return _read(value, what)
+    if isinstance(value, Rational):
+        return Fraction(int(value.numerator), int(value.denominator))
+    if isinstance(value, Decimal):
+        return _read(str(value), what)
+    if getattr(value, "is_Rational", False):  # sympy's
+        return Fraction(int(value.p), int(value.q))
+    if isinstance(value, float) and math.isfinite(value) and Fraction(value).denominator <= 1024:
+        return Fraction(value)
+    nearby = (
+        f", e.g. '{Fraction(value).limit_denominator(12)}'" if isinstance(value, float) and math.isfinite(value) else ""
+    )
+    raise InputError(
+        f"{what} {value} is not rational, and powers of eta must be compared exactly; give a Fraction or a text{nearby}"
+    )
+
+
+def _read(text: str, what: str) -> Fraction:
+    try:
+        return exact_number(text)
+    except InputError:
+        raise InputError(f"{what} '{text}' is not rational; write a fraction such as 1/3") from None
+
+
+@limited_effort()
+def truncate(
+    rule: Rule,
+    rho_exponent: Any,
+    drift_order: int,
+    *,
+    diffusion_order: int | None = None,
+    correction_order: int = 0,
+) -> SDE:
+    """The SDE with given numbers of powers of ``rho``; :func:`derive` chooses them for a weak order.
+
+    Args:
+        rule: the update rule.
+        rho_exponent: rational ``beta > 0``.
+        drift_order: the drift keeps ``rho^0 .. rho^{drift_order - 1}``: 1, 2, 3 are the first-, second- and
+            third-order SDEs of the literature.
+        diffusion_order: the same for the covariance (default: as the drift); 0 drops the noise.
+        correction_order: the same for ``b_1``; 0 has no correction.
+
+    Raises:
+        InputError: orders that are negative, or too high for the rule's smoothness; a rule without expansion.
+
+    Example:
+        >>> from eigensam.sde import find_rule, truncate
+        >>> sde = truncate(find_rule("sam"), "1/3", 2)
+        >>> sde.drift, sde.weak_order
+        ({0: -Df, 1: -E[H[g]/|g|]}, Fraction(2, 3))
+    """
+    rule, beta = _rule(rule), rational(rho_exponent)
+    if beta <= 0:
+        raise InputError(f"rho exponent {beta} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
+    diffusion_order = drift_order if diffusion_order is None else diffusion_order
+    for name, value in (("drift", drift_order), ("diffusion", diffusion_order), ("correction", correction_order)):
+        least = 1 if name == "drift" else 0
+        if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
+            raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
+    expansion = expand(rule, max(drift_order, diffusion_order, correction_order))
+    increments = _kept(expansion.coefficients, drift_order)
+    correction = _correction(expansion, correction_order)
+    diffusion = _kept(expansion.coefficients, diffusion_order)
+    dropped = [
+        *_first_dropped(rule, "drift", drift_order, Fraction(0), beta),
+        *_first_dropped(rule, "correction", correction_order, Fraction(1), beta),
+        *_first_dropped(rule, "covariance", diffusion_order, Fraction(1), beta),
+    ]
+    if not (increments or diffusion or dropped):
+        raise InputError(f"rule '{rule.name}': the direction {rule.direction} is 0; give one that moves x")
+    dropped.sort(key=lambda d: d.order)
+    result = SDE(rule, beta, increments, correction, diffusion, tuple(dropped))
+    if rule.smoothness is not None and result.smoothness > rule.smoothness:
+        raise InputError(
+            f"rule '{rule.name}' with rho exponent {beta}: these terms and their remainder need derivatives of the "
+            f"losses up to order {result.smoothness}; the rule declares {rule.smoothness}; ask for a lower weak order "
+            "or a larger rho exponent, or declare more smoothness"
+        )
+    return result
+
+
+def _first_dropped(rule: Rule, part: str, kept: int, order: Fraction, beta: Fraction) -> list[Dropped]:
+    """The first nonzero power of rho from ``kept`` on; a symmetric rule lacks every second one."""
+    for k in range(kept, kept + 3):
+        expansion = expand(rule, k)
+        term = _correction(expansion, k + 1).get(k, Sum()) if part == "correction" else expansion[k]
+        term = term.mean() if part == "drift" else term
+        if term:
+            return [Dropped(part, k, order + k * beta, term)]
+    return []
+
+
+def _rule(rule: Any) -> Rule:
+    if not isinstance(rule, Rule):
+        raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', direction)")
+    return rule
+
+
+def _kept(coefficients: Mapping[int, Sum], count: int) -> dict[int, Sum]:
+    return {k: c for k, c in sorted(coefficients.items()) if k < count and c}
+
+
+def _correction(expansion: Series, count: int) -> dict[int, Sum]:
+    """``-1/2 (Db) b`` with ``b = E h``, power by power."""
+    drift = {k: h.mean() for k, h in expansion.coefficients.items()}
+    result: dict[int, Sum] = {}
+    for k in range(count):
+        for i in range(k + 1):
+            if i in drift and k - i in drift:
+                result[k] = result.get(k, Sum()) + drift[i].along(drift[k - i]) * Fraction(-1, 2)
+    return {k: c for k, c in result.items() if c}
+
+
+@limited_effort()
+def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
+    """The SDE of a rule with weak order ``p`` for ``rho = c eta^beta``.
+
+    The drift keeps ``rho^k`` for ``k beta < p``; for ``p = 2`` the correction ``b_1 = -1/2 (Db) b`` and the covariance
+    keep ``rho^k`` for ``k beta < 1``. At ``p = 1`` the order does not need the covariance at all; it is kept as the
+    drift is, as in the paper, since it makes the constant smaller.
+
+    Args:
+        rule: the update rule.
+        weak_order: 1 or 2.
+        rho_exponent: rational ``beta > 0``.
+
+    Raises:
+        InputError: an order that no SDE driven by Brownian motion has, or that needs more smoothness than the rule
+            declares; an exponent that is not rational or not positive; a rule without expansion.
+
+    Source: the paper, Theorem 4.2, for ``p = 1`` and SAM; Li, Tai and E 2019 for ``p = 2`` and SGD.
+
+    Example:
+        >>> from eigensam.sde import derive, find_rule
+        >>> sde = derive(find_rule("sam"), weak_order=1, rho_exponent="1/3")
+        >>> sde.drift[2], sde.weak_order
+        (-1/2 E[T[g,g]/|g|^2], Fraction(1, 1))
+    """
+    rule, beta = _rule(rule), rational(rho_exponent)
+    if weak_order not in (1, 2) or isinstance(weak_order, bool):
+        more = (
+            "order 3 needs the third moments of the minibatch noise, which an SDE driven by Brownian motion lacks"
+            if weak_order == 3
+            else "choose 1 or 2"
+        )
+        raise InputError(f"weak order {weak_order} is impossible here: {more}")
+    if beta <= 0:
+        raise InputError(f"rho exponent {beta} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
+    drift_order, second = math.ceil(weak_order / beta), math.ceil((weak_order - 1) / beta)
+    if drift_order > _MOST_POWERS:
+        raise InputError(
+            f"weak order {weak_order} at rho exponent {beta} keeps rho^{drift_order - 1} in the drift and needs "
+            f"{drift_order + 1} derivatives of the losses; at most {_MOST_POWERS} powers are expanded, give a rho "
+            f"exponent of at least {Fraction(weak_order, _MOST_POWERS)}"
+        )
+    sde = truncate(
+        rule,
+        beta,
+        drift_order,
+        diffusion_order=second if weak_order == 2 else drift_order,
+        correction_order=second,
+    )
+    assert sde.weak_order >= weak_order, f"{sde.proof.mismatch} contradicts the count of powers"
+    return sde

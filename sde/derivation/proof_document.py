@@ -1,0 +1,188 @@
+r"""The proof of an SDE's weak order as a LaTeX document.
+
+Only ``amsmath``, ``amssymb`` and ``geometry`` are needed.
+"""
+
+from fractions import Fraction
+
+from ..algebra.printing import LATEX, series_terms, signed_terms
+from ..rules.formulas import latex_formula
+from ..rules.language import Add
+from .derived_sde import SDE
+from .proof import Match
+
+__all__ = ["proof_document"]
+
+_PREAMBLE = r"""\documentclass[11pt]{article}
+\usepackage{amsmath,amssymb}
+\usepackage[margin=25mm]{geometry}
+\allowdisplaybreaks
+\begin{document}
+"""
+
+_ETA, _RHO, _RHO_LAW = r"\eta", r"\rho", r"\rho = c\,\eta"
+_WIDTH = 230  # characters of LaTeX source that make about one line of the page
+
+
+def proof_document(sde: SDE) -> str:
+    r"""A document that states the SDE and matches both one-step operators, power by power.
+
+    Example:
+        >>> from eigensam.sde import derive, find_rule
+        >>> print(proof_document(derive(find_rule("sam"), 1, "1/3")).splitlines()[0])
+        \documentclass[11pt]{article}
+    """
+    parts = [
+        _PREAMBLE,
+        _statement(sde),
+        _notation(),
+        _expansion(sde),
+        _operators(sde),
+        _mismatch(sde),
+        _dropped(sde),
+        _assumptions(sde),
+        r"\end{document}" + "\n",
+    ]
+    return "\n".join(parts)
+
+
+def _power(base: str, exponent: Fraction | int) -> str:
+    return LATEX.power(base, Fraction(exponent), False)
+
+
+def _lines(terms: list[tuple[str, str]]) -> str:
+    """Signed terms as the right-hand side of an aligned equation, broken into lines."""
+    if not terms:
+        return "0"
+    lines, current = [], ""
+    for number, (sign, body) in enumerate(terms):
+        shown = body if number == 0 and sign == "+" else f"{sign} {body}"
+        if current and len(current) + len(shown) > _WIDTH:
+            lines.append(current)
+            current = ""
+        current += shown + " "
+    return "\\\\\n&\\quad ".join([*lines, current]).rstrip()
+
+
+def _equation(left: str, terms: list[tuple[str, str]], end: str = ".") -> str:
+    return f"\\begin{{align*}}\n{left} &= {_lines(terms)}{end}\n\\end{{align*}}"
+
+
+_ESCAPED = str.maketrans(
+    {c: "\\" + c for c in "_&%#${}"} | {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
+)
+
+
+def _statement(sde: SDE) -> str:
+    noise = series_terms(sde.diffusion, LATEX)
+    correction = series_terms(sde.correction, LATEX, prefix=_ETA)
+    covariance = (
+        _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise, "") if noise else r"\[\Sigma = 0\]"
+    )
+    name = " ".join(sde.rule.name.split())
+    title = f"The SDE of {name.translate(_ESCAPED)}" if len(name) < 30 else "The SDE"
+    parts = sde.rule.direction.parts if isinstance(sde.rule.direction, Add) else (sde.rule.direction,)
+    direction = [("-", d[1:]) if d.startswith("-") else ("+", d) for d in map(latex_formula, parts)]
+    rule = _equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", direction, ",")
+    return rf"""\section*{{{title} has weak order {sde.weak_order}}}
+The update rule is
+{rule}
+with ${_power(_RHO_LAW, sde.rho_exponent)}$ for a constant $c > 0$.
+Claim: under the assumptions at the end, the solution of
+\[ dX = b(X)\,dt + \sqrt{{\eta}}\;\Sigma(X)^{{1/2}}\,dW \]
+with
+{_equation("b", [*series_terms(sde.drift, LATEX), *correction], "")}
+and
+{covariance}
+approximates it with weak order ${sde.weak_order}$:
+$\max_{{k \le T/\eta}} |\mathbb{{E}}\,\varphi(x_k) - \mathbb{{E}}\,\varphi(X_{{k\eta}})|
+\le C\,{_power(_ETA, sde.weak_order)}$ for smooth $\varphi$ of polynomial growth."""
+
+
+def _notation() -> str:
+    return r"""\section*{Notation}
+$\gamma$ is the minibatch of the step, $f_\gamma$ its loss, $f = \mathbb{E} f_\gamma$; $g = \nabla f_\gamma$,
+$H = \nabla^2 f_\gamma$, $T = \nabla^3 f_\gamma$. A derivative in brackets, as $T[a, b]$,
+is contracted with its arguments; one slot fewer than its order leaves a vector, none leaves a number. $\mathbb{E}$ is
+over a minibatch that is independent of all outside its brackets; where two of them cross, $g_1$, $H_2$, \dots{} belong
+to independent minibatches 1, 2, \dots{}, over which $\mathbb{E}_{1,2}$ runs."""
+
+
+def _expansion(sde: SDE) -> str:
+    last = max([sde.proof.largest_rho_power, *sde.increments])
+    terms = series_terms(sde.proof.expansion(last).coefficients, LATEX)
+    increment = _equation(r"h_\gamma", [*terms, ("+", rf"O(\rho^{{{last + 1}}})")])
+    return rf"""\section*{{The increment}}
+Taylor's formula, applied from the inside out, expands the increment $h_\gamma = -d_\gamma$ in $\rho$:
+{increment}"""
+
+
+def _operators(sde: SDE) -> str:
+    matches = "\n".join(_match(match) for match in sde.proof.matched)
+    return rf"""\section*{{Both one-step operators}}
+With $h_\gamma = \sum_k \rho^k h_k$, one step of the rule acts on a test function as
+\[ (P\varphi)(x) = \mathbb{{E}}\,\varphi(x + \eta h_\gamma)
+   = \sum_a \frac{{\eta^a}}{{a!}} \sum_{{k_1, \dots, k_a}} \rho^{{k_1 + \dots + k_a}}\;
+     \mathbb{{E}}\bigl[\nabla^a\!\varphi[h_{{k_1}}, \dots, h_{{k_a}}]\bigr], \]
+and the SDE over a time $\eta$ as $e^{{\eta L}}\varphi = \sum_n \frac{{\eta^n}}{{n!}} L^n \varphi$ with the generator
+$L = b\cdot\nabla + \tfrac{{\eta}}{{2}}\,\Sigma : \nabla^2$. The coefficients of $\eta^a\rho^k$, whose exponent is
+$a + k\beta$ with $\beta = {sde.rho_exponent}$, agree identically, in this order:
+{matches}"""
+
+
+def _match(match: Match) -> str:
+    name = _power(_ETA, match.eta_power) + (_power(_RHO, match.rho_power) if match.rho_power else "")
+    return f"\\paragraph{{${name}$, exponent ${match.exponent}$.}} Both operators have\n" + _equation(
+        rf"[{name}]\,P\varphi = [{name}]\,e^{{\eta L}}\varphi", signed_terms(match.chain, LATEX)
+    )
+
+
+def _mismatch(sde: SDE) -> str:
+    proof = sde.proof
+    if not proof.mismatch:
+        body = "No power of exponent up to 3 differs."
+        exponent = proof.weak_order + 1
+    else:
+        exponent = proof.mismatch[0].exponent
+        parts = []
+        for match in proof.mismatch:
+            name = _power(_ETA, match.eta_power) + (_power(_RHO, match.rho_power) if match.rho_power else "")
+            parts.append(_equation(rf"[{name}]\,(P - e^{{\eta L}})\varphi", signed_terms(match.difference, LATEX)))
+        body = rf"The first exponent at which they differ is ${exponent}$:" + "\n" + "\n".join(parts)
+    return rf"""\section*{{The first mismatch, and the order}}
+{body}
+So the local error is $|(P - e^{{\eta L}})\varphi| = O({_power(_ETA, exponent)})$, uniformly where the assumptions
+hold, and as both $P$ and $e^{{\eta L}}$ keep the growth of smooth functions bounded on $[0, T]$, the telescoping sum
+\[ P^k\varphi - e^{{k\eta L}}\varphi
+   = \sum_{{j < k}} P^{{k - 1 - j}}\,(P - e^{{\eta L}})\,e^{{j\eta L}}\varphi, \qquad k \le T/\eta, \]
+adds at most $T/\eta$ of them: the global error is $O({_power(_ETA, exponent - 1)})$. $\square$"""
+
+
+def _dropped(sde: SDE) -> str:
+    if not sde.dropped:
+        return ""
+    rows = "\n".join(
+        rf"\item {d.part}, ${_power(_RHO, d.rho_power) if d.rho_power else '1'}$ term, global error "
+        rf"$O({_power(_ETA, d.order)})$:"
+        + "\n"
+        + _equation(_dropped_name(d.part, d.rho_power), signed_terms(d.term, LATEX))
+        for d in sde.dropped
+    )
+    return rf"""\section*{{What was dropped}}
+\begin{{itemize}}
+{rows}
+\end{{itemize}}"""
+
+
+def _dropped_name(part: str, power: int) -> str:
+    return {
+        "drift": rf"\mathbb{{E}}\,h_{{{power}}}",
+        "correction": rf"b_{{1,{power}}}",
+        "covariance": rf"h_{{{power}}}",
+    }[part]
+
+
+def _assumptions(sde: SDE) -> str:
+    sentences = sde.assumptions_in(LATEX)
+    items = "\n".join(rf"\item {sentence}." for sentence in sentences)
+    return f"\\section*{{Assumptions}}\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}"

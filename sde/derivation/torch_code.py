@@ -1,0 +1,220 @@
+"""From an SDE to torch code with forward and backward passes only: no Hessian or third derivative is ever formed.
+
+Every vector of an expression is a derivative of the losses contracted with other vectors, computed by nested reverse
+passes; equal vectors are computed once, and the vectors of a sum share their last pass. In the generated code a vector
+that depends on the minibatch has shape ``(..., M, d)``, one that does not ``(..., 1, d)``; scalars have no last axis.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+
+from torch import Tensor
+
+from ...ground.errors import InputError
+from ...landscapes.landscape import Landscape
+from ..algebra.printing import TEXT, factor, show_vector
+from ..algebra.scopes import nested, opened
+from ..algebra.sums import Sum
+from ..algebra.terms import Atom, Factors, bound_samples, samples
+from ..algebra.trees import GAMMA, MEAN, Tree, loss, nodes, rootings
+from ..rules.bindings import Values
+from .derived_sde import SDE
+
+__all__ = ["GeneratedFunction", "compile_torch_code", "torch_code"]
+
+GeneratedFunction = Callable[[Landscape, Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
+"""(landscape, points ``(..., 1, d)``, rho, values) to increments of the drift, correction, increments of the noise."""
+
+
+def torch_code(sde: SDE) -> str:
+    """The source of ``coefficients(f, x, rho, values)`` for any landscape ``f`` and points ``x``, ``(..., 1, d)``.
+
+    It returns the increments whose mean is the drift, the correction ``b_1`` and the increments whose covariance is
+    that of the noise; it is the code that :func:`eigensam.sde.drift_and_covariance` runs.
+
+    Example:
+        >>> from eigensam.sde import derive, find_rule
+        >>> from eigensam.sde.derivation.torch_code import torch_code
+        >>> print(torch_code(derive(find_rule("sam"), 1, "1/2")))
+        def coefficients(f, x, rho, values):
+            g = f.contracted_gradients(x, [(1.0, ())])
+            s1 = (g * g).sum(-1)  # |g|^2
+            increments = f.contracted_gradients(x, [(-1.0 * rho * s1 ** -0.5, (g,))]) + -1.0 * g
+            correction = 0.0 * x
+            noise = increments
+            return increments, correction, noise
+        <BLANKLINE>
+    """
+    writer = _Writer()
+    writer.assign("increments", sde.increments)
+    writer.assign("correction", sde.correction)
+    if sde.diffusion == sde.increments:
+        writer.lines.append("noise = increments")
+    else:
+        writer.assign("noise", sde.diffusion)
+    body = "\n    ".join([*writer.lines, "return increments, correction, noise"])
+    return f"def coefficients(f, x, rho, values):\n    {body}\n"
+
+
+@lru_cache(maxsize=256)
+def compile_torch_code(sde: SDE) -> GeneratedFunction:
+    """The function that :func:`torch_code` is the source of; compiled once for each SDE."""
+    namespace: dict[str, GeneratedFunction] = {}
+    # Safe: every name in the source is made here or was checked to be an identifier.
+    exec(compile(torch_code(sde), f"<SDE of {sde.rule.name}>", "exec"), namespace)
+    return namespace["coefficients"]
+
+
+@dataclass(frozen=True)
+class _Scalar:
+    """A product as code.
+
+    Attributes:
+        code: factors joined by ``*``.
+        depends: whether it depends on the minibatch: its shape is then ``(..., M)``.
+        tensor: False for a plain number.
+    """
+
+    code: str
+    depends: bool = False
+    tensor: bool = False
+
+    def __mul__(self, other: "_Scalar") -> "_Scalar":
+        parts = [part.code for part in (self, other) if part.code != "1.0"]
+        return _Scalar(" * ".join(parts) or "1.0", self.depends or other.depends, self.tensor or other.tensor)
+
+    def times_vector(self, vector: str) -> str:
+        if self.code == "1.0":
+            return vector
+        return f"({self.code})[..., None] * {vector}" if self.tensor else f"{self.code} * {vector}"
+
+
+_ONE = _Scalar("1.0")
+
+
+class _Writer:
+    """Writes assignments, each vector and scalar once."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._names: dict[tuple[str, Tree], str] = {}
+
+    def assign(self, name: str, coefficients: Mapping[int, Sum]) -> None:
+        """``name = sum_k c_k rho^k``."""
+        weighted: list[tuple[_Scalar, Tree]] = []
+        for power, coefficient in sorted(coefficients.items()):
+            for term, c in coefficient.terms.items():
+                vector, factors = nested(term)
+                assert vector
+                assert not bound_samples((vector, factors)), f"expectations cross in {coefficient}"
+                rho: Factors = ((("a", "rho"), Fraction(power)),) if power else ()
+                weighted.append((self._product((*rho, *factors), c), vector))
+        self.lines.append(f"{name} = {self._combination(weighted)}")
+
+    def _combination(self, terms: list[tuple[_Scalar, Tree]]) -> str:
+        """``sum c * vector`` as code, one call for all vectors that end in a derivative of the minibatch's loss."""
+        here: list[str] = []
+        averaged: list[tuple[_Scalar, Tree]] = []
+        rest: list[str] = []
+        for c, tree in terms:
+            kind, label, children = tree
+            if kind == "e" and not c.depends:
+                vector, factors = label
+                averaged.append((c * self._product(factors), vector))
+            elif kind == "f" and label == MEAN and not c.depends and not _depends(children):
+                averaged.append((c, loss(GAMMA, *children)))
+            elif kind == "f" and label == GAMMA and ("v", tree) not in self._names:
+                here.append(f"({c.code}, ({''.join(self.vector(child) + ', ' for child in children).rstrip()}))")
+            else:
+                rest.append(c.times_vector(self.vector(tree)))
+        listed = ", ".join(here) if sum(map(len, here)) < 80 else "\n        " + ",\n        ".join(here) + ",\n    "
+        parts = [f"f.contracted_gradients(x, [{listed}])"] if here else []
+        if averaged and all(tree[:2] == ("f", GAMMA) and ("v", tree) not in self._names for _, tree in averaged):
+            inside = self._combination(averaged).replace("contracted_gradients(", "contracted_gradient(", 1)
+            parts.append(f"{inside}[..., None, :]")
+        elif averaged:
+            parts.append(f"({self._combination(averaged)}).mean(-2, keepdim=True)")
+        return " + ".join([*parts, *rest]) or "0.0 * x"
+
+    def vector(self, tree: Tree) -> str:
+        """The name of a vector."""
+        kind, label, children = tree
+        if kind == "v":
+            return f"values[{label!r}]"
+        if tree == loss(MEAN):
+            return self._named("v", tree, lambda: f"{self.vector(loss(GAMMA))}.mean(-2, keepdim=True)", "Df")
+        if kind == "f" and label == MEAN and _depends(children):  # the mean Hessian times a minibatch's vector
+            arguments = ", ".join(f"{self.vector(child)}[..., None, :]" for child in children)
+            code = f"f.contracted_gradient(x[..., None, :], [(1.0, ({arguments},))])"
+            return self._named("v", tree, lambda: code, show_vector(tree, TEXT))
+        return self._named("v", tree, lambda: self._combination([(_ONE, tree)]), show_vector(tree, TEXT))
+
+    def _named(self, prefix: str, tree: Tree, code: Callable[[], str], comment: str) -> str:
+        key = (prefix, tree)
+        if key not in self._names:
+            written = code()
+            name = comment if comment == "g" else f"{prefix}{1 + sum(n[0] == prefix for n in self._names.values())}"
+            self._names[key] = name
+            self.lines.append(f"{name} = {written}" + (f"  # {comment}" if comment != name else ""))
+        return self._names[key]
+
+    def _product(self, factors: Iterable[tuple[Atom, Fraction]], c: Fraction = Fraction(1)) -> _Scalar:
+        result = _Scalar(_float(c))
+        for atom, e in factors:
+            base = self._atom(atom)
+            exponent = str(e) if e.denominator == 1 else repr(float(e))
+            result = result * (base if e == 1 else replace(base, code=f"{base.code} ** {exponent}"))
+        return result
+
+    def _atom(self, atom: Atom) -> _Scalar:
+        kind, value = atom
+        depends = GAMMA in samples(((), ((atom, Fraction(1)),)))
+        match kind:
+            case "n":
+                return _Scalar(_float(Fraction(value)))
+            case "a":
+                return _Scalar("rho" if value == "rho" else f"values[{value!r}]")
+            case "t":
+                text = factor(atom, Fraction(1), TEXT)
+                return _Scalar(self._named("s", value, lambda: self._contraction(value), text), depends, True)
+            case "e":
+                return _Scalar(f"({self._product(value[1]).code}).mean(-1, keepdim=True)", False, True)
+        parts = [self._product(factors, c) for (_, factors), c in opened(atom)]
+        total, tensor = " + ".join(part.code for part in parts), any(part.tensor for part in parts)
+        if kind == "s":
+            return _Scalar(f"({total})", depends, tensor)
+        return _Scalar(f"({total}).sign()" if tensor else f"((({total}) > 0) - (({total}) < 0))", depends, tensor)
+
+    def _contraction(self, tree: Tree) -> str:
+        """``<a, b>`` for the two halves at the edge that cuts the scalar most evenly: the fewest nested passes."""
+        kind, label, children = tree
+        if not children:
+            assert kind == "f"
+            return "f.losses(x)" if label == GAMMA else "f.losses(x).mean(-1, keepdim=True)"
+        halves = [
+            (child, (k, s, below[:i] + below[i + 1 :]))
+            for k, s, below in rootings(tree)
+            for i, child in enumerate(below)
+        ]
+        a, b = min(halves, key=lambda pair: max(sum(1 for _ in nodes(half)) for half in pair))
+        return f"({self.vector(a)} * {self.vector(b)}).sum(-1)"
+
+
+def _float(value: Fraction) -> str:
+    """A number as code, refused where a float has no such size: 0 or infinity would be another rule."""
+    size = abs(value)
+    if value and not Fraction(sys.float_info.min) <= size <= Fraction(sys.float_info.max):
+        digits = (size.numerator.bit_length() - size.denominator.bit_length()) * math.log10(2)
+        raise InputError(
+            f"a coefficient of about 1e{digits:+.0f} is not a number that a float can hold; rescale the rule"
+        )
+    return repr(float(value))
+
+
+def _depends(children: tuple[Tree, ...]) -> bool:
+    """Whether vectors depend on the minibatch of the step."""
+    return any(node[:2] == ("f", GAMMA) for child in children for node in nodes(child))

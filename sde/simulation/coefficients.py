@@ -1,0 +1,151 @@
+"""Increments, drift and covariance as numbers, generated from the derivation (theory, section 2).
+
+``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ...ground.errors import InputError
+from ...landscapes.landscape import Landscape
+from ..derivation.derived_sde import SDE
+from ..derivation.torch_code import compile_torch_code
+from ..rules.bindings import Values, bind
+from ..rules.exact_steps import evaluate
+from ..rules.rule import Rule
+
+__all__ = [
+    "Coefficients",
+    "coefficients",
+    "drift_and_covariance",
+    "exact_increments",
+    "moments",
+]
+
+
+def exact_increments(landscape: Landscape, rule: Rule, x: Tensor, rho: float, values: Values | None = None) -> Tensor:
+    """``h_m``, the discrete rule's step divided by ``eta``, shape ``(..., M, d)``.
+
+    Args:
+        landscape: the family of losses.
+        rule: the update rule.
+        x: points, shape ``(d,)`` or ``(..., 1, d)``.
+        rho: perturbation radius.
+        values: of the rule's other parameters and directions.
+
+    Raises:
+        InputError: a symbol of the rule has no value, or points of another shape.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import exact_increments, find_rule
+        >>> f = Quadratic([[2.0]], centres=[[0.0]])
+        >>> exact_increments(f, find_rule("sam"), torch.ones(1, dtype=torch.float64), 0.5).tolist()
+        [[-3.0]]
+    """
+    x = _points(landscape, x)
+    result = -evaluate(rule.direction, landscape, x, bind(rule, landscape, rho, values))
+    return result.expand(*x.shape[:-2], landscape.size, landscape.dim)
+
+
+class Coefficients(NamedTuple):
+    """An SDE at points of a landscape, without any matrix of size ``d x d``.
+
+    Attributes:
+        increments: their mean is the drift at ``eta = 0``, shape ``(..., M, d)``.
+        correction: ``b_1``, shape ``(..., d)``.
+        noise: increments whose covariance is ``Sigma``, shape ``(..., M, d)``; with ``z_m`` standard normal,
+            ``M^{-1/2} sum_m z_m (noise_m - mean)`` has exactly that covariance (theory, section 5).
+    """
+
+    increments: Tensor
+    correction: Tensor
+    noise: Tensor
+
+    def drift(self, eta: float) -> Tensor:
+        """``b = E h + eta b_1``, shape ``(..., d)``."""
+        return self.increments.mean(-2) + eta * self.correction
+
+    def covariance(self) -> Tensor:
+        """``Sigma``, shape ``(..., d, d)``."""
+        return moments(self.noise)[1]
+
+
+def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None = None) -> Coefficients:
+    """Evaluate an SDE by forward and backward passes; for networks with millions of parameters, too.
+
+    Arguments and errors as of :func:`exact_increments`.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import coefficients, find_rule, truncate
+        >>> f, sde = Quadratic([[2.0]], centres=[[0.0], [1.0]]), truncate(find_rule("usam"), "1/2", 2)
+        >>> coefficients(f, sde, torch.ones(1, dtype=torch.float64), 0.5).noise.tolist()
+        [[-4.0], [0.0]]
+    """
+    if not isinstance(sde, SDE):
+        raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
+    x = _points(landscape, x)
+    increments, correction, noise = compile_torch_code(sde)(landscape, x, rho, bind(sde.rule, landscape, rho, values))
+    shape = (*x.shape[:-2], landscape.size, landscape.dim)
+    correction = correction.expand(*x.shape[:-2], 1, landscape.dim).squeeze(-2)
+    return Coefficients(increments.expand(shape), correction, noise.expand(shape))
+
+
+def drift_and_covariance(
+    landscape: Landscape, sde: SDE, x: Tensor, rho: float, eta: float, values: Values | None = None
+) -> tuple[Tensor, Tensor]:
+    """``b``, shape ``(..., d)``, and ``Sigma``, shape ``(..., d, d)``: for small ``d``, see :func:`coefficients`.
+
+    Args:
+        landscape: the family of losses.
+        sde: from :func:`derive` or :func:`truncate`.
+        x: points, shape ``(d,)`` or ``(..., 1, d)``.
+        rho: perturbation radius.
+        eta: learning rate, which multiplies the correction ``b_1``.
+        values: of the rule's other parameters and directions.
+
+    Raises:
+        InputError: a symbol of the rule has no value, or points of another shape.
+
+    Example:
+        Li, Tai and E's order-2 SDE of SGD has the drift ``-grad f - eta/4 grad |grad f|^2``:
+
+        >>> import torch
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import derive, drift_and_covariance, find_rule
+        >>> f, sde = Quadratic([[2.0]], centres=[[0.0], [1.0]]), derive(find_rule("sgd"), 2, 1)
+        >>> b, sigma = drift_and_covariance(f, sde, torch.ones(1, dtype=torch.float64), rho=0.1, eta=0.5)
+        >>> b.tolist(), sigma.tolist()
+        ([-1.5], [[1.0]])
+    """
+    found = coefficients(landscape, sde, x, rho, values)
+    return found.drift(eta), found.covariance()
+
+
+def moments(increments: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean ``b``, shape ``(..., d)``, and covariance ``Sigma``, shape ``(..., d, d)``, over the member axis.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.sde import moments
+        >>> mean, covariance = moments(torch.tensor([[1.0, 0.0], [3.0, 0.0]]))
+        >>> mean.tolist(), covariance.tolist()
+        ([2.0, 0.0], [[1.0, 0.0], [0.0, 0.0]])
+    """
+    mean = increments.mean(-2)
+    centred = increments - mean.unsqueeze(-2)
+    return mean, centred.mT @ centred / increments.shape[-2]
+
+
+def _points(landscape: Landscape, x: Tensor) -> Tensor:
+    x = x[None] if x.ndim == 1 else x
+    if x.shape[-2:] != (1, landscape.dim):
+        raise InputError(
+            f"points have shape {tuple(x.shape)}; expected ({landscape.dim},) or (..., 1, {landscape.dim}): a batch "
+            "of points needs a member axis, x[:, None]"
+        )
+    return x

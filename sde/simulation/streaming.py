@@ -1,0 +1,66 @@
+"""Mean and covariance of a stream of vectors, in memory that does not grow with it."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["StreamingMoments"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class StreamingMoments:
+    """Count, mean and sum of products of deviations, merged block by block (Chan, Golub and LeVeque 1983).
+
+    Attributes:
+        count: vectors so far.
+        mean: shape ``(p,)``.
+        products: ``sum (v - mean) (v - mean)^T``, shape ``(p, p)``.
+
+    Example:
+        >>> import numpy as np
+        >>> from eigensam.sde.simulation.streaming import StreamingMoments
+        >>> moments = StreamingMoments.empty(1)
+        >>> for block in ([[1.0], [2.0]], [[3.0]]):
+        ...     moments.add(np.array(block))
+        >>> moments.mean.tolist(), moments.covariance.tolist()
+        ([2.0], [[1.0]])
+    """
+
+    count: int
+    mean: Array
+    products: Array
+
+    @classmethod
+    def empty(cls, size: int) -> Self:
+        """Of no vector."""
+        return cls(0, np.zeros(size), np.zeros((size, size)))
+
+    def add(self, block: Array) -> None:
+        """A block of vectors, shape ``(n, p)``."""
+        mean = block.mean(0)
+        deviations = block - mean
+        total = self.count + len(block)
+        shift = mean - self.mean
+        self.products = (
+            self.products + deviations.T @ deviations + np.outer(shift, shift) * (self.count * len(block) / total)
+        )
+        self.mean = self.mean + shift * (len(block) / total)
+        self.count = total
+
+    @property
+    def covariance(self) -> Array:
+        """Unbiased, of one vector."""
+        return self.products / (self.count - 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Exactly, as JSON."""
+        return {"count": self.count, "mean": self.mean.tolist(), "products": self.products.tolist()}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`."""
+        return cls(int(value["count"]), np.array(value["mean"]), np.array(value["products"]))

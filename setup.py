@@ -1,0 +1,5 @@
+"""The list of packages, read off the folders: what pyproject.toml cannot say of a root that is itself a package."""
+
+from setuptools import find_packages, setup
+
+setup(packages=["eigensam", *(f"eigensam.{name}" for name in find_packages(exclude=["benchmarks*", "build*", "tests*"]))])

@@ -1,0 +1,45 @@
+"""Every model runs on small images and has the published size."""
+
+import pytest
+import torch
+
+from eigensam.ground import InputError
+from eigensam.landscapes import MODELS, build_model
+
+SIZES = {  # parameters on 3x32x32 and 10 classes
+    "mlp": (3072 + 1) * 288 + 289 * 288 + 289 * 10,
+    "cnn6": (27 + 1) * 32 + (288 + 1) * 32 + (288 + 1) * 64 + (576 + 1) * 64 + (4096 + 1) * 128 + 129 * 10,
+    "resnet18": 11_173_962,  # the CIFAR ResNet-18 of the literature
+    "resnet50": 23_520_842,
+    "wrn28-10": 36_479_194,  # "36.5M" in the paper of Zagoruyko and Komodakis
+    "vit-b-16": 85_806_346,  # torchvision's 86,567,656 less the 1000-class head, plus ours
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_shape_and_size(name):
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        model = build_model(name, (3, 32, 32), 10)
+    assert sum(p.numel() for p in model.parameters()) == SIZES[name]
+    assert model(torch.zeros(2, 3, 32, 32, device="meta")).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn6", "resnet18"])
+def test_grey_images(name):
+    model = build_model(name, (1, 8, 8), 7).eval()
+    assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
+
+
+def test_the_stem_keeps_the_resolution():
+    model = build_model("resnet18", (3, 32, 32), 10)
+    assert model.maxpool(model.conv1(torch.zeros(1, 3, 32, 32))).shape == (1, 64, 32, 32)
+
+
+def test_mlp_has_one_hundred_thousand_parameters_on_digits():
+    assert 1e5 <= sum(p.numel() for p in build_model("mlp", (1, 8, 8), 10).parameters()) < 1.1e5
+
+
+def test_unknown_name():
+    with pytest.raises(InputError, match="unknown model 'alexnet'; choose one of: mlp"):
+        build_model("alexnet", (1, 8, 8), 10)
