@@ -2,4 +2,5 @@
 
 from setuptools import find_packages, setup
 
-setup(packages=["eigensam", *(f"eigensam.{name}" for name in find_packages(exclude=["benchmarks*", "build*", "tests*"]))])
+inner = find_packages(exclude=["benchmarks*", "build*", "tests*"])
+setup(packages=["eigensam", *(f"eigensam.{name}" for name in inner)])

@@ -5,7 +5,8 @@ from typing import Annotated, get_args
 import typer
 from rich.table import Table
 
-from ..ground.console import DataRoot, Device, Download, JsonFile, RunFolder, check_count, find_device, progress_bar
+from ..ground.console import DataRoot, Device, Download, JsonFile, RunFolder, check_count, progress_bar
+from ..ground.device import find_device
 from ..ground.errors import InputError
 from ..ground.outputs import Outputs
 from ..landscapes.runs.checkpoint import Checkpoint

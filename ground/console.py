@@ -1,4 +1,4 @@
-"""What every command shares: types of options, paths and fractions as text, devices, progress on stderr."""
+"""What every command shares: types of options, paths and fractions as text, progress on stderr."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -29,7 +28,6 @@ __all__ = [
     "PlotFile",
     "RunFolder",
     "check_count",
-    "find_device",
     "parse_number",
     "progress_bar",
     "read_path",
@@ -107,22 +105,6 @@ def parse_number(name: str, text: str) -> Fraction:
         return exact_number(text)
     except InputError:
         raise InputError(f"{name} '{text}' is not a number; give e.g. 1/3 or 0.5") from None
-
-
-def find_device(name: str) -> torch.device:
-    """``auto`` is the accelerator where there is one, else the CPU.
-
-    Raises:
-        InputError: torch does not know the device or does not have it.
-    """
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device).item()  # "meta" has no values
-    except Exception:  # each backend that is not there fails in a way of its own, ModuleNotFoundError among them
-        raise InputError(f"no usable device '{name}' on this machine; use --device auto or cpu") from None
-    return device
 
 
 @contextmanager

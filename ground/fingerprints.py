@@ -10,13 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
 __all__ = ["fingerprint"]
 
-_PLAIN = (bool, int, str, bytes, type(None), type(...), complex, numbers.Rational, torch.dtype, torch.device)
+_PLAIN = (bool, int, str, bytes, type(None), type(...), complex, numbers.Rational)
 
 
 def fingerprint(*values: Any) -> str:
@@ -63,11 +59,14 @@ def _digest(value: Any, home: str, above: tuple[int, ...]) -> bytes:
 
 
 def _content(value: Any, home: str) -> _Content:
+    import numpy as np  # here: whoever only starts the command needs neither
+    import torch
+
     if isinstance(value, float):
         return _Content("nan" if math.isnan(value) else value.hex())
-    if isinstance(value, _PLAIN):
+    if isinstance(value, (*_PLAIN, torch.dtype, torch.device)):
         return _Content(repr(value))
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         plain = value.detach().cpu().to_dense().contiguous().reshape(-1)
         return _Content(plain.view(torch.uint8).numpy().tobytes(), (value.dtype, tuple(value.shape)))
     if isinstance(value, np.ndarray | np.generic):
@@ -104,6 +103,8 @@ def _function(value: Any, home: str) -> _Content | None:
 
 
 def _object(value: Any, home: str) -> _Content:
+    from torch import nn
+
     kind = type(value)
     if isinstance(value, nn.Module):
         return _Content(_name(kind), (kind, value.training, dict(value.state_dict())))

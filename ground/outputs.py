@@ -11,16 +11,18 @@ import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import torch
-from matplotlib.figure import Figure
 from rich.console import Console
 
-from ..landscapes.runs.checkpoint import RUN_FILES
 from .errors import InputError
 from .pictures import PICTURES, render
 from .records import json_text, provenance, write_atomically
+from .run_files import RUN_FILES
+
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.figure import Figure
 
 __all__ = ["Folder", "Outputs"]
 
@@ -112,10 +114,10 @@ class Outputs:
     def save(
         self,
         result: Mapping[str, Any],
-        draw: Callable[[], Figure] | None = None,
+        draw: "Callable[[], Figure] | None" = None,
         *,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float64,
+        device: "torch.device | str" = "cpu",
+        dtype: "torch.dtype | None" = None,
     ) -> None:
         """Write the JSON if it was asked for, with what it was made with, then the picture if it was."""
         if self._to_stdout or self._json is not None:

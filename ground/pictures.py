@@ -2,12 +2,12 @@
 
 import io
 from pathlib import Path
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from .records import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["LINES", "PICTURES", "new_figure", "render", "save_figure"]
 
@@ -33,16 +33,21 @@ _RC: Any = {
 }
 
 
-def new_figure(columns: int, rows: int = 1, *, width: float = 4.6, height: float = 3.6) -> Figure:
+def new_figure(columns: int, rows: int = 1, *, width: float = 4.6, height: float = 3.6) -> "Figure":
     """An empty figure of panels, each so many inches wide and high."""
+    import matplotlib as mpl  # here: whoever draws nothing does not load it
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(_RC):
         figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
         figure.subplots(rows, columns)
     return figure
 
 
-def render(figure: Figure, kind: str) -> bytes:
+def render(figure: "Figure", kind: str) -> bytes:
     """The picture as a file of a kind: ``svg``, ``pdf`` or ``png``."""
+    import matplotlib as mpl
+
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
     file = io.BytesIO()
     with mpl.rc_context(_RC):
@@ -50,7 +55,7 @@ def render(figure: Figure, kind: str) -> bytes:
     return file.getvalue()
 
 
-def save_figure(figure: Figure, stem: Path) -> dict[str, Path]:
+def save_figure(figure: "Figure", stem: Path) -> dict[str, Path]:
     """Write ``stem.svg``, ``stem.pdf`` and ``stem.png``, each whole or not at all."""
     paths = {suffix[1:]: stem.with_name(stem.name + suffix) for suffix in PICTURES}
     for kind, path in paths.items():

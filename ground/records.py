@@ -9,13 +9,14 @@ import tempfile
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 from .input_file import read_input
 from .source_code import code_fingerprint, library_versions
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["json_text", "provenance", "read_json", "through_json", "write_atomically", "write_json"]
 
@@ -142,6 +143,8 @@ def _commit() -> str | None:
 
 @cache
 def _software() -> dict[str, str | None]:
+    import torch  # here: JSON alone needs none
+
     everything = f"{_PACKAGE_NAME}.cli"  # imports all that a command can run
     return {
         "eigensam": version(_PACKAGE_NAME),
@@ -153,12 +156,12 @@ def _software() -> dict[str, str | None]:
     }
 
 
-def provenance(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64) -> dict[str, str | int | None]:
+def provenance(device: "torch.device | str" = "cpu", dtype: "torch.dtype | None" = None) -> dict[str, str | int | None]:
     """What a result was made with: versions, platform, commit and code, device, type of numbers, number of threads.
 
     Args:
         device: where it was computed.
-        dtype: with which numbers.
+        dtype: with which numbers; default float64.
 
     Example:
         >>> import torch
@@ -166,11 +169,13 @@ def provenance(device: torch.device | str = "cpu", dtype: torch.dtype = torch.fl
         >>> made_with["device"], made_with["dtype"], made_with["threads"] == torch.get_num_threads()
         ('cpu', 'float32', True)
     """
+    import torch
+
     device = torch.device(device)
     name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     return {
         **_software(),
         "device": f"{device}{name}",
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": str(dtype or torch.float64).removeprefix("torch."),
         "threads": torch.get_num_threads(),
     }

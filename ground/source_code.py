@@ -5,6 +5,7 @@ import hashlib
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -42,8 +43,9 @@ class SourceCode:
 
     Imports are found in the syntax tree wherever they stand, in functions and under conditions too. A module counts
     with the ``__init__`` files of the packages that it lies in, because Python runs those first, and with the files
-    beside it that it names in a string (a template). What is not counted: comments, docstrings, formatting; a module
-    whose name is made at run time.
+    beside it that it names in a string (a template), and so do the modules of a package whose full name is one of its
+    strings (a registry). What is not counted: comments, docstrings, formatting; any other module whose name is made at
+    run time.
 
     Args:
         root: folder of the package.
@@ -70,7 +72,7 @@ class SourceCode:
             path = self._path(module)
             if path is not None and module not in found:
                 found[module] = path
-                waiting += [module.rpartition(".")[0], *self._imports(module, path)]
+                waiting += [module.rpartition(".")[0], *self._imports(module, path), *self._named(path)]
         return found
 
     def libraries(self, *modules: str) -> set[str]:
@@ -103,6 +105,13 @@ class SourceCode:
         place = self.root.joinpath(*rest)
         files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
         return next((file for file in files if first == self.name and file.is_file()), None)
+
+    def _named(self, path: Path) -> Iterator[str]:
+        """Modules of the packages that a file names in a string: a registry imports them by that name."""
+        for text in _read(path.read_bytes()).texts:
+            folder = self._path(text)
+            if folder is not None and folder.name == "__init__.py":
+                yield from (f"{text}.{file.stem}" for file in folder.parent.glob("*.py") if file != folder)
 
     @staticmethod
     def _imports(module: str, path: Path) -> set[str]:
@@ -148,7 +157,7 @@ def code_fingerprint(*modules: str) -> str:
     """SHA-256 of these modules of the package and of all that they import, read anew at each call.
 
     Example:
-        >>> code_fingerprint("eigensam.landscapes") == code_fingerprint("eigensam.bounds")
+        >>> code_fingerprint("eigensam.landscapes.landscape") == code_fingerprint("eigensam.bounds.kl")
         False
     """
     return _package().fingerprint(*modules)
@@ -161,7 +170,7 @@ def library_versions(*modules: str) -> dict[str, str]:
     Every library counts, but for those that are known to make no numbers.
 
     Example:
-        >>> {"numpy", "python", "torch"} <= library_versions("eigensam.landscapes").keys()
+        >>> {"numpy", "python", "torch"} <= library_versions("eigensam.landscapes.landscape").keys()
         True
         >>> "matplotlib" in library_versions("eigensam.cli")
         False

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-from joblib import Parallel, delayed, parallel_config
-
 __all__ = ["in_workers", "one_thread"]
 
 _SECONDS = 0.5  # between two looks at whether the parent lives
@@ -25,6 +22,8 @@ def one_thread() -> Iterator[None]:
         ...     torch.get_num_threads()
         1
     """
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -56,6 +55,8 @@ def in_workers(
                 result = function(*task)
             yield result
         return
+    from joblib import Parallel, delayed, parallel_config
+
     with parallel_config("loky", inner_max_num_threads=1):
         parallel = Parallel(n_jobs=jobs, return_as="generator" if ordered else "generator_unordered")
         results = parallel(delayed(_work)(os.getpid(), function, task) for task in tasks)
@@ -63,6 +64,8 @@ def in_workers(
 
 
 def _work(parent: int, function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
+    import torch
+
     _end_with(parent)
     torch.set_num_threads(1)
     return function(*task)

@@ -9,17 +9,8 @@ import typer
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 
-from ..ground.console import (
-    DataRoot,
-    Device,
-    Download,
-    JsonFile,
-    PlotFile,
-    RunFolder,
-    check_count,
-    find_device,
-    progress_bar,
-)
+from ..ground.console import DataRoot, Device, Download, JsonFile, PlotFile, RunFolder, check_count, progress_bar
+from ..ground.device import find_device
 from ..ground.errors import InputError
 from ..ground.options import Only, only_with
 from ..ground.outputs import Outputs

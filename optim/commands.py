@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from ..ground.console import DataRoot, Device, Download, JsonFile, find_device, progress_bar, read_path
+from ..ground.console import DataRoot, Device, Download, JsonFile, progress_bar, read_path
+from ..ground.device import find_device
 from ..ground.options import Only, only
 from ..ground.outputs import Folder, Outputs
-from ..landscapes.runs.checkpoint import RUN_FILES
+from ..ground.run_files import RUN_FILES
 from ..landscapes.runs.data import DATA, load_data
 from ..landscapes.runs.models import MODELS
 from .settings import OPTIMIZERS, TrainSettings

@@ -15,8 +15,9 @@ from torch.nn.functional import cross_entropy
 
 from ..ground.errors import InputError
 from ..ground.records import write_atomically
+from ..ground.run_files import LOCK, METRICS, RUN_FILES, SIDECAR, STATE
 from ..ground.source_code import code_fingerprint, library_versions
-from ..landscapes.runs.checkpoint import RUN_FILES, Checkpoint
+from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data import DataSet
 from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.models import build_model
@@ -27,9 +28,6 @@ from .state import load_state, save_state
 
 __all__ = ["check_run", "read_metrics", "run_identity", "train", "unfinished"]
 
-_STATE = "state.safetensors"
-_METRICS = "metrics.jsonl"
-_LOCK = "lock"
 _READABLE = ("device", "threads", "libraries")
 _BUSY = "another process is writing {}; wait until it has finished, or choose another --out"
 
@@ -42,8 +40,8 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: no such file, not JSON lines, or not one line for each epoch.
     """
-    path = Path(directory) / _METRICS
-    finished = path.with_name("checkpoint.json").is_file()
+    path = Path(directory) / METRICS
+    finished = path.with_name(SIDECAR).is_file()
     try:
         rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
         epochs = Checkpoint.read(path.parent).settings.get("epochs", len(rows)) if finished else len(rows)
@@ -240,7 +238,7 @@ def train(
     made = [folder for folder in (partial, *partial.parents) if not folder.exists()]
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(partial / _LOCK)
+        lock = FileLock(partial / LOCK)
         lock.acquire(blocking=False)
     except Timeout:
         raise InputError(_BUSY.format(partial)) from None
@@ -249,7 +247,7 @@ def train(
     try:
         with torch.random.fork_rng():
             run = _Run(settings, data, torch.device(device))
-            state = partial / _STATE
+            state = partial / STATE
             if state.exists():
                 run.restore(state)
             _train_epochs(run, partial, progress)
@@ -266,7 +264,7 @@ def train(
         for temporary in filter(_is_temporary, partial.iterdir()):
             temporary.unlink()
     except InputError:
-        if made and not (partial / _STATE).exists():
+        if made and not (partial / STATE).exists():
             shutil.rmtree(partial)  # nothing in it is finished
             for folder in made[1:]:
                 folder.rmdir()
@@ -277,7 +275,7 @@ def train(
         partial.replace(out)  # the state goes last: a kill before this line loses nothing
     except OSError as error:
         raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
-    for name in (_STATE, _LOCK):
+    for name in (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
     return out
 
@@ -327,18 +325,18 @@ def check_run(out: Path, *, resume: bool = False) -> None:
             f"--out {out} holds the folder that the command runs in, which a finished run would replace; "
             "choose a new --out"
         )
-    if (out / "checkpoint.json").is_file():
+    if (out / SIDECAR).is_file():
         raise InputError(f"{out} exists already, a finished run; choose another --out or remove it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; choose another --out or remove it")
     if partial.exists() and not partial.is_dir():
         raise InputError(f"{partial} is in the way; choose another --out or move it")
-    if (partial / _LOCK).is_file() and _is_held(partial / _LOCK):
+    if (partial / LOCK).is_file() and _is_held(partial / LOCK):
         raise InputError(_BUSY.format(partial))
     foreign = [path.name for path in partial.glob("*") if path.name not in RUN_FILES and not _is_temporary(path)]
     if foreign:
         raise InputError(f"{partial} is not an unfinished run: it holds {foreign[0]}; choose another --out or move it")
-    if (partial / "checkpoint.json").is_file() and not (partial / _STATE).is_file():
+    if (partial / SIDECAR).is_file() and not (partial / STATE).is_file():
         raise InputError(f"{partial} is a finished run of its own; choose another --out or move it")
     if partial.exists() and not resume:
         raise InputError(f"an unfinished run is in {partial}; add --resume to go on with it, or remove it")
@@ -375,5 +373,5 @@ def _train_epochs(run: _Run, partial: Path, progress: Progress) -> None:
                 raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
             raise
         lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
-        write_atomically(partial / _METRICS, lines.encode())
-        save_state(partial / _STATE, run.state())
+        write_atomically(partial / METRICS, lines.encode())
+        save_state(partial / STATE, run.state())

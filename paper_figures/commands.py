@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from matplotlib.figure import Figure
 
-from ..ground.console import DataRoot, Device, Download, JsonFile, find_device, progress_bar, read_path
+from ..ground.console import DataRoot, Device, Download, JsonFile, progress_bar, read_path
+from ..ground.device import find_device
 from ..ground.errors import InputError
 from ..ground.outputs import Folder, Outputs
 from ..ground.pictures import PICTURES, save_figure

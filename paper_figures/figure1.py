@@ -2,16 +2,14 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, ScalarFormatter
-from scipy.stats import t as student
 
 from ..ground.fingerprints import fingerprint
+from ..ground.intervals import Interval, mean_interval
 from ..ground.pictures import LINES, new_figure
 from ..ground.records import read_json
 from ..ground.workers import in_workers, one_thread
@@ -21,40 +19,9 @@ from ..optim.training import read_metrics, run_identity, train
 from .presets import Preset
 from .store import Provenance
 
-__all__ = ["Interval", "mean_interval", "measure", "plot", "ratios", "run_directories", "trained_with"]
+__all__ = ["measure", "plot", "ratios", "run_directories", "trained_with"]
 
 LABELS = {"sgd": "SGD", "sam": "SAM", "eigen-sam": "Eigen-SAM"}
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over seeds and the half width of its 95 % Student interval."""
-
-    mean: float
-    half_width: float
-
-    @property
-    def low(self) -> float:
-        """Lower end."""
-        return self.mean - self.half_width
-
-    @property
-    def high(self) -> float:
-        """Upper end."""
-        return self.mean + self.half_width
-
-
-def mean_interval(values: list[float]) -> Interval:
-    """95 % Student interval of the mean.
-
-    Example:
-        >>> interval = mean_interval([1.0, 2.0, 3.0])
-        >>> round(interval.mean, 3), round(interval.half_width, 3)
-        (2.0, 2.484)
-    """
-    n = len(values)
-    spread = float(np.std(values, ddof=1)) / n**0.5
-    return Interval(float(np.mean(values)), float(student.ppf(0.975, n - 1)) * spread)
 
 
 def run_directories(preset: Preset, data: DataSet, out: Path, device: str) -> dict[TrainSettings, Path]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..ground.intervals import mean_interval
 from ..ground.records import write_atomically
 from ..optim.settings import OPTIMIZERS
-from .figure1 import LABELS, mean_interval, ratios
+from .figure1 import LABELS, ratios
 from .presets import Preset
 from .store import Measured, Provenance
 from .weak_order import ORDER_2, SECOND, THIRD

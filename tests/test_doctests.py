@@ -8,23 +8,12 @@ import pytest
 
 import eigensam
 
-PACKAGES = (
-    "landscapes",
-    "landscapes.curvature",
-    "landscapes.taylor",
-    "sde",
-    "sde.symbolic",
-    "sde.weak_order",
-    "optim",
-    "bounds",
-    "paper_figures",
+_OUTSIDE = {"benchmarks", "build", "setup", "tests"}
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(eigensam.__path__, "eigensam.", onerror=lambda _: None)
+    if not module.ispkg and module.name.split(".")[1] not in {*_OUTSIDE, "__main__"}
 )
-MODULES = [
-    f"eigensam.{package}.{module.name}"
-    for package in PACKAGES
-    for module in pkgutil.iter_modules([f"{eigensam.__path__[0]}/{package.replace('.', '/')}"])
-    if not module.ispkg
-]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -14,19 +14,15 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_atomically, write_json
+from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR
 from .data import DataSet
 from .data_digests import data_digest
 from .models import MODELS, build_model
 
-__all__ = ["RUN_FILES", "Checkpoint", "load_tensors", "save_tensors"]
+__all__ = ["Checkpoint", "load_tensors", "save_tensors"]
 
 _FORMAT = "eigensam-checkpoint/1"
-_TRAINED = "checkpoint.safetensors"
-_INITIAL = "initial.safetensors"
-_SIDECAR = "checkpoint.json"
 _MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
-RUN_FILES = frozenset({_TRAINED, _INITIAL, _SIDECAR, "metrics.jsonl", "state.safetensors", "lock"})
-"""Names that a run directory uses."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -95,7 +91,7 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if entry("model", str) not in MODELS:
         raise ValueError(f"model {record['model']!r:.60}")
     digests = entry("sha256", dict)
-    if not all(isinstance(digests[name], str) for name in (_TRAINED, _INITIAL)):
+    if not all(isinstance(digests[name], str) for name in (CHECKPOINT, INITIAL)):
         raise TypeError("sha256")
     return {
         "model": record["model"],
@@ -105,7 +101,7 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
         "settings": entry("settings", dict),
         "seed": entry("seed", int),
         "data_sha256": entry("data_sha256", str) if "data_sha256" in record else "",
-        "sha256": {name: digests[name] for name in (_TRAINED, _INITIAL)},
+        "sha256": {name: digests[name] for name in (CHECKPOINT, INITIAL)},
     }
 
 
@@ -138,16 +134,16 @@ class Checkpoint:
     ) -> None:
         """Write the network trained on ``device``, its initial state and the sidecar; the sidecar comes last."""
         directory = Path(directory)
-        save_tensors(directory / _TRAINED, trained.state_dict())
-        save_tensors(directory / _INITIAL, initial)
-        digests = {name: _digest(directory / name) for name in (_TRAINED, _INITIAL)}
+        save_tensors(directory / CHECKPOINT, trained.state_dict())
+        save_tensors(directory / INITIAL, initial)
+        digests = {name: _digest(directory / name) for name in (CHECKPOINT, INITIAL)}
         sidecar = {
             "format": _FORMAT,
             **asdict(self),
             "sha256": digests,
             "made_with": provenance(device, _dtype(trained)),
         }
-        write_json(directory / _SIDECAR, sidecar)
+        write_json(directory / SIDECAR, sidecar)
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -157,15 +153,15 @@ class Checkpoint:
             InputError: no run directory, or a sidecar that lacks what it must say.
         """
         directory = Path(directory)
-        if not (directory / _SIDECAR).is_file():
-            raise InputError(f"{directory} is not a finished run: no {_SIDECAR} in it; make one with 'eigensam train'")
-        record = read_json(directory / _SIDECAR)
+        if not (directory / SIDECAR).is_file():
+            raise InputError(f"{directory} is not a finished run: no {SIDECAR} in it; make one with 'eigensam train'")
+        record = read_json(directory / SIDECAR)
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise InputError(f"{directory / _SIDECAR} is not of format '{_FORMAT}'; train again with this version")
+            raise InputError(f"{directory / SIDECAR} is not of format '{_FORMAT}'; train again with this version")
         try:
             return cls(**_fields(record))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{directory / _SIDECAR} is damaged at {error}; train again") from None
+            raise InputError(f"{directory / SIDECAR} is damaged at {error}; train again") from None
 
     def network(self, directory: Path, *, initial: bool = False) -> nn.Module:
         """The trained network (or its initial state) of the run directory, on the CPU, in eval mode.
@@ -173,7 +169,7 @@ class Checkpoint:
         Raises:
             InputError: the tensors are truncated, of another model, or not safetensors.
         """
-        path = Path(directory) / (_INITIAL if initial else _TRAINED)
+        path = Path(directory) / (INITIAL if initial else CHECKPOINT)
         content = read_input(path)
         tensors = _parse(content, path)
         with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount

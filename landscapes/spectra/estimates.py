@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from ...ground.errors import InputError
+from ...ground.intervals import student_quantile
 
 __all__ = [
     "Estimate",
@@ -84,7 +84,7 @@ def half_width(deviations: Tensor, confidence: float) -> Tensor:
     """
     count = len(deviations)
     check_confidence(confidence, count)
-    return float(student.ppf((1 + confidence) / 2, count - 1)) * standard_error(deviations)
+    return student_quantile(count, confidence) * standard_error(deviations)
 
 
 def standard_error(deviations: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import t as student
 from torch import Tensor
 
 from ...ground.errors import InputError
+from ...ground.intervals import student_quantile
 from ...ground.workers import in_workers
 from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
@@ -189,7 +189,7 @@ def verify_monte_carlo(
 def _intervals(moments: StreamingMoments, confidence: float) -> tuple[Array, Array]:
     """Means and half widths of Student's intervals."""
     standard = np.sqrt(np.diag(moments.covariance) / moments.count)
-    return moments.mean, student.ppf(0.5 + confidence / 2, moments.count - 1) * standard
+    return moments.mean, student_quantile(moments.count, confidence) * standard
 
 
 def _default_functions(landscape: Landscape) -> TestFunctions:

@@ -7,7 +7,8 @@ import torch
 import typer
 
 from eigensam.ground import InputError
-from eigensam.ground.console import check_count, find_device, parse_number, read_file_path, read_path
+from eigensam.ground.console import check_count, parse_number, read_file_path, read_path
+from eigensam.ground.device import find_device
 
 
 @pytest.mark.parametrize(

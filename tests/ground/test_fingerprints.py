@@ -110,7 +110,7 @@ def test_lines_and_names_of_files_do_not_count():
 def test_the_same_in_every_process():
     """Sets, dictionaries and names of constants have another order there."""
     text = (
-        "from eigensam.landscapes import fingerprint as f; import torch\n"
+        "from eigensam.ground import fingerprint as f; import torch\n"
         "def g(x): return x if x in {'a', 'b', 'c'} else torch.sin(x)\n"
         "print(f({'a', 'b', 'c'}, {'x': 1, 'y': torch.ones(2)}, g, frozenset('abc')))"
     )
