@@ -170,7 +170,7 @@ def library_versions(*modules: str) -> dict[str, str]:
     Every library counts, but for those that are known to make no numbers.
 
     Example:
-        >>> {"numpy", "python", "torch"} <= library_versions("eigensam.landscapes.landscape").keys()
+        >>> {"python", "sympy", "torch"} <= library_versions("eigensam.landscapes.landscape").keys()
         True
         >>> "matplotlib" in library_versions("eigensam.cli")
         False
