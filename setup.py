@@ -3,4 +3,4 @@
 from setuptools import find_packages, setup
 
 inner = find_packages(exclude=["benchmarks*", "build*", "tests*"])
-setup(packages=["eigensam", *(f"eigensam.{name}" for name in inner)])
+setup(script_name="setup.py", packages=["eigensam", *(f"eigensam.{name}" for name in inner)])  # named, it is left out of the wheel

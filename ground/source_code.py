@@ -85,9 +85,13 @@ class SourceCode:
         """SHA-256 of what the modules and their imports do, whatever comments and docstrings say about it.
 
         Raises:
-            InputError: there is no such module.
+            InputError: there is no such module; it is a package, whose face loads its modules by need, so that what
+                is used of them is not known.
         """
         found = self.modules(*modules)
+        for module in set(modules) & found.keys():
+            if found[module].name == "__init__.py":
+                raise InputError(f"{module} is a package; name the module in it that makes the result")
         if missing := sorted(set(modules) - found.keys()):
             raise InputError(f"{self.root} has no module {missing[0]}; give names such as {self.name}.module")
         digest = hashlib.sha256()

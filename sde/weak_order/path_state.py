@@ -30,6 +30,8 @@ _SCALES = (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # distances of the probes fr
 _PROBES = 32  # at each of them, unless points are large
 _MOST_NUMBERS = 2**22  # in all probes
 
+_COMPUTES = f"{__package__}.monte_carlo"
+
 
 def run_identity(levels: Sequence[Level], seed: int, paths: int, block: int) -> Identity:
     """Of a run over these step sizes, with what its functions are.
@@ -47,9 +49,9 @@ def run_identity(levels: Sequence[Level], seed: int, paths: int, block: int) -> 
         losses = _values(lambda x: f.losses(x[:, None]), points)
         increments = [_values(partial(_increments, claim, rho), points) for rho in every_rho]
         tested = _values(last.test_functions, points)
-    libraries = library_versions(__name__.rpartition(".")[0])
+    libraries = library_versions(_COMPUTES)
     return {
-        "code of eigensam": code_fingerprint(__name__.rpartition(".")[0]),
+        "code of eigensam": code_fingerprint(_COMPUTES),
         "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
         "device": str(f.device),
         "type of numbers": str(f.dtype),
