@@ -3,4 +3,5 @@
 from setuptools import find_packages, setup
 
 inner = find_packages(exclude=["benchmarks*", "build*", "tests*"])
-setup(script_name="setup.py", packages=["eigensam", *(f"eigensam.{name}" for name in inner)])  # named, it is left out of the wheel
+packages = ["eigensam", *(f"eigensam.{name}" for name in inner)]
+setup(script_name="setup.py", packages=packages)  # the wheel leaves out the script that is named
