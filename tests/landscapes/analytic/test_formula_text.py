@@ -126,10 +126,10 @@ def test_refusals(text, message):
     ],
 )
 def test_hostile_texts_are_refused_at_once(text, message):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match=message):
         read_formula(text, COORDINATES)
-    assert time.perf_counter() - start < ENOUGH_SECONDS
+    assert time.process_time() - start < ENOUGH_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_hostile_texts_are_refused_at_once(text, message):
     ],
 )
 def test_demanding_texts_are_read(text):
-    start = time.perf_counter()
+    start = time.process_time()
     assert read_formula(text, COORDINATES).free_symbols <= {X, Y}
-    assert time.perf_counter() - start < ENOUGH_SECONDS
+    assert time.process_time() - start < ENOUGH_SECONDS
 
 
 def test_the_value_of_a_constant_guards_what_sympy_is_asked():

@@ -61,10 +61,10 @@ def test_order_2_equation_of_li_tai_and_e():
 
 
 def test_order_2_sde_of_sam_is_new():
-    started = time.perf_counter()
+    started = time.process_time()
     sde = derive(RULES["sam"], 2, "2/3")
     assert sde.weak_order == 2
-    assert time.perf_counter() - started < 10  # asked; measured 0.01 s
+    assert time.process_time() - started < 10  # asked; measured 0.01 s
     b0, b1 = sde.drift[0], sde.drift[1]
     assert list(sde.increments) == [0, 1, 2]
     assert list(sde.diffusion) == [0, 1]
