@@ -23,8 +23,6 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-import sympy
-
 from ...ground.errors import InputError
 from .effort import spend
 from .labelling import canonical_order
@@ -54,6 +52,8 @@ Term = tuple[Tree | tuple[()], Factors]  # (vector, factors); no vector: a scala
 INNER = 1000
 _MOST_SAMPLES = 60  # a product of all vectors of a derivative stays below INNER
 _MOST_TERMS = 5_000
+_LARGEST_FACTOR = 10_000
+"""Ours: what is divided out of a number; the rest stays one base unless it is easily seen to be a power."""
 _ONE = Fraction(1)
 
 
@@ -295,7 +295,22 @@ def number_power(c: Fraction, q: Fraction) -> Factors:
         return ((("n", c.numerator), q), (("n", c.denominator), -q))
     primes = {}
     for number, sign in ((c.numerator, 1), (c.denominator, -1)):
-        # A composite without small factors stays one base: its roots are still powers of itself.
-        found = sympy.factorint(number, limit=10_000, use_rho=False, use_pm1=False, use_ecm=False)
-        primes.update({int(p): sign * int(k) for p, k in found.items()})
+        primes.update({p: sign * k for p, k in _factored(number).items()})
     return tuple((("n", p), k * q) for p, k in primes.items() if p != 1)
+
+
+def _factored(number: int) -> dict[int, int]:
+    """Prime -> exponent; a composite without small factors stays one base: its roots are still powers of itself."""
+    found: dict[int, int] = {}
+    rest, candidate = number, 2
+    while candidate**2 <= rest and candidate < _LARGEST_FACTOR:
+        while rest % candidate == 0:
+            found[candidate] = found.get(candidate, 0) + 1
+            rest //= candidate
+        candidate += 1
+    if candidate**2 > rest:
+        return found if rest == 1 else found | {rest: found.get(rest, 0) + 1}
+    import sympy  # here, since only numbers that nobody writes by hand need it
+
+    sized = sympy.factorint(number, limit=_LARGEST_FACTOR, use_rho=False, use_pm1=False, use_ecm=False)
+    return {int(p): int(k) for p, k in sized.items()}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import sympy
@@ -16,12 +16,14 @@ import torch
 
 from ...ground.errors import InputError
 from ...landscapes.analytic.formula import compile_torch
-from ...landscapes.landscape import Landscape
 from ..algebra.scopes import nested, opened
 from ..algebra.sums import Sum
 from ..algebra.terms import Atom, Factors
 from ..algebra.trees import GAMMA, MEAN, Tree
 from .derived_sde import SDE
+
+if TYPE_CHECKING:
+    from ...landscapes.landscape import Landscape
 
 __all__ = ["Components", "CoordinateSDE", "in_coordinates"]
 
@@ -239,7 +241,7 @@ class CoordinateSDE:
         return evaluate
 
 
-def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
+def in_coordinates(sde: SDE, landscape: "Landscape") -> CoordinateSDE:
     """Write an SDE out on an analytic landscape.
 
     Args:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache, cached_property
-from numbers import Integral, Rational
+from numbers import Integral, Rational, Real
 from typing import Any
-
-import numpy as np
 
 from ...ground.errors import InputError
 from ...ground.exact_numbers import exact_number
@@ -119,8 +117,8 @@ def rational(value: Any, what: str = "rho exponent") -> Fraction:
         >>> rational("2/3"), rational(0.5)
         (Fraction(2, 3), Fraction(1, 2))
     """
-    if isinstance(value, np.floating):
-        value = float(value)
+    if isinstance(value, Real) and hasattr(value, "dtype") and not isinstance(value, Rational):
+        value = float(value)  # numpy's, told apart without loading numpy
     if isinstance(value, bool):
         raise InputError(f"{what} {value} is not a number; give e.g. 1/3")
     if isinstance(value, str):

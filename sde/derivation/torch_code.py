@@ -10,24 +10,16 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-
-from torch import Tensor
 
 from ...ground.errors import InputError
-from ...landscapes.landscape import Landscape
 from ..algebra.printing import TEXT, factor, show_vector
 from ..algebra.scopes import nested, opened
 from ..algebra.sums import Sum
 from ..algebra.terms import Atom, Factors, bound_samples, samples
 from ..algebra.trees import GAMMA, MEAN, Tree, loss, nodes, rootings
-from ..rules.bindings import Values
 from .derived_sde import SDE
 
-__all__ = ["GeneratedFunction", "compile_torch_code", "torch_code"]
-
-GeneratedFunction = Callable[[Landscape, Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
-"""(landscape, points ``(..., 1, d)``, rho, values) to increments of the drift, correction, increments of the noise."""
+__all__ = ["torch_code"]
 
 
 def torch_code(sde: SDE) -> str:
@@ -58,15 +50,6 @@ def torch_code(sde: SDE) -> str:
         writer.assign("noise", sde.diffusion)
     body = "\n    ".join([*writer.lines, "return increments, correction, noise"])
     return f"def coefficients(f, x, rho, values):\n    {body}\n"
-
-
-@lru_cache(maxsize=256)
-def compile_torch_code(sde: SDE) -> GeneratedFunction:
-    """The function that :func:`torch_code` is the source of; compiled once for each SDE."""
-    namespace: dict[str, GeneratedFunction] = {}
-    # Safe: every name in the source is made here or was checked to be an identifier.
-    exec(compile(torch_code(sde), f"<SDE of {sde.rule.name}>", "exec"), namespace)
-    return namespace["coefficients"]
 
 
 @dataclass(frozen=True)

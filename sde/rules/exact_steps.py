@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ...landscapes.landscape import Landscape
 from .bindings import Values
 from .language import (
     Add,
@@ -26,6 +25,9 @@ from .language import (
     Sign,
     Vector,
 )
+
+if TYPE_CHECKING:
+    from ...landscapes.landscape import Landscape
 
 __all__ = ["Numbers", "evaluate", "interpret"]
 
@@ -117,7 +119,7 @@ def interpret(expression: Expression, x: Any, numbers: Numbers) -> Any:
 class _TorchNumbers:
     """Tensors of the type of ``x``."""
 
-    landscape: Landscape
+    landscape: "Landscape"
     x: Tensor
     values: Values
 
@@ -152,7 +154,7 @@ class _TorchNumbers:
         return values.mean(axis, keepdim=True)
 
 
-def evaluate(expression: Expression, landscape: Landscape, x: Tensor, values: Values) -> Tensor:
+def evaluate(expression: Expression, landscape: "Landscape", x: Tensor, values: Values) -> Tensor:
     """A rule's expression at points of shape ``(..., 1, d)``, in torch.
 
     Returns:

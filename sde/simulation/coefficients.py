@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
+from ..derivation.compiled_code import compile_torch_code
 from ..derivation.derived_sde import SDE
-from ..derivation.torch_code import compile_torch_code
 from ..rules.bindings import Values, bind
 from ..rules.exact_steps import evaluate
 from ..rules.rule import Rule
