@@ -12,6 +12,7 @@ from functools import cached_property
 
 from ...ground.errors import InputError
 from ..rules.names import check_symbol
+from .printing import latex, text
 from .terms import (
     INNER,
     Collector,
@@ -93,9 +94,10 @@ class Sum:
         return hash(self.key)
 
     def __repr__(self) -> str:
-        from .printing import text
-
         return text(self)
+
+    def _repr_latex_(self) -> str:
+        return f"${latex(self)}$"
 
     @cached_property
     def key(self) -> tuple[tuple[Term, Fraction], ...]:

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from ..algebra.printing import UNICODE, Style, factor, inside
+from ..algebra.printing import factor, inside
 from ..algebra.sums import Sum
 from ..algebra.terms import Atom, Term, is_positive, relabelled, samples
 from ..algebra.trees import GAMMA
+from ..rules.plain_styles import UNICODE
 from ..rules.rule import Rule
+from ..rules.style import Style
 
 __all__ = ["assumptions"]
 
@@ -33,7 +35,7 @@ def assumptions(
         "minibatches are drawn uniformly and independently of each other",
     ]
     if rule.perturbed:
-        law = f"{style.name('rho')} = c {style.power(style.name('eta'), rho_exponent, False)}"
+        law = f"{style.parameter('rho')} = c {style.power(style.parameter('eta'), rho_exponent, False)}"
         result.append(f"{math(law)} with a constant {math('c > 0')}")
     divisors, signs = set(), set()
     for atom, e in _factors(terms):
@@ -48,12 +50,11 @@ def assumptions(
             divisors.add(f"{shown} is {positive}bounded away from 0{every}")
     result += [*sorted(divisors), *sorted(signs)]
     for name in rule.directions:
-        shown = math(style.name(name))
+        shown = math(style.direction(name))
         result.append(f"{shown} is a unit vector that does not depend on x (frozen between its refreshes)")
     for name in rule.parameters:
-        result.append(
-            f"{math(style.name(name))} is a positive constant that does not depend on {math(style.name('eta'))}"
-        )
+        shown, eta = math(style.parameter(name)), math(style.parameter("eta"))
+        result.append(f"{shown} is a positive constant that does not depend on {eta}")
     return result
 
 

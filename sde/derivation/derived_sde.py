@@ -12,10 +12,11 @@ from typing import Any
 from ...ground.errors import InputError
 from ...ground.exact_numbers import exact_number
 from ..algebra.effort import limited_effort
-from ..algebra.printing import UNICODE, Style
 from ..algebra.series import Series
 from ..algebra.sums import Sum
+from ..rules.plain_styles import UNICODE
 from ..rules.rule import Rule
+from ..rules.style import Style
 from .assumptions import assumptions
 from .expansion import expand
 from .proof import Proof, prove

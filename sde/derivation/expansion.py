@@ -9,7 +9,7 @@ from ..algebra.effort import limited_effort
 from ..algebra.series import Series, partitions
 from ..algebra.sums import Sum
 from ..algebra.trees import GAMMA
-from ..rules.language import (
+from ..rules.nodes import (
     Add,
     Derivative,
     Direction,
@@ -23,9 +23,9 @@ from ..rules.language import (
     Parameter,
     Power,
     Sign,
-    walk,
 )
 from ..rules.rule import Rule
+from ..rules.traversal import walk
 
 __all__ = ["expand"]
 

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from ..algebra.printing import UNICODE, show, show_series
+from ..algebra.printing import show, show_series
+from ..rules.plain_styles import UNICODE
 from ..rules.rule import RULES, Rule
 from .derived_sde import SDE, derive
 from .expansion import expand

@@ -6,9 +6,11 @@ from fractions import Fraction
 from typing import Any
 
 from ...ground.errors import InputError
-from ..algebra.printing import LATEX, TEXT, UNICODE, Style, joined, series_terms, show, show_series
+from ..algebra.printing import series_terms, show, show_series
 from ..algebra.sums import Sum
-from ..rules.formulas import latex_formula
+from ..rules.latex_styles import LATEX, RULE_LATEX
+from ..rules.plain_styles import TEXT, UNICODE
+from ..rules.style import Style, joined
 from .derived_sde import SDE
 from .identities import Alignment, alignment_of
 from .proof import Match
@@ -73,7 +75,7 @@ def latex_summary(sde: SDE) -> str:
             rf"% {' '.join(sde.rule.name.split())}: weak order {sde.weak_order} for rho = c eta^({sde.rho_exponent})",
             r"\begin{align*}",
             r"x^+ &= x - \eta\,d_\gamma(x) \\",
-            rf"d_\gamma &= {latex_formula(sde.rule.direction)} \\",
+            rf"d_\gamma &= {sde.rule.direction.written(RULE_LATEX)} \\",
             r"dX &= b\,dt + \sqrt{\eta}\,\Sigma^{1/2}\,dW \\",
             rf"b &= {_drift(sde, LATEX)} \\",
             rf"\Sigma &= \operatorname{{Cov}}_\gamma\left({noise}\right)" if sde.diffusion else r"\Sigma &= 0",
@@ -116,7 +118,9 @@ def to_dict(sde: SDE) -> dict[str, Any]:
 
 
 def _drift(sde: SDE, style: Style) -> str:
-    return joined([*series_terms(sde.drift, style), *series_terms(sde.correction, style, prefix=style.name("eta"))])
+    return joined(
+        [*series_terms(sde.drift, style), *series_terms(sde.correction, style, prefix=style.parameter("eta"))]
+    )
 
 
 def _alignment(sde: SDE) -> Alignment | None:

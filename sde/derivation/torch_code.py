@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ...ground.errors import InputError
-from ..algebra.printing import TEXT, factor, show_vector
+from ..algebra.printing import factor, show_vector
 from ..algebra.scopes import nested, opened
 from ..algebra.sums import Sum
 from ..algebra.terms import Atom, Factors, bound_samples, samples
 from ..algebra.trees import GAMMA, MEAN, Tree, loss, nodes, rootings
+from ..rules.plain_styles import TEXT
 from .derived_sde import SDE
 
 __all__ = ["torch_code"]

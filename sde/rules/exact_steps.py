@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .bindings import Values
-from .language import (
+from .nodes import (
     Add,
     Derivative,
     Direction,

@@ -6,25 +6,10 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from ...ground.errors import InputError
-from .language import (
-    Direction,
-    Parameter,
-    Vector,
-    alpha,
-    direction,
-    eta,
-    grad,
-    hvp,
-    inner,
-    mean,
-    norm,
-    rho,
-    sign,
-    unit,
-    walk,
-    written_size,
-)
+from .language import alpha, direction, eta, grad, hvp, inner, mean, norm, rho, sign, unit
+from .nodes import Direction, Parameter, Vector
 from .parsing import parse
+from .traversal import walk, written_size
 
 _LARGEST, _DEEPEST = 500_000, 100
 """Ours: what is printed has all parts; SAM with ten ascent steps has about 210 000, 50 deep."""

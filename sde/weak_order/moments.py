@@ -17,8 +17,9 @@ from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
-from ..rules.language import Derivative, Loss, Norm, Power, Sign, walk
+from ..rules.nodes import Derivative, Loss, Norm, Power, Sign
 from ..rules.rule import Rule
+from ..rules.traversal import walk
 from ..simulation.coefficients import coefficients, exact_increments
 from .claim import Claim, Progress, step_count
 from .evidence import Evidence

@@ -10,7 +10,8 @@ from ...ground.errors import InputError
 from ...landscapes.analytic.torus import TiltedTorus
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
-from ..rules.language import Loss, walk
+from ..rules.nodes import Loss
+from ..rules.traversal import walk
 from ..simulation.coefficients import drift_and_covariance
 from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
 from .evidence import Evidence

@@ -17,7 +17,7 @@ from eigensam.sde.derivation.multiprecision import exact_step, sde_coefficients
 from eigensam.sde.derivation.proof_document import proof_document
 from eigensam.sde.derivation.summary import latex_summary, summary, to_dict
 from eigensam.sde.derivation.torch_code import torch_code
-from eigensam.sde.rules.formulas import latex_formula
+from eigensam.sde.rules.latex_styles import RULE_LATEX
 
 from .random_rules import random_rule
 
@@ -122,7 +122,7 @@ def test_broken_texts_are_refused():
         except InputError:
             continue
         read += 1
-        latex_formula(rule.direction)
+        rule.direction.written(RULE_LATEX)
         assert str(find_rule(str(rule.direction)).direction) == str(rule.direction)
     assert 20 < read < 400
 

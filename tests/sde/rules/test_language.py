@@ -22,9 +22,11 @@ from eigensam.sde.rules import (
     sign,
     unit,
 )
-from eigensam.sde.rules.formulas import formula, latex_formula
-from eigensam.sde.rules.language import Direction, Parameter, eta, walk
+from eigensam.sde.rules.language import eta
+from eigensam.sde.rules.latex_styles import RULE_LATEX
+from eigensam.sde.rules.nodes import Direction, Parameter
 from eigensam.sde.rules.parsing import parse
+from eigensam.sde.rules.traversal import walk
 
 G, V = grad(), direction("v")
 
@@ -53,26 +55,26 @@ G, V = grad(), direction("v")
     ],
 )
 def test_formulas_and_back(expression, text):
-    assert formula(expression) == str(expression) == text
-    assert formula(parse(text)) == text
-    assert latex_formula(expression).count("{") == latex_formula(expression).count("}")
+    assert str(expression) == text
+    assert str(parse(text)) == text
+    assert expression.written(RULE_LATEX).count("{") == expression.written(RULE_LATEX).count("}")
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_rules_print_what_they_are(rule):
-    assert formula(parse(str(rule.direction))) == str(rule.direction)
+    assert str(parse(str(rule.direction))) == str(rule.direction)
     assert rule.summary
     assert str(rule) == f"{rule.name}: {rule.direction}"
     assert find_rule(rule.name) is rule
-    latex = latex_formula(rule.direction)
+    latex = rule.direction.written(RULE_LATEX)
     assert latex.count(r"\left") == latex.count(r"\right")
 
 
 def test_latex():
-    assert latex_formula(RULES["dnsam"].direction) == (
+    assert RULES["dnsam"].direction.written(RULE_LATEX) == (
         r"\nabla f_\gamma\left(x + \frac{\rho g}{\lVert \mathbb{E}\left[g\right]\rVert}\right)"
     )
-    assert latex_formula(Fraction(-1, 2) * hvp(V)) == r"-\tfrac{1}{2} \nabla^{2} f_\gamma\left[v\right]"
+    assert (Fraction(-1, 2) * hvp(V)).written(RULE_LATEX) == r"-\tfrac{1}{2} \nabla^{2} f_\gamma\left[v\right]"
 
 
 def test_symbols_of_a_rule():
