@@ -274,7 +274,7 @@ def in_coordinates(sde: SDE, landscape: "Landscape") -> CoordinateSDE:
     drift = [_mean([h[i] for h in in_rho(sde.increments)]) for i in range(d)]
     for i, b1 in enumerate(in_rho(sde.correction)[0]):
         drift[i] = drift[i] + eta * b1
-    noisy = in_rho(sde.diffusion)
+    noisy = in_rho(sde.covariance)
     centre = [_mean([h[i] for h in noisy]) for i in range(d)]
     noise = tuple(sympy.Matrix([h[i] - centre[i] for i in range(d)]) for h in noisy)
     arguments = [*x, rho, eta, *(components.parameter(name) for name in sde.rule.parameters)]

@@ -53,7 +53,7 @@ class SDE:
         rho_exponent: ``beta`` in ``rho = c eta^beta``.
         increments: ``h_k``, the increment's coefficients of ``rho^k`` that the drift keeps.
         correction: the coefficients of ``rho^k`` of ``b_1 = -1/2 (Db) b`` that it keeps; empty for a weak order of 1.
-        diffusion: ``h_k`` that the covariance keeps; empty for an ODE.
+        covariance: ``h_k`` that the covariance keeps; empty for an ODE.
         dropped: the first terms left out.
     """
 
@@ -61,7 +61,7 @@ class SDE:
     rho_exponent: Fraction
     increments: Mapping[int, Sum]
     correction: Mapping[int, Sum]
-    diffusion: Mapping[int, Sum]
+    covariance: Mapping[int, Sum]
     dropped: tuple[Dropped, ...]
 
     @property
@@ -75,7 +75,7 @@ class SDE:
         """Both one-step operators, matched power by power."""
         expansion = cache(lambda order: expand(self.rule, order))
         with limited_effort():
-            return prove(expansion, self.increments, self.correction, self.diffusion, self.rho_exponent)
+            return prove(expansion, self.increments, self.correction, self.covariance, self.rho_exponent)
 
     @property
     def weak_order(self) -> Fraction:
@@ -105,7 +105,7 @@ class SDE:
 
     @property
     def _parts(self) -> list[Sum]:
-        return [*self.increments.values(), *self.correction.values(), *self.diffusion.values()]
+        return [*self.increments.values(), *self.correction.values(), *self.covariance.values()]
 
 
 def rational(value: Any, what: str = "rho exponent") -> Fraction:
@@ -153,7 +153,7 @@ def truncate(
     rho_exponent: Any,
     drift_order: int,
     *,
-    diffusion_order: int | None = None,
+    covariance_order: int | None = None,
     correction_order: int = 0,
 ) -> SDE:
     """The SDE with given numbers of powers of ``rho``; :func:`derive` chooses them for a weak order.
@@ -163,7 +163,7 @@ def truncate(
         rho_exponent: rational ``beta > 0``.
         drift_order: the drift keeps ``rho^0 .. rho^{drift_order - 1}``: 1, 2, 3 are the first-, second- and
             third-order SDEs of the literature.
-        diffusion_order: the same for the covariance (default: as the drift); 0 drops the noise.
+        covariance_order: the same for the covariance (default: as the drift); 0 drops the noise.
         correction_order: the same for ``b_1``; 0 has no correction.
 
     Raises:
@@ -178,24 +178,24 @@ def truncate(
     rule, beta = _rule(rule), rational(rho_exponent)
     if beta <= 0:
         raise InputError(f"rho exponent {beta} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
-    diffusion_order = drift_order if diffusion_order is None else diffusion_order
-    for name, value in (("drift", drift_order), ("diffusion", diffusion_order), ("correction", correction_order)):
+    covariance_order = drift_order if covariance_order is None else covariance_order
+    for name, value in (("drift", drift_order), ("covariance", covariance_order), ("correction", correction_order)):
         least = 1 if name == "drift" else 0
         if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
-    expansion = expand(rule, max(drift_order, diffusion_order, correction_order))
+    expansion = expand(rule, max(drift_order, covariance_order, correction_order))
     increments = _kept(expansion.coefficients, drift_order)
     correction = _correction(expansion, correction_order)
-    diffusion = _kept(expansion.coefficients, diffusion_order)
+    covariance = _kept(expansion.coefficients, covariance_order)
     dropped = [
         *_first_dropped(rule, "drift", drift_order, Fraction(0), beta),
         *_first_dropped(rule, "correction", correction_order, Fraction(1), beta),
-        *_first_dropped(rule, "covariance", diffusion_order, Fraction(1), beta),
+        *_first_dropped(rule, "covariance", covariance_order, Fraction(1), beta),
     ]
-    if not (increments or diffusion or dropped):
-        raise InputError(f"rule '{rule.name}': the direction {rule.direction} is 0; give one that moves x")
+    if not (increments or covariance or dropped):
+        raise InputError(f"rule '{rule.name}': the step {rule.step} is 0; give one that moves x")
     dropped.sort(key=lambda d: d.order)
-    result = SDE(rule, beta, increments, correction, diffusion, tuple(dropped))
+    result = SDE(rule, beta, increments, correction, covariance, tuple(dropped))
     if rule.smoothness is not None and result.smoothness > rule.smoothness:
         raise InputError(
             f"rule '{rule.name}' with rho exponent {beta}: these terms and their remainder need derivatives of the "
@@ -218,7 +218,7 @@ def _first_dropped(rule: Rule, part: str, kept: int, order: Fraction, beta: Frac
 
 def _rule(rule: Any) -> Rule:
     if not isinstance(rule, Rule):
-        raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', direction)")
+        raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', step)")
     return rule
 
 
@@ -283,7 +283,7 @@ def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
         rule,
         beta,
         drift_order,
-        diffusion_order=second if weak_order == 2 else drift_order,
+        covariance_order=second if weak_order == 2 else drift_order,
         correction_order=second,
     )
     assert sde.weak_order >= weak_order, f"{sde.proof.mismatch} contradicts the count of powers"

@@ -13,7 +13,7 @@ from ..algebra.trees import GAMMA, Tree, attach, direction, loss, scalar
 from ..rules.rule import Rule
 from .expansion import expand
 
-__all__ = ["Alignment", "Theorem", "alignment_of", "eigenvalue_gradient", "norm_gradients"]
+__all__ = ["Alignment", "Theorem", "alignment_of", "eigenvalue_gradient_identity", "norm_gradients"]
 
 _HALF = Fraction(1, 2)
 
@@ -67,14 +67,14 @@ def norm_gradients() -> list[Theorem]:
     ]
 
 
-def eigenvalue_gradient() -> Theorem:
+def eigenvalue_gradient_identity() -> Theorem:
     """``T[v, v] = grad lambda`` for a simple eigenpair ``H v = lambda v``, ``|v| = 1``, by perturbation theory.
 
     Along a direction ``a``, with ``w = Dv[a]`` (it exists since ``lambda`` is simple):
     ``D lambda[a] = D(<v, Hv>)[a] = T[v, v, a] + 2 <Hv, w>``, and ``<Hv, w> = lambda <v, w> = lambda/2 D|v|^2[a] = 0``.
 
     Example:
-        >>> theorem = eigenvalue_gradient()
+        >>> theorem = eigenvalue_gradient_identity()
         >>> theorem.holds, theorem.assumptions
         (True, ('Hv = lambda v', '|v| = 1 along x', 'lambda is simple, so that v is differentiable'))
     """

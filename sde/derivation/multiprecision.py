@@ -78,7 +78,7 @@ def exact_step(rule: Rule, landscape: "Landscape", values: Values) -> Callable[[
     derivatives = _Derivatives(landscape)
 
     def at(x: ObjectArray, rho: Any) -> ObjectArray:
-        result = -interpret(rule.direction, x, _Multiprecision(derivatives, {**values, "rho": rho}))
+        result = -interpret(rule.step, x, _Multiprecision(derivatives, {**values, "rho": rho}))
         return np.array(np.broadcast_to(result, (landscape.size, landscape.dim)))
 
     return lambda points, rho: np.stack([at(point[None], rho) for point in points])

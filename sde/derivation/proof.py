@@ -80,7 +80,7 @@ def prove(
     expansion: Callable[[int], Series],
     increments: Mapping[int, Sum],
     correction: Mapping[int, Sum],
-    diffusion: Mapping[int, Sum],
+    covariance: Mapping[int, Sum],
     rho_exponent: Fraction,
 ) -> Proof:
     """Compare the operators in the order of their exponents until they differ.
@@ -89,11 +89,11 @@ def prove(
         expansion: gives the rule's increment ``h``, exact up to a power of ``rho``.
         increments: what the SDE's drift keeps of it.
         correction: the coefficients of ``b_1``.
-        diffusion: what its covariance keeps of it.
+        covariance: what its covariance keeps of it.
         rho_exponent: ``beta``.
     """
     chain = _chain(expansion)
-    sde = _semigroup(increments, correction, diffusion)
+    sde = _semigroup(increments, correction, covariance)
     matched: list[Match] = []
     powers = [
         (a + k * rho_exponent, a, k) for a in (1, 2, 3) for k in range(math.floor((_LAST - a) / rho_exponent) + 1)
@@ -132,7 +132,7 @@ def _chain(expansion: Callable[[int], Series]) -> Callable[[int, int], Sum]:
 
 
 def _semigroup(
-    increments: Mapping[int, Sum], correction: Mapping[int, Sum], diffusion: Mapping[int, Sum]
+    increments: Mapping[int, Sum], correction: Mapping[int, Sum], covariance: Mapping[int, Sum]
 ) -> Callable[[int, int], Sum]:
     """``L = L_0 + eta L_1``: the words in ``L_0`` and ``L_1`` of ``e^{eta L} = sum_n eta^n L^n / n!``."""
     drift = {k: h.mean() for k, h in increments.items()}
@@ -143,9 +143,9 @@ def _semigroup(
     def second(function: Sum, k: int) -> Sum:
         total = function.along(correction[k]) if k in correction else Sum()
         curvature = function.differentiated(_FIRST_SLOT).differentiated(_SECOND_SLOT)
-        for i, h in diffusion.items():
-            if k - i in diffusion:
-                other = diffusion[k - i]
+        for i, h in covariance.items():
+            if k - i in covariance:
+                other = covariance[k - i]
                 together = curvature.fill(h, _FIRST_SLOT).fill(other, _SECOND_SLOT).mean()
                 apart = curvature.fill(h.mean(), _FIRST_SLOT).fill(other.mean(), _SECOND_SLOT)
                 total = total + (together - apart) * Fraction(1, 2)

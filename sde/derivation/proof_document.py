@@ -75,16 +75,16 @@ _ESCAPED = str.maketrans(
 
 
 def _statement(sde: SDE) -> str:
-    noise = series_terms(sde.diffusion, LATEX)
+    noise = series_terms(sde.covariance, LATEX)
     correction = series_terms(sde.correction, LATEX, prefix=_ETA)
     covariance = (
         _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise, "") if noise else r"\[\Sigma = 0\]"
     )
     name = " ".join(sde.rule.name.split())
     title = f"The SDE of {name.translate(_ESCAPED)}" if len(name) < 30 else "The SDE"
-    parts = sde.rule.direction.parts if isinstance(sde.rule.direction, Add) else (sde.rule.direction,)
-    direction = [signed(part.written(RULE_LATEX)) for part in parts]
-    rule = _equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", direction, ",")
+    parts = sde.rule.step.parts if isinstance(sde.rule.step, Add) else (sde.rule.step,)
+    step = [signed(part.written(RULE_LATEX)) for part in parts]
+    rule = _equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", step, ",")
     return rf"""\section*{{{title} has weak order {sde.weak_order}}}
 The update rule is
 {rule}

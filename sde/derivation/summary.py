@@ -28,7 +28,7 @@ def summary(sde: SDE) -> str:
         >>> print(summary(derive(find_rule("sgd"), 2, 1)).splitlines()[4])
           b  = -∇f - ½ η ∇²f ∇f
     """
-    noise = f"Cov(h)   with h = {show_series(sde.diffusion, UNICODE)}" if sde.diffusion else "0"
+    noise = f"Cov(h)   with h = {show_series(sde.covariance, UNICODE)}" if sde.covariance else "0"
     lines = [
         str(sde.rule),
         f"weak order {sde.weak_order} for ρ = c {_power('η', sde.rho_exponent)}, proved",
@@ -69,16 +69,16 @@ def summary(sde: SDE) -> str:
 
 def latex_summary(sde: SDE) -> str:
     r"""The SDE as LaTeX equations, to paste into a paper (the whole proof: :func:`proof_document`)."""
-    noise = joined(series_terms(sde.diffusion, LATEX))
+    noise = joined(series_terms(sde.covariance, LATEX))
     return "\n".join(
         [
             rf"% {' '.join(sde.rule.name.split())}: weak order {sde.weak_order} for rho = c eta^({sde.rho_exponent})",
             r"\begin{align*}",
             r"x^+ &= x - \eta\,d_\gamma(x) \\",
-            rf"d_\gamma &= {sde.rule.direction.written(RULE_LATEX)} \\",
+            rf"d_\gamma &= {sde.rule.step.written(RULE_LATEX)} \\",
             r"dX &= b\,dt + \sqrt{\eta}\,\Sigma^{1/2}\,dW \\",
             rf"b &= {_drift(sde, LATEX)} \\",
-            rf"\Sigma &= \operatorname{{Cov}}_\gamma\left({noise}\right)" if sde.diffusion else r"\Sigma &= 0",
+            rf"\Sigma &= \operatorname{{Cov}}_\gamma\left({noise}\right)" if sde.covariance else r"\Sigma &= 0",
             r"\end{align*}",
         ]
     )
@@ -99,12 +99,12 @@ def to_dict(sde: SDE) -> dict[str, Any]:
     split = _alignment(sde)
     return {
         "rule": sde.rule.name,
-        "direction": str(sde.rule.direction),
+        "step": str(sde.rule.step),
         "rho_exponent": str(sde.rho_exponent),
         "weak_order": str(sde.weak_order),
         "drift": powers(sde.drift),
         "correction": powers(sde.correction),
-        "increments_of_the_covariance": powers(sde.diffusion),
+        "increments_of_the_covariance": powers(sde.covariance),
         "dropped": [
             {"part": d.part, "rho_power": d.rho_power, "order": str(d.order), **both(d.term)} for d in sde.dropped
         ],

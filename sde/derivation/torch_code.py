@@ -45,10 +45,10 @@ def torch_code(sde: SDE) -> str:
     writer = _Writer()
     writer.assign("increments", sde.increments)
     writer.assign("correction", sde.correction)
-    if sde.diffusion == sde.increments:
+    if sde.covariance == sde.increments:
         writer.lines.append("noise = increments")
     else:
-        writer.assign("noise", sde.diffusion)
+        writer.assign("noise", sde.covariance)
     body = "\n    ".join([*writer.lines, "return increments, correction, noise"])
     return f"def coefficients(f, x, rho, values):\n    {body}\n"
 

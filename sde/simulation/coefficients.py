@@ -46,7 +46,7 @@ def exact_increments(landscape: Landscape, rule: Rule, x: Tensor, rho: float, va
         [[-3.0]]
     """
     x = _points(landscape, x)
-    result = -evaluate(rule.direction, landscape, x, bind(rule, landscape, rho, values))
+    result = -evaluate(rule.step, landscape, x, bind(rule, landscape, rho, values))
     return result.expand(*x.shape[:-2], landscape.size, landscape.dim)
 
 

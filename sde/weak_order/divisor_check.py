@@ -83,7 +83,7 @@ def divisor_values(
     bound = bind(rule, landscape, rho, values)
     return {
         name: evaluate(what, landscape, x, bound).expand(*x.shape[:-2], landscape.size)
-        for name, what in _needed(rule.direction).items()
+        for name, what in _needed(rule.step).items()
     }
 
 

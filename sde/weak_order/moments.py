@@ -235,7 +235,7 @@ def _elsewhere(d: int) -> Tensor:
 
 def _check_polynomial(rule: Rule) -> None:
     """A sign or a norm of the gradient may be constant at all probes, in one dimension, and is not everywhere."""
-    for node in walk(rule.direction):
+    for node in walk(rule.step):
         broken = isinstance(node, Power) and (node.exponent < 0 or node.exponent.denominator > 1)
         inside = any(isinstance(part, Derivative | Loss) for part in walk(node))
         if inside and (broken or isinstance(node, Norm | Sign)):

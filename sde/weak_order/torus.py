@@ -109,7 +109,7 @@ def verify_on_torus(
             f"found {type(landscape).__name__} of dimension {claim.landscape.dim}; the torus method needs a "
             "TiltedTorus of dimension 1, 2 or 3"
         )
-    if any(isinstance(node, Loss) for node in walk(sde.rule.direction)):
+    if any(isinstance(node, Loss) for node in walk(sde.rule.step)):
         raise InputError(f"rule '{sde.rule.name}' contains a loss, which is not periodic on a tilted torus")
     horizon = float(horizon)
     counts = [step_count(horizon, eta) for eta in claim.etas]

@@ -68,7 +68,7 @@ def test_summary_of_a_derivation():
     ):
         assert part in shown
     assert max(map(len, shown.splitlines())) <= 112
-    without = summary(truncate(RULES["sam"], "1/3", 2, diffusion_order=0))
+    without = summary(truncate(RULES["sam"], "1/3", 2, covariance_order=0))
     assert "Σ  = 0" in without
     assert "⟨u,v⟩²" not in without
     assert "⟨u,v⟩²" not in summary(derive(RULES["sam-2-step"], 1, "1/3"))  # no single perturbation u
@@ -89,7 +89,7 @@ def test_crossing_expectations_have_numbers():
 
 def test_latex_summary():
     assert r"d_\gamma &= g + \rho" in latex_summary(derive(RULES["egr"], 1, "1/2"))
-    assert r"\Sigma &= 0" in latex_summary(truncate(RULES["sam"], "1/3", 1, diffusion_order=0))
+    assert r"\Sigma &= 0" in latex_summary(truncate(RULES["sam"], "1/3", 1, covariance_order=0))
 
 
 def test_dictionary():
@@ -112,7 +112,7 @@ DOCUMENTS = [
     derive(RULES["eigen-sam"], 2, "2/3"),
     derive(RULES["sam-3-step"], 1, "1/3"),
     derive(RULES["dnsam"], 2, "1/3"),
-    truncate(RULES["sam"], "1/3", 1, diffusion_order=0),
+    truncate(RULES["sam"], "1/3", 1, covariance_order=0),
     derive(Rule("my_rule % & ^ \\ #{}$~", alpha * direction("step_size")), 1, 1),
     derive(find_rule("grad(rho*unit(g + alpha*sign(inner(g, v) - 2)*v)) + 0*g"), 1, "1/2"),
 ]

@@ -113,7 +113,7 @@ def test_coefficients_of_other_rules(rule):
 
 
 def test_sdes_without_noise_and_without_expansion():
-    check_coefficients(truncate(find_rule("sam"), "1/3", 3, diffusion_order=0), LANDSCAPES["torus-2"])
+    check_coefficients(truncate(find_rule("sam"), "1/3", 3, covariance_order=0), LANDSCAPES["torus-2"])
     check_coefficients(truncate(find_rule("egr"), "1/2", 2), LANDSCAPES["quadratic"])
 
 

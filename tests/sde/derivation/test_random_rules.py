@@ -39,8 +39,8 @@ def values_of(rule):
 def test_random_rules_derive_print_and_are_read_back(seed):
     try:
         rule = find_rule(random_rule(seed))
-        again = Rule("again", find_rule(str(rule.direction)).direction)
-        assert str(again.direction) == str(rule.direction)
+        again = Rule("again", find_rule(str(rule.step)).step)
+        assert str(again.step) == str(rule.step)
         sde = derive(rule, 1 + seed % 2, 1)
         assert expand(again, 1).coefficients == expand(rule, 1).coefficients
         shown = [show(sde) for show in (summary, latex_summary, to_dict, torch_code, proof_document)]
@@ -122,8 +122,8 @@ def test_broken_texts_are_refused():
         except InputError:
             continue
         read += 1
-        rule.direction.written(RULE_LATEX)
-        assert str(find_rule(str(rule.direction)).direction) == str(rule.direction)
+        rule.step.written(RULE_LATEX)
+        assert str(find_rule(str(rule.step)).step) == str(rule.step)
     assert 20 < read < 400
 
 
