@@ -3,16 +3,16 @@
 Printing knows terms only, so that sums and series, above it, can say how they print.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Protocol
 
 from ..rules.latex_styles import LATEX
 from ..rules.plain_styles import TEXT, UNICODE
 from ..rules.style import Style, joined
-from .scopes import nested, opened
-from .terms import INNER, Atom, Factors, Term, samples
-from .trees import GAMMA, MEAN, Tree, rootings
+from .scopes import EXPECTATION, nested, opened
+from .terms import CONTRACTION, INNER, NUMBER, PARAMETER, SIGN, SUM, Atom, Factors, Term, samples
+from .trees import DIRECTION, EMPTY, GAMMA, MEAN, TEST, Tree, rootings
 
 __all__ = [
     "Terms",
@@ -28,6 +28,10 @@ __all__ = [
     "text_series",
     "unicode",
 ]
+
+
+_READ = (NUMBER, PARAMETER, SUM, SIGN, CONTRACTION)
+"""The order in which the factors of a product are read."""
 
 
 class Terms(Protocol):
@@ -115,7 +119,8 @@ def _product(term: Term, style: Style) -> str:
     above: list[str] = []
     below: list[str] = []
     for atom, e in _ordered(factors):
-        (above if e > 0 or atom[0] == "n" else below).append(factor(atom, e if atom[0] == "n" else abs(e), style))
+        number = atom[0] == NUMBER
+        (above if e > 0 or number else below).append(factor(atom, e if number else abs(e), style))
     if not below:
         return style.space.join([*above, show_vector(vector, style)] if vector else above)
     if not vector:
@@ -125,28 +130,28 @@ def _product(term: Term, style: Style) -> str:
 
 
 def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
-    """Numbers and parameters first."""
-    return sorted(factors, key=lambda f: ("nasgt".find(f[0][0]), f[0]) if f[0][0] != "e" else (9, ("", repr(f))))
+    """Numbers and parameters first, expectations last."""
+    last = len(_READ)
+    return sorted(
+        factors, key=lambda f: (last, ("", repr(f))) if f[0][0] == EXPECTATION else (_READ.index(f[0][0]), f[0])
+    )
 
 
 def factor(atom: Atom, e: Fraction, style: Style) -> str:
     """A power of an atom in a style."""
     kind, value = atom
-    match kind:
-        case "n":
-            return style.power(str(value), e, False)
-        case "a":
-            return style.power(style.parameter(value), e, False)
-        case "t":
-            half = _half(value)
-            if half is not None:
-                return style.power(style.norm(show_vector(half, style)), 2 * e, False)
-            shown = _scalar(value, style)
-            return style.power(shown, e, False)
-        case "e":
-            return style.power(style.mean(_term(value, style)), e, False)
-    base = inside(atom, style)
-    return style.power(base, e, True) if kind == "s" else style.power(style.sign(base), e, False)
+    if kind == SUM:
+        return style.power(inside(atom, style), e, True)
+    if kind == CONTRACTION and (half := _half(value)) is not None:
+        return style.power(style.norm(show_vector(half, style)), 2 * e, False)
+    written: dict[str, Callable[[], str]] = {
+        NUMBER: lambda: str(value),
+        PARAMETER: lambda: style.parameter(value),
+        CONTRACTION: lambda: _scalar(value, style),
+        EXPECTATION: lambda: style.mean(_term(value, style)),
+        SIGN: lambda: style.sign(inside(atom, style)),
+    }
+    return style.power(written[kind](), e, False)
 
 
 def inside(atom: Atom, style: Style) -> str:
@@ -166,7 +171,7 @@ def _half(tree: Tree) -> Tree | None:
 
 def _scalar(tree: Tree, style: Style) -> str:
     kind, label, children = tree
-    if kind == "p" or not children:
+    if kind == TEST or not children:
         return _applied(tree, style, len(children))
     if len(children) == 1:
         return style.inner(*sorted((show_vector((kind, label, ()), style), show_vector(children[0], style)), key=len))
@@ -181,13 +186,13 @@ def show_vector(tree: Tree, style: Style) -> str:
 def _applied(tree: Tree, style: Style, order: int) -> str:
     kind, label, children = tree
     arguments = [show_vector(child, style) for child in children]
-    if kind == "v":
+    if kind == DIRECTION:
         return style.direction(label)
-    if kind == "e":
+    if kind == EXPECTATION:
         return style.mean(_term(label, style))
-    if kind == "p":
+    if kind == TEST:
         return style.apply(style.derivative(order, "phi"), arguments, order)
-    if kind == "x":
+    if kind == EMPTY:
         return "."
     name = style.derivative(order, "f" if label == MEAN else "f_m")
     return style.apply(style.numbered(name, label) if label > GAMMA else name, arguments, order)

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from ..algebra.printing import factor, inside
 from ..algebra.sums import Sum
-from ..algebra.terms import Atom, Term, is_positive, relabelled, samples
+from ..algebra.terms import CONTRACTION, NESTED, SIGN, SUM, Atom, Term, is_positive, relabelled, samples
 from ..algebra.trees import GAMMA
 from ..rules.plain_styles import UNICODE
 from ..rules.rule import Rule
@@ -40,12 +40,12 @@ def assumptions(
     divisors, signs = set(), set()
     for atom, e in _factors(terms):
         every = ", for every minibatch" if GAMMA in samples(((), ((atom, e),))) else ""
-        if atom[0] == "g":
+        if atom[0] == SIGN:
             signs.add(f"the argument of {math(factor(atom, Fraction(1), style))} is not 0: the rule jumps where it is")
-        elif atom[0] in "ts" and not (e.denominator == 1 and e >= 0):
-            length = atom[0] == "t" and is_positive(atom)
+        elif atom[0] in (CONTRACTION, SUM) and not (e.denominator == 1 and e >= 0):
+            length = atom[0] == CONTRACTION and is_positive(atom)
             half = Fraction(1, 2) if length else Fraction(1)
-            shown = math(inside(atom, style) if atom[0] == "s" else factor(atom, half, style))
+            shown = math(inside(atom, style) if atom[0] == SUM else factor(atom, half, style))
             positive = "positive and " if e.denominator % 2 == 0 and not length else ""
             divisors.add(f"{shown} is {positive}bounded away from 0{every}")
     result += [*sorted(divisors), *sorted(signs)]
@@ -69,5 +69,5 @@ def _within(terms: Iterable[Term]) -> Iterator[tuple[Atom, Fraction]]:
         _, factors = relabelled(((), term[1]), {s: GAMMA for s in samples(term) if s > 0})
         yield from factors
         for atom, _ in factors:
-            if atom[0] in "sg":
+            if atom[0] in NESTED:
                 yield from _within(inner for inner, _ in atom[1])

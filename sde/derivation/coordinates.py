@@ -16,10 +16,10 @@ import torch
 
 from ...ground.errors import InputError
 from ...landscapes.analytic.formula import compile_torch
-from ..algebra.scopes import nested, opened
+from ..algebra.scopes import EXPECTATION, nested, opened
 from ..algebra.sums import Sum
-from ..algebra.terms import Atom, Factors
-from ..algebra.trees import GAMMA, MEAN, Tree
+from ..algebra.terms import CONTRACTION, NUMBER, PARAMETER, SIGN, Atom, Factors
+from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, Tree
 from .derived_sde import SDE
 
 if TYPE_CHECKING:
@@ -107,24 +107,23 @@ class Components:
 
     def _atom(self, atom: Atom) -> Members:
         kind, value = atom
-        match kind:
-            case "n":
-                return [sympy.Integer(value)]
-            case "a":
-                return [self.parameter(value)]
-            case "t":
-                return self._contraction(value)
-            case "e":
-                return [_mean(self._product(value[1]))]
+        if kind == NUMBER:
+            return [sympy.Integer(value)]
+        if kind == PARAMETER:
+            return [self.parameter(value)]
+        if kind == CONTRACTION:
+            return self._contraction(value)
+        if kind == EXPECTATION:
+            return [_mean(self._product(value[1]))]
         inside = self._sum(list(opened(atom)), lambda term, c: self._product(term[1], c))
-        return [sympy.sign(a) for a in inside] if kind == "g" else inside
+        return [sympy.sign(a) for a in inside] if kind == SIGN else inside
 
     def _vector(self, tree: Tree) -> Members:
         if tree not in self._vectors:
             kind, label, children = tree
-            if kind == "v":
+            if kind == DIRECTION:
                 self._vectors[tree] = [self.direction(label)]
-            elif kind == "e":
+            elif kind == EXPECTATION:
                 vector, factors = label
                 values = self._scaled_vector((vector, factors), Fraction(1))
                 self._vectors[tree] = [[_mean([v[i] for v in values]) for i in range(self.dim)]]
@@ -134,7 +133,7 @@ class Components:
 
     def _contraction(self, tree: Tree) -> Members:
         kind, label, children = tree
-        if kind == "f":
+        if kind == LOSS:
             return self._derivative(label, children, None)
         (child,) = children
         return _zip(

@@ -8,7 +8,7 @@ from ...ground.errors import InputError
 from ..algebra.effort import limited_effort
 from ..algebra.series import Series, partitions
 from ..algebra.sums import Sum
-from ..algebra.trees import GAMMA
+from ..algebra.trees import GAMMA, LOSS
 from ..rules.nodes import (
     Add,
     Derivative,
@@ -129,7 +129,7 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
                 )
             return Series({0: series[0].sign()}, series.order)
         case Loss(shift):
-            return _taylor(shift, (), order, of, lambda *a: Sum.full_contraction(("f", GAMMA, ()), *a))
+            return _taylor(shift, (), order, of, lambda *a: Sum.full_contraction((LOSS, GAMMA, ()), *a))
         case Derivative(shift, arguments):
             return _taylor(shift, arguments, order, of, Sum.derivative)
     raise TypeError(f"{type(node).__name__} has no expansion")

@@ -16,15 +16,15 @@ from functools import cache
 
 from ..algebra.series import Series
 from ..algebra.sums import Sum
-from ..algebra.trees import PHI, Tree
+from ..algebra.trees import EMPTY, PHI, Tree
 
 __all__ = ["Match", "Proof", "prove"]
 
 _LAST = 3
 """The largest exponent that is looked at: there third moments of the noise differ, so no order exceeds 2."""
 
-_FIRST_SLOT: Tree = ("x", 1, ())
-_SECOND_SLOT: Tree = ("x", 2, ())
+_FIRST_SLOT: Tree = (EMPTY, 1, ())
+_SECOND_SLOT: Tree = (EMPTY, 2, ())
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from eigensam.ground import InputError
 from eigensam.landscapes import TiltedTorus
 from eigensam.sde import RULES, Rule, derive, drift_and_covariance, find_rule, in_coordinates, truncate
 from eigensam.sde.algebra.sums import Sum
+from eigensam.sde.algebra.trees import TEST
 from eigensam.sde.derivation.coordinates import Components
 from eigensam.sde.derivation.derived_sde import rational
 from eigensam.sde.derivation.expansion import expand
@@ -283,7 +284,7 @@ def test_operators_against_explicit_taylor_series():
 
     class WithTestFunction(Components):
         def _contraction(self, tree):
-            if tree[0] != "p":
+            if tree[0] != TEST:
                 return super()._contraction(tree)
             factor = sympy.diff(phi, x, len(tree[2]))
             arguments = [self._vector(child) for child in tree[2]]

@@ -8,6 +8,7 @@ import sympy
 from eigensam.ground import InputError
 from eigensam.sde import RULES, Rule, expand, find_rule, multi_step_sam
 from eigensam.sde.algebra.sums import Sum
+from eigensam.sde.algebra.trees import GAMMA, LOSS
 from eigensam.sde.derivation.coordinates import Components
 from eigensam.sde.rules import alpha, direction, grad, hvp, inner, loss, mean, norm, parameter, rho, sign, unit
 
@@ -85,7 +86,7 @@ def test_rules_beyond_the_library():
     assert not expand(second, 1)[1]
     quotient = (loss(rho * G) + loss(-rho * G) - 2 * loss()) / rho**2
     assert expand(Rule("q", quotient * G), 0)[0] == -(g * Sum.derivative(g).inner(g))
-    assert expand(Rule("log", G / loss()), 0)[0] == -(g * Sum.full_contraction(("f", 0, ())).power(-1))
+    assert expand(Rule("log", G / loss()), 0)[0] == -(g * Sum.full_contraction((LOSS, GAMMA, ())).power(-1))
     nested = Rule("hvp at a shift", hvp(G, at=rho * G))
     assert expand(nested, 1)[1] == -Sum.derivative(g, g)
     assert expand(Rule("series argument", hvp(grad(rho * G))), 1)[1] == -Sum.derivative(Sum.derivative(g))
