@@ -3,25 +3,27 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from functools import cache, cached_property
-from numbers import Integral, Rational, Real
+from numbers import Integral
 from typing import Any
 
 from ...ground.errors import InputError
-from ...ground.exact_numbers import exact_number
 from ..algebra.effort import limited_effort
+from ..algebra.printing import show
 from ..algebra.series import Series
 from ..algebra.sums import Sum
 from ..rules.plain_styles import UNICODE
 from ..rules.rule import Rule
 from ..rules.style import Style
 from .assumptions import assumptions
+from .equations import expression_texts, latex_equations, power, unicode_equations
 from .expansion import expand
+from .exponents import rational
+from .identities import Alignment, alignment_of
 from .proof import Proof, prove
 
-__all__ = ["SDE", "Dropped", "derive", "rational", "truncate"]
+__all__ = ["SDE", "Dropped", "derive", "truncate"]
 
 _MOST_POWERS = 12
 """Ours: an expansion to rho^12 already asks for 14 derivatives of the loss."""
@@ -43,8 +45,17 @@ class Dropped:
     order: Fraction
     term: Sum
 
+    def __str__(self) -> str:
+        where = f" of {power('ρ', self.rho_power)}" if self.rho_power else ""
+        return f"{self.part}: the coefficient{where}, {show(self.term, UNICODE)}, costs O({power('η', self.order)})"
 
-@dataclass(frozen=True, eq=False)  # compared as itself: the code generated from it is kept beside it
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in it for JSON; rationals as text, the term as text and LaTeX."""
+        found = {"part": self.part, "rho_power": self.rho_power, "order": str(self.order)}
+        return found | expression_texts(self.term)
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # compared as itself: the code generated from it is kept beside it
 class SDE:
     """``dX = (E h + eta b_1) dt + sqrt(eta) Cov(h')^{1/2} dW``, ``h`` and ``h'`` truncated in ``rho``.
 
@@ -55,6 +66,16 @@ class SDE:
         correction: the coefficients of ``rho^k`` of ``b_1 = -1/2 (Db) b`` that it keeps; empty for a weak order of 1.
         covariance: ``h_k`` that the covariance keeps; empty for an ODE.
         dropped: the first terms left out.
+
+    Example:
+        It prints as its equations, and a notebook shows them as formulas:
+
+        >>> from eigensam.sde import derive, find_rule
+        >>> derive(find_rule("sam"), weak_order=1, rho_exponent="1/2")
+        SDE of sam for ρ = c η^(1/2), weak order 1 proved
+          dX = b dt + √η Σ^(1/2) dW
+          b  = -∇f - ρ E[Hg/‖g‖]
+          Σ  = Cov(h)   with h = -g - ρ Hg/‖g‖
     """
 
     rule: Rule
@@ -104,47 +125,56 @@ class SDE:
         return assumptions(self.rule, self.rho_exponent, self.smoothness, terms, style)
 
     @property
+    def alignment(self) -> Alignment | None:
+        """How its third-order drift splits along an eigenvector; None without such a drift or such a split."""
+        if 2 not in self.increments or not self.rule.perturbed:
+            return None
+        try:
+            return alignment_of(self.rule)
+        except InputError:
+            return None
+
+    def __repr__(self) -> str:
+        proved = f", weak order {self.weak_order} proved" if "proof" in self.__dict__ else ""  # it may take minutes
+        head = f"SDE of {self.rule.name} for ρ = c {power('η', self.rho_exponent)}{proved}"
+        return "\n".join([head, *unicode_equations(self.drift, self.correction, self.covariance)])
+
+    def _repr_latex_(self) -> str:
+        lines = latex_equations(self.rule, self.drift, self.correction, self.covariance)
+        return f"$$\\begin{{aligned}}\n{lines}\n\\end{{aligned}}$$"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that is known of it for JSON: rationals as text such as ``2/3``, expressions as text and LaTeX.
+
+        Example:
+            >>> from eigensam.sde import find_rule, truncate
+            >>> truncate(find_rule("sgd"), 1, 1).to_dict()["drift"]
+            {'0': {'text': '-Df', 'latex': '-\\\\nabla f'}}
+        """
+
+        def powers(coefficients: Mapping[int, Sum]) -> dict[str, dict[str, str]]:
+            return {str(k): expression_texts(c) for k, c in sorted(coefficients.items())}
+
+        split = self.alignment
+        return {
+            "rule": self.rule.name,
+            "step": str(self.rule.step),
+            "rho_exponent": str(self.rho_exponent),
+            "weak_order": str(self.weak_order),
+            "drift": powers(self.drift),
+            "correction": powers(self.correction),
+            "increments_of_the_covariance": powers(self.covariance),
+            "dropped": [term.to_dict() for term in self.dropped],
+            **self.proof.to_dict(),
+            "perturbation": None if split is None else expression_texts(split.perturbation),
+            "share_of_eigenvalue_gradient": None if split is None else expression_texts(split.share),
+            "highest_derivative": self.highest_derivative,
+            "assumptions": self.assumptions,
+        }
+
+    @property
     def _parts(self) -> list[Sum]:
         return [*self.increments.values(), *self.correction.values(), *self.covariance.values()]
-
-
-def rational(value: Any, what: str = "rho exponent") -> Fraction:
-    """An exact rational from an int, a Fraction, a text such as ``1/3``, or a float that is a dyadic fraction.
-
-    Raises:
-        InputError: anything else, such as ``0.333`` or ``sqrt(2)``.
-
-    Example:
-        >>> rational("2/3"), rational(0.5)
-        (Fraction(2, 3), Fraction(1, 2))
-    """
-    if isinstance(value, Real) and hasattr(value, "dtype") and not isinstance(value, Rational):
-        value = float(value)  # numpy's, told apart without loading numpy
-    if isinstance(value, bool):
-        raise InputError(f"{what} {value} is not a number; give e.g. 1/3")
-    if isinstance(value, str):
-        return _read(value, what)
-    if isinstance(value, Rational):
-        return Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, Decimal):
-        return _read(str(value), what)
-    if getattr(value, "is_Rational", False):  # sympy's
-        return Fraction(int(value.p), int(value.q))
-    if isinstance(value, float) and math.isfinite(value) and Fraction(value).denominator <= 1024:
-        return Fraction(value)
-    nearby = (
-        f", e.g. '{Fraction(value).limit_denominator(12)}'" if isinstance(value, float) and math.isfinite(value) else ""
-    )
-    raise InputError(
-        f"{what} {value} is not rational, and powers of eta must be compared exactly; give a Fraction or a text{nearby}"
-    )
-
-
-def _read(text: str, what: str) -> Fraction:
-    try:
-        return exact_number(text)
-    except InputError:
-        raise InputError(f"{what} '{text}' is not rational; write a fraction such as 1/3") from None
 
 
 @limited_effort()

@@ -13,10 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
+from ..algebra.printing import show
 from ..algebra.series import Series
 from ..algebra.sums import Sum
 from ..algebra.trees import EMPTY, PHI, Tree
+from ..rules.plain_styles import UNICODE
+from .equations import expression_texts, power_name
 
 __all__ = ["Match", "Proof", "prove"]
 
@@ -50,10 +54,31 @@ class Match:
         """``chain - sde``, exactly."""
         return self.chain - self.sde
 
+    @property
+    def name(self) -> str:
+        """The power in Unicode, such as ``η²ρ``."""
+        return power_name(self.eta_power, self.rho_power)
 
-@dataclass(frozen=True)
+    def __str__(self) -> str:
+        shown = (
+            f"difference {show(self.difference, UNICODE)}" if self.difference else f"both {show(self.chain, UNICODE)}"
+        )
+        return f"{self.name}, exponent {self.exponent}: {shown}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The power and its exponent for JSON, and the difference where there is one."""
+        found = {"eta_power": self.eta_power, "rho_power": self.rho_power, "exponent": str(self.exponent)}
+        return found | expression_texts(self.difference) if self.difference else found
+
+
+@dataclass(frozen=True, repr=False)
 class Proof:
     """What was compared.
+
+    Example:
+        >>> from eigensam.sde import derive, find_rule
+        >>> derive(find_rule("sgd"), 2, 1).proof
+        Proof of weak order 2: both one-step operators agree at η, η²; they differ first at exponent 3, in η³
 
     Attributes:
         matched: the powers at which both operators agree, up to the first exponent at which they do not.
@@ -63,7 +88,7 @@ class Proof:
 
     matched: tuple[Match, ...]
     mismatch: tuple[Match, ...]
-    expansion: Callable[[int], Series] = field(repr=False, compare=False)
+    expansion: Callable[[int], Series] = field(compare=False)
 
     @property
     def largest_rho_power(self) -> int:
@@ -74,6 +99,18 @@ class Proof:
     def weak_order(self) -> Fraction:
         """The exponent of the first mismatch, minus 1 (2 where none was found)."""
         return self.mismatch[0].exponent - 1 if self.mismatch else Fraction(_LAST - 1)
+
+    def __repr__(self) -> str:
+        agree = ", ".join(match.name for match in self.matched) or "no power"
+        differ = f"no power of exponent up to {_LAST} differs"
+        if self.mismatch:
+            where = ", ".join(match.name for match in self.mismatch)
+            differ = f"they differ first at exponent {self.mismatch[0].exponent}, in {where}"
+        return f"Proof of weak order {self.weak_order}: both one-step operators agree at {agree}; {differ}"
+
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """The powers that agree and those that do not, for JSON."""
+        return {part: [match.to_dict() for match in getattr(self, part)] for part in ("matched", "mismatch")}
 
 
 def prove(

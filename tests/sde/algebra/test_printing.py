@@ -14,7 +14,7 @@ from eigensam.sde.algebra.sums import Sum
 from eigensam.sde.algebra.trees import EMPTY, GAMMA, LOSS, PHI, SLOT
 from eigensam.sde.derivation.proof_document import proof_document
 from eigensam.sde.derivation.rule_table import table
-from eigensam.sde.derivation.summary import latex_summary, summary, to_dict
+from eigensam.sde.derivation.summary import latex_summary, summary
 from eigensam.sde.rules import alpha, direction, grad, norm, rho, sign, unit
 
 G, V = Sum.derivative(), Sum.direction("v")
@@ -93,12 +93,12 @@ def test_latex_summary():
 
 
 def test_dictionary():
-    found = to_dict(derive(RULES["sam"], 2, "2/3"))
+    found = derive(RULES["sam"], 2, "2/3").to_dict()
     assert found["correction"]["0"]["text"] == "-1/2 D2f[Df]"
     assert found["dropped"][0]["order"] == "2"
     assert found["mismatch"][0]["rho_power"] == 3
     assert found["highest_derivative"] == 3
-    assert to_dict(derive(RULES["sgd"], 1, 1))["perturbation"] is None
+    assert derive(RULES["sgd"], 1, 1).to_dict()["perturbation"] is None
 
 
 def test_the_page_of_all_rules_is_generated():

@@ -16,11 +16,11 @@ from eigensam.sde import RULES, Rule, derive, drift_and_covariance, find_rule, i
 from eigensam.sde.algebra.sums import Sum
 from eigensam.sde.algebra.trees import TEST
 from eigensam.sde.derivation.coordinates import Components
-from eigensam.sde.derivation.derived_sde import rational
 from eigensam.sde.derivation.expansion import expand
+from eigensam.sde.derivation.exponents import rational
 from eigensam.sde.derivation.proof import prove
 from eigensam.sde.derivation.proof_document import proof_document
-from eigensam.sde.derivation.summary import summary, to_dict
+from eigensam.sde.derivation.summary import summary
 from eigensam.sde.rules import alpha, direction, grad, norm, rho
 
 G = Sum.derivative()
@@ -240,7 +240,7 @@ def test_odd_rules_derive_print_and_run(text, p):
     assert sde.weak_order >= p
     assert summary(sde)
     assert proof_document(sde)
-    assert to_dict(sde)
+    assert sde.to_dict()
     given = {"alpha": 0.3, "v": torch.tensor([0.6, 0.8], dtype=torch.float64)}
     values = {name: given[name] for name in (*rule.parameters, *rule.directions)}
     f, x = TiltedTorus.default(2), torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -11,11 +11,11 @@ import torch
 
 from eigensam.ground import InputError
 from eigensam.landscapes import FormulaLandscape
-from eigensam.sde import Rule, derive, drift_and_covariance, expand, find_rule, in_coordinates, truncate
+from eigensam.sde import SDE, Rule, derive, drift_and_covariance, expand, find_rule, in_coordinates, truncate
 from eigensam.sde.algebra.effort import limited_effort
 from eigensam.sde.derivation.multiprecision import exact_step, sde_coefficients
 from eigensam.sde.derivation.proof_document import proof_document
-from eigensam.sde.derivation.summary import latex_summary, summary, to_dict
+from eigensam.sde.derivation.summary import latex_summary, summary
 from eigensam.sde.derivation.torch_code import torch_code
 from eigensam.sde.rules.latex_styles import RULE_LATEX
 
@@ -43,7 +43,7 @@ def test_random_rules_derive_print_and_are_read_back(seed):
         assert str(again.step) == str(rule.step)
         sde = derive(rule, 1 + seed % 2, 1)
         assert expand(again, 1).coefficients == expand(rule, 1).coefficients
-        shown = [show(sde) for show in (summary, latex_summary, to_dict, torch_code, proof_document)]
+        shown = [show(sde) for show in (summary, latex_summary, SDE.to_dict, torch_code, proof_document)]
     except InputError:
         return
     assert all(shown)
