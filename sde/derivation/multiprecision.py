@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..rules.bindings import Values
-from ..rules.exact_steps import interpret
+from ..rules.interpretation import interpret
 from ..rules.rule import Rule
 from .coordinates import in_coordinates
 from .derived_sde import SDE
