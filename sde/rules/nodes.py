@@ -44,7 +44,7 @@ __all__ = [
 _LARGEST_EXPONENT, _LARGEST_BITS = 99, 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Expression:
     """A node of a rule's expression; see :class:`Vector` and :class:`Scalar`."""
 
@@ -75,6 +75,9 @@ class Expression:
 
     def __str__(self) -> str:
         return self.written(PYTHON)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_latex_(self) -> str:
         return f"${self.written(RULE_LATEX)}$"
@@ -157,7 +160,7 @@ def _check_exponent(exponent: Fraction) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Number(Scalar):
     """A rational number."""
 
@@ -175,7 +178,7 @@ class Number(Scalar):
         return self.value.denominator > 1 or self.value < 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Parameter(Scalar):
     """A positive parameter such as ``rho`` or ``alpha``."""
 
@@ -188,7 +191,7 @@ class Parameter(Scalar):
         return style.parameter(self.name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Direction(Vector):
     """A unit vector that does not depend on ``x``, such as a frozen estimate of an eigenvector."""
 
@@ -201,7 +204,7 @@ class Direction(Vector):
         return style.direction(self.name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivative(Vector):
     """``grad^{k+1} f_m(x + shift)[arguments, .]``, the minibatch's gradient for no argument."""
 
@@ -212,7 +215,7 @@ class Derivative(Vector):
         return style.derivative_at(_at(self.shift, style), [a.written(style) for a in self.arguments])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loss(Scalar):
     """``f_m(x + shift)``."""
 
@@ -222,7 +225,7 @@ class Loss(Scalar):
         return style.loss_at(_at(self.shift, style))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inner(Scalar):
     """``<left, right>``."""
 
@@ -233,7 +236,7 @@ class Inner(Scalar):
         return style.inner(self.left.written(style), self.right.written(style))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Norm(Scalar):
     """``|vector|``."""
 
@@ -243,7 +246,7 @@ class Norm(Scalar):
         return style.norm(self.vector.written(style))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sign(Scalar):
     """The sign of a scalar; the rule is smooth only where that does not vanish."""
 
@@ -253,7 +256,7 @@ class Sign(Scalar):
         return style.sign(self.scalar.written(style))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Power(Scalar):
     """``base^exponent`` for a rational exponent."""
 
@@ -268,7 +271,7 @@ class Power(Scalar):
         return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Parts(Expression):
     parts: tuple[Expression, ...]
 
@@ -303,7 +306,7 @@ class Multiply(_Parts):
         return ("-" if number < 0 else "") + style.product(abs(number), above, below)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mean(Expression):
     """The average over all minibatches."""
 

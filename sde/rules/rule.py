@@ -7,6 +7,7 @@ from numbers import Integral
 
 from ...ground.errors import InputError
 from .language import alpha, direction, eta, grad, hvp, inner, mean, norm, rho, sign, unit
+from .latex_styles import RULE_LATEX
 from .nodes import Direction, Parameter, Vector
 from .parsing import parse
 from .traversal import walk, written_size
@@ -17,7 +18,7 @@ _LARGEST, _DEEPEST = 500_000, 100
 __all__ = ["RULES", "Rule", "find_rule", "multi_step_sam"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rule:
     """An update rule ``x+ = x - eta * step``.
 
@@ -75,6 +76,12 @@ class Rule:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.step}"
+
+    def __repr__(self) -> str:
+        return f"Rule({self.name!r}, {self.step})"
+
+    def _repr_latex_(self) -> str:
+        return rf"$x^+ = x - \eta\left({self.step.written(RULE_LATEX)}\right)$"
 
     @property
     def parameters(self) -> list[str]:

@@ -60,5 +60,8 @@ def test_other_names_stay(name):
 
 
 def test_notebooks_show_formulas():
+    assert repr(find_rule("sam")) == "Rule('sam', grad(rho*g/norm(g)))"
+    assert repr(G / 2) == "g/2"
+    assert find_rule("sgd")._repr_latex_() == r"$x^+ = x - \eta\left(g\right)$"
     assert find_rule("sam").step._repr_latex_() == (r"$\nabla f_\gamma\left(x + \frac{\rho g}{\lVert g\rVert}\right)$")
     assert Sum.derivative()._repr_latex_() == "$g$"
