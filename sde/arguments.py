@@ -1,15 +1,16 @@
 """What the commands of this package share: the rule, its exponent and values of its symbols, as text."""
 
 from fractions import Fraction
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
 from ..ground.console import parse_number
 from ..ground.errors import InputError
-from .rules.bindings import Values
 from .rules.rule import RULES, Rule
+
+if TYPE_CHECKING:
+    from .rules.bindings import Values
 
 __all__ = ["RhoExponent", "RuleName", "read_exponent", "read_values"]
 
@@ -32,7 +33,7 @@ def read_exponent(text: str) -> Fraction:
         raise InputError(f"--rho-exponent '{text}' is not rational; give a fraction such as 1/3 or 0.5") from None
 
 
-def read_values(rule: Rule, given: list[str]) -> Values:
+def read_values(rule: Rule, given: list[str]) -> "Values":
     """``NAME=NUMBER`` as a parameter, ``NAME=NUMBER,NUMBER`` as a direction, which is normalised.
 
     Example:
@@ -40,6 +41,8 @@ def read_values(rule: Rule, given: list[str]) -> Values:
         >>> read_values(find_rule("cr-sam"), ["alpha=1/4"])
         {'alpha': 0.25}
     """
+    import torch  # here, since `derive` shares this file and needs no tensors
+
     result: dict[str, float | torch.Tensor] = {}
     for text in given:
         name, _, numbers = text.partition("=")

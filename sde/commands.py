@@ -14,7 +14,7 @@ from ..ground.records import provenance
 from .arguments import RhoExponent, RuleName, read_exponent
 from .derivation.derived_sde import derive
 from .derivation.proof_document import proof_document
-from .derivation.summary import latex_summary, summary, to_dict
+from .derivation.summary import latex_summary, summary
 from .derivation.torch_code import torch_code
 from .rules.rule import find_rule
 
@@ -46,7 +46,7 @@ def derive_command(
     beta = read_exponent(rho_exponent)
     with Console(stderr=True).status("deriving and proving"):  # many powers of rho take minutes
         sde = derive(find_rule(rule), weak_order, beta)
-        found = to_dict(sde)
+        found = sde.to_dict()
     outputs.save(found)
     outputs.save_text("--proof", lambda: proof_document(sde))
     if format is Format.JSON:

@@ -1,23 +1,23 @@
-"""Expressions as text, Unicode and LaTeX."""
+"""Sums and series as text, Unicode and LaTeX, in a :class:`~eigensam.sde.rules.style.Style`.
+
+Printing knows terms only, so that sums and series, above it, can say how they print.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
-from ..rules.formulas import latex_name
-from .scopes import nested, opened
-from .sums import Sum
-from .terms import INNER, Atom, Factors, Term, samples
-from .trees import GAMMA, MEAN, Tree, rootings
+from ..rules.latex_styles import LATEX
+from ..rules.plain_styles import TEXT, UNICODE
+from ..rules.style import Style, joined
+from .scopes import EXPECTATION, nested, opened
+from .terms import CONTRACTION, INNER, NUMBER, PARAMETER, SIGN, SUM, Atom, Factors, Term, samples
+from .trees import DIRECTION, EMPTY, GAMMA, MEAN, TEST, Tree, rootings
 
 __all__ = [
-    "LATEX",
-    "TEXT",
-    "UNICODE",
-    "Style",
+    "Terms",
     "factor",
     "inside",
-    "joined",
     "latex",
     "series_terms",
     "show",
@@ -30,160 +30,19 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Style:
-    """How the parts of an expression are written.
-
-    Args:
-        derivative: (order, of ``f``, ``f_m`` or ``phi``) -> name of the tensor.
-        apply: (name, arguments, order) -> the tensor contracted with vectors.
-        name: a parameter's or direction's name.
-        rational: a coefficient other than 1.
-        power: (base, exponent, base needs brackets) -> base^exponent.
-        norm: of a vector.
-        inner: of two vectors.
-        sign: of a scalar.
-        mean: of anything.
-        numbered: (name, number) -> the name of one of several minibatches' tensors.
-        means: (numbers, body) -> the expectation over several minibatches.
-        fraction: (above, below) -> a quotient.
-        space: between the factors of a product.
-        math: a formula within a sentence.
-    """
-
-    derivative: Callable[[int, str], str]
-    apply: Callable[[str, list[str], int], str]
-    name: Callable[[str], str]
-    rational: Callable[[Fraction], str]
-    power: Callable[[str, Fraction, bool], str]
-    norm: Callable[[str], str]
-    inner: Callable[[str, str], str]
-    sign: Callable[[str], str]
-    mean: Callable[[str], str]
-    numbered: Callable[[str, int], str]
-    means: Callable[[list[int], str], str]
-    fraction: Callable[[str, list[str]], str]
-    space: str = " "
-    math: Callable[[str], str] = lambda formula: formula
+_READ = (NUMBER, PARAMETER, SUM, SIGN, CONTRACTION)
+"""The order in which the factors of a product are read."""
 
 
-def _plain_power(base: str, exponent: Fraction, brackets: bool) -> str:
-    shown = f"({base})" if brackets else base
-    if exponent == 1:
-        return shown
-    return f"{shown}^{exponent}" if exponent.denominator == 1 else f"{shown}^({exponent})"
+class Terms(Protocol):
+    """What has terms: a :class:`.sums.Sum`."""
+
+    @property
+    def terms(self) -> Mapping[Term, Fraction]:
+        """Canonical term -> coefficient."""
 
 
-def _text_derivative(order: int, of: str) -> str:
-    if of == "f_m" and order in (1, 2, 3):
-        return "gHT"[order - 1]
-    return {0: of, 1: f"D{of}"}.get(order, f"D{order}{of}")
-
-
-def _brackets(name: str, arguments: list[str], order: int) -> str:
-    return f"{name}[{','.join(arguments)}]" if arguments else name
-
-
-def _slash(above: str, below: list[str]) -> str:
-    return f"{above}/{below[0]}" if len(below) == 1 else f"{above}/({' '.join(below)})"
-
-
-TEXT = Style(
-    derivative=_text_derivative,
-    apply=_brackets,
-    name=lambda name: name,
-    rational=str,
-    power=_plain_power,
-    norm=lambda a: f"|{a}|",
-    inner=lambda a, b: f"<{a},{b}>",
-    sign=lambda a: f"sign({a})",
-    mean=lambda a: f"E[{a}]",
-    numbered=lambda name, number: f"{name}{number}",
-    means=lambda numbers, body: f"E_{''.join(map(str, numbers))}[{body}]",
-    fraction=_slash,
-)
-
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_GREEK = {"alpha": "α", "beta": "β", "rho": "ρ", "lambda": "λ", "eta": "η", "mu": "μ", "sigma": "σ", "tau": "τ"}
-
-
-def _unicode_derivative(order: int, of: str) -> str:
-    if of == "f_m" and order in (1, 2, 3):
-        return "gHT"[order - 1]
-    nabla = {0: "", 1: "∇"}.get(order, "∇" + str(order).translate(_SUPERSCRIPTS))
-    return nabla + {"f_m": "f_γ", "phi": "φ"}.get(of, of)
-
-
-def _unicode_power(base: str, exponent: Fraction, brackets: bool) -> str:
-    shown = f"({base})" if brackets else base
-    if exponent == 1:
-        return shown
-    if exponent.denominator == 1:
-        return shown + str(exponent).translate(_SUPERSCRIPTS)
-    return f"{shown}^({exponent})"
-
-
-UNICODE = Style(
-    derivative=_unicode_derivative,
-    apply=lambda name, arguments, order: (
-        f"{name}{'' if len(name) == 1 else ' '}{arguments[0]}"
-        if len(arguments) == 1 and order == 2 and all(c.isalpha() or c in "∇² " for c in arguments[0])
-        else _brackets(name, arguments, order)
-    ),
-    name=lambda name: _GREEK.get(name, name),
-    rational=lambda c: {"1/2": "½", "1/4": "¼", "3/4": "¾", "1/6": "⅙", "1/3": "⅓", "2/3": "⅔"}.get(str(c), str(c)),
-    power=_unicode_power,
-    norm=lambda a: f"‖{a}‖",
-    inner=lambda a, b: f"⟨{a},{b}⟩",
-    sign=lambda a: f"sign({a})",
-    mean=lambda a: f"E[{a}]",
-    numbered=lambda name, number: name + str(number).translate(_SUBSCRIPTS),
-    means=lambda numbers, body: f"E{''.join(map(str, numbers)).translate(_SUBSCRIPTS)}[{body}]",
-    fraction=_slash,
-)
-
-
-def _latex_derivative(order: int, of: str) -> str:
-    if of == "f_m" and order in (1, 2, 3):
-        return "gHT"[order - 1]
-    nabla = {0: "", 1: r"\nabla "}.get(order, rf"\nabla^{{{order}}}\!")
-    return nabla + {"f_m": r"f_\gamma", "phi": r"\varphi"}.get(of, of)
-
-
-def _latex_apply(name: str, arguments: list[str], order: int) -> str:
-    inside = ", ".join(arguments)
-    if not arguments:
-        return name
-    return rf"{name}\left[{inside}\right]" if r"\frac" in inside else f"{name}[{inside}]"
-
-
-def _latex_power(base: str, exponent: Fraction, brackets: bool) -> str:
-    shown = rf"\bigl({base}\bigr)" if brackets else base
-    return shown if exponent == 1 else f"{shown}^{{{exponent}}}"
-
-
-LATEX = Style(
-    derivative=_latex_derivative,
-    apply=_latex_apply,
-    name=latex_name,
-    rational=lambda c: str(c) if c.denominator == 1 else rf"\tfrac{{{c.numerator}}}{{{c.denominator}}}",
-    power=_latex_power,
-    norm=lambda a: rf"\lVert {a}\rVert",
-    inner=lambda a, b: rf"\langle {a}, {b}\rangle",
-    sign=lambda a: rf"\operatorname{{sign}}({a})",
-    mean=lambda a: rf"\mathbb{{E}}\left[{a}\right]",
-    numbered=lambda name, number: (
-        name.replace(r"f_\gamma", rf"f_{{\gamma_{number}}}") if "f" in name else f"{name}_{{{number}}}"
-    ),
-    means=lambda numbers, body: rf"\mathbb{{E}}_{{{','.join(map(str, numbers))}}}\left[{body}\right]",
-    fraction=lambda above, below: rf"\frac{{{above}}}{{{' '.join(below)}}}",
-    space=r"\,",
-    math=lambda formula: f"${formula}$",
-)
-
-
-def text(expression: Sum) -> str:
+def text(expression: Terms) -> str:
     """ASCII.
 
     Example:
@@ -195,41 +54,41 @@ def text(expression: Sum) -> str:
     return show(expression, TEXT)
 
 
-def unicode(expression: Sum) -> str:
+def unicode(expression: Terms) -> str:
     """Unicode, see :func:`text`."""
     return show(expression, UNICODE)
 
 
-def latex(expression: Sum) -> str:
+def latex(expression: Terms) -> str:
     r"""LaTeX, where :math:`g = \nabla f_\gamma`, :math:`H = \nabla^2 f_\gamma`, :math:`T = \nabla^3 f_\gamma`."""
     return show(expression, LATEX)
 
 
-def text_series(coefficients: Mapping[int, Sum]) -> str:
+def text_series(coefficients: Mapping[int, Terms]) -> str:
     """A series in ``rho`` as ASCII."""
     return show_series(coefficients, TEXT)
 
 
-def show(expression: Sum, style: Style, prefix: str = "") -> str:
+def show(expression: Terms, style: Style, prefix: str = "") -> str:
     """A sum in a style; ``prefix`` goes between the coefficient and the rest of each term."""
     return joined(signed_terms(expression, style, prefix))
 
 
-def show_series(coefficients: Mapping[int, Sum], style: Style) -> str:
+def show_series(coefficients: Mapping[int, Terms], style: Style) -> str:
     """``sum_k c_k rho^k`` in a style, lowest power first."""
     return joined(series_terms(coefficients, style))
 
 
-def series_terms(coefficients: Mapping[int, Sum], style: Style, prefix: str = "") -> list[tuple[str, str]]:
+def series_terms(coefficients: Mapping[int, Terms], style: Style, prefix: str = "") -> list[tuple[str, str]]:
     """The terms of :func:`show_series`, each with its sign in front; ``prefix`` goes before the power of ``rho``."""
     result = []
     for power in sorted(coefficients):
-        rho = style.power(style.name("rho"), Fraction(power), False) if power else ""
+        rho = style.power(style.parameter("rho"), Fraction(power), False) if power else ""
         result += signed_terms(coefficients[power], style, style.space.join(part for part in (prefix, rho) if part))
     return result
 
 
-def signed_terms(expression: Sum, style: Style, prefix: str = "") -> list[tuple[str, str]]:
+def signed_terms(expression: Terms, style: Style, prefix: str = "") -> list[tuple[str, str]]:
     """The terms of :func:`show`, each with its sign in front."""
     result = []
     terms = sorted(((nested(term), c) for term, c in expression.terms.items()), key=lambda pair: _size(pair[0]))
@@ -242,12 +101,6 @@ def signed_terms(expression: Sum, style: Style, prefix: str = "") -> list[tuple[
 def _signed(c: Fraction, body: str, style: Style) -> tuple[str, str]:
     number = "" if abs(c) == 1 and body else style.rational(abs(c))
     return "-" if c < 0 else "+", style.space.join(part for part in (number, body) if part)
-
-
-def joined(terms: list[tuple[str, str]]) -> str:
-    """Signed terms as one line."""
-    result = "".join(f" {sign} {body}" for sign, body in terms)
-    return (result[3:] if result.startswith(" + ") else "-" + result[3:]) if result else "0"
 
 
 def _size(term: Term) -> tuple[int, str]:
@@ -266,7 +119,8 @@ def _product(term: Term, style: Style) -> str:
     above: list[str] = []
     below: list[str] = []
     for atom, e in _ordered(factors):
-        (above if e > 0 or atom[0] == "n" else below).append(factor(atom, e if atom[0] == "n" else abs(e), style))
+        number = atom[0] == NUMBER
+        (above if e > 0 or number else below).append(factor(atom, e if number else abs(e), style))
     if not below:
         return style.space.join([*above, show_vector(vector, style)] if vector else above)
     if not vector:
@@ -276,28 +130,28 @@ def _product(term: Term, style: Style) -> str:
 
 
 def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
-    """Numbers and parameters first."""
-    return sorted(factors, key=lambda f: ("nasgt".find(f[0][0]), f[0]) if f[0][0] != "e" else (9, ("", repr(f))))
+    """Numbers and parameters first, expectations last."""
+    last = len(_READ)
+    return sorted(
+        factors, key=lambda f: (last, ("", repr(f))) if f[0][0] == EXPECTATION else (_READ.index(f[0][0]), f[0])
+    )
 
 
 def factor(atom: Atom, e: Fraction, style: Style) -> str:
     """A power of an atom in a style."""
     kind, value = atom
-    match kind:
-        case "n":
-            return style.power(str(value), e, False)
-        case "a":
-            return style.power(style.name(value), e, False)
-        case "t":
-            half = _half(value)
-            if half is not None:
-                return style.power(style.norm(show_vector(half, style)), 2 * e, False)
-            shown = _scalar(value, style)
-            return style.power(shown, e, False)
-        case "e":
-            return style.power(style.mean(_term(value, style)), e, False)
-    base = inside(atom, style)
-    return style.power(base, e, True) if kind == "s" else style.power(style.sign(base), e, False)
+    if kind == SUM:
+        return style.power(inside(atom, style), e, True)
+    if kind == CONTRACTION and (half := _half(value)) is not None:
+        return style.power(style.norm(show_vector(half, style)), 2 * e, False)
+    written: dict[str, Callable[[], str]] = {
+        NUMBER: lambda: str(value),
+        PARAMETER: lambda: style.parameter(value),
+        CONTRACTION: lambda: _scalar(value, style),
+        EXPECTATION: lambda: style.mean(_term(value, style)),
+        SIGN: lambda: style.sign(inside(atom, style)),
+    }
+    return style.power(written[kind](), e, False)
 
 
 def inside(atom: Atom, style: Style) -> str:
@@ -317,7 +171,7 @@ def _half(tree: Tree) -> Tree | None:
 
 def _scalar(tree: Tree, style: Style) -> str:
     kind, label, children = tree
-    if kind == "p" or not children:
+    if kind == TEST or not children:
         return _applied(tree, style, len(children))
     if len(children) == 1:
         return style.inner(*sorted((show_vector((kind, label, ()), style), show_vector(children[0], style)), key=len))
@@ -332,13 +186,13 @@ def show_vector(tree: Tree, style: Style) -> str:
 def _applied(tree: Tree, style: Style, order: int) -> str:
     kind, label, children = tree
     arguments = [show_vector(child, style) for child in children]
-    if kind == "v":
-        return style.name(label)
-    if kind == "e":
+    if kind == DIRECTION:
+        return style.direction(label)
+    if kind == EXPECTATION:
         return style.mean(_term(label, style))
-    if kind == "p":
+    if kind == TEST:
         return style.apply(style.derivative(order, "phi"), arguments, order)
-    if kind == "x":
+    if kind == EMPTY:
         return "."
     name = style.derivative(order, "f" if label == MEAN else "f_m")
     return style.apply(style.numbered(name, label) if label > GAMMA else name, arguments, order)

@@ -2,16 +2,20 @@
 
 Canonical terms have all expectations in front (:mod:`.algebra`). ``E_1[ (nabla^2 f)[H_1 g_1] / |g_1| ]`` is read, and
 computed, as ``(nabla^2 f)[ E[H g / |g|] ]``: a matrix is applied once, not once per minibatch. Here a node
-``("e", term, ())`` is the expectation of a term over its own sample ``GAMMA``; as a factor it is ``("e", term)``.
+``(EXPECTATION, term, ())`` is the expectation of a term over its own sample ``GAMMA``; as a factor it is
+``(EXPECTATION, term)``.
 """
 
 from collections.abc import Iterator
 from fractions import Fraction
 
-from .terms import INNER, Atom, Factors, Term, relabelled, samples
-from .trees import GAMMA, MEAN, Tree, nodes, rootings
+from .terms import CONTRACTION, INNER, Atom, Factors, Term, relabelled, samples
+from .trees import GAMMA, LOSS, MEAN, TEST, Tree, nodes, rootings
 
-__all__ = ["nested", "opened"]
+__all__ = ["EXPECTATION", "nested", "opened"]
+
+EXPECTATION = "e"
+"""The kind of a node, and of an atom, that is the expectation of a term: of what is read, never of canonical terms."""
 
 
 def nested(term: Term) -> Term:
@@ -53,30 +57,30 @@ def _closed(term: Term, sample: int) -> Term | None:
         replaced = None if holders else _replaced(vector, sample, own)
         return None if replaced is None else (replaced, rest)
     if not holders:
-        return vector, (*rest, (("e", _own(((), own), sample)), Fraction(1)))
-    if len(holders) > 1 or holders[0][0][0] != "t" or holders[0][1] != 1:
+        return vector, (*rest, ((EXPECTATION, _own(((), own), sample)), Fraction(1)))
+    if len(holders) > 1 or holders[0][0][0] != CONTRACTION or holders[0][1] != 1:
         return None
     tree = holders[0][0][1]
-    rooted = [tree] if tree[0] == "p" else rootings(tree)  # phi is what the operators act on: it stays outside
-    candidates = [_replaced(t, sample, own) for t in rooted if t[:2] != ("f", sample)]
+    rooted = [tree] if tree[0] == TEST else rootings(tree)  # phi is what the operators act on: it stays outside
+    candidates = [_replaced(t, sample, own) for t in rooted if t[:2] != (LOSS, sample)]
     found = [tree for tree in candidates if tree is not None and tree[2]]
     if not found:
         return None
     largest = max(found, key=lambda tree: sum(1 for _ in nodes(tree)))  # that leaves least to the expectation
-    return vector, (*(f for f in rest if f != holders[0]), (("t", largest), Fraction(1)))
+    return vector, (*(f for f in rest if f != holders[0]), ((CONTRACTION, largest), Fraction(1)))
 
 
 def _replaced(tree: Tree, sample: int, factors: Factors) -> Tree | None:
     """Replace the smallest subtree with all nodes of a sample by the expectation of its product with factors."""
     kind, label, children = tree
     holders = [i for i, child in enumerate(children) if sample in _dependence((child, ()))]
-    if len(holders) == 1 and (kind, label) != ("f", sample):
+    if len(holders) == 1 and (kind, label) != (LOSS, sample):
         (i,) = holders
         child = _replaced(children[i], sample, factors)
         return None if child is None else (kind, label, (*children[:i], child, *children[i + 1 :]))
     if _dependence((tree, ())) != {sample}:
         return None
-    return "e", _own((tree, factors), sample), ()
+    return EXPECTATION, _own((tree, factors), sample), ()
 
 
 def _own(term: Term, sample: int) -> Term:

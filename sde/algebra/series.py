@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ...ground.errors import InputError
+from .printing import text_series
 from .sums import Sum
 
 __all__ = ["Series", "partitions"]
@@ -32,8 +33,6 @@ class Series:
         return self.coefficients.get(power, Sum())
 
     def __repr__(self) -> str:
-        from .printing import text_series
-
         return f"Series({text_series(self.coefficients)} + O(rho^{self.order + 1}))"
 
     @property

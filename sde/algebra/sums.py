@@ -12,8 +12,13 @@ from functools import cached_property
 
 from ...ground.errors import InputError
 from ..rules.names import check_symbol
+from .printing import latex, text
 from .terms import (
+    CONTRACTION,
     INNER,
+    PARAMETER,
+    SIGN,
+    SUM,
     Collector,
     Factors,
     Term,
@@ -26,7 +31,7 @@ from .terms import (
     relabelled,
     shifted,
 )
-from .trees import GAMMA, SLOT, Tree, attach, direction, fill, loss, nodes, rootings
+from .trees import EMPTY, GAMMA, SLOT, Tree, attach, direction, fill, loss, nodes, rootings
 
 __all__ = ["Sum"]
 
@@ -63,7 +68,7 @@ class Sum:
     @staticmethod
     def parameter(name: str) -> "Sum":
         """A scalar parameter, positive by convention."""
-        return Sum({((), ((("a", check_symbol(name)), _ONE),)): _ONE})
+        return Sum({((), (((PARAMETER, check_symbol(name)), _ONE),)): _ONE})
 
     @staticmethod
     def direction(name: str) -> "Sum":
@@ -93,9 +98,10 @@ class Sum:
         return hash(self.key)
 
     def __repr__(self) -> str:
-        from .printing import text
-
         return text(self)
+
+    def _repr_latex_(self) -> str:
+        return f"${latex(self)}$"
 
     @cached_property
     def key(self) -> tuple[tuple[Term, Fraction], ...]:
@@ -148,7 +154,7 @@ class Sum:
                 v2, f2 = shifted(term, shift)
                 if not v1 or not v2:
                     raise TypeError("an inner product needs two vectors")
-                result.add((), ((("t", attach(v1, v2)), _ONE), *f1, *f2), c1 * c2)
+                result.add((), (((CONTRACTION, attach(v1, v2)), _ONE), *f1, *f2), c1 * c2)
         return Sum(result.terms)
 
     def power(self, exponent: Fraction | int) -> "Sum":
@@ -173,7 +179,7 @@ class Sum:
                 raise InputError(f"the power {q} of {self}, which is negative")
         content = self._content()
         base = Sum({moved(term, INNER): c / content for term, c in self.terms.items()})
-        return Sum(Collector().add((), ((("s", base.key), q), *number_power(content, q)), _ONE).terms)
+        return Sum(Collector().add((), (((SUM, base.key), q), *number_power(content, q)), _ONE).terms)
 
     def _content(self) -> Fraction:
         """The greatest positive rational that divides every coefficient."""
@@ -195,7 +201,7 @@ class Sum:
                 if not odd:
                     return outside
         base = Sum({moved(term, INNER): c for term, c in base.terms.items()})
-        return outside * Sum({((), ((("g", base.key), _ONE),)): _ONE})
+        return outside * Sum({((), (((SIGN, base.key), _ONE),)): _ONE})
 
     # -- expectation
 
@@ -235,7 +241,7 @@ class Sum:
                 if not v2:
                     raise TypeError("a scalar where a vector is expected")
                 tree = fill(v1, v2, slot) if v1 else ()
-                factors = tuple(((a[0], fill(a[1], v2, slot)) if a[0] == "t" else a, e) for a, e in f1)
+                factors = tuple(((a[0], fill(a[1], v2, slot)) if a[0] == CONTRACTION else a, e) for a, e in f1)
                 result.add(tree, (*factors, *f2), c1 * c2)
         return Sum(result.terms)
 
@@ -245,7 +251,7 @@ class Sum:
         for (vector, factors), c in self.terms.items():
             products: list[tuple[Factors, Fraction]] = [((), c)]
             for atom, e in factors:
-                value = scalar_values(atom[1]) if atom[0] == "t" else None
+                value = scalar_values(atom[1]) if atom[0] == CONTRACTION else None
                 choices = {((), ((atom, e),)): _ONE} if value is None else value.power(e).terms
                 products = [((*f, *more), a * b) for f, a in products for (_, more), b in choices.items()]
             for product, a in products:
@@ -277,7 +283,7 @@ def _scalars(vectors: Sum) -> Sum:
     result = Collector()
     for (vector, factors), c in vectors.terms.items():
         assert vector
-        result.add((), ((("t", vector), _ONE), *factors), c)
+        result.add((), (((CONTRACTION, vector), _ONE), *factors), c)
     return Sum(result.terms)
 
 
@@ -285,8 +291,8 @@ def _open(filled: Sum) -> Sum:
     """Turn scalars with one empty slot into the vectors that they are linear in."""
     result = Collector()
     for (_, factors), c in filled.terms.items():
-        (index,) = [i for i, (atom, _) in enumerate(factors) if atom[0] == "t" and SLOT in nodes(atom[1])]
+        (index,) = [i for i, (atom, _) in enumerate(factors) if atom[0] == CONTRACTION and SLOT in nodes(atom[1])]
         tree = factors[index][0][1]
-        rooted = next(t for t in rootings(tree) if t[0] == "x")
+        rooted = next(t for t in rootings(tree) if t[0] == EMPTY)
         result.add(rooted[2][0], (*factors[:index], *factors[index + 1 :]), c)
     return Sum(result.terms)

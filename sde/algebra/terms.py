@@ -7,11 +7,11 @@ equal keys.
 
 The *factors* are powers of atoms:
 
-- ``("t", tree)``: a scalar tree;
-- ``("a", name)``: a positive parameter;
-- ``("n", prime)``: a prime, for roots of rationals;
-- ``("s", sum)``: a sum whose power cannot be multiplied out;
-- ``("g", sum)``: the sign of a sum.
+- ``(CONTRACTION, tree)``: a scalar tree;
+- ``(PARAMETER, name)``: a positive parameter;
+- ``(NUMBER, prime)``: a prime, for roots of rationals;
+- ``(SUM, sum)``: a sum whose power cannot be multiplied out;
+- ``(SIGN, sum)``: the sign of a sum.
 
 The last two hold the sorted (term, coefficient) pairs of the sum, whose own expectations are numbered from 1001 on.
 """
@@ -23,15 +23,19 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-import sympy
-
 from ...ground.errors import InputError
 from .effort import spend
 from .labelling import canonical_order
-from .trees import MEAN, Tree, nodes, relabel, rootings, scalar, slots
+from .trees import DIRECTION, LOSS, MEAN, Tree, nodes, relabel, rootings, scalar, slots
 
 __all__ = [
+    "CONTRACTION",
     "INNER",
+    "NESTED",
+    "NUMBER",
+    "PARAMETER",
+    "SIGN",
+    "SUM",
     "Atom",
     "Collector",
     "Factors",
@@ -51,9 +55,19 @@ Atom = tuple[str, Any]
 Factors = tuple[tuple[Atom, Fraction], ...]
 Term = tuple[Tree | tuple[()], Factors]  # (vector, factors); no vector: a scalar
 
+# Kinds of atoms. Canonical forms sort by them, as by the kinds of nodes in trees.
+CONTRACTION = "t"  # of a scalar tree
+PARAMETER = "a"  # of a positive number with a name
+NUMBER = "n"  # of a whole number, a prime where it can be
+SUM = "s"  # of a sum whose power cannot be multiplied out
+SIGN = "g"  # of the sign of a sum
+NESTED = (SUM, SIGN)  # those that hold terms
+
 INNER = 1000
 _MOST_SAMPLES = 60  # a product of all vectors of a derivative stays below INNER
 _MOST_TERMS = 5_000
+_LARGEST_FACTOR = 10_000
+"""Ours: what is divided out of a number; the rest stays one base unless it is easily seen to be a power."""
 _ONE = Fraction(1)
 
 
@@ -72,25 +86,25 @@ class Collector:
         merged: dict[Atom, Fraction] = {}
         effort = 1
         for atom, e in factors:
-            if atom[0] in "sg":
+            if atom[0] in NESTED:
                 effort += len(atom[1])
-            elif atom[0] == "t":
-                atom = ("t", scalar(atom[1]))
+            elif atom[0] == CONTRACTION:
+                atom = (CONTRACTION, scalar(atom[1]))
                 if _is_unit(atom[1]):
                     continue
             merged[atom] = merged.get(atom, Fraction(0)) + e
         spend(effort)
         kept: Factors = ()
         for atom, e in merged.items():
-            if atom[0] == "s" and e > 0 and e.denominator == 1:  # a whole power: multiply out
+            if atom[0] == SUM and e > 0 and e.denominator == 1:  # a whole power: multiply out
                 rest = tuple((a, x if a != atom else e - 1) for a, x in merged.items())
                 for more, c in _opened(atom, (vector, rest)):
                     self.add(vector, (*rest, *more), coefficient * c)
                 return self
-            if atom[0] == "n":
+            if atom[0] == NUMBER:
                 whole = math.floor(e)
                 coefficient, e = coefficient * Fraction(atom[1]) ** whole, e - whole
-            elif atom[0] == "g":
+            elif atom[0] == SIGN:
                 e %= 2
             if e:
                 kept = (*kept, (atom, e))
@@ -120,10 +134,10 @@ def differentiated(
             yield tree, factors, _ONE
     for i, (atom, e) in enumerate(factors):
         rest = (*factors[:i], *factors[i + 1 :], (atom, e - 1))
-        if atom[0] == "t":
+        if atom[0] == CONTRACTION:
             for tree in slots(atom[1], slot):
-                yield vector, (*rest, (("t", tree), _ONE)), e
-        elif atom[0] == "s":
+                yield vector, (*rest, ((CONTRACTION, tree), _ONE)), e
+        elif atom[0] == SUM:
             for inner, c in _opened(atom, (vector, factors)):
                 for _, product, ci in differentiated((), inner, slot):
                     yield vector, (*rest, *product), e * c * ci
@@ -138,7 +152,7 @@ def highest_derivative(term: Term) -> int:
 
 def samples(term: Term) -> Counter[int]:
     """How often each minibatch occurs in a term, inside powers and signs, too."""
-    return Counter(node[1] for tree in _trees_of(term) for node in nodes(tree) if node[0] == "f")
+    return Counter(node[1] for tree in _trees_of(term) for node in nodes(tree) if node[0] == LOSS)
 
 
 def bound_samples(term: Term) -> int:
@@ -146,7 +160,7 @@ def bound_samples(term: Term) -> int:
     most = 0
     for tree in _trees_of(term):
         for kind, label, _ in nodes(tree):
-            if kind == "f" and most < label < INNER:
+            if kind == LOSS and most < label < INNER:
                 most = label
     return most
 
@@ -156,9 +170,9 @@ def _trees_of(term: Term) -> Iterator[Tree]:
     if vector:
         yield vector
     for atom, _ in factors:
-        if atom[0] == "t":
+        if atom[0] == CONTRACTION:
             yield atom[1]
-        elif atom[0] in "sg":
+        elif atom[0] in NESTED:
             for inner, _ in atom[1]:
                 yield from _trees_of(inner)
 
@@ -166,7 +180,7 @@ def _trees_of(term: Term) -> Iterator[Tree]:
 def _highest(tree: Tree, above: int) -> int:
     """The highest derivative of a loss in a tree whose root has ``above`` slots more than children."""
     kind, _, children = tree
-    return max([len(children) + above if kind == "f" else 0, *(_highest(child, 1) for child in children)])
+    return max([len(children) + above if kind == LOSS else 0, *(_highest(child, 1) for child in children)])
 
 
 def relabelled(term: Term, samples: Mapping[int, int]) -> Term:
@@ -174,9 +188,9 @@ def relabelled(term: Term, samples: Mapping[int, int]) -> Term:
     vector, factors = term
     renamed = []
     for atom, e in factors:
-        if atom[0] == "t":
-            atom = ("t", scalar(relabel(atom[1], samples)))
-        elif atom[0] in "sg":
+        if atom[0] == CONTRACTION:
+            atom = (CONTRACTION, scalar(relabel(atom[1], samples)))
+        elif atom[0] in NESTED:
             atom = (atom[0], tuple(sorted((relabelled(inner, samples), c) for inner, c in atom[1])))
         renamed.append((atom, e))
     return (relabel(vector, samples) if vector else ()), tuple(sorted(renamed))
@@ -233,7 +247,7 @@ def _averaged(pieces: list[tuple[Term, Counter[int]]]) -> list[tuple[Term, Count
     occurrences, linear = Counter[int](), Counter[int]()
     for (_, factors), found in pieces:
         occurrences.update(found)
-        if not factors or (factors[0][0][0] == "t" and factors[0][1] == 1):
+        if not factors or (factors[0][0][0] == CONTRACTION and factors[0][1] == 1):
             linear.update(found)
     alone = {s: MEAN for s, n in occurrences.items() if 0 < s < INNER and n == linear[s] == 1}
     if not alone:
@@ -271,7 +285,7 @@ def _numbered(part: Term, count: int) -> Term:
 def _is_unit(tree: Tree) -> bool:
     """``<v, v>`` of a direction."""
     kind, label, children = tree
-    return kind == "v" and children == (("v", label, ()),)
+    return kind == DIRECTION and children == ((DIRECTION, label, ()),)
 
 
 def _is_square(tree: Tree) -> bool:
@@ -286,16 +300,31 @@ def _is_square(tree: Tree) -> bool:
 
 def is_positive(atom: Atom) -> bool:
     """Parameters, primes, and squares ``<a, a>``, which are taken not to be 0 where they are divided by."""
-    return atom[0] in "an" or (atom[0] == "t" and _is_square(atom[1]))
+    return atom[0] in (PARAMETER, NUMBER) or (atom[0] == CONTRACTION and _is_square(atom[1]))
 
 
 def number_power(c: Fraction, q: Fraction) -> Factors:
     """``c^q`` as powers of whole numbers, of primes where ``q`` is not whole; ``c`` is positive then."""
     if q.denominator == 1:  # Collector multiplies whole powers into the coefficient
-        return ((("n", c.numerator), q), (("n", c.denominator), -q))
+        return (((NUMBER, c.numerator), q), ((NUMBER, c.denominator), -q))
     primes = {}
     for number, sign in ((c.numerator, 1), (c.denominator, -1)):
-        # A composite without small factors stays one base: its roots are still powers of itself.
-        found = sympy.factorint(number, limit=10_000, use_rho=False, use_pm1=False, use_ecm=False)
-        primes.update({int(p): sign * int(k) for p, k in found.items()})
-    return tuple((("n", p), k * q) for p, k in primes.items() if p != 1)
+        primes.update({p: sign * k for p, k in _factored(number).items()})
+    return tuple(((NUMBER, p), k * q) for p, k in primes.items() if p != 1)
+
+
+def _factored(number: int) -> dict[int, int]:
+    """Prime -> exponent; a composite without small factors stays one base: its roots are still powers of itself."""
+    found: dict[int, int] = {}
+    rest, candidate = number, 2
+    while candidate**2 <= rest and candidate < _LARGEST_FACTOR:
+        while rest % candidate == 0:
+            found[candidate] = found.get(candidate, 0) + 1
+            rest //= candidate
+        candidate += 1
+    if candidate**2 > rest:
+        return found if rest == 1 else found | {rest: found.get(rest, 0) + 1}
+    import sympy  # here, since only numbers that nobody writes by hand need it
+
+    sized = sympy.factorint(number, limit=_LARGEST_FACTOR, use_rho=False, use_pm1=False, use_ecm=False)
+    return {int(p): int(k) for p, k in sized.items()}

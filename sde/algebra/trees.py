@@ -2,11 +2,11 @@
 
 A node is ``(kind, label, children)``; each child is a vector contracted with one slot of the node's symmetric tensor:
 
-- ``("f", sample, children)``: a derivative of the loss ``f_sample``; sample ``GAMMA`` is the minibatch of this step,
+- ``(LOSS, sample, children)``: a derivative of the loss ``f_sample``; sample ``GAMMA`` is the minibatch of this step,
   ``MEAN`` the mean loss, and ``1, 2, ...`` are independent minibatches that an expectation runs over;
-- ``("p", 0, children)``: a derivative of the test function ``phi``;
-- ``("v", name, ())``: a constant unit vector;
-- ``("x", number, ())``: an empty slot, into which a vector will be put.
+- ``(TEST, 0, children)``: a derivative of the test function ``phi``;
+- ``(DIRECTION, name, ())``: a constant unit vector;
+- ``(EMPTY, number, ())``: an empty slot, into which a vector will be put.
 
 As a *vector* a tree has one slot more, left open, than the root has children; as a *scalar* it has none. Slots are
 symmetric, so children are sorted. A scalar has no distinguished root: :func:`scalar` chooses one.
@@ -17,10 +17,14 @@ from functools import lru_cache
 from typing import Any
 
 __all__ = [
+    "DIRECTION",
+    "EMPTY",
     "GAMMA",
+    "LOSS",
     "MEAN",
     "PHI",
     "SLOT",
+    "TEST",
     "Tree",
     "attach",
     "direction",
@@ -35,9 +39,15 @@ __all__ = [
 
 Tree = tuple[str, Any, tuple[Any, ...]]
 
+# Kinds of nodes. Canonical forms sort by them: another letter would be another, equally good, canonical form.
+LOSS = "f"  # a derivative of a loss; its label is the sample
+TEST = "p"  # a derivative of the test function phi
+DIRECTION = "v"  # a constant unit vector; its label is the name
+EMPTY = "x"  # a slot that waits for a vector; its label tells several apart
+
 GAMMA, MEAN = 0, -1
-SLOT: Tree = ("x", 0, ())
-PHI: Tree = ("p", 0, ())
+SLOT: Tree = (EMPTY, 0, ())
+PHI: Tree = (TEST, 0, ())
 
 
 def _node(kind: str, label: Any, children: tuple[Tree, ...]) -> Tree:
@@ -51,12 +61,12 @@ def loss(sample: int, *arguments: Tree) -> Tree:
         >>> loss(GAMMA, loss(GAMMA))  # as a vector: the Hessian times the gradient
         ('f', 0, (('f', 0, ()),))
     """
-    return _node("f", sample, arguments)
+    return _node(LOSS, sample, arguments)
 
 
 def direction(name: str) -> Tree:
     """A constant unit vector."""
-    return ("v", name, ())
+    return (DIRECTION, name, ())
 
 
 def nodes(tree: Tree) -> Iterator[Tree]:
@@ -69,7 +79,7 @@ def nodes(tree: Tree) -> Iterator[Tree]:
 def relabel(tree: Tree, samples: Mapping[int, int]) -> Tree:
     """The same tree for other minibatches; samples that are not in the mapping stay."""
     kind, label, children = tree
-    if kind == "f":
+    if kind == LOSS:
         label = samples.get(label, label)
     return _node(kind, label, tuple(relabel(child, samples) for child in children)) if children else (kind, label, ())
 
@@ -113,13 +123,13 @@ def scalar(tree: Tree) -> Tree:
         >>> scalar(attach(hg, hg)) == scalar(attach(loss(GAMMA, hg), g))
         True
     """
-    return min(_rootings(tree), key=lambda t: (t[0] != "p", -len(t[2]), t))
+    return min(_rootings(tree), key=lambda t: (t[0] != TEST, -len(t[2]), t))
 
 
 def slots(tree: Tree, slot: Tree = SLOT) -> Iterator[Tree]:
     """The terms of the tree's derivative, each with an empty slot where the differentiation acted."""
     kind, label, children = tree
-    if kind in "fp":
+    if kind in (LOSS, TEST):
         yield _node(kind, label, (*children, slot))
     for i, child in enumerate(children):
         for term in slots(child, slot):

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from ..algebra.printing import UNICODE, Style, factor, inside
+from ..algebra.printing import factor, inside
 from ..algebra.sums import Sum
-from ..algebra.terms import Atom, Term, is_positive, relabelled, samples
+from ..algebra.terms import CONTRACTION, NESTED, SIGN, SUM, Atom, Term, is_positive, relabelled, samples
 from ..algebra.trees import GAMMA
+from ..rules.plain_styles import UNICODE
 from ..rules.rule import Rule
+from ..rules.style import Style
 
 __all__ = ["assumptions"]
 
@@ -33,27 +35,26 @@ def assumptions(
         "minibatches are drawn uniformly and independently of each other",
     ]
     if rule.perturbed:
-        law = f"{style.name('rho')} = c {style.power(style.name('eta'), rho_exponent, False)}"
+        law = f"{style.parameter('rho')} = c {style.power(style.parameter('eta'), rho_exponent, False)}"
         result.append(f"{math(law)} with a constant {math('c > 0')}")
     divisors, signs = set(), set()
     for atom, e in _factors(terms):
         every = ", for every minibatch" if GAMMA in samples(((), ((atom, e),))) else ""
-        if atom[0] == "g":
+        if atom[0] == SIGN:
             signs.add(f"the argument of {math(factor(atom, Fraction(1), style))} is not 0: the rule jumps where it is")
-        elif atom[0] in "ts" and not (e.denominator == 1 and e >= 0):
-            length = atom[0] == "t" and is_positive(atom)
+        elif atom[0] in (CONTRACTION, SUM) and not (e.denominator == 1 and e >= 0):
+            length = atom[0] == CONTRACTION and is_positive(atom)
             half = Fraction(1, 2) if length else Fraction(1)
-            shown = math(inside(atom, style) if atom[0] == "s" else factor(atom, half, style))
+            shown = math(inside(atom, style) if atom[0] == SUM else factor(atom, half, style))
             positive = "positive and " if e.denominator % 2 == 0 and not length else ""
             divisors.add(f"{shown} is {positive}bounded away from 0{every}")
     result += [*sorted(divisors), *sorted(signs)]
     for name in rule.directions:
-        shown = math(style.name(name))
+        shown = math(style.direction(name))
         result.append(f"{shown} is a unit vector that does not depend on x (frozen between its refreshes)")
     for name in rule.parameters:
-        result.append(
-            f"{math(style.name(name))} is a positive constant that does not depend on {math(style.name('eta'))}"
-        )
+        shown, eta = math(style.parameter(name)), math(style.parameter("eta"))
+        result.append(f"{shown} is a positive constant that does not depend on {eta}")
     return result
 
 
@@ -68,5 +69,5 @@ def _within(terms: Iterable[Term]) -> Iterator[tuple[Atom, Fraction]]:
         _, factors = relabelled(((), term[1]), {s: GAMMA for s in samples(term) if s > 0})
         yield from factors
         for atom, _ in factors:
-            if atom[0] in "sg":
+            if atom[0] in NESTED:
                 yield from _within(inner for inner, _ in atom[1])

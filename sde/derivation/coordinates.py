@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import sympy
@@ -16,12 +16,14 @@ import torch
 
 from ...ground.errors import InputError
 from ...landscapes.analytic.formula import compile_torch
-from ...landscapes.landscape import Landscape
-from ..algebra.scopes import nested, opened
+from ..algebra.scopes import EXPECTATION, nested, opened
 from ..algebra.sums import Sum
-from ..algebra.terms import Atom, Factors
-from ..algebra.trees import GAMMA, MEAN, Tree
+from ..algebra.terms import CONTRACTION, NUMBER, PARAMETER, SIGN, Atom, Factors
+from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, Tree
 from .derived_sde import SDE
+
+if TYPE_CHECKING:
+    from ...landscapes.landscape import Landscape
 
 __all__ = ["Components", "CoordinateSDE", "in_coordinates"]
 
@@ -105,24 +107,23 @@ class Components:
 
     def _atom(self, atom: Atom) -> Members:
         kind, value = atom
-        match kind:
-            case "n":
-                return [sympy.Integer(value)]
-            case "a":
-                return [self.parameter(value)]
-            case "t":
-                return self._contraction(value)
-            case "e":
-                return [_mean(self._product(value[1]))]
+        if kind == NUMBER:
+            return [sympy.Integer(value)]
+        if kind == PARAMETER:
+            return [self.parameter(value)]
+        if kind == CONTRACTION:
+            return self._contraction(value)
+        if kind == EXPECTATION:
+            return [_mean(self._product(value[1]))]
         inside = self._sum(list(opened(atom)), lambda term, c: self._product(term[1], c))
-        return [sympy.sign(a) for a in inside] if kind == "g" else inside
+        return [sympy.sign(a) for a in inside] if kind == SIGN else inside
 
     def _vector(self, tree: Tree) -> Members:
         if tree not in self._vectors:
             kind, label, children = tree
-            if kind == "v":
+            if kind == DIRECTION:
                 self._vectors[tree] = [self.direction(label)]
-            elif kind == "e":
+            elif kind == EXPECTATION:
                 vector, factors = label
                 values = self._scaled_vector((vector, factors), Fraction(1))
                 self._vectors[tree] = [[_mean([v[i] for v in values]) for i in range(self.dim)]]
@@ -132,7 +133,7 @@ class Components:
 
     def _contraction(self, tree: Tree) -> Members:
         kind, label, children = tree
-        if kind == "f":
+        if kind == LOSS:
             return self._derivative(label, children, None)
         (child,) = children
         return _zip(
@@ -239,7 +240,7 @@ class CoordinateSDE:
         return evaluate
 
 
-def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
+def in_coordinates(sde: SDE, landscape: "Landscape") -> CoordinateSDE:
     """Write an SDE out on an analytic landscape.
 
     Args:
@@ -272,7 +273,7 @@ def in_coordinates(sde: SDE, landscape: Landscape) -> CoordinateSDE:
     drift = [_mean([h[i] for h in in_rho(sde.increments)]) for i in range(d)]
     for i, b1 in enumerate(in_rho(sde.correction)[0]):
         drift[i] = drift[i] + eta * b1
-    noisy = in_rho(sde.diffusion)
+    noisy = in_rho(sde.covariance)
     centre = [_mean([h[i] for h in noisy]) for i in range(d)]
     noise = tuple(sympy.Matrix([h[i] - centre[i] for i in range(d)]) for h in noisy)
     arguments = [*x, rho, eta, *(components.parameter(name) for name in sde.rule.parameters)]

@@ -3,26 +3,27 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from functools import cache, cached_property
-from numbers import Integral, Rational
+from numbers import Integral
 from typing import Any
 
-import numpy as np
-
 from ...ground.errors import InputError
-from ...ground.exact_numbers import exact_number
 from ..algebra.effort import limited_effort
-from ..algebra.printing import UNICODE, Style
+from ..algebra.printing import show
 from ..algebra.series import Series
 from ..algebra.sums import Sum
+from ..rules.plain_styles import UNICODE
 from ..rules.rule import Rule
+from ..rules.style import Style
 from .assumptions import assumptions
+from .equations import expression_texts, latex_equations, power, unicode_equations
 from .expansion import expand
+from .exponents import rational
+from .identities import Alignment, alignment_of
 from .proof import Proof, prove
 
-__all__ = ["SDE", "Dropped", "derive", "rational", "truncate"]
+__all__ = ["SDE", "Dropped", "derive", "truncate"]
 
 _MOST_POWERS = 12
 """Ours: an expansion to rho^12 already asks for 14 derivatives of the loss."""
@@ -44,8 +45,17 @@ class Dropped:
     order: Fraction
     term: Sum
 
+    def __str__(self) -> str:
+        where = f" of {power('ρ', self.rho_power)}" if self.rho_power else ""
+        return f"{self.part}: the coefficient{where}, {show(self.term, UNICODE)}, costs O({power('η', self.order)})"
 
-@dataclass(frozen=True, eq=False)  # compared as itself: the code generated from it is kept beside it
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in it for JSON; rationals as text, the term as text and LaTeX."""
+        found = {"part": self.part, "rho_power": self.rho_power, "order": str(self.order)}
+        return found | expression_texts(self.term)
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # compared as itself: the code generated from it is kept beside it
 class SDE:
     """``dX = (E h + eta b_1) dt + sqrt(eta) Cov(h')^{1/2} dW``, ``h`` and ``h'`` truncated in ``rho``.
 
@@ -54,15 +64,25 @@ class SDE:
         rho_exponent: ``beta`` in ``rho = c eta^beta``.
         increments: ``h_k``, the increment's coefficients of ``rho^k`` that the drift keeps.
         correction: the coefficients of ``rho^k`` of ``b_1 = -1/2 (Db) b`` that it keeps; empty for a weak order of 1.
-        diffusion: ``h_k`` that the covariance keeps; empty for an ODE.
+        covariance: ``h_k`` that the covariance keeps; empty for an ODE.
         dropped: the first terms left out.
+
+    Example:
+        It prints as its equations, and a notebook shows them as formulas:
+
+        >>> from eigensam.sde import derive, find_rule
+        >>> derive(find_rule("sam"), weak_order=1, rho_exponent="1/2")
+        SDE of sam for ρ = c η^(1/2), weak order 1 proved
+          dX = b dt + √η Σ^(1/2) dW
+          b  = -∇f - ρ E[Hg/‖g‖]
+          Σ  = Cov(h)   with h = -g - ρ Hg/‖g‖
     """
 
     rule: Rule
     rho_exponent: Fraction
     increments: Mapping[int, Sum]
     correction: Mapping[int, Sum]
-    diffusion: Mapping[int, Sum]
+    covariance: Mapping[int, Sum]
     dropped: tuple[Dropped, ...]
 
     @property
@@ -76,7 +96,7 @@ class SDE:
         """Both one-step operators, matched power by power."""
         expansion = cache(lambda order: expand(self.rule, order))
         with limited_effort():
-            return prove(expansion, self.increments, self.correction, self.diffusion, self.rho_exponent)
+            return prove(expansion, self.increments, self.correction, self.covariance, self.rho_exponent)
 
     @property
     def weak_order(self) -> Fraction:
@@ -105,47 +125,56 @@ class SDE:
         return assumptions(self.rule, self.rho_exponent, self.smoothness, terms, style)
 
     @property
+    def alignment(self) -> Alignment | None:
+        """How its third-order drift splits along an eigenvector; None without such a drift or such a split."""
+        if 2 not in self.increments or not self.rule.perturbed:
+            return None
+        try:
+            return alignment_of(self.rule)
+        except InputError:
+            return None
+
+    def __repr__(self) -> str:
+        proved = f", weak order {self.weak_order} proved" if "proof" in self.__dict__ else ""  # it may take minutes
+        head = f"SDE of {self.rule.name} for ρ = c {power('η', self.rho_exponent)}{proved}"
+        return "\n".join([head, *unicode_equations(self.drift, self.correction, self.covariance)])
+
+    def _repr_latex_(self) -> str:
+        lines = latex_equations(self.rule, self.drift, self.correction, self.covariance)
+        return f"$$\\begin{{aligned}}\n{lines}\n\\end{{aligned}}$$"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that is known of it for JSON: rationals as text such as ``2/3``, expressions as text and LaTeX.
+
+        Example:
+            >>> from eigensam.sde import find_rule, truncate
+            >>> truncate(find_rule("sgd"), 1, 1).to_dict()["drift"]
+            {'0': {'text': '-Df', 'latex': '-\\\\nabla f'}}
+        """
+
+        def powers(coefficients: Mapping[int, Sum]) -> dict[str, dict[str, str]]:
+            return {str(k): expression_texts(c) for k, c in sorted(coefficients.items())}
+
+        split = self.alignment
+        return {
+            "rule": self.rule.name,
+            "step": str(self.rule.step),
+            "rho_exponent": str(self.rho_exponent),
+            "weak_order": str(self.weak_order),
+            "drift": powers(self.drift),
+            "correction": powers(self.correction),
+            "increments_of_the_covariance": powers(self.covariance),
+            "dropped": [term.to_dict() for term in self.dropped],
+            **self.proof.to_dict(),
+            "perturbation": None if split is None else expression_texts(split.perturbation),
+            "share_of_eigenvalue_gradient": None if split is None else expression_texts(split.share),
+            "highest_derivative": self.highest_derivative,
+            "assumptions": self.assumptions,
+        }
+
+    @property
     def _parts(self) -> list[Sum]:
-        return [*self.increments.values(), *self.correction.values(), *self.diffusion.values()]
-
-
-def rational(value: Any, what: str = "rho exponent") -> Fraction:
-    """An exact rational from an int, a Fraction, a text such as ``1/3``, or a float that is a dyadic fraction.
-
-    Raises:
-        InputError: anything else, such as ``0.333`` or ``sqrt(2)``.
-
-    Example:
-        >>> rational("2/3"), rational(0.5)
-        (Fraction(2, 3), Fraction(1, 2))
-    """
-    if isinstance(value, np.floating):
-        value = float(value)
-    if isinstance(value, bool):
-        raise InputError(f"{what} {value} is not a number; give e.g. 1/3")
-    if isinstance(value, str):
-        return _read(value, what)
-    if isinstance(value, Rational):
-        return Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, Decimal):
-        return _read(str(value), what)
-    if getattr(value, "is_Rational", False):  # sympy's
-        return Fraction(int(value.p), int(value.q))
-    if isinstance(value, float) and math.isfinite(value) and Fraction(value).denominator <= 1024:
-        return Fraction(value)
-    nearby = (
-        f", e.g. '{Fraction(value).limit_denominator(12)}'" if isinstance(value, float) and math.isfinite(value) else ""
-    )
-    raise InputError(
-        f"{what} {value} is not rational, and powers of eta must be compared exactly; give a Fraction or a text{nearby}"
-    )
-
-
-def _read(text: str, what: str) -> Fraction:
-    try:
-        return exact_number(text)
-    except InputError:
-        raise InputError(f"{what} '{text}' is not rational; write a fraction such as 1/3") from None
+        return [*self.increments.values(), *self.correction.values(), *self.covariance.values()]
 
 
 @limited_effort()
@@ -154,7 +183,7 @@ def truncate(
     rho_exponent: Any,
     drift_order: int,
     *,
-    diffusion_order: int | None = None,
+    covariance_order: int | None = None,
     correction_order: int = 0,
 ) -> SDE:
     """The SDE with given numbers of powers of ``rho``; :func:`derive` chooses them for a weak order.
@@ -164,7 +193,7 @@ def truncate(
         rho_exponent: rational ``beta > 0``.
         drift_order: the drift keeps ``rho^0 .. rho^{drift_order - 1}``: 1, 2, 3 are the first-, second- and
             third-order SDEs of the literature.
-        diffusion_order: the same for the covariance (default: as the drift); 0 drops the noise.
+        covariance_order: the same for the covariance (default: as the drift); 0 drops the noise.
         correction_order: the same for ``b_1``; 0 has no correction.
 
     Raises:
@@ -179,24 +208,24 @@ def truncate(
     rule, beta = _rule(rule), rational(rho_exponent)
     if beta <= 0:
         raise InputError(f"rho exponent {beta} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
-    diffusion_order = drift_order if diffusion_order is None else diffusion_order
-    for name, value in (("drift", drift_order), ("diffusion", diffusion_order), ("correction", correction_order)):
+    covariance_order = drift_order if covariance_order is None else covariance_order
+    for name, value in (("drift", drift_order), ("covariance", covariance_order), ("correction", correction_order)):
         least = 1 if name == "drift" else 0
         if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
-    expansion = expand(rule, max(drift_order, diffusion_order, correction_order))
+    expansion = expand(rule, max(drift_order, covariance_order, correction_order))
     increments = _kept(expansion.coefficients, drift_order)
     correction = _correction(expansion, correction_order)
-    diffusion = _kept(expansion.coefficients, diffusion_order)
+    covariance = _kept(expansion.coefficients, covariance_order)
     dropped = [
         *_first_dropped(rule, "drift", drift_order, Fraction(0), beta),
         *_first_dropped(rule, "correction", correction_order, Fraction(1), beta),
-        *_first_dropped(rule, "covariance", diffusion_order, Fraction(1), beta),
+        *_first_dropped(rule, "covariance", covariance_order, Fraction(1), beta),
     ]
-    if not (increments or diffusion or dropped):
-        raise InputError(f"rule '{rule.name}': the direction {rule.direction} is 0; give one that moves x")
+    if not (increments or covariance or dropped):
+        raise InputError(f"rule '{rule.name}': the step {rule.step} is 0; give one that moves x")
     dropped.sort(key=lambda d: d.order)
-    result = SDE(rule, beta, increments, correction, diffusion, tuple(dropped))
+    result = SDE(rule, beta, increments, correction, covariance, tuple(dropped))
     if rule.smoothness is not None and result.smoothness > rule.smoothness:
         raise InputError(
             f"rule '{rule.name}' with rho exponent {beta}: these terms and their remainder need derivatives of the "
@@ -219,7 +248,7 @@ def _first_dropped(rule: Rule, part: str, kept: int, order: Fraction, beta: Frac
 
 def _rule(rule: Any) -> Rule:
     if not isinstance(rule, Rule):
-        raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', direction)")
+        raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', step)")
     return rule
 
 
@@ -284,7 +313,7 @@ def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
         rule,
         beta,
         drift_order,
-        diffusion_order=second if weak_order == 2 else drift_order,
+        covariance_order=second if weak_order == 2 else drift_order,
         correction_order=second,
     )
     assert sde.weak_order >= weak_order, f"{sde.proof.mismatch} contradicts the count of powers"

@@ -8,8 +8,8 @@ from ...ground.errors import InputError
 from ..algebra.effort import limited_effort
 from ..algebra.series import Series, partitions
 from ..algebra.sums import Sum
-from ..algebra.trees import GAMMA
-from ..rules.language import (
+from ..algebra.trees import GAMMA, LOSS
+from ..rules.nodes import (
     Add,
     Derivative,
     Direction,
@@ -23,9 +23,9 @@ from ..rules.language import (
     Parameter,
     Power,
     Sign,
-    walk,
 )
 from ..rules.rule import Rule
+from ..rules.traversal import walk
 
 __all__ = ["expand"]
 
@@ -35,14 +35,14 @@ _MOST_POLES = 12
 
 @limited_effort()
 def expand(rule: Rule, order: int) -> Series:
-    """``h = -direction`` as ``sum_k h_k rho^k``, exact up to ``rho^order``.
+    """``h = -step`` as ``sum_k h_k rho^k``, exact up to ``rho^order``.
 
     ``f_m(x + rho d_1 + rho^2 d_2 + ...)`` is expanded by Taylor's formula, a norm by the binomial series about its
     value at ``rho = 0``; a sign is constant where its argument does not vanish.
 
     Raises:
         InputError: something that the rule divides by, or a sign's argument, vanishes at ``rho = 0``; a gradient's
-            shift does not vanish there; or the direction has a pole.
+            shift does not vanish there; or the step has a pole.
 
     Example:
         >>> from eigensam.sde import expand, find_rule
@@ -51,20 +51,18 @@ def expand(rule: Rule, order: int) -> Series:
     """
     if order < 0:
         raise InputError(f"expansion to rho^{order}; give at least 0")
-    divided = [
-        n for n in walk(rule.direction) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0
-    ]
+    divided = [n for n in walk(rule.step) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0]
     poles = sum(math.ceil(-node.exponent) for node in divided)
     if poles > _MOST_POLES:
         raise InputError(f"rule '{rule.name}': it divides by rho^{poles} in all; at most rho^{_MOST_POLES} is expanded")
     cache: dict[int, Series] = {}
     try:
-        series = _expand(rule.direction, order + poles, cache)
+        series = _expand(rule.step, order + poles, cache)
     except InputError as error:
         raise InputError(f"rule '{rule.name}': {error}") from None
     if series.lowest < 0:
         raise InputError(
-            f"rule '{rule.name}': the direction grows like rho^{series.lowest} as rho -> 0; multiply by powers of rho"
+            f"rule '{rule.name}': the step grows like rho^{series.lowest} as rho -> 0; multiply by powers of rho"
         )
     if series.order < order:
         raise InputError(f"rule '{rule.name}': the expansion ends at rho^{series.order}; simplify its powers of rho")
@@ -131,7 +129,7 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
                 )
             return Series({0: series[0].sign()}, series.order)
         case Loss(shift):
-            return _taylor(shift, (), order, of, lambda *a: Sum.full_contraction(("f", GAMMA, ()), *a))
+            return _taylor(shift, (), order, of, lambda *a: Sum.full_contraction((LOSS, GAMMA, ()), *a))
         case Derivative(shift, arguments):
             return _taylor(shift, arguments, order, of, Sum.derivative)
     raise TypeError(f"{type(node).__name__} has no expansion")

@@ -4,16 +4,20 @@ Each theorem is two expressions and the assumptions under which they are equal; 
 compares canonical forms. Nothing is looked up: change one coefficient and it is false.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
+from typing import Any
 
 from ...ground.errors import InputError
+from ..algebra.printing import show
 from ..algebra.sums import Sum
 from ..algebra.trees import GAMMA, Tree, attach, direction, loss, scalar
+from ..rules.plain_styles import UNICODE
 from ..rules.rule import Rule
+from .equations import expression_texts
 from .expansion import expand
 
-__all__ = ["Alignment", "Theorem", "alignment_of", "eigenvalue_gradient", "norm_gradients"]
+__all__ = ["Alignment", "Theorem", "alignment_of", "eigenvalue_gradient_identity", "norm_gradients"]
 
 _HALF = Fraction(1, 2)
 
@@ -38,6 +42,20 @@ class Theorem:
     def holds(self) -> bool:
         """Whether both sides have the same canonical form."""
         return self.left == self.right
+
+    def __str__(self) -> str:
+        given = f", given {'; '.join(self.assumptions)}" if self.assumptions else ""
+        return f"{self.statement} ({'holds' if self.holds else 'does not hold'}{given})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both sides as text and LaTeX, for JSON."""
+        return {
+            "statement": self.statement,
+            "left": expression_texts(self.left),
+            "right": expression_texts(self.right),
+            "assumptions": list(self.assumptions),
+            "holds": self.holds,
+        }
 
 
 def norm_gradients() -> list[Theorem]:
@@ -67,14 +85,14 @@ def norm_gradients() -> list[Theorem]:
     ]
 
 
-def eigenvalue_gradient() -> Theorem:
+def eigenvalue_gradient_identity() -> Theorem:
     """``T[v, v] = grad lambda`` for a simple eigenpair ``H v = lambda v``, ``|v| = 1``, by perturbation theory.
 
     Along a direction ``a``, with ``w = Dv[a]`` (it exists since ``lambda`` is simple):
     ``D lambda[a] = D(<v, Hv>)[a] = T[v, v, a] + 2 <Hv, w>``, and ``<Hv, w> = lambda <v, w> = lambda/2 D|v|^2[a] = 0``.
 
     Example:
-        >>> theorem = eigenvalue_gradient()
+        >>> theorem = eigenvalue_gradient_identity()
         >>> theorem.holds, theorem.assumptions
         (True, ('Hv = lambda v', '|v| = 1 along x', 'lambda is simple, so that v is differentiable'))
     """
@@ -131,6 +149,15 @@ class Alignment:
         """Whether the three parts add up to the third-order term of the rule's expansion, exactly."""
         v = Sum.direction("v")
         return Sum.derivative(v, v) * self.share + self.mixed + self.rest == self.total
+
+    def __str__(self) -> str:
+        u, share = show(self.perturbation, UNICODE), show(self.share, UNICODE)
+        return f"T[u,u] has ⟨u,v⟩² T[v,v] with u = {u}, ⟨u,v⟩² = {share}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every part as text and LaTeX, for JSON."""
+        parts = {each.name: expression_texts(getattr(self, each.name)) for each in fields(self)}
+        return {**parts, "holds": self.holds}
 
 
 def alignment_of(rule: Rule) -> Alignment:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mpmath
 import numpy as np
@@ -16,12 +16,14 @@ import sympy
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...landscapes.landscape import Landscape
 from ..rules.bindings import Values
-from ..rules.exact_steps import interpret
+from ..rules.interpretation import interpret
 from ..rules.rule import Rule
 from .coordinates import in_coordinates
 from .derived_sde import SDE
+
+if TYPE_CHECKING:
+    from ...landscapes.landscape import Landscape
 
 __all__ = ["ObjectArray", "exact_step", "sde_coefficients"]
 
@@ -29,7 +31,7 @@ ObjectArray = NDArray[np.object_]
 
 
 def sde_coefficients(
-    sde: SDE, landscape: Landscape, values: Values
+    sde: SDE, landscape: "Landscape", values: Values
 ) -> Callable[[ObjectArray, Any, Any], tuple[ObjectArray, ObjectArray]]:
     """A function of points, ``rho`` and ``eta`` to ``b``, ``(N, d)``, and the centred noise, ``(N, M, d)``.
 
@@ -61,7 +63,7 @@ def sde_coefficients(
     return evaluate
 
 
-def exact_step(rule: Rule, landscape: Landscape, values: Values) -> Callable[[ObjectArray, Any], ObjectArray]:
+def exact_step(rule: Rule, landscape: "Landscape", values: Values) -> Callable[[ObjectArray, Any], ObjectArray]:
     """A function of points and ``rho`` to the rule's increments ``h_m``, ``(N, M, d)``: its expression, not expanded.
 
     Example:
@@ -76,7 +78,7 @@ def exact_step(rule: Rule, landscape: Landscape, values: Values) -> Callable[[Ob
     derivatives = _Derivatives(landscape)
 
     def at(x: ObjectArray, rho: Any) -> ObjectArray:
-        result = -interpret(rule.direction, x, _Multiprecision(derivatives, {**values, "rho": rho}))
+        result = -interpret(rule.step, x, _Multiprecision(derivatives, {**values, "rho": rho}))
         return np.array(np.broadcast_to(result, (landscape.size, landscape.dim)))
 
     return lambda points, rho: np.stack([at(point[None], rho) for point in points])
@@ -121,7 +123,7 @@ class _Multiprecision:
 class _Derivatives:
     """Losses and contracted gradients of every member, compiled once per number of directions."""
 
-    def __init__(self, landscape: Landscape) -> None:
+    def __init__(self, landscape: "Landscape") -> None:
         self.size, self.dim = landscape.size, landscape.dim
         self._x = sympy.symbols([f"x_{i}" for i in range(self.dim)], real=True)
         self._formulas = landscape.formulas(self._x)

@@ -13,18 +13,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
+from ..algebra.printing import show
 from ..algebra.series import Series
 from ..algebra.sums import Sum
-from ..algebra.trees import PHI, Tree
+from ..algebra.trees import EMPTY, PHI, Tree
+from ..rules.plain_styles import UNICODE
+from .equations import expression_texts, power_name
 
 __all__ = ["Match", "Proof", "prove"]
 
 _LAST = 3
 """The largest exponent that is looked at: there third moments of the noise differ, so no order exceeds 2."""
 
-_FIRST_SLOT: Tree = ("x", 1, ())
-_SECOND_SLOT: Tree = ("x", 2, ())
+_FIRST_SLOT: Tree = (EMPTY, 1, ())
+_SECOND_SLOT: Tree = (EMPTY, 2, ())
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,31 @@ class Match:
         """``chain - sde``, exactly."""
         return self.chain - self.sde
 
+    @property
+    def name(self) -> str:
+        """The power in Unicode, such as ``η²ρ``."""
+        return power_name(self.eta_power, self.rho_power)
 
-@dataclass(frozen=True)
+    def __str__(self) -> str:
+        shown = (
+            f"difference {show(self.difference, UNICODE)}" if self.difference else f"both {show(self.chain, UNICODE)}"
+        )
+        return f"{self.name}, exponent {self.exponent}: {shown}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The power and its exponent for JSON, and the difference where there is one."""
+        found = {"eta_power": self.eta_power, "rho_power": self.rho_power, "exponent": str(self.exponent)}
+        return found | expression_texts(self.difference) if self.difference else found
+
+
+@dataclass(frozen=True, repr=False)
 class Proof:
     """What was compared.
+
+    Example:
+        >>> from eigensam.sde import derive, find_rule
+        >>> derive(find_rule("sgd"), 2, 1).proof
+        Proof of weak order 2: both one-step operators agree at η, η²; they differ first at exponent 3, in η³
 
     Attributes:
         matched: the powers at which both operators agree, up to the first exponent at which they do not.
@@ -63,7 +88,7 @@ class Proof:
 
     matched: tuple[Match, ...]
     mismatch: tuple[Match, ...]
-    expansion: Callable[[int], Series] = field(repr=False, compare=False)
+    expansion: Callable[[int], Series] = field(compare=False)
 
     @property
     def largest_rho_power(self) -> int:
@@ -75,12 +100,24 @@ class Proof:
         """The exponent of the first mismatch, minus 1 (2 where none was found)."""
         return self.mismatch[0].exponent - 1 if self.mismatch else Fraction(_LAST - 1)
 
+    def __repr__(self) -> str:
+        agree = ", ".join(match.name for match in self.matched) or "no power"
+        differ = f"no power of exponent up to {_LAST} differs"
+        if self.mismatch:
+            where = ", ".join(match.name for match in self.mismatch)
+            differ = f"they differ first at exponent {self.mismatch[0].exponent}, in {where}"
+        return f"Proof of weak order {self.weak_order}: both one-step operators agree at {agree}; {differ}"
+
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """The powers that agree and those that do not, for JSON."""
+        return {part: [match.to_dict() for match in getattr(self, part)] for part in ("matched", "mismatch")}
+
 
 def prove(
     expansion: Callable[[int], Series],
     increments: Mapping[int, Sum],
     correction: Mapping[int, Sum],
-    diffusion: Mapping[int, Sum],
+    covariance: Mapping[int, Sum],
     rho_exponent: Fraction,
 ) -> Proof:
     """Compare the operators in the order of their exponents until they differ.
@@ -89,11 +126,11 @@ def prove(
         expansion: gives the rule's increment ``h``, exact up to a power of ``rho``.
         increments: what the SDE's drift keeps of it.
         correction: the coefficients of ``b_1``.
-        diffusion: what its covariance keeps of it.
+        covariance: what its covariance keeps of it.
         rho_exponent: ``beta``.
     """
     chain = _chain(expansion)
-    sde = _semigroup(increments, correction, diffusion)
+    sde = _semigroup(increments, correction, covariance)
     matched: list[Match] = []
     powers = [
         (a + k * rho_exponent, a, k) for a in (1, 2, 3) for k in range(math.floor((_LAST - a) / rho_exponent) + 1)
@@ -132,7 +169,7 @@ def _chain(expansion: Callable[[int], Series]) -> Callable[[int, int], Sum]:
 
 
 def _semigroup(
-    increments: Mapping[int, Sum], correction: Mapping[int, Sum], diffusion: Mapping[int, Sum]
+    increments: Mapping[int, Sum], correction: Mapping[int, Sum], covariance: Mapping[int, Sum]
 ) -> Callable[[int, int], Sum]:
     """``L = L_0 + eta L_1``: the words in ``L_0`` and ``L_1`` of ``e^{eta L} = sum_n eta^n L^n / n!``."""
     drift = {k: h.mean() for k, h in increments.items()}
@@ -143,9 +180,9 @@ def _semigroup(
     def second(function: Sum, k: int) -> Sum:
         total = function.along(correction[k]) if k in correction else Sum()
         curvature = function.differentiated(_FIRST_SLOT).differentiated(_SECOND_SLOT)
-        for i, h in diffusion.items():
-            if k - i in diffusion:
-                other = diffusion[k - i]
+        for i, h in covariance.items():
+            if k - i in covariance:
+                other = covariance[k - i]
                 together = curvature.fill(h, _FIRST_SLOT).fill(other, _SECOND_SLOT).mean()
                 apart = curvature.fill(h.mean(), _FIRST_SLOT).fill(other.mean(), _SECOND_SLOT)
                 total = total + (together - apart) * Fraction(1, 2)

@@ -5,9 +5,10 @@ Only ``amsmath``, ``amssymb`` and ``geometry`` are needed.
 
 from fractions import Fraction
 
-from ..algebra.printing import LATEX, series_terms, signed_terms
-from ..rules.formulas import latex_formula
-from ..rules.language import Add
+from ..algebra.printing import series_terms, signed_terms
+from ..rules.latex_styles import LATEX, RULE_LATEX
+from ..rules.nodes import Add
+from ..rules.style import signed
 from .derived_sde import SDE
 from .proof import Match
 
@@ -74,16 +75,16 @@ _ESCAPED = str.maketrans(
 
 
 def _statement(sde: SDE) -> str:
-    noise = series_terms(sde.diffusion, LATEX)
+    noise = series_terms(sde.covariance, LATEX)
     correction = series_terms(sde.correction, LATEX, prefix=_ETA)
     covariance = (
         _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise, "") if noise else r"\[\Sigma = 0\]"
     )
     name = " ".join(sde.rule.name.split())
     title = f"The SDE of {name.translate(_ESCAPED)}" if len(name) < 30 else "The SDE"
-    parts = sde.rule.direction.parts if isinstance(sde.rule.direction, Add) else (sde.rule.direction,)
-    direction = [("-", d[1:]) if d.startswith("-") else ("+", d) for d in map(latex_formula, parts)]
-    rule = _equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", direction, ",")
+    parts = sde.rule.step.parts if isinstance(sde.rule.step, Add) else (sde.rule.step,)
+    step = [signed(part.written(RULE_LATEX)) for part in parts]
+    rule = _equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", step, ",")
     return rf"""\section*{{{title} has weak order {sde.weak_order}}}
 The update rule is
 {rule}

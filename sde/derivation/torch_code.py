@@ -10,24 +10,17 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-
-from torch import Tensor
 
 from ...ground.errors import InputError
-from ...landscapes.landscape import Landscape
-from ..algebra.printing import TEXT, factor, show_vector
-from ..algebra.scopes import nested, opened
+from ..algebra.printing import factor, show_vector
+from ..algebra.scopes import EXPECTATION, nested, opened
 from ..algebra.sums import Sum
-from ..algebra.terms import Atom, Factors, bound_samples, samples
-from ..algebra.trees import GAMMA, MEAN, Tree, loss, nodes, rootings
-from ..rules.bindings import Values
+from ..algebra.terms import CONTRACTION, NUMBER, PARAMETER, SUM, Atom, Factors, bound_samples, samples
+from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, Tree, loss, nodes, rootings
+from ..rules.plain_styles import TEXT
 from .derived_sde import SDE
 
-__all__ = ["GeneratedFunction", "compile_torch_code", "torch_code"]
-
-GeneratedFunction = Callable[[Landscape, Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
-"""(landscape, points ``(..., 1, d)``, rho, values) to increments of the drift, correction, increments of the noise."""
+__all__ = ["torch_code"]
 
 
 def torch_code(sde: SDE) -> str:
@@ -52,21 +45,12 @@ def torch_code(sde: SDE) -> str:
     writer = _Writer()
     writer.assign("increments", sde.increments)
     writer.assign("correction", sde.correction)
-    if sde.diffusion == sde.increments:
+    if sde.covariance == sde.increments:
         writer.lines.append("noise = increments")
     else:
-        writer.assign("noise", sde.diffusion)
+        writer.assign("noise", sde.covariance)
     body = "\n    ".join([*writer.lines, "return increments, correction, noise"])
     return f"def coefficients(f, x, rho, values):\n    {body}\n"
-
-
-@lru_cache(maxsize=256)
-def compile_torch_code(sde: SDE) -> GeneratedFunction:
-    """The function that :func:`torch_code` is the source of; compiled once for each SDE."""
-    namespace: dict[str, GeneratedFunction] = {}
-    # Safe: every name in the source is made here or was checked to be an identifier.
-    exec(compile(torch_code(sde), f"<SDE of {sde.rule.name}>", "exec"), namespace)
-    return namespace["coefficients"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +95,7 @@ class _Writer:
                 vector, factors = nested(term)
                 assert vector
                 assert not bound_samples((vector, factors)), f"expectations cross in {coefficient}"
-                rho: Factors = ((("a", "rho"), Fraction(power)),) if power else ()
+                rho: Factors = (((PARAMETER, "rho"), Fraction(power)),) if power else ()
                 weighted.append((self._product((*rho, *factors), c), vector))
         self.lines.append(f"{name} = {self._combination(weighted)}")
 
@@ -122,18 +106,18 @@ class _Writer:
         rest: list[str] = []
         for c, tree in terms:
             kind, label, children = tree
-            if kind == "e" and not c.depends:
+            if kind == EXPECTATION and not c.depends:
                 vector, factors = label
                 averaged.append((c * self._product(factors), vector))
-            elif kind == "f" and label == MEAN and not c.depends and not _depends(children):
+            elif kind == LOSS and label == MEAN and not c.depends and not _depends(children):
                 averaged.append((c, loss(GAMMA, *children)))
-            elif kind == "f" and label == GAMMA and ("v", tree) not in self._names:
+            elif kind == LOSS and label == GAMMA and ("v", tree) not in self._names:
                 here.append(f"({c.code}, ({''.join(self.vector(child) + ', ' for child in children).rstrip()}))")
             else:
                 rest.append(c.times_vector(self.vector(tree)))
         listed = ", ".join(here) if sum(map(len, here)) < 80 else "\n        " + ",\n        ".join(here) + ",\n    "
         parts = [f"f.contracted_gradients(x, [{listed}])"] if here else []
-        if averaged and all(tree[:2] == ("f", GAMMA) and ("v", tree) not in self._names for _, tree in averaged):
+        if averaged and all(tree[:2] == (LOSS, GAMMA) and ("v", tree) not in self._names for _, tree in averaged):
             inside = self._combination(averaged).replace("contracted_gradients(", "contracted_gradient(", 1)
             parts.append(f"{inside}[..., None, :]")
         elif averaged:
@@ -143,11 +127,11 @@ class _Writer:
     def vector(self, tree: Tree) -> str:
         """The name of a vector."""
         kind, label, children = tree
-        if kind == "v":
+        if kind == DIRECTION:
             return f"values[{label!r}]"
         if tree == loss(MEAN):
             return self._named("v", tree, lambda: f"{self.vector(loss(GAMMA))}.mean(-2, keepdim=True)", "Df")
-        if kind == "f" and label == MEAN and _depends(children):  # the mean Hessian times a minibatch's vector
+        if kind == LOSS and label == MEAN and _depends(children):  # the mean Hessian times a minibatch's vector
             arguments = ", ".join(f"{self.vector(child)}[..., None, :]" for child in children)
             code = f"f.contracted_gradient(x[..., None, :], [(1.0, ({arguments},))])"
             return self._named("v", tree, lambda: code, show_vector(tree, TEXT))
@@ -173,19 +157,18 @@ class _Writer:
     def _atom(self, atom: Atom) -> _Scalar:
         kind, value = atom
         depends = GAMMA in samples(((), ((atom, Fraction(1)),)))
-        match kind:
-            case "n":
-                return _Scalar(_float(Fraction(value)))
-            case "a":
-                return _Scalar("rho" if value == "rho" else f"values[{value!r}]")
-            case "t":
-                text = factor(atom, Fraction(1), TEXT)
-                return _Scalar(self._named("s", value, lambda: self._contraction(value), text), depends, True)
-            case "e":
-                return _Scalar(f"({self._product(value[1]).code}).mean(-1, keepdim=True)", False, True)
+        if kind == NUMBER:
+            return _Scalar(_float(Fraction(value)))
+        if kind == PARAMETER:
+            return _Scalar("rho" if value == "rho" else f"values[{value!r}]")
+        if kind == CONTRACTION:
+            text = factor(atom, Fraction(1), TEXT)
+            return _Scalar(self._named("s", value, lambda: self._contraction(value), text), depends, True)
+        if kind == EXPECTATION:
+            return _Scalar(f"({self._product(value[1]).code}).mean(-1, keepdim=True)", False, True)
         parts = [self._product(factors, c) for (_, factors), c in opened(atom)]
         total, tensor = " + ".join(part.code for part in parts), any(part.tensor for part in parts)
-        if kind == "s":
+        if kind == SUM:
             return _Scalar(f"({total})", depends, tensor)
         return _Scalar(f"({total}).sign()" if tensor else f"((({total}) > 0) - (({total}) < 0))", depends, tensor)
 
@@ -193,7 +176,7 @@ class _Writer:
         """``<a, b>`` for the two halves at the edge that cuts the scalar most evenly: the fewest nested passes."""
         kind, label, children = tree
         if not children:
-            assert kind == "f"
+            assert kind == LOSS
             return "f.losses(x)" if label == GAMMA else "f.losses(x).mean(-1, keepdim=True)"
         halves = [
             (child, (k, s, below[:i] + below[i + 1 :]))
@@ -217,4 +200,4 @@ def _float(value: Fraction) -> str:
 
 def _depends(children: tuple[Tree, ...]) -> bool:
     """Whether vectors depend on the minibatch of the step."""
-    return any(node[:2] == ("f", GAMMA) for child in children for node in nodes(child))
+    return any(node[:2] == (LOSS, GAMMA) for child in children for node in nodes(child))

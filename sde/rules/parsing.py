@@ -6,8 +6,9 @@ from typing import Any
 
 from ...ground.errors import InputError
 from ...ground.exact_numbers import literal_number
-from ..rules import language
+from . import language
 from .names import KNOWN, check_name
+from .nodes import Number
 
 __all__ = ["parse"]
 
@@ -71,7 +72,7 @@ def parse(text: str) -> Any:
 def _read(node: ast.AST, source: str) -> Any:
     match node:
         case ast.Constant(value) if isinstance(value, int | float) and not isinstance(value, bool):
-            return language.Number(literal_number(node, source))
+            return Number(literal_number(node, source))
         case ast.Constant(str(value)):
             return value
         case ast.Name(name) if name in _NAMES:

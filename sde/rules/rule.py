@@ -6,25 +6,11 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from ...ground.errors import InputError
-from .language import (
-    Direction,
-    Parameter,
-    Vector,
-    alpha,
-    direction,
-    eta,
-    grad,
-    hvp,
-    inner,
-    mean,
-    norm,
-    rho,
-    sign,
-    unit,
-    walk,
-    written_size,
-)
+from .language import alpha, direction, eta, grad, hvp, inner, mean, norm, rho, sign, unit
+from .latex_styles import RULE_LATEX
+from .nodes import Direction, Parameter, Vector
 from .parsing import parse
+from .traversal import walk, written_size
 
 _LARGEST, _DEEPEST = 500_000, 100
 """Ours: what is printed has all parts; SAM with ten ascent steps has about 210 000, 50 deep."""
@@ -32,19 +18,19 @@ _LARGEST, _DEEPEST = 500_000, 100
 __all__ = ["RULES", "Rule", "find_rule", "multi_step_sam"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rule:
-    """An update rule ``x+ = x - eta * direction``.
+    """An update rule ``x+ = x - eta * step``.
 
     Args:
         name: what the command line calls it.
-        direction: an expression of :mod:`eigensam.sde.rules.language`.
+        step: what is subtracted, times the learning rate: a vector expression of :mod:`.language`.
         summary: where it comes from.
         smoothness: how many continuous derivatives the minibatch losses have; None for as many as needed. A
             derivation that needs more is refused.
 
     Raises:
-        InputError: the direction is not a vector, or contains ``eta``.
+        InputError: the step is not a vector, or contains ``eta``.
 
     Example:
         A rule of one's own is one line:
@@ -57,26 +43,26 @@ class Rule:
     """
 
     name: str
-    direction: Vector
+    step: Vector
     summary: str = ""
     smoothness: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise InputError(f"the rule's name {self.name!r} is not a text")
-        if not isinstance(self.direction, Vector):
+        if not isinstance(self.step, Vector):
             raise InputError(
-                f"rule '{self.name}': the direction {self.direction} is not a vector; write e.g. grad(rho * unit(g))"
+                f"rule '{self.name}': the step {self.step} is not a vector; write e.g. grad(rho * unit(g))"
             )
-        size, depth = written_size(self.direction)
+        size, depth = written_size(self.step)
         if size > _LARGEST or depth > _DEEPEST:
             raise InputError(
-                f"rule '{self.name[:80]}': written out, the direction has {size:.6g} parts, {depth} deep; at most "
+                f"rule '{self.name[:80]}': written out, the step has {size:.6g} parts, {depth} deep; at most "
                 f"{_LARGEST} parts, {_DEEPEST} deep, are derived; simplify it"
             )
-        if eta in walk(self.direction):
+        if eta in walk(self.step):
             raise InputError(
-                f"rule '{self.name}' contains eta: the step is x - eta * direction, and inside the gradient's argument "
+                f"rule '{self.name}' contains eta: it moves to x - eta * step, and inside the gradient's argument "
                 "the learning rate would be a radius; write that radius as rho, and tie it to eta by the exponent in "
                 "rho = c eta^beta"
             )
@@ -89,22 +75,28 @@ class Rule:
             raise InputError(f"rule '{self.name}': smoothness {self.smoothness}; a gradient step needs at least 1")
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.direction}"
+        return f"{self.name}: {self.step}"
+
+    def __repr__(self) -> str:
+        return f"Rule({self.name!r}, {self.step})"
+
+    def _repr_latex_(self) -> str:
+        return rf"$x^+ = x - \eta\left({self.step.written(RULE_LATEX)}\right)$"
 
     @property
     def parameters(self) -> list[str]:
         """Names of the parameters other than ``rho``, sorted."""
-        return sorted({n.name for n in walk(self.direction) if isinstance(n, Parameter)} - {"rho"})
+        return sorted({n.name for n in walk(self.step) if isinstance(n, Parameter)} - {"rho"})
 
     @property
     def directions(self) -> list[str]:
         """Names of the frozen directions, sorted."""
-        return sorted({n.name for n in walk(self.direction) if isinstance(n, Direction)})
+        return sorted({n.name for n in walk(self.step) if isinstance(n, Direction)})
 
     @property
     def perturbed(self) -> bool:
         """Whether the rule contains ``rho`` at all."""
-        return rho in walk(self.direction)
+        return rho in walk(self.step)
 
 
 def multi_step_sam(steps: int) -> Rule:
@@ -153,7 +145,7 @@ def find_rule(name: str) -> Rule:
         >>> from eigensam.sde import find_rule
         >>> print(find_rule("dnsam"))
         dnsam: grad(rho*g/norm(E[g]))
-        >>> print(find_rule("grad(rho * unit(g) / 2)").direction)
+        >>> print(find_rule("grad(rho * unit(g) / 2)").step)
         grad(rho*g/norm(g)/2)
     """
     if name in RULES:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
+from ..derivation.compiled_code import compile_torch_code
 from ..derivation.derived_sde import SDE
-from ..derivation.torch_code import compile_torch_code
 from ..rules.bindings import Values, bind
 from ..rules.exact_steps import evaluate
 from ..rules.rule import Rule
@@ -46,7 +46,7 @@ def exact_increments(landscape: Landscape, rule: Rule, x: Tensor, rho: float, va
         [[-3.0]]
     """
     x = _points(landscape, x)
-    result = -evaluate(rule.direction, landscape, x, bind(rule, landscape, rho, values))
+    result = -evaluate(rule.step, landscape, x, bind(rule, landscape, rho, values))
     return result.expand(*x.shape[:-2], landscape.size, landscape.dim)
 
 

@@ -61,28 +61,28 @@ def ablations() -> Iterator[Ablation]:
 
     first, group = derive(sam, 1, "1/3"), "order 1, ρ = 0.8 η^(1/3)"
     yield variant(group, "none", first)
-    yield variant(group, "without noise", truncate(sam, "1/3", 3, diffusion_order=0))
-    yield variant(group, "covariance at ρ⁰ only", truncate(sam, "1/3", 3, diffusion_order=1))
-    yield variant(group, "diffusion doubled (Σ × 4)", replace(first, diffusion=_scaled(first.diffusion, 2)))
+    yield variant(group, "without noise", truncate(sam, "1/3", 3, covariance_order=0))
+    yield variant(group, "covariance at ρ⁰ only", truncate(sam, "1/3", 3, covariance_order=1))
+    yield variant(group, "diffusion doubled (Σ × 4)", replace(first, covariance=_scaled(first.covariance, 2)))
     yield Ablation(group, "Cholesky factor transposed", first, Fraction(1), transposed_cholesky)
-    yield variant(group, "drift without ρ²", truncate(sam, "1/3", 2, diffusion_order=3))
+    yield variant(group, "drift without ρ²", truncate(sam, "1/3", 2, covariance_order=3))
     yield variant(group, "ρ² in the drift halved", replace(first, increments=_scaled(first.increments, "1/2", 2)))
     usam = truncate(find_rule("usam"), "1/3", 3)
     yield variant(group, "the SDE of USAM", replace(usam, rule=sam))
 
     second, group = derive(sam, 2, "2/3"), "order 2, ρ = 0.8 η^(2/3)"
-    full = {"drift_order": 3, "correction_order": 2, "diffusion_order": 2}
+    full = {"drift_order": 3, "correction_order": 2, "covariance_order": 2}
     yield variant(group, "none", second)
     for change, orders in (
-        ("without noise", {"diffusion_order": 0}),
-        ("covariance at ρ⁰ only", {"diffusion_order": 1}),
+        ("without noise", {"covariance_order": 0}),
+        ("covariance at ρ⁰ only", {"covariance_order": 1}),
         ("without b₁", {"correction_order": 0}),
         ("b₁ at ρ⁰ only", {"correction_order": 1}),
         ("drift without ρ²", {"drift_order": 2}),
     ):
         yield variant(group, change, truncate(sam, "2/3", **full | orders))
     yield variant(group, "sign of b₁ flipped", replace(second, correction=_scaled(second.correction, -1)))
-    yield variant(group, "diffusion doubled (Σ × 4)", replace(second, diffusion=_scaled(second.diffusion, 2)))
+    yield variant(group, "diffusion doubled (Σ × 4)", replace(second, covariance=_scaled(second.covariance, 2)))
     yield Ablation(group, "Cholesky factor transposed", second, Fraction(1), transposed_cholesky)
 
 

@@ -53,7 +53,7 @@ class Level:
     def flow(self, z: Tensor) -> Tensor:
         """The SDE's ``phi(X_T)`` less its control variate, for noise of shape ``(n, c N, M)``: ``c`` substeps."""
         ends = self.test_functions(self._flow(z))
-        if not self.claim.sde.diffusion:
+        if not self.claim.sde.covariance:
             return ends
         control: Tensor = torch.einsum("nkm,kmj->nj", coarser(z, self.steps), self.weights) / z.shape[-1] ** 0.5
         return ends - control
@@ -83,7 +83,7 @@ class Level:
 
     def _flow(self, z: Tensor) -> Tensor:
         f, sde, rho, values = self.claim.landscape, self.claim.sde, self.claim.rho(self.eta), self.claim.values
-        no_noise, noise_only = replace(sde, diffusion={}), replace(sde, increments={}, correction={})
+        no_noise, noise_only = replace(sde, covariance={}), replace(sde, increments={}, correction={})
         time = self.eta * self.steps / z.shape[1]
         scale = (self.eta * time / f.size) ** 0.5
         y = self.start.expand(len(z), -1)
@@ -93,7 +93,7 @@ class Level:
 
         for k, normals in enumerate(z.unbind(1)):  # two half flows between kicks are one
             y = runge_kutta(drift, y, time / 2 if k == 0 else time)
-            if sde.diffusion:
+            if sde.covariance:
                 noise = coefficients(f, noise_only, y[:, None], rho, values).noise
                 y = y + scale * torch.einsum("nm,nmd->nd", normals, noise - noise.mean(-2, keepdim=True))
         return self._finite(runge_kutta(drift, y, time / 2), "the SDE")

@@ -9,8 +9,9 @@ from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
 from ..rules.bindings import Values, bind
 from ..rules.exact_steps import evaluate
-from ..rules.language import Expression, Norm, Power, Sign, walk
+from ..rules.nodes import Expression, Norm, Power, Sign
 from ..rules.rule import Rule
+from ..rules.traversal import walk
 from ..simulation.coefficients import exact_increments
 
 __all__ = ["Divisor", "check_divisors", "divisor_values", "divisors"]
@@ -82,7 +83,7 @@ def divisor_values(
     bound = bind(rule, landscape, rho, values)
     return {
         name: evaluate(what, landscape, x, bound).expand(*x.shape[:-2], landscape.size)
-        for name, what in _needed(rule.direction).items()
+        for name, what in _needed(rule.step).items()
     }
 
 

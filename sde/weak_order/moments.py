@@ -17,8 +17,9 @@ from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
-from ..rules.language import Derivative, Loss, Norm, Power, Sign, walk
+from ..rules.nodes import Derivative, Loss, Norm, Power, Sign
 from ..rules.rule import Rule
+from ..rules.traversal import walk
 from ..simulation.coefficients import coefficients, exact_increments
 from .claim import Claim, Progress, step_count
 from .evidence import Evidence
@@ -234,7 +235,7 @@ def _elsewhere(d: int) -> Tensor:
 
 def _check_polynomial(rule: Rule) -> None:
     """A sign or a norm of the gradient may be constant at all probes, in one dimension, and is not everywhere."""
-    for node in walk(rule.direction):
+    for node in walk(rule.step):
         broken = isinstance(node, Power) and (node.exponent < 0 or node.exponent.denominator > 1)
         inside = any(isinstance(part, Derivative | Loss) for part in walk(node))
         if inside and (broken or isinstance(node, Norm | Sign)):

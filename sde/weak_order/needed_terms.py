@@ -20,7 +20,7 @@ __all__ = ["CHANGE", "Term", "needed_terms"]
 CHANGE = Fraction(1, 10)
 """The relative change of a coefficient whose influence is measured."""
 
-_FIELDS = {"drift": "increments", "correction": "correction", "noise": "diffusion"}
+_FIELDS = {"drift": "increments", "correction": "correction", "noise": "covariance"}
 _EQUAL = 1e-9  # orders are rational, the claim may be a float
 
 
@@ -70,7 +70,7 @@ def needed_terms(sde: SDE, order: float) -> list[Term]:
     first, second = (max(0, math.ceil((order - least - _EQUAL) / float(beta))) for least in (0, 1))
     if not first:
         return []
-    right = truncate(replace(sde.rule, smoothness=None), beta, first, diffusion_order=second, correction_order=second)
+    right = truncate(replace(sde.rule, smoothness=None), beta, first, covariance_order=second, correction_order=second)
     result = []
     for part, field in _FIELDS.items():
         least = 0 if part == "drift" else 1

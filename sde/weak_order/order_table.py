@@ -58,7 +58,7 @@ class Cell:
         if self.weak_order == 1:
             return truncate(rule, beta, self.drift_order)
         second = math.ceil(1 / beta)
-        return truncate(rule, beta, self.drift_order, diffusion_order=second, correction_order=second)
+        return truncate(rule, beta, self.drift_order, covariance_order=second, correction_order=second)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from ...ground.errors import InputError
 from ...landscapes.analytic.torus import TiltedTorus
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
-from ..rules.language import Loss, walk
+from ..rules.nodes import Loss
+from ..rules.traversal import walk
 from ..simulation.coefficients import drift_and_covariance
 from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
 from .evidence import Evidence
@@ -108,7 +109,7 @@ def verify_on_torus(
             f"found {type(landscape).__name__} of dimension {claim.landscape.dim}; the torus method needs a "
             "TiltedTorus of dimension 1, 2 or 3"
         )
-    if any(isinstance(node, Loss) for node in walk(sde.rule.direction)):
+    if any(isinstance(node, Loss) for node in walk(sde.rule.step)):
         raise InputError(f"rule '{sde.rule.name}' contains a loss, which is not periodic on a tilted torus")
     horizon = float(horizon)
     counts = [step_count(horizon, eta) for eta in claim.etas]

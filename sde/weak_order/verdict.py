@@ -115,7 +115,7 @@ def conclude(
         rule=claim.sde.rule.name,
         drift=sorted(claim.sde.increments),
         correction=sorted(claim.sde.correction),
-        covariance=sorted(claim.sde.diffusion),
+        covariance=sorted(claim.sde.covariance),
         rho_exponent=float(claim.sde.rho_exponent),
         rho_scale=claim.rho_scale,
         etas=etas,

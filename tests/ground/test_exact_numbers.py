@@ -10,7 +10,7 @@ import pytest
 from eigensam.ground import InputError
 from eigensam.ground.console import parse_number
 from eigensam.ground.exact_numbers import exact_number, literal_number
-from eigensam.sde.derivation.derived_sde import rational
+from eigensam.sde.derivation.exponents import rational
 
 
 def test_random_decimals_by_whole_numbers_and_by_the_standard_library():

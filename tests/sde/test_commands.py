@@ -76,7 +76,7 @@ def test_proof_is_written(cli, tmp_path):
         (["derive", "grad(eta*g)"], "contains eta.* write that radius as rho"),
         (["derive", "g + unit(rho*g)"], "norm\\(rho\\*g\\) vanishes at rho = 0"),
         (["derive", "grad(0.5*g)"], "the gradient's shift g/2 does not vanish"),
-        (["derive", "g*0"], "the direction 0\\*g is 0; give one that moves x"),
+        (["derive", "g*0"], "the step 0\\*g is 0; give one that moves x"),
         (["derive", "sam", "--proof", "checkpoint.json"], "has the name of a file of a run directory"),
         (
             ["derive", "sam", "--proof", "same", "--json", "./same"],

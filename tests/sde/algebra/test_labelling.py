@@ -11,7 +11,7 @@ from eigensam.ground import InputError
 from eigensam.sde import derive, find_rule
 from eigensam.sde.algebra.labelling import canonical_order
 from eigensam.sde.algebra.sums import Sum
-from eigensam.sde.algebra.terms import INNER, Collector, relabelled, samples
+from eigensam.sde.algebra.terms import CONTRACTION, INNER, Collector, relabelled, samples
 from eigensam.sde.algebra.trees import GAMMA, MEAN, attach, direction, loss
 
 
@@ -106,7 +106,7 @@ def random_term(draw, count):
     while trees:
         a = trees.pop()
         b = trees.pop() if trees and draw.random() < 0.7 else a
-        factors.append((("t", attach(a, b)), Fraction(draw.choice([-3, -1, 1, 1, 2]), 2)))
+        factors.append(((CONTRACTION, attach(a, b)), Fraction(draw.choice([-3, -1, 1, 1, 2]), 2)))
     if draw.random() < 0.3:
         g, mean = Sum.derivative(), Sum.derivative().inner(Sum.derivative()).power(Fraction(1, 2)).mean()
         ((_, sums),) = (g.inner(g) + mean).power(Fraction(1, 2)).terms

@@ -11,15 +11,15 @@ import pytest
 from eigensam.sde import RULES, Rule, derive, find_rule, truncate
 from eigensam.sde.algebra.printing import latex, text, unicode
 from eigensam.sde.algebra.sums import Sum
+from eigensam.sde.algebra.trees import EMPTY, GAMMA, LOSS, PHI, SLOT
 from eigensam.sde.derivation.proof_document import proof_document
 from eigensam.sde.derivation.rule_table import table
-from eigensam.sde.derivation.summary import latex_summary, summary, to_dict
+from eigensam.sde.derivation.summary import latex_summary, summary
 from eigensam.sde.rules import alpha, direction, grad, norm, rho, sign, unit
 
 G, V = Sum.derivative(), Sum.direction("v")
 H = Sum.derivative
 F = G.mean()
-PHI = ("p", 0, ())
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ PHI = ("p", 0, ())
         ((G.inner(G) + Sum.number(1)).power(Fraction(-1, 3)), "1/(1 + |g|^2)^(1/3)", "1/(1 + ‖g‖²)^(1/3)", None),
         (Sum.full_contraction(PHI, H(G)), "Dphi[H[g]]", "∇φ[Hg]", r"\nabla \varphi[H[g]]"),
         (Sum.full_contraction(PHI), "phi", "φ", r"\varphi"),
-        (Sum.full_contraction(("f", 0, ())), "f_m", "f_γ", r"f_\gamma"),
+        (Sum.full_contraction((LOSS, GAMMA, ())), "f_m", "f_γ", r"f_\gamma"),
         (Sum.number(2).power(Fraction(1, 2)) * V, "2^(1/2) v", "2^(1/2) v", r"2^{1/2}\,v"),
         (Sum.parameter("alpha").power(-2) * V, "v/alpha^2", "v/α²", r"\frac{v}{\alpha^{2}}"),
         ((G.inner(V) + Sum.number(-2)).sign(), "-sign(2 - <g,v>)", "-sign(2 - ⟨g,v⟩)", None),
@@ -68,7 +68,7 @@ def test_summary_of_a_derivation():
     ):
         assert part in shown
     assert max(map(len, shown.splitlines())) <= 112
-    without = summary(truncate(RULES["sam"], "1/3", 2, diffusion_order=0))
+    without = summary(truncate(RULES["sam"], "1/3", 2, covariance_order=0))
     assert "Σ  = 0" in without
     assert "⟨u,v⟩²" not in without
     assert "⟨u,v⟩²" not in summary(derive(RULES["sam-2-step"], 1, "1/3"))  # no single perturbation u
@@ -76,29 +76,29 @@ def test_summary_of_a_derivation():
 
 def test_crossing_expectations_have_numbers():
     """E_12 <g_1, g_2>^2 is no product and no nesting of single expectations."""
-    slot = ("x", 0, ())
+    slot, first, second = SLOT, (EMPTY, 1, ()), (EMPTY, 2, ())
     squared = (G.inner(Sum({(slot, ()): Fraction(1)})) * G.inner(G)).mean()  # E[|g|^2 g], open at one end
     assert text(squared.fill(G, slot).mean()) == "E[<g,Df> |g|^2]"  # one expectation is enough
-    pair = (G.inner(Sum({(("x", 1, ()), ()): Fraction(1)})) * G.inner(Sum({(("x", 2, ()), ()): Fraction(1)}))).mean()
-    crossing = pair.fill(G, ("x", 1, ())).fill(G, ("x", 2, ())).mean()
+    pair = (G.inner(Sum({(first, ()): Fraction(1)})) * G.inner(Sum({(second, ()): Fraction(1)}))).mean()
+    crossing = pair.fill(G, first).fill(G, second).mean()
     assert (text(crossing), unicode(crossing)) == ("E_12[<g1,g2>^2]", "E₁₂[⟨g₁,g₂⟩²]")
     assert latex(crossing) == r"\mathbb{E}_{1,2}\left[\langle g_{1}, g_{2}\rangle^{2}\right]"
-    higher = pair.fill(H(G, G), ("x", 1, ())).fill(H(G), ("x", 2, ())).mean()
+    higher = pair.fill(H(G, G), first).fill(H(G), second).mean()
     assert text(higher) == "E_12[T1[g1,g1,g2] H1[g1,g2]]"
 
 
 def test_latex_summary():
     assert r"d_\gamma &= g + \rho" in latex_summary(derive(RULES["egr"], 1, "1/2"))
-    assert r"\Sigma &= 0" in latex_summary(truncate(RULES["sam"], "1/3", 1, diffusion_order=0))
+    assert r"\Sigma &= 0" in latex_summary(truncate(RULES["sam"], "1/3", 1, covariance_order=0))
 
 
 def test_dictionary():
-    found = to_dict(derive(RULES["sam"], 2, "2/3"))
+    found = derive(RULES["sam"], 2, "2/3").to_dict()
     assert found["correction"]["0"]["text"] == "-1/2 D2f[Df]"
     assert found["dropped"][0]["order"] == "2"
     assert found["mismatch"][0]["rho_power"] == 3
     assert found["highest_derivative"] == 3
-    assert to_dict(derive(RULES["sgd"], 1, 1))["perturbation"] is None
+    assert derive(RULES["sgd"], 1, 1).to_dict()["perturbation"] is None
 
 
 def test_the_page_of_all_rules_is_generated():
@@ -112,7 +112,7 @@ DOCUMENTS = [
     derive(RULES["eigen-sam"], 2, "2/3"),
     derive(RULES["sam-3-step"], 1, "1/3"),
     derive(RULES["dnsam"], 2, "1/3"),
-    truncate(RULES["sam"], "1/3", 1, diffusion_order=0),
+    truncate(RULES["sam"], "1/3", 1, covariance_order=0),
     derive(Rule("my_rule % & ^ \\ #{}$~", alpha * direction("step_size")), 1, 1),
     derive(find_rule("grad(rho*unit(g + alpha*sign(inner(g, v) - 2)*v)) + 0*g"), 1, "1/2"),
 ]

@@ -9,7 +9,8 @@ import sympy
 
 from eigensam.ground import InputError
 from eigensam.sde.algebra.sums import Sum
-from eigensam.sde.algebra.trees import GAMMA, MEAN, SLOT, attach, direction, fill, loss, rootings, scalar, slots
+from eigensam.sde.algebra.terms import NUMBER, number_power
+from eigensam.sde.algebra.trees import GAMMA, LOSS, MEAN, SLOT, attach, direction, fill, loss, rootings, scalar, slots
 from eigensam.sde.derivation.coordinates import Components
 
 G = Sum.derivative()
@@ -214,7 +215,7 @@ def test_signs():
     [
         G.inner(G),
         G.inner(G).power(Fraction(-3, 2)) * Sum.derivative(G).inner(V),
-        Sum.full_contraction(("f", GAMMA, ())).power(-1),
+        Sum.full_contraction((LOSS, GAMMA, ())).power(-1),
         (G.inner(G) + G.inner(V)).power(Fraction(1, 3)),
         F.inner(G) * G.inner(V).mean(),
         (G.inner(G).power(HALF)).mean() * G.inner(V),
@@ -243,3 +244,12 @@ def test_replaced():
     found = (G.inner(V).power(2) * G).replaced(lambda t: Sum.parameter("a") + Sum.number(1) if t == tree else None)
     a = Sum.parameter("a")
     assert found == G * (a * a + a * 2 + Sum.number(1))
+
+
+def test_roots_of_numbers_have_prime_bases():
+    """As sympy factors them; two large primes stay one base, since nobody writes such a number by hand."""
+    large = 10007 * 10009
+    for number in (*range(2, 200), 2**90, 3**50 * 7, 9973**2, 99991**2, 10**30 + 57, large, 6 * large):
+        found = sympy.factorint(number, limit=10_000, use_rho=False, use_pm1=False, use_ecm=False)
+        expected = sorted(((NUMBER, int(p)), Fraction(int(k), 2)) for p, k in found.items())
+        assert sorted(number_power(Fraction(number), Fraction(1, 2))) == expected

@@ -15,7 +15,7 @@ from sympy import QQ
 from sympy.polys.ring_series import rs_pow, rs_trunc
 from sympy.polys.rings import ring
 
-from eigensam.sde.rules import language as lang
+from eigensam.sde.rules import nodes as lang
 
 ORDER = 5  # series are exact below rho^ORDER
 

@@ -14,12 +14,13 @@ from eigensam.ground import InputError
 from eigensam.landscapes import TiltedTorus
 from eigensam.sde import RULES, Rule, derive, drift_and_covariance, find_rule, in_coordinates, truncate
 from eigensam.sde.algebra.sums import Sum
+from eigensam.sde.algebra.trees import TEST
 from eigensam.sde.derivation.coordinates import Components
-from eigensam.sde.derivation.derived_sde import rational
 from eigensam.sde.derivation.expansion import expand
+from eigensam.sde.derivation.exponents import rational
 from eigensam.sde.derivation.proof import prove
 from eigensam.sde.derivation.proof_document import proof_document
-from eigensam.sde.derivation.summary import summary, to_dict
+from eigensam.sde.derivation.summary import summary
 from eigensam.sde.rules import alpha, direction, grad, norm, rho
 
 G = Sum.derivative()
@@ -38,7 +39,7 @@ def test_second_order_sdes_of_compagnoni_et_al():
     for name, gradient in gradients.items():
         sde = derive(RULES[name], 1, "1/2")
         assert sde.drift == {0: -F, 1: -gradient}
-        assert sde.diffusion == {0: -G, 1: -increments[name]}
+        assert sde.covariance == {0: -G, 1: -increments[name]}
         assert sde.weak_order == 1
         assert not sde.correction
 
@@ -47,7 +48,7 @@ def test_third_order_sde_of_the_paper():
     """Theorem 4.2: b = -E[g + rho H g/|g| + rho^2/2 T[g,g]/|g|^2], and Sigma is the covariance of that increment."""
     sde = derive(RULES["sam"], 1, "1/3")
     kept = {0: -G, 1: -H(G) * NORM.power(-1), 2: -H(G, G) * G.inner(G).power(-1) * HALF}
-    assert sde.increments == sde.diffusion == kept
+    assert sde.increments == sde.covariance == kept
     assert sde.drift == {k: h.mean() for k, h in kept.items()}
 
 
@@ -56,7 +57,7 @@ def test_order_2_equation_of_li_tai_and_e():
     sde = derive(RULES["sgd"], 2, 1)
     assert sde.drift == {0: -F}
     assert sde.correction == {0: F.inner(F).gradient() * Fraction(-1, 4)}
-    assert sde.diffusion == {0: -G}
+    assert sde.covariance == {0: -G}
     assert sde.weak_order == 2
 
 
@@ -67,7 +68,7 @@ def test_order_2_sde_of_sam_is_new():
     assert time.process_time() - started < 10  # asked; measured 0.01 s
     b0, b1 = sde.drift[0], sde.drift[1]
     assert list(sde.increments) == [0, 1, 2]
-    assert list(sde.diffusion) == [0, 1]
+    assert list(sde.covariance) == [0, 1]
     assert sde.correction == {0: b0.along(b0) * -HALF, 1: (b0.along(b1) + b1.along(b0)) * -HALF}
 
 
@@ -76,13 +77,13 @@ def test_the_proof_finds_every_flaw():
     sam = RULES["sam"]
     found = [truncate(sam, "1/3", m).weak_order for m in (1, 2, 3, 4)]
     assert found == [Fraction(1, 3), Fraction(2, 3), 1, 1]
-    assert truncate(sam, "1/3", 3, diffusion_order=0).weak_order == 1  # at p = 1 the noise does not matter
-    order_2 = {"drift_order": 3, "diffusion_order": 2, "correction_order": 2}
+    assert truncate(sam, "1/3", 3, covariance_order=0).weak_order == 1  # at p = 1 the noise does not matter
+    order_2 = {"drift_order": 3, "covariance_order": 2, "correction_order": 2}
     assert truncate(sam, "2/3", **order_2).weak_order == 2
     for part, value, order in (
         ("drift_order", 2, Fraction(4, 3)),
-        ("diffusion_order", 0, Fraction(1)),
-        ("diffusion_order", 1, Fraction(5, 3)),
+        ("covariance_order", 0, Fraction(1)),
+        ("covariance_order", 1, Fraction(5, 3)),
         ("correction_order", 0, Fraction(1)),
         ("correction_order", 1, Fraction(5, 3)),
     ):
@@ -94,7 +95,7 @@ def test_the_proof_finds_every_flaw():
         assert wrong.proof.mismatch[0].rho_power == k
     flipped = replace(sde, correction={k: -c for k, c in sde.correction.items()})
     assert flipped.weak_order == 1
-    scaled = replace(sde, diffusion={k: h * 2 for k, h in sde.diffusion.items()})
+    scaled = replace(sde, covariance={k: h * 2 for k, h in sde.covariance.items()})
     assert scaled.weak_order == 1
     other = truncate(RULES["usam"], "1/3", 3)
     assert replace(other, rule=sam).weak_order == Fraction(1, 3)
@@ -200,7 +201,7 @@ def test_bad_input(p, beta, message):
     [
         ({"drift_order": 0}, "drift order 0 is not available; choose 1 to 12"),
         ({"drift_order": 13}, "drift order 13"),
-        ({"drift_order": 2, "diffusion_order": -1}, "diffusion order -1 is not available; choose 0 to 12"),
+        ({"drift_order": 2, "covariance_order": -1}, "covariance order -1 is not available; choose 0 to 12"),
         ({"drift_order": 2, "correction_order": 1.5}, "correction order 1.5"),
     ],
 )
@@ -239,7 +240,7 @@ def test_odd_rules_derive_print_and_run(text, p):
     assert sde.weak_order >= p
     assert summary(sde)
     assert proof_document(sde)
-    assert to_dict(sde)
+    assert sde.to_dict()
     given = {"alpha": 0.3, "v": torch.tensor([0.6, 0.8], dtype=torch.float64)}
     values = {name: given[name] for name in (*rule.parameters, *rule.directions)}
     f, x = TiltedTorus.default(2), torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -262,7 +263,7 @@ def test_operators_against_explicit_taylor_series():
     x, h = sympy.symbols("x eta")
     losses = [x**3 + 3 * x, x**2 + 5 * x]
     phi = x**4 + x
-    sde = truncate(RULES["usam"], 1, 2, diffusion_order=2, correction_order=1)
+    sde = truncate(RULES["usam"], 1, 2, covariance_order=2, correction_order=1)
     radius = sympy.Symbol("rho")
     increments = [-sum(radius**k * c for k, c in enumerate(usam_series(f, x))) for f in losses]
     chain = sum(phi.subs(x, x + h * step) for step in increments) / 2
@@ -283,7 +284,7 @@ def test_operators_against_explicit_taylor_series():
 
     class WithTestFunction(Components):
         def _contraction(self, tree):
-            if tree[0] != "p":
+            if tree[0] != TEST:
                 return super()._contraction(tree)
             factor = sympy.diff(phi, x, len(tree[2]))
             arguments = [self._vector(child) for child in tree[2]]

@@ -8,6 +8,7 @@ import sympy
 from eigensam.ground import InputError
 from eigensam.sde import RULES, Rule, expand, find_rule, multi_step_sam
 from eigensam.sde.algebra.sums import Sum
+from eigensam.sde.algebra.trees import GAMMA, LOSS
 from eigensam.sde.derivation.coordinates import Components
 from eigensam.sde.rules import alpha, direction, grad, hvp, inner, loss, mean, norm, parameter, rho, sign, unit
 
@@ -44,7 +45,7 @@ def test_every_coefficient_is_that_of_the_composed_rule(name, dim):
     rule = find_rule(name)
     symbols, losses, point = setting(dim, seed=sum(map(ord, name)) % 7)
     values = {"alpha": sympy.Rational(2, 7), "v": VALUES[dim]}
-    truth = Composed(symbols, losses, point, values).coefficients(rule.direction)
+    truth = Composed(symbols, losses, point, values).coefficients(rule.step)
     assert ours(rule, symbols, losses, point, values) == truth
     assert any(any(c != 0 for c in truth[0][k]) for k in (1, 2)) or name == "sgd"
 
@@ -53,7 +54,7 @@ def test_the_comparison_can_fail():
     """One rule's coefficients against another's: only rho^0 agrees."""
     symbols, losses, point = setting(2, seed=1)
     values = {"alpha": sympy.Rational(2, 7), "v": VALUES[2]}
-    truth = Composed(symbols, losses, point, values).coefficients(RULES["usam"].direction)
+    truth = Composed(symbols, losses, point, values).coefficients(RULES["usam"].step)
     found = ours(RULES["sam"], symbols, losses, point, values)
     assert [found[0][k] == truth[0][k] for k in range(ORDER)] == [True, False, False, False, False]
 
@@ -85,7 +86,7 @@ def test_rules_beyond_the_library():
     assert not expand(second, 1)[1]
     quotient = (loss(rho * G) + loss(-rho * G) - 2 * loss()) / rho**2
     assert expand(Rule("q", quotient * G), 0)[0] == -(g * Sum.derivative(g).inner(g))
-    assert expand(Rule("log", G / loss()), 0)[0] == -(g * Sum.full_contraction(("f", 0, ())).power(-1))
+    assert expand(Rule("log", G / loss()), 0)[0] == -(g * Sum.full_contraction((LOSS, GAMMA, ())).power(-1))
     nested = Rule("hvp at a shift", hvp(G, at=rho * G))
     assert expand(nested, 1)[1] == -Sum.derivative(g, g)
     assert expand(Rule("series argument", hvp(grad(rho * G))), 1)[1] == -Sum.derivative(Sum.derivative(g))
@@ -102,7 +103,7 @@ def test_common_parts_are_expanded_once():
         (G + unit(rho * G), r"norm\(rho\*g\) vanishes at rho = 0.* take rho out of the norm"),
         (G + unit(grad(rho * G) - G), r"norm\(grad\(rho\*g\) - g\) vanishes at rho = 0"),
         (G / (rho + rho**2), r"rho \+ rho\*\*2, to the power -1, vanishes at rho = 0"),
-        (G / rho, r"the direction grows like rho\^-1"),
+        (G / rho, r"the step grows like rho\^-1"),
         (grad(G), r"the gradient's shift g does not vanish at rho = 0.* multiply it by rho"),
         (grad(G / rho), "the gradient's shift .* does not vanish"),
         (sign(rho * inner(G, direction("v"))) * G, "its argument vanishes at rho = 0"),
@@ -128,7 +129,7 @@ def test_norm_of_a_sum_and_its_derivative():
     symbols = sympy.symbols("x_1", real=True)
     values = {"alpha": sympy.Rational(2, 7), "v": [sympy.Integer(1)]}
     losses, point = [random_polynomial([symbols], 4, 3)], [sympy.Rational(1, 3)]
-    truth = Composed([symbols], losses, point, values).coefficients(rule.direction)
+    truth = Composed([symbols], losses, point, values).coefficients(rule.step)
     assert ours(rule, [symbols], losses, point, values) == truth
     assert expand(Rule("m", grad(rho * unit(mean(u)))), 1)[1]
     assert expand(Rule("p", grad(rho * parameter("tau") * G)), 1)[1] == -Sum.derivative(

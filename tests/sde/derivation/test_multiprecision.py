@@ -15,7 +15,7 @@ from eigensam.sde import RULES, Rule, coefficients, derive, exact_increments, fi
 from eigensam.sde.derivation.multiprecision import exact_step, sde_coefficients
 from eigensam.sde.rules import derivative, direction, grad, hvp, inner, loss, mean, norm, parameter, rho, sign, unit
 from eigensam.sde.rules.bindings import bind
-from eigensam.sde.rules.language import Vector
+from eigensam.sde.rules.nodes import Vector
 
 ETA, RHO = 0.125, 0.3
 X, Y = sympy.symbols("x y", real=True)
@@ -113,7 +113,7 @@ def test_coefficients_of_other_rules(rule):
 
 
 def test_sdes_without_noise_and_without_expansion():
-    check_coefficients(truncate(find_rule("sam"), "1/3", 3, diffusion_order=0), LANDSCAPES["torus-2"])
+    check_coefficients(truncate(find_rule("sam"), "1/3", 3, covariance_order=0), LANDSCAPES["torus-2"])
     check_coefficients(truncate(find_rule("egr"), "1/2", 2), LANDSCAPES["quadratic"])
 
 

@@ -11,13 +11,13 @@ import torch
 
 from eigensam.ground import InputError
 from eigensam.landscapes import FormulaLandscape
-from eigensam.sde import Rule, derive, drift_and_covariance, expand, find_rule, in_coordinates, truncate
+from eigensam.sde import SDE, Rule, derive, drift_and_covariance, expand, find_rule, in_coordinates, truncate
 from eigensam.sde.algebra.effort import limited_effort
 from eigensam.sde.derivation.multiprecision import exact_step, sde_coefficients
 from eigensam.sde.derivation.proof_document import proof_document
-from eigensam.sde.derivation.summary import latex_summary, summary, to_dict
+from eigensam.sde.derivation.summary import latex_summary, summary
 from eigensam.sde.derivation.torch_code import torch_code
-from eigensam.sde.rules.formulas import latex_formula
+from eigensam.sde.rules.latex_styles import RULE_LATEX
 
 from .random_rules import random_rule
 
@@ -39,11 +39,11 @@ def values_of(rule):
 def test_random_rules_derive_print_and_are_read_back(seed):
     try:
         rule = find_rule(random_rule(seed))
-        again = Rule("again", find_rule(str(rule.direction)).direction)
-        assert str(again.direction) == str(rule.direction)
+        again = Rule("again", find_rule(str(rule.step)).step)
+        assert str(again.step) == str(rule.step)
         sde = derive(rule, 1 + seed % 2, 1)
         assert expand(again, 1).coefficients == expand(rule, 1).coefficients
-        shown = [show(sde) for show in (summary, latex_summary, to_dict, torch_code, proof_document)]
+        shown = [show(sde) for show in (summary, latex_summary, SDE.to_dict, torch_code, proof_document)]
     except InputError:
         return
     assert all(shown)
@@ -122,8 +122,8 @@ def test_broken_texts_are_refused():
         except InputError:
             continue
         read += 1
-        latex_formula(rule.direction)
-        assert str(find_rule(str(rule.direction)).direction) == str(rule.direction)
+        rule.step.written(RULE_LATEX)
+        assert str(find_rule(str(rule.step)).step) == str(rule.step)
     assert 20 < read < 400
 
 

@@ -22,9 +22,11 @@ from eigensam.sde.rules import (
     sign,
     unit,
 )
-from eigensam.sde.rules.formulas import formula, latex_formula
-from eigensam.sde.rules.language import Direction, Parameter, eta, walk
+from eigensam.sde.rules.language import eta
+from eigensam.sde.rules.latex_styles import RULE_LATEX
+from eigensam.sde.rules.nodes import Direction, Parameter
 from eigensam.sde.rules.parsing import parse
+from eigensam.sde.rules.traversal import walk
 
 G, V = grad(), direction("v")
 
@@ -53,26 +55,26 @@ G, V = grad(), direction("v")
     ],
 )
 def test_formulas_and_back(expression, text):
-    assert formula(expression) == str(expression) == text
-    assert formula(parse(text)) == text
-    assert latex_formula(expression).count("{") == latex_formula(expression).count("}")
+    assert str(expression) == text
+    assert str(parse(text)) == text
+    assert expression.written(RULE_LATEX).count("{") == expression.written(RULE_LATEX).count("}")
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_rules_print_what_they_are(rule):
-    assert formula(parse(str(rule.direction))) == str(rule.direction)
+    assert str(parse(str(rule.step))) == str(rule.step)
     assert rule.summary
-    assert str(rule) == f"{rule.name}: {rule.direction}"
+    assert str(rule) == f"{rule.name}: {rule.step}"
     assert find_rule(rule.name) is rule
-    latex = latex_formula(rule.direction)
+    latex = rule.step.written(RULE_LATEX)
     assert latex.count(r"\left") == latex.count(r"\right")
 
 
 def test_latex():
-    assert latex_formula(RULES["dnsam"].direction) == (
+    assert RULES["dnsam"].step.written(RULE_LATEX) == (
         r"\nabla f_\gamma\left(x + \frac{\rho g}{\lVert \mathbb{E}\left[g\right]\rVert}\right)"
     )
-    assert latex_formula(Fraction(-1, 2) * hvp(V)) == r"-\tfrac{1}{2} \nabla^{2} f_\gamma\left[v\right]"
+    assert (Fraction(-1, 2) * hvp(V)).written(RULE_LATEX) == r"-\tfrac{1}{2} \nabla^{2} f_\gamma\left[v\right]"
 
 
 def test_symbols_of_a_rule():
@@ -85,7 +87,7 @@ def test_symbols_of_a_rule():
 def test_a_part_that_occurs_twice_is_one_node():
     shift = rho * unit(G)
     assert len(walk(grad(shift) + grad(shift))) < 2 * len(walk(grad(shift)))
-    assert len(walk(multi_step_sam(8).direction)) < 120
+    assert len(walk(multi_step_sam(8).step)) < 120
 
 
 @pytest.mark.parametrize(
@@ -112,9 +114,9 @@ def test_a_part_that_occurs_twice_is_one_node():
         (lambda: mean(1.5), "the float 1.5"),
         (lambda: direction("v 1"), "the name 'v 1' is not a letter followed by"),
         (lambda: parameter(3), "the name 3 is not a letter"),
-        (lambda: Rule("r", rho), "rule 'r': the direction rho is not a vector"),
-        (lambda: Rule("r", 3), "the direction 3 is not a vector"),
-        (lambda: Rule("r", grad(eta * G)), "contains eta: the step is x - eta \\* direction"),
+        (lambda: Rule("r", rho), "rule 'r': the step rho is not a vector"),
+        (lambda: Rule("r", 3), "the step 3 is not a vector"),
+        (lambda: Rule("r", grad(eta * G)), "contains eta: it moves to x - eta \\* step"),
         (lambda: Rule("r", G, smoothness=0), "smoothness 0; a gradient step needs at least 1"),
         (
             lambda: Rule("r", parameter("v") * direction("v")),
@@ -124,7 +126,7 @@ def test_a_part_that_occurs_twice_is_one_node():
         (lambda: Rule("r", parameter("w") * direction("w")), "w names both a number and a direction; rename the dir"),
         (lambda: float("nan") * G, "the float nan is not exact; give a finite number"),
         (lambda: (inner(G, G) ** 99) ** 99, "the exponent 9801 is too large; give one whose numerator"),
-        (lambda: multi_step_sam(12), r"written out, the direction has 1.91909e\+06 parts, 60 deep; at most 500000"),
+        (lambda: multi_step_sam(12), r"written out, the step has 1.91909e\+06 parts, 60 deep; at most 500000"),
         (lambda: multi_step_sam(0), "0 ascent steps; give at least 1"),
     ],
 )
@@ -170,11 +172,11 @@ def test_unknown_names():
 
 
 def test_text_is_exact():
-    assert find_rule("0.1*g").direction == Fraction(1, 10) * grad()
-    assert str(find_rule("g/2").direction) == "g/2"
-    assert str(find_rule("E[g]").direction) == "E[g]"
-    assert str(find_rule("g-v").direction) == "g - v"
-    assert str(find_rule("2**(1/2)*g").direction) == "2**(1/2)*g"
+    assert find_rule("0.1*g").step == Fraction(1, 10) * grad()
+    assert str(find_rule("g/2").step) == "g/2"
+    assert str(find_rule("E[g]").step) == "E[g]"
+    assert str(find_rule("g-v").step) == "g - v"
+    assert str(find_rule("2**(1/2)*g").step) == "2**(1/2)*g"
 
 
 def test_text_can_name_its_own_symbols():
@@ -258,7 +260,7 @@ def test_exact_expressions_refuse_them_too(name):
 def test_advice_can_be_followed(text, advice, instead):
     with pytest.raises(InputError, match=advice):
         find_rule(text)
-    assert find_rule(instead).direction
+    assert find_rule(instead).step
 
 
 @pytest.mark.parametrize("text", ["x + g", "parameter('lam')*x", "direction('x')"])

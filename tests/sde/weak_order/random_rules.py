@@ -64,7 +64,7 @@ def random_case(number):
 
 def corrupted(sde):
     """Every coefficient of an SDE multiplied by each factor: (part, power of rho, factor, SDE)."""
-    for part in ("increments", "correction", "diffusion"):
+    for part in ("increments", "correction", "covariance"):
         for k, coefficient in getattr(sde, part).items():
             for factor in FACTORS:
                 kept = getattr(sde, part) | {k: coefficient * Fraction(factor)}

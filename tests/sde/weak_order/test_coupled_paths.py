@@ -101,7 +101,7 @@ def test_the_integrator_has_order_3_in_the_step():
 
 
 def test_an_ode_has_no_control_variate():
-    one = make(truncate(find_rule("sgd"), 1, 1, diffusion_order=0), 1 / 4)
+    one = make(truncate(find_rule("sgd"), 1, 1, covariance_order=0), 1 / 4)
     values = one.flow(noise(10, 4))
     assert values.std(0).max() < 1e-14
 

@@ -206,7 +206,7 @@ def test_two_hundred_dimensions():
 
 
 @pytest.mark.parametrize(
-    ("part", "factors"), [("correction", {0: -1, 1: -1}), ("diffusion", {0: 2, 1: 2}), ("increments", {0: 1, 1: 1.5})]
+    ("part", "factors"), [("correction", {0: -1, 1: -1}), ("covariance", {0: 2, 1: 2}), ("increments", {0: 1, 1: 1.5})]
 )
 @pytest.mark.parametrize("f", [additive(3), multiplicative(3)], ids=["additive", "multiplicative"])
 def test_wrong_sdes_of_order_2_fail(part, factors, f):
@@ -218,7 +218,7 @@ def test_wrong_sdes_of_order_2_fail(part, factors, f):
 
 
 def test_diffusion_does_not_matter_at_order_1():
-    wrong = changed(derive(USAM, 1, "1/2"), "diffusion", {0: 2, 1: 2})
+    wrong = changed(derive(USAM, 1, "1/2"), "covariance", {0: 2, 1: 2})
     assert verify_moments(wrong, landscape=multiplicative(3), etas=FINE).verdict == "pass"
 
 

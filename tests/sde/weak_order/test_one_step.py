@@ -191,9 +191,9 @@ def test_a_network_in_single_precision_is_refused():
         (changed(derive(SAM, 1, "1/3"), "increments", {1: Fraction(999, 1000)}), 1, 1 / 3),
         (changed(derive(SAM, 2, "2/3"), "correction", {0: -1, 1: -1}), 2, 1),
         (changed(derive(SAM, 2, "2/3"), "correction", {1: 0}), 2, 5 / 3),
-        (changed(derive(SAM, 2, "2/3"), "diffusion", {0: 0, 1: 0}), 2, 1),
-        (truncate(SAM, "2/3", 3, correction_order=2, diffusion_order=0), 2, 1),
-        (changed(derive(SAM, 2, "2/3"), "diffusion", {0: 2, 1: 2}), 2, 1),
+        (changed(derive(SAM, 2, "2/3"), "covariance", {0: 0, 1: 0}), 2, 1),
+        (truncate(SAM, "2/3", 3, correction_order=2, covariance_order=0), 2, 1),
+        (changed(derive(SAM, 2, "2/3"), "covariance", {0: 2, 1: 2}), 2, 1),
         (replace(derive(SAM, 1, "1/3"), rule=USAM), 1, 1 / 3),
         (replace(derive(SAM, 1, "1/3"), rule=RULES["dnsam"]), 1, 1 / 3),
     ],
@@ -209,7 +209,7 @@ def test_wrong_sdes_fail(wrong, claimed, order):
 
 
 def test_diffusion_does_not_matter_at_order_1():
-    wrong = changed(derive(SAM, 1, "1/2"), "diffusion", {0: 2, 1: 2})
+    wrong = changed(derive(SAM, 1, "1/2"), "covariance", {0: 2, 1: 2})
     assert verify_one_step(wrong, landscape=TORUS, points=POINT, etas=SMALL).verdict == "pass"
 
 

@@ -74,7 +74,7 @@ CHANGES = {
         {"landscape": Quadratic(Q * (1 + 1e-15 * torch.ones(1)), C + 1e-9)},
         {"landscape": TiltedTorus.default(3)},
     ],
-    "SDE": [{"sde": truncate(USAM, "1/2", 1), "expected": 1}, {"sde": replace(SDE, diffusion={})}],
+    "SDE": [{"sde": truncate(USAM, "1/2", 1), "expected": 1}, {"sde": replace(SDE, covariance={})}],
     "rule": [{"sde": derive(Rule("usam", grad(2 * rho * grad())), 1, "1/2")}],
     "start": [{"start": torch.zeros(3)}],
     r"step sizes \(0.25 \(4 steps\), 0.125 \(8 steps\) there": [{"etas": [1 / 2, 1 / 4]}, {"horizon": 2.0}],

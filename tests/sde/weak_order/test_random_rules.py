@@ -30,5 +30,5 @@ def test_corrupted_sdes_do_not_pass():
 
 
 def test_the_generator_is_deterministic():
-    assert str(random_case(5)[0].rule.direction) == str(random_case(5)[0].rule.direction)
-    assert len({str(random_case(n)[0].rule.direction) for n in range(20)}) > 15
+    assert str(random_case(5)[0].rule.step) == str(random_case(5)[0].rule.step)
+    assert len({str(random_case(n)[0].rule.step) for n in range(20)}) > 15

@@ -76,15 +76,15 @@ def test_order_2_sde_of_sam():
     ("part", "value", "order"),
     [
         ("correction_order", 0, 1),
-        ("diffusion_order", 0, 1),
+        ("covariance_order", 0, 1),
         ("drift_order", 2, 4 / 3),
         ("correction_order", 1, 5 / 3),
-        ("diffusion_order", 1, 5 / 3),
+        ("covariance_order", 1, 5 / 3),
     ],
 )
 def test_what_order_2_needs(part, value, order):
     """Without correction 1, without noise 1, and each power of rho less costs what the proof says."""
-    orders = {"drift_order": 3, "correction_order": 2, "diffusion_order": 2, part: value}
+    orders = {"drift_order": 3, "correction_order": 2, "covariance_order": 2, part: value}
     result = verify_on_torus(truncate(SAM, "2/3", **orders), etas=ETAS[2:6])
     assert result.expected == pytest.approx(order)
     assert result.slopes[-1] == pytest.approx(order, abs=0.05)
@@ -94,7 +94,7 @@ def test_what_order_2_needs(part, value, order):
     ("part", "factors"),
     [
         ("correction", {0: -1, 1: -1}),
-        ("diffusion", {0: 2, 1: 2}),
+        ("covariance", {0: 2, 1: 2}),
         ("increments", {2: Fraction(1, 2)}),
     ],
 )
@@ -106,7 +106,7 @@ def test_wrong_coefficients_of_order_2_fail(part, factors):
 
 def test_diffusion_does_not_matter_at_order_1():
     """Scaled by 2 it keeps the slope: at order 1 no verification can catch that."""
-    assert verify_on_torus(changed(THIRD, "diffusion", {0: 2, 1: 2, 2: 2})).verdict == "pass"
+    assert verify_on_torus(changed(THIRD, "covariance", {0: 2, 1: 2, 2: 2})).verdict == "pass"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_every_rule_has_an_sde_of_order_2(rule):
 
 def test_noise_changes_the_constant_only():
     """Theory, section 3: gradient flow with the same drift has order 1 too, and is worse by a factor."""
-    with_noise, without = (verify_on_torus(truncate(SAM, "1/3", 3, diffusion_order=m)) for m in (3, 0))
+    with_noise, without = (verify_on_torus(truncate(SAM, "1/3", 3, covariance_order=m)) for m in (3, 0))
     assert without.slopes[-1] == pytest.approx(1.0, abs=0.05)
     assert without.errors[-1] > 3 * with_noise.errors[-1]
 
@@ -504,7 +504,7 @@ def test_a_radius_so_large_that_nothing_has_begun():
 def test_test_functions_that_do_not_feel_the_wrong_term():
     """The second coordinate has its own minibatch gradients, which the perturbation does not enter."""
     f = TiltedTorus([[1.5, 1.0], [1.2, 0.8]], [[1, 0]], [[0.4], [0.3]], [[0.0], [1.0]])
-    usam = truncate(RULES["usam"], "1/3", 3, diffusion_order=0)  # whose error they see
+    usam = truncate(RULES["usam"], "1/3", 3, covariance_order=0)  # whose error they see
     result = verify_on_torus(usam, landscape=f, test_functions=lambda x: torch.stack([x[:, 1].sin(), x[:, 1].cos()], 1))
     assert result.verdict == "inconclusive"
     assert "has no influence at all" in result.reason

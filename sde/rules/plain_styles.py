@@ -1,0 +1,163 @@
+"""Formulas as characters: the language itself, ASCII, Unicode."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+from .letters import unicode_name
+from .names import KNOWN
+from .style import Style, joined, signed
+
+__all__ = ["PYTHON", "TEXT", "UNICODE"]
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_FRACTIONS = {"1/2": "½", "1/4": "¼", "3/4": "¾", "1/6": "⅙", "1/3": "⅓", "2/3": "⅔"}
+
+
+def _plain_power(base: str, exponent: Fraction, brackets: bool) -> str:
+    shown = f"({base})" if brackets else base
+    if exponent == 1:
+        return shown
+    return f"{shown}^{exponent}" if exponent.denominator == 1 else f"{shown}^({exponent})"
+
+
+def _text_derivative(order: int, of: str) -> str:
+    if of == "f_m" and order in (1, 2, 3):
+        return "gHT"[order - 1]
+    return {0: of, 1: f"D{of}"}.get(order, f"D{order}{of}")
+
+
+def _brackets(name: str, arguments: list[str], order: int) -> str:
+    return f"{name}[{','.join(arguments)}]" if arguments else name
+
+
+def _slash(above: str, below: list[str]) -> str:
+    return f"{above}/{below[0]}" if len(below) == 1 else f"{above}/({' '.join(below)})"
+
+
+def _shifted(name: str, shift: str | None) -> str:
+    return name if shift is None else f"{name}({joined([('+', 'x'), signed(shift)])})"
+
+
+def _derivative_at(tensor: Callable[[int], str]) -> Callable[[str | None, list[str]], str]:
+    """Of a minibatch's loss, its tensor named by its order; its gradient at ``x`` is ``g`` in every style."""
+
+    def written(shift: str | None, arguments: list[str]) -> str:
+        order = len(arguments) + 1
+        return "g" if shift is None and not arguments else _brackets(_shifted(tensor(order), shift), arguments, order)
+
+    return written
+
+
+def _slashed(rational: Callable[[Fraction], str]) -> Callable[[Fraction, list[str], list[tuple[str, bool]]], str]:
+    def product(number: Fraction, above: list[str], below: list[tuple[str, bool]]) -> str:
+        top = " ".join([*([] if number == 1 else [rational(number)]), *above]) or "1"
+        return _slash(top, [f"({body})" if compound else body for body, compound in below]) if below else top
+
+    return product
+
+
+TEXT = Style(
+    parameter=lambda name: name,
+    direction=lambda name: name,
+    rational=str,
+    power=_plain_power,
+    norm=lambda a: f"|{a}|",
+    inner=lambda a, b: f"<{a},{b}>",
+    sign=lambda a: f"sign({a})",
+    mean=lambda a: f"E[{a}]",
+    derivative=_text_derivative,
+    apply=_brackets,
+    numbered=lambda name, number: f"{name}{number}",
+    means=lambda numbers, body: f"E_{''.join(map(str, numbers))}[{body}]",
+    fraction=_slash,
+    derivative_at=_derivative_at(lambda order: "Df_m" if order == 1 else f"D{order}f_m"),
+    loss_at=lambda shift: _shifted("f_m", shift),
+    product=_slashed(str),
+    brackets=lambda a: f"({a})",
+)
+
+
+def _unicode_derivative(order: int, of: str) -> str:
+    if of == "f_m" and order in (1, 2, 3):
+        return "gHT"[order - 1]
+    return _nabla(order) + {"f_m": "f_γ", "phi": "φ"}.get(of, of)
+
+
+def _nabla(order: int) -> str:
+    return {0: "", 1: "∇"}.get(order, "∇" + str(order).translate(_SUPERSCRIPTS))
+
+
+def _unicode_rational(value: Fraction) -> str:
+    return _FRACTIONS.get(str(value), str(value))
+
+
+def _unicode_power(base: str, exponent: Fraction, brackets: bool) -> str:
+    shown = f"({base})" if brackets else base
+    if exponent == 1:
+        return shown
+    if exponent.denominator == 1:
+        return shown + str(exponent).translate(_SUPERSCRIPTS)
+    return f"{shown}^({exponent})"
+
+
+def _unicode_apply(name: str, arguments: list[str], order: int) -> str:
+    if len(arguments) == 1 and order == 2 and all(c.isalpha() or c in "∇² " for c in arguments[0]):
+        return f"{name}{'' if len(name) == 1 else ' '}{arguments[0]}"  # a matrix times a vector: Hg
+    return _brackets(name, arguments, order)
+
+
+UNICODE = replace(
+    TEXT,
+    parameter=unicode_name,
+    direction=unicode_name,
+    rational=_unicode_rational,
+    power=_unicode_power,
+    norm=lambda a: f"‖{a}‖",
+    inner=lambda a, b: f"⟨{a},{b}⟩",
+    derivative=_unicode_derivative,
+    apply=_unicode_apply,
+    numbered=lambda name, number: name + str(number).translate(_SUBSCRIPTS),
+    means=lambda numbers, body: f"E{''.join(map(str, numbers)).translate(_SUBSCRIPTS)}[{body}]",
+    derivative_at=_derivative_at(lambda order: f"{_nabla(order)}f_γ"),
+    loss_at=lambda shift: _shifted("f_γ", shift),
+    product=_slashed(_unicode_rational),
+)
+
+
+def _python_power(base: str, exponent: Fraction, brackets: bool) -> str:
+    shown = f"({base})" if brackets else base
+    if exponent == -1:
+        return f"1/{shown}"
+    return f"{shown}**{exponent}" if exponent.denominator == 1 and exponent >= 0 else f"{shown}**({exponent})"
+
+
+def _python_derivative(shift: str | None, arguments: list[str]) -> str:
+    if not arguments:
+        return "g" if shift is None else f"grad({shift})"
+    listed = ", ".join([*arguments, *([] if shift is None else [f"at={shift}"])])
+    return f"hvp({listed})" if len(arguments) == 1 else f"derivative({listed})"
+
+
+def _python_product(number: Fraction, above: list[str], below: list[tuple[str, bool]]) -> str:
+    """The numerator in front, the denominator last, so that it is read back as it was."""
+    result = "*".join([*([] if number.numerator == 1 else [str(number.numerator)]), *above]) or "1"
+    for body, compound in below:
+        result += f"/({body})" if compound else f"/{body}"
+    return result if number.denominator == 1 else f"{result}/{number.denominator}"
+
+
+PYTHON = replace(
+    TEXT,
+    parameter=lambda name: name if name in KNOWN else f"parameter('{name}')",
+    direction=lambda name: name if name in KNOWN else f"direction('{name}')",
+    power=_python_power,
+    norm=lambda a: f"norm({a})",
+    inner=lambda a, b: f"inner({a}, {b})",
+    derivative_at=_python_derivative,
+    loss_at=lambda shift: f"loss({shift or ''})",
+    product=_python_product,
+)
+"""The language of rules: what it writes, :func:`.parsing.parse` reads back. Sums, which have tensors of several
+minibatches, have no words there and stay as in ``TEXT``."""
