@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri  # scipy.stats calls the same, and takes a second to load
 
 __all__ = ["SlopeFit", "fit_slope", "resolved"]
 
@@ -62,5 +62,5 @@ def fit_slope(etas: Sequence[float], errors: Array, covariance: Array, confidenc
     e, logs = errors[levels], np.log(np.asarray(etas)[levels])
     weights = np.array([1.0, -1.0]) / (logs[0] - logs[1])
     relative = covariance[np.ix_(levels, levels)] / np.outer(e, e)
-    half_width = norm.ppf(0.5 + confidence / 2) * np.sqrt(max(0.0, weights @ relative @ weights))
+    half_width = ndtri(0.5 + confidence / 2) * np.sqrt(max(0.0, weights @ relative @ weights))
     return SlopeFit(float(weights @ np.log(np.abs(e))), float(half_width), last)
