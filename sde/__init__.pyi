@@ -2,7 +2,13 @@ from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
-from .simulation.coefficients import Coefficients, coefficients, drift_and_covariance, exact_increments, moments
+from .simulation.coefficients import (
+    Coefficients,
+    coefficients,
+    drift_and_covariance,
+    exact_increments,
+    mean_and_covariance,
+)
 from .weak_order.claim import ETAS, TOLERANCE, step_count
 from .weak_order.divisor_check import Divisor, divisors
 from .weak_order.evidence import observed_slopes
@@ -32,7 +38,7 @@ __all__ = [
     "expand",
     "find_rule",
     "in_coordinates",
-    "moments",
+    "mean_and_covariance",
     "multi_step_sam",
     "observed_slopes",
     "step_count",

@@ -18,7 +18,8 @@ from ..rules.rule import find_rule
 from ..simulation.coefficients import drift_and_covariance
 from .claim import Progress
 from .order_table import TABLE_ETAS
-from .torus import Coefficients, verify_on_torus
+from .own_coefficients import CoefficientFunction
+from .torus import verify_on_torus
 
 __all__ = ["Ablation", "ablations", "measure_ablations", "transposed_cholesky"]
 
@@ -41,7 +42,7 @@ class Ablation:
     change: str
     sde: SDE
     order: Fraction
-    coefficients: Coefficients = drift_and_covariance
+    coefficients: CoefficientFunction = drift_and_covariance
 
 
 def transposed_cholesky(*arguments: Any) -> tuple[Tensor, Tensor]:

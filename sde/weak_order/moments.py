@@ -45,16 +45,16 @@ class Moments(NamedTuple):
 
     Attributes:
         chain: ``E y y^T`` with ``y = (x, 1)``, shape ``(d + 1, d + 1)``: the last column holds the mean.
-        flow: the same of the SDE.
+        solution: the same of the SDE.
     """
 
     chain: Tensor
-    flow: Tensor
+    solution: Tensor
 
     @property
     def difference(self) -> Tensor:
-        """``chain - flow``."""
-        return self.chain - self.flow
+        """``chain - solution``."""
+        return self.chain - self.solution
 
     def error(self) -> float:
         """The largest error over ``phi = a . x`` and ``phi = x . Q x`` with ``|a| = 1`` and nuclear norm of ``Q`` 1."""
@@ -146,8 +146,8 @@ def verify_moments(
         return replace(evidence.upto(clear), doubt=doubt), rounding
 
     def influences(law: Claim) -> dict[Term, float]:
-        right = at(law, terms[0].right, law.etas[-1]).flow
-        return {term: _size(at(law, term.changed, law.etas[-1]).flow - right) for term in terms}
+        right = at(law, terms[0].right, law.etas[-1]).solution
+        return {term: _size(at(law, term.changed, law.etas[-1]).solution - right) for term in terms}
 
     first, rounding = measured(claim)
     evidence = [first] + [measured(law)[0] for law in [first.claim.at_another_scale()] if law]
@@ -181,7 +181,7 @@ def affine_moments(
         >>> from eigensam.sde import affine_moments, find_rule, truncate
         >>> f, sde = Quadratic([[1.0]], centres=[[0.0]]), truncate(find_rule("sgd"), 1, 1)
         >>> found = affine_moments(sde, landscape=f, eta=0.5, horizon=1.0, rho=0.1)
-        >>> round(found.chain[0, 1].item(), 6), round(found.flow[0, 1].item(), 6)
+        >>> round(found.chain[0, 1].item(), 6), round(found.solution[0, 1].item(), 6)
         (0.25, 0.367879)
     """
     d, dtype = landscape.dim, landscape.dtype
@@ -204,20 +204,20 @@ def affine_moments(
     scale = float(exact.abs().max())
     steps = _homogeneous(exact, probes, sde, scale)
     drift = _homogeneous(found.drift(eta)[:, None], probes, sde, scale)[0]
-    noise = _homogeneous(found.noise - found.noise.mean(-2, keepdim=True), probes, sde, scale)
+    columns = _homogeneous(found.columns(), probes, sde, scale)
 
     def chain(z: Tensor) -> Tensor:  # (E F z F^T - z) / eta with F = I + eta steps
         mean = steps.mean(0)
         moved = torch.einsum("mij,jk,mlk->il", steps, z, steps) / len(steps)
         return mean @ z + z @ mean.mT + eta * moved
 
-    def flow(z: Tensor) -> Tensor:
-        return drift @ z + z @ drift.mT + eta * torch.einsum("mij,jk,mlk->il", noise, z, noise) / len(noise)
+    def generator(z: Tensor) -> Tensor:
+        return drift @ z + z @ drift.mT + eta * torch.einsum("mij,jk,mlk->il", columns, z, columns) / len(columns)
 
     y = torch.cat([x, x.new_ones(1)])
     z = torch.outer(y, y)
     moments = []
-    for evolution in (Evolution(chain, eta), Evolution(flow)):
+    for evolution in (Evolution(chain, eta), Evolution(generator)):
         moments.append(evolution.advance(z, horizon))
         if not bool(moments[-1].isfinite().all()):
             raise InputError(

@@ -17,7 +17,7 @@ from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
 from ..simulation.noise import PathNoise
-from ..simulation.streaming import StreamingMoments
+from ..simulation.streaming import StreamingStatistics
 from .claim import Claim, Progress, TestFunctions, step_count
 from .coupled_paths import Level, coarser, level
 from .evidence import Evidence
@@ -71,7 +71,7 @@ def verify_monte_carlo(
     """Measure the weak order of an SDE by paths of rule and SDE that share their noise.
 
     A pilot chooses the test function with the clearest error, checks that the integrator of the SDE (one of
-    ``O(eta^3)``, :mod:`.small_noise`) does not matter by halving its steps, and plans the number of paths and the step
+    ``O(eta^3)``, :mod:`eigensam.sde.simulation.splitting`) does not matter by halving its steps, and plans the number of paths and the step
     sizes that this number can resolve. The main run has its own noise, so nothing of the choice biases its intervals.
 
     Args:
@@ -90,8 +90,8 @@ def verify_monte_carlo(
         seed: path ``i`` of a seed has the same noise in every run.
         chunk_size: paths per task, rounded up to whole blocks of at most 4096; results do not depend on it.
         jobs: processes, one thread each.
-        state: a JSON file where the main run keeps its moments; a killed run goes on from it, bit for bit. It is
-            refused if anything that the moments depend on has changed, test functions included: :mod:`.path_state`.
+        state: a JSON file where the main run keeps its statistics; a killed run goes on from it, bit for bit. It is
+            refused if anything that the statistics depend on has changed, test functions included: :mod:`.path_state`.
         expected: the order to be confirmed; default: the one that the derivation proves.
         progress: called with (done, total) after each chunk.
 
@@ -149,14 +149,14 @@ def verify_monte_carlo(
     pilot = run.pilot(min(_PILOT_PATHS, paths or _PILOT_PATHS), progress)
     planned, kept = _plan(pilot, claim, most_paths, confidence) if paths is None else (paths, len(levels))
     run = _Run(levels[:kept], seed, chunk_size, jobs)
-    moments = run.main(planned, state, progress)
+    statistics = run.main(planned, state, progress)
 
     size = len(pilot.means[0])
-    errors, half_widths = (part.reshape(kept, size) for part in _intervals(moments, confidence))
+    errors, half_widths = (part.reshape(kept, size) for part in _intervals(statistics, confidence))
     j = pilot.function
     chosen = [i * size + j for i in range(kept)]
     rounding = _ROUNDING * float(functions(x[None]).abs().max())
-    covariance = moments.covariance[np.ix_(chosen, chosen)] / moments.count + rounding**2 * np.eye(kept)
+    covariance = statistics.covariance[np.ix_(chosen, chosen)] / statistics.count + rounding**2 * np.eye(kept)
     claim = replace(claim, etas=claim.etas[:kept])
     fit = fit_slope(claim.etas, errors[:, j], covariance, confidence)
     doubt = _doubt(claim, errors[:, j], covariance, fit, pilot)
@@ -171,7 +171,7 @@ def verify_monte_carlo(
         etas=claim.etas,
         errors=np.abs(errors[:, j]).tolist(),
         horizon=horizon,
-        paths=moments.count,
+        paths=statistics.count,
         planned=planned,
         confidence=confidence,
         half_widths=half_widths[:, j].tolist(),
@@ -186,10 +186,10 @@ def verify_monte_carlo(
     )
 
 
-def _intervals(moments: StreamingMoments, confidence: float) -> tuple[Array, Array]:
+def _intervals(statistics: StreamingStatistics, confidence: float) -> tuple[Array, Array]:
     """Means and half widths of Student's intervals."""
-    standard = np.sqrt(np.diag(moments.covariance) / moments.count)
-    return moments.mean, student_quantile(moments.count, confidence) * standard
+    standard = np.sqrt(np.diag(statistics.covariance) / statistics.count)
+    return statistics.mean, student_quantile(statistics.count, confidence) * standard
 
 
 def _default_functions(landscape: Landscape) -> TestFunctions:
@@ -251,22 +251,22 @@ class _Run:
             progress(done + 1, 2 * len(starts))
         return _Pilot(np.concatenate(differences), np.concatenate(few))
 
-    def main(self, paths: int, state: Path | None, progress: Progress) -> StreamingMoments:
+    def main(self, paths: int, state: Path | None, progress: Progress) -> StreamingStatistics:
         """Stream the differences; blocks are merged in their order, whoever computes them."""
-        moments, blocks = StreamingMoments.empty(len(self.levels) * self.levels[0].weights.shape[-1]), 0
+        statistics, blocks = StreamingStatistics.empty(len(self.levels) * self.levels[0].weights.shape[-1]), 0
         if state is not None:
             identity = run_identity(self.levels, self.seed, paths, self.block)
-            moments, blocks = read_state(state, identity, len(moments.mean))
+            statistics, blocks = read_state(state, identity, len(statistics.mean))
         firsts = range(blocks * self.block, paths, self.block)
         chunks = [firsts[i : i + self.blocks_per_chunk] for i in range(0, len(firsts), self.blocks_per_chunk)]
         for parts in in_workers(_chunk, ((self, chunk, paths) for chunk in chunks), self.jobs):
             for part in parts:
-                moments.add(part)
+                statistics.add(part)
                 blocks += 1
             if state is not None:
-                write_state(state, identity, blocks, moments)
-            progress(moments.count, paths)
-        return moments
+                write_state(state, identity, blocks, statistics)
+            progress(statistics.count, paths)
+        return statistics
 
     def _chunk(self, firsts: range, paths: int) -> list[Array]:
         result = []
@@ -284,7 +284,7 @@ class _Run:
         z = torch.cat([z, -z])
 
         def mean(sde: SDE) -> float:
-            return float(replace(at, claim=replace(at.claim, sde=sde)).plain_flow(z)[:, j].double().mean())
+            return float(replace(at, claim=replace(at.claim, sde=sde)).plain_solution(z)[:, j].double().mean())
 
         right = mean(terms[0].right) if terms else 0.0
         return {term: abs(mean(term.changed) - right) for term in terms}
@@ -302,7 +302,8 @@ def _compared(each: Level, z: Tensor) -> Tensor:
     The first is antithetic: what is linear in the noise cancels, and half steps differ in little else.
     """
     one, two = (
-        (each.flow(coarser(z, steps)) + each.flow(coarser(-z, steps))) / 2 for steps in (each.steps, 2 * each.steps)
+        (each.solution(coarser(z, steps)) + each.solution(coarser(-z, steps))) / 2
+        for steps in (each.steps, 2 * each.steps)
     )
     return torch.cat([(one - two)[:, None], each.plain(z)], 1)
 

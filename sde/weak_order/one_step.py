@@ -16,12 +16,12 @@ from ..derivation.derived_sde import SDE
 from ..derivation.multiprecision import exact_step, sde_coefficients
 from ..rules.bindings import Values, bind
 from ..simulation.coefficients import coefficients, drift_and_covariance, exact_increments
-from ..simulation.small_noise import runge_kutta
+from ..simulation.splitting import splitting_mean
 from .claim import Claim, Progress
 from .divisor_check import divisors
 from .evidence import Evidence
 from .needed_terms import Term, needed_terms
-from .own_coefficients import Coefficients, checked_coefficients
+from .own_coefficients import CoefficientFunction, checked_coefficients
 from .verdict import WeakOrder, conclude
 
 __all__ = [
@@ -93,14 +93,14 @@ def verify_one_step(
     precision: Precision | None = None,
     values: Values | None = None,
     test_functions: Callable[[Any], Any] | None = None,
-    coefficients: Coefficients = drift_and_covariance,
+    coefficients: CoefficientFunction = drift_and_covariance,
     expected: float | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
     """Measure the order of the local error, which is 1 more than the weak order.
 
     ``E phi(x + eta h)`` is a mean over minibatches. ``(e^{eta L} phi)(x)`` is a mean over points that the drift and
-    symmetric kicks of the right covariance reach (see :mod:`.small_noise`): it is the semigroup up to ``O(eta^4)``, so
+    symmetric kicks of the right covariance reach (see :func:`splitting_mean`): it is the semigroup up to ``O(eta^4)``, so
     local orders up to 3 are told apart, all that an SDE driven by Brownian motion has. In multi-precision ``eta`` is so
     small that the slope is clean to two digits.
 
@@ -179,8 +179,8 @@ def verify_one_step(
         steps = []
         with mpmath.workdps(digits):
             for eta in law.etas:
-                chain, flow = step(law, x, eta, test_functions)
-                steps.append(_Step.of(chain, flow, x, eta, test_functions))
+                chain, semigroup = step(law, x, eta, test_functions)
+                steps.append(_Step.of(chain, semigroup, x, eta, test_functions))
                 done += 1
                 progress(done, total)
             if not all(np.isfinite(_largest(each.difference)) for each in steps):
@@ -232,9 +232,9 @@ class _Step(NamedTuple):
     size: float
 
     @classmethod
-    def of(cls, chain: Any, flow: Any, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> "_Step":
+    def of(cls, chain: Any, semigroup: Any, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> "_Step":
         before = test_functions(x if isinstance(chain, Tensor) else _many_digits(x))
-        return cls(chain - flow, (chain - before) / eta, _largest(chain))
+        return cls(chain - semigroup, (chain - before) / eta, _largest(chain))
 
 
 def _influences(
@@ -260,9 +260,8 @@ def _influences(
     result = {}
     for term in terms:
         if term.part == "noise":
-            noises = (coefficients(f, sde, x[:, None], rho, values).noise for sde in (term.changed, term.right))
-            kicks = (noise - noise.mean(-2, keepdim=True) for noise in noises)
-            more, before = (second(each) for each in kicks)
+            both = (coefficients(f, sde, x[:, None], rho, values) for sde in (term.changed, term.right))
+            more, before = (second(each.columns()) for each in both)
             moved = eta**2 * (more - before)
         else:
             step, size = _direction(coefficients(f, term.alone, x[:, None], rho, values).drift(eta), epsilon, multi)
@@ -291,20 +290,7 @@ def _has_formulas(landscape: Landscape) -> bool:
     return isinstance(landscape, Landscape) and type(landscape).formulas is not Landscape.formulas
 
 
-def _semigroup(
-    drift: Callable[[Any], Any], noise: Callable[[Any], Any], test_functions: Callable[[Any], Any], x: Any, eta: Any
-) -> Any:
-    """Kicks ``+- eta c_m`` with probability ``1 / 2M`` each have the covariance ``eta^2 Sigma``."""
-    middle = runge_kutta(drift, x, eta / 2)
-    kicks = eta * noise(middle)
-    total = 0
-    for m in range(kicks.shape[1]):
-        for end in (middle + kicks[:, m], middle - kicks[:, m]):
-            total = total + test_functions(runge_kutta(drift, end, eta / 2))
-    return total / (2 * kicks.shape[1])
-
-
-def _float64(claim: Claim, own: Coefficients) -> Callable[..., tuple[Tensor, Tensor]]:
+def _float64(claim: Claim, own: CoefficientFunction) -> Callable[..., tuple[Tensor, Tensor]]:
     f, sde, values = claim.landscape, claim.sde, claim.values
 
     def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
@@ -317,15 +303,14 @@ def _float64(claim: Claim, own: Coefficients) -> Callable[..., tuple[Tensor, Ten
                 return coefficients(f, sde, y[:, None], rho, values).drift(eta)
             return own(f, sde, y[:, None], rho, eta, values)[0]
 
-        def noise(y: Tensor) -> Tensor:
+        def columns(y: Tensor) -> Tensor:
             if own is drift_and_covariance:
-                found = coefficients(f, sde, y[:, None], rho, values).noise
-                return found - found.mean(-2, keepdim=True)
+                return coefficients(f, sde, y[:, None], rho, values).columns()
             eigenvalues, vectors = torch.linalg.eigh(own(f, sde, y[:, None], rho, eta, values)[1])
             root: Tensor = vectors * (f.dim * eigenvalues.clamp(min=0)).sqrt()[:, None]
             return root.mT
 
-        return chain, _semigroup(drift, noise, test_functions, x, eta)
+        return chain, splitting_mean(drift, columns, x, test_functions, eta)
 
     return step
 
@@ -341,7 +326,7 @@ def _multi(claim: Claim) -> Callable[..., tuple[Any, Any]]:
         rho = mpmath.mpf(law.rho_scale) * h ** (mpmath.mpf(beta.numerator) / beta.denominator)
         moved = points[:, None] + h * increments(points, rho)
         chain = test_functions(moved.reshape(-1, f.dim)).reshape(*moved.shape[:2], -1).sum(1) / moved.shape[1]
-        flow = _semigroup(lambda y: found(y, rho, h)[0], lambda y: found(y, rho, h)[1], test_functions, points, h)
-        return chain, flow
+        drift, columns = (lambda y, part=part: found(y, rho, h)[part] for part in (0, 1))
+        return chain, splitting_mean(drift, columns, points, test_functions, h)
 
     return step

@@ -19,11 +19,11 @@ def as_text(result: "WeakOrder") -> str:
         >>> from eigensam.sde import derive, find_rule, verify_moments
         >>> f, sde = Quadratic.random(2), derive(find_rule("sgd"), 1, 1)
         >>> print(verify_moments(sde, landscape=f, etas=[1 / 32, 1 / 64, 1 / 128]))
-        sgd by moments: pass: slope 1.004, expected 1.000 +- 0.05
+        sgd by moments: pass: slope 1.000, expected 1.000 +- 0.05
                 eta  weak error  slope
-            0.03125     0.02033
-           0.015625     0.01007  1.014
-          0.0078125    0.005009  1.007
+            0.03125    0.001466
+           0.015625   0.0007328  1.000
+          0.0078125   0.0003664  1.000
     """
     columns, rows = _cells(result)
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]

@@ -15,13 +15,13 @@ from ..simulation.coefficients import drift_and_covariance
 from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
 from .evidence import Evidence
 from .needed_terms import needed_terms
-from .own_coefficients import Coefficients, checked_coefficients
+from .own_coefficients import CoefficientFunction, checked_coefficients
 from .torus_errors import COARSE, DIMENSIONS, MEMORY, TorusErrors, finer
 from .torus_grid import TorusGrid
 from .torus_steps import Steps
 from .verdict import WeakOrder, conclude
 
-__all__ = ["Coefficients", "periodic_test_functions", "verify_on_torus"]
+__all__ = ["periodic_test_functions", "verify_on_torus"]
 
 _TIMES = {1: 8, 2: 8, 3: 4}  # at which chain and SDE are compared
 _ETAS = {1: ETAS, 2: ETAS, 3: ETAS[::2]}
@@ -47,7 +47,7 @@ def verify_on_torus(
     memory: float = MEMORY,
     values: Values | None = None,
     test_functions: TestFunctions = periodic_test_functions,
-    coefficients: Coefficients = drift_and_covariance,
+    coefficients: CoefficientFunction = drift_and_covariance,
     expected: float | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
@@ -150,7 +150,7 @@ def verify_on_torus(
                 law,
                 [each.difference for each in every],
                 chains=[each.chain for each in every],
-                flows=[each.chain - each.difference for each in every],
+                solutions=[each.chain - each.difference for each in every],
                 influences=torus.influences(law, terms, n),
                 doubt=doubt,
             )

@@ -42,7 +42,7 @@ def exact_errors(f, sde, etas, horizon, rho_scale=0.8, exponent=0.5):
         found = affine_moments(
             sde, landscape=f, start=default_points(f)[0], eta=eta, horizon=horizon, rho=rho_scale * eta**exponent
         )
-        difference = (found.chain - found.flow).numpy()
+        difference = (found.chain - found.solution).numpy()
         result.append([a @ difference[:-1, -1], b @ difference[:-1, :-1] @ b])
     return np.array(result)
 
@@ -59,8 +59,8 @@ def test_intervals_cover_the_exact_error():
     ]
     hits, shrunk = np.zeros((2, 2)), np.zeros((2, 2))
     for seed in range(200):  # the main runs of verify_monte_carlo, without the pilots
-        moments = _Run(levels, seed, paths, 1).main(paths, None, lambda done, total: None)
-        errors, half_widths = (part.reshape(2, 2) for part in _intervals(moments, 0.95))
+        statistics = _Run(levels, seed, paths, 1).main(paths, None, lambda done, total: None)
+        errors, half_widths = (part.reshape(2, 2) for part in _intervals(statistics, 0.95))
         hits += np.abs(errors - truth) <= half_widths
         shrunk += np.abs(errors - truth) <= 0.8 * half_widths
     assert np.all(np.abs(hits / 200 - 0.95) <= 0.03), hits
@@ -150,8 +150,8 @@ def test_errors_are_those_of_the_exact_torus():
     ):
         rho = 0.8 * eta**0.5
         chain = Evolution(grid.chain(exact_increments(f, sam, x, rho), eta), eta).advance(phi, 1.0)
-        flow = Evolution(grid.generator(*drift_and_covariance(f, sde, x, rho, eta), eta)).advance(phi, 1.0)
-        truth = (chain - flow)[0].item()
+        semigroup = Evolution(grid.generator(*drift_and_covariance(f, sde, x, rho, eta), eta)).advance(phi, 1.0)
+        truth = (chain - semigroup)[0].item()
         assert abs(error - truth) < 1.5 * width
         assert abs(truth) > 4 * width  # so that 0, or the other sign, would not pass
 
@@ -172,7 +172,7 @@ def test_a_network():
 def test_an_integrator_that_matters_is_said(monkeypatch):
     """A method of order 1 in place of the right one: half steps change the result as much as the SDE is off."""
     wrong = lambda drift, x, time: x + time * (1 + 2 * time) * drift(x)  # noqa: E731
-    monkeypatch.setattr("eigensam.sde.weak_order.coupled_paths.runge_kutta", wrong)
+    monkeypatch.setattr("eigensam.sde.simulation.splitting.runge_kutta_step", wrong)
     found = verify_monte_carlo(derive(USAM, 1, "1/2"), **SMALL)
     assert found.verdict == "inconclusive"
     assert re.search(r"the SDE's integrator changes by \d+% of the error at eta = 0.125 when its steps", found.reason)

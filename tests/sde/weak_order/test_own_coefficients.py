@@ -28,7 +28,10 @@ BAD = {
     "one tensor": (lambda b, s: b, "coefficients return Tensor; expected two: return drift, covariance"),
     "nothing": (lambda b, s: None, "coefficients return NoneType; expected two"),
     "three": (lambda b, s: (b, b, s), "coefficients return 3 of them; expected two"),
-    "members": (lambda b, s: (b[:, None], s), "a drift of shape (N, 1, 2) at N points x of shape (N, 1, 2); expected"),
+    "minibatches": (
+        lambda b, s: (b[:, None], s),
+        "a drift of shape (N, 1, 2) at N points x of shape (N, 1, 2); expected",
+    ),
     "numpy": (lambda b, s: (b.numpy(), s.numpy()), "a drift of type ndarray; expected a torch.Tensor of shape (N, d)"),
     "scalar": (lambda b, s: (b, torch.tensor(0.1, dtype=b.dtype)), "a covariance of shape () at N points"),
     "variances": (lambda b, s: (b, s.diagonal(dim1=-2, dim2=-1)), "a variance s per coordinate is torch.diag_embed(s)"),

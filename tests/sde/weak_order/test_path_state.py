@@ -137,7 +137,7 @@ def test_code_alone_would_take_a_file_over(tmp_path):
 )
 def test_a_damaged_state_is_refused(change, state):
     state.write_text(json.dumps({**json.loads(state.read_text()), **change}))
-    with pytest.raises(InputError, match="is damaged: its moments do not fit its checksum; remove it"):
+    with pytest.raises(InputError, match="is damaged: its statistics do not fit its checksum; remove it"):
         run(state)
 
 

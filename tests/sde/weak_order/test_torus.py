@@ -157,16 +157,16 @@ def test_noise_changes_the_constant_only():
 
 
 def test_errors_against_direct_simulation_of_the_chain():
-    """One weak error, once more by another road: the chain by 10^5 sampled paths, the flow without noise."""
+    """One weak error, once more by another road: the chain by 10^5 sampled paths, the SDE by Euler-Maruyama."""
     f, eta, radius, steps = TiltedTorus.default(1), 0.125, 0.8 * 0.125**0.5, 8
     result = verify_on_torus(truncate(SAM, "1/2", 1), landscape=f, etas=[0.125, 0.0625])
     generator = torch.Generator().manual_seed(0)
     starts = torch.linspace(0, 2 * math.pi, 22, dtype=torch.float64)[:-1]
     x = starts.repeat_interleave(5_000)[:, None]
-    member = lambda n: torch.randint(3, (n,), generator=generator)  # noqa: E731
+    minibatch = lambda n: torch.randint(3, (n,), generator=generator)  # noqa: E731
     for _ in range(steps):
         h = exact_increments(f, SAM, x[:, None], radius)
-        x = x + eta * h[torch.arange(len(x)), member(len(x))]
+        x = x + eta * h[torch.arange(len(x)), minibatch(len(x))]
     y = starts.repeat_interleave(5_000)[:, None]
     fine = 10
     for _ in range(steps * fine):  # Euler-Maruyama of the SDE with a ten times smaller step
@@ -304,13 +304,13 @@ def dense_errors(sde, f, etas, n, horizon=1.0):
         generator = generator + sum(
             0.5 * eta * sigma[:, i, j, None] * (d[i] @ d[j]) for i in range(f.dim) for j in range(f.dim)
         )
-        flow = expm(eta * generator)
-        chained = flowed = periodic_test_functions(torch.from_numpy(points)).numpy()
+        semigroup = expm(eta * generator)
+        chained = evolved = periodic_test_functions(torch.from_numpy(points)).numpy()
         worst = 0.0
         for k in range(1, round(horizon / eta) + 1):
-            chained, flowed = p @ chained, flow @ flowed
+            chained, evolved = p @ chained, semigroup @ evolved
             if k % round(etas[0] * max(1, round(horizon / etas[0]) // 8) / eta) == 0:
-                worst = max(worst, np.abs(at_starts @ (chained - flowed)).max())
+                worst = max(worst, np.abs(at_starts @ (chained - evolved)).max())
         result.append(worst)
     return result
 
