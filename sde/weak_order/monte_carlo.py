@@ -71,8 +71,9 @@ def verify_monte_carlo(
     """Measure the weak order of an SDE by paths of rule and SDE that share their noise.
 
     A pilot chooses the test function with the clearest error, checks that the integrator of the SDE (one of
-    ``O(eta^3)``, :mod:`eigensam.sde.simulation.splitting`) does not matter by halving its steps, and plans the number of paths and the step
-    sizes that this number can resolve. The main run has its own noise, so nothing of the choice biases its intervals.
+    ``O(eta^3)``, :func:`splitting_path`) does not matter by halving its steps, and plans the number of paths and the
+    step sizes that this number can resolve. The main run has its own noise, so nothing of the choice biases its
+    intervals.
 
     Args:
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.

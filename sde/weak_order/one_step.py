@@ -100,7 +100,7 @@ def verify_one_step(
     """Measure the order of the local error, which is 1 more than the weak order.
 
     ``E phi(x + eta h)`` is a mean over minibatches. ``(e^{eta L} phi)(x)`` is a mean over points that the drift and
-    symmetric kicks of the right covariance reach (see :func:`splitting_mean`): it is the semigroup up to ``O(eta^4)``, so
+    symmetric kicks of the right covariance reach, :func:`splitting_mean`: it is the semigroup up to ``O(eta^4)``, so
     local orders up to 3 are told apart, all that an SDE driven by Brownian motion has. In multi-precision ``eta`` is so
     small that the slope is clean to two digits.
 

@@ -1,5 +1,6 @@
 """The orders that the splitting declares, on linear SDEs whose second moments are exact on both sides."""
 
+import itertools
 import math
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_strong_orders(additive, order):
         w = z.sum(1) * (HORIZON / finest) ** 0.5
         truth = ((-RATE - noise / 2) * HORIZON + noise**0.5 * w).exp()
     errors = [(ends(steps) - truth).square().mean().sqrt().item() for steps in (4, 8, 16)]
-    slopes = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert slopes == pytest.approx([order] * 2, abs=0.15)
 
 
