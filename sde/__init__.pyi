@@ -15,6 +15,7 @@ from .weak_order.evidence import observed_slopes
 from .weak_order.moments import affine_moments, verify_moments
 from .weak_order.monte_carlo import verify_monte_carlo
 from .weak_order.one_step import verify_one_step
+from .weak_order.plans import MomentsPlan, MonteCarloPlan, OneStepPlan, TorusPlan
 from .weak_order.torus import verify_on_torus
 from .weak_order.torus_grid import TorusGrid
 from .weak_order.verdict import WeakOrder
@@ -26,8 +27,12 @@ __all__ = [
     "TOLERANCE",
     "Coefficients",
     "Divisor",
+    "MomentsPlan",
+    "MonteCarloPlan",
+    "OneStepPlan",
     "Rule",
     "TorusGrid",
+    "TorusPlan",
     "WeakOrder",
     "affine_moments",
     "coefficients",

@@ -3,7 +3,7 @@
 ``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -62,6 +62,14 @@ class Coefficients(NamedTuple):
     increments: Tensor
     correction: Tensor
     covariance: Tensor
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}: {tuple(part.shape)}" for name, part in self._asdict().items())
+        return f"Coefficients({parts}; {self.increments.dtype} on {self.increments.device})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of nested lists."""
+        return {name: part.tolist() for name, part in self._asdict().items()}
 
     def drift(self, eta: float) -> Tensor:
         """``b = E h + eta b_1``, shape ``(..., d)``."""

@@ -19,6 +19,7 @@ from ..simulation.coefficients import drift_and_covariance
 from .claim import Progress
 from .order_table import TABLE_ETAS
 from .own_coefficients import CoefficientFunction
+from .plans import TorusPlan
 from .torus import verify_on_torus
 
 __all__ = ["Ablation", "ablations", "measure_ablations", "transposed_cholesky"]
@@ -104,7 +105,9 @@ def measure_ablations(progress: Progress = lambda done, total: None) -> list[dic
     result: list[dict[str, Any]] = []
     whole: dict[str, float] = {}
     for index, each in enumerate(every):
-        found = verify_on_torus(each.sde, etas=TABLE_ETAS, coefficients=each.coefficients, expected=float(each.order))
+        found = verify_on_torus(
+            each.sde, etas=TABLE_ETAS, plan=TorusPlan(coefficients=each.coefficients, expected=float(each.order))
+        )
         whole.setdefault(each.group, found.errors[-1])
         result.append(
             {

@@ -23,6 +23,7 @@ from ...ground.options import Only, only
 from ...ground.outputs import Outputs
 from ..arguments import RhoExponent, RuleName, read_exponent, read_values
 from ..rules.rule import find_rule
+from .plans import MomentsPlan, MonteCarloPlan, OneStepPlan, Precision, TorusPlan
 
 if TYPE_CHECKING:
     from .verdict import WeakOrder
@@ -46,6 +47,12 @@ class PrecisionName(StrEnum):
     MULTI = "multi"
     FLOAT64 = "float64"
 
+
+_PRECISIONS: dict[PrecisionName, Precision | None] = {
+    PrecisionName.AUTO: None,
+    PrecisionName.MULTI: "multi",
+    PrecisionName.FLOAT64: "float64",
+}
 
 _SAMPLED = only("method", MethodName.MONTE_CARLO)
 _RUN = Only("a --landscape that is a run directory", lambda given: _is_run(given["landscape"]))
@@ -142,29 +149,31 @@ def weak_order(
         "rho_scale": rho_scale,
         "values": read_values(found, value or []),
         **({} if steps is None else {"etas": steps}),
-        **({} if method is MethodName.ONE_STEP else {"horizon": float(parse_number("--horizon", horizon))}),
     }
+    final = 1.0 if method is MethodName.ONE_STEP else float(parse_number("--horizon", horizon))
     verify: Callable[..., WeakOrder]
     match method:
         case MethodName.TORUS:
             from .torus import verify_on_torus
 
-            verify = partial(verify_on_torus, resolution=resolution or None)
+            verify = partial(verify_on_torus, plan=TorusPlan(horizon=final, resolution=resolution or None))
         case MethodName.ONE_STEP:
             from .one_step import verify_one_step
 
-            verify = partial(verify_one_step, precision=None if precision is PrecisionName.AUTO else precision.value)
+            verify = partial(verify_one_step, plan=OneStepPlan(precision=_PRECISIONS[precision]))
         case MethodName.MOMENTS:
             from .moments import verify_moments
 
-            verify = verify_moments
+            verify = partial(verify_moments, plan=MomentsPlan(horizon=final))
         case MethodName.MONTE_CARLO:
             from .monte_carlo import verify_monte_carlo
 
             check_count("--seed", seed, low=0)
-            verify = partial(
-                verify_monte_carlo, paths=paths or None, most_paths=most_paths, seed=seed, jobs=jobs, state=state
+            number = paths or None
+            sampling = MonteCarloPlan(
+                horizon=final, paths=number, most_paths=most_paths, seed=seed, jobs=jobs, state=state
             )
+            verify = partial(verify_monte_carlo, plan=sampling)
     with progress_bar(method.value) as (progress, task):
         result = verify(sde, **options, progress=lambda done, total: progress.update(task, completed=done, total=total))
     outputs.save(result.to_dict(), result.plot)

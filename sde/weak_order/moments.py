@@ -8,7 +8,7 @@ with ``F_m = [[I - eta B_m, eta r_m], [0, 1]]``, and ``Z = E y y^T`` obeys ``Z' 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from .claim import Claim, Progress, step_count
 from .evidence import Evidence
 from .evolution import Evolution
 from .needed_terms import Term, needed_terms
+from .plans import MomentsPlan
 from .verdict import WeakOrder, conclude
 
 __all__ = ["MOMENT_ETAS", "MOST_DIMENSIONS", "Moments", "affine_moments", "verify_moments"]
@@ -51,6 +52,13 @@ class Moments(NamedTuple):
     chain: Tensor
     solution: Tensor
 
+    def __repr__(self) -> str:
+        return f"Moments(dim={len(self.chain) - 1}, error={self.error():.4g})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of nested lists."""
+        return {name: part.tolist() for name, part in self._asdict().items()}
+
     @property
     def difference(self) -> Tensor:
         """``chain - solution``."""
@@ -69,14 +77,13 @@ def _size(difference: Tensor) -> float:
 
 def verify_moments(
     sde: SDE,
-    *,
     landscape: Landscape,
     start: Tensor | None = None,
+    *,
     etas: Sequence[float] | None = None,
-    horizon: float = 1.0,
     rho_scale: float = 0.8,
     values: Values | None = None,
-    expected: float | None = None,
+    plan: MomentsPlan | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
     """Measure the weak order of an SDE over all linear and quadratic test functions at ``T``, exactly, on a quadratic.
@@ -88,12 +95,11 @@ def verify_moments(
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: a :class:`Quadratic`, or anything else on which the rule is affine.
         start: ``x_0``, shape ``(d,)``; default: all coordinates 1.
-        etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``;
-            default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
-        horizon: final time ``T``.
+        etas: at least two step sizes, decreasing, at least three for a verdict; each divides the
+            plan's horizon; default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
         rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
         values: of the rule's parameters and frozen directions.
-        expected: the order to be confirmed; default: the one that the derivation proves.
+        plan: the order to be confirmed and the horizon.
         progress: called with (done, total) from the start on, after each step size.
 
     Returns:
@@ -110,9 +116,10 @@ def verify_moments(
         >>> result.verdict, round(result.slope, 1)
         ('pass', 2.0)
     """
+    plan = MomentsPlan() if plan is None else plan
     default = etas is None
-    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, expected)
-    horizon = float(horizon)
+    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, plan.expected)
+    horizon = float(plan.horizon)
     for eta in claim.etas:
         step_count(horizon, eta)
     terms = needed_terms(sde, claim.order)
@@ -164,9 +171,9 @@ def _rounding(found: Moments, law: Claim, horizon: float) -> float:
 
 def affine_moments(
     sde: SDE,
-    *,
     landscape: Landscape,
     start: Tensor | None = None,
+    *,
     eta: float,
     horizon: float,
     rho: float,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
@@ -22,6 +22,7 @@ from .divisor_check import divisors
 from .evidence import Evidence
 from .needed_terms import Term, needed_terms
 from .own_coefficients import CoefficientFunction, checked_coefficients
+from .plans import OneStepPlan
 from .verdict import WeakOrder, conclude
 
 __all__ = [
@@ -32,8 +33,6 @@ __all__ = [
     "spanning_test_functions",
     "verify_one_step",
 ]
-
-Precision = Literal["multi", "float64"]
 
 MULTI_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(24, 49, 4))
 """Ours: small enough that ``eta^{1/3}``, by which the next term differs, is below 1 %."""
@@ -85,16 +84,13 @@ def default_points(landscape: Landscape) -> Tensor:
 
 def verify_one_step(
     sde: SDE,
-    *,
     landscape: Landscape,
     points: Tensor | None = None,
+    *,
     etas: Sequence[float] | None = None,
     rho_scale: float = 0.8,
-    precision: Precision | None = None,
     values: Values | None = None,
-    test_functions: Callable[[Any], Any] | None = None,
-    coefficients: CoefficientFunction = drift_and_covariance,
-    expected: float | None = None,
+    plan: OneStepPlan | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
     """Measure the order of the local error, which is 1 more than the weak order.
@@ -111,15 +107,8 @@ def verify_one_step(
         etas: at least two step sizes, decreasing, at least three for a verdict; default :data:`MULTI_ETAS`, or those of
             :data:`FLOAT64_ETAS` that do not drown in rounding.
         rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
-        precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates
-            and no coefficients of one's own.
         values: of the rule's parameters and frozen directions.
-        test_functions: maps points ``(N, d)`` to functions ``(N, K)``; by arithmetic alone for ``multi``. Default:
-            three polynomials; :func:`spanning_test_functions` for ``coefficients`` of one's own.
-        coefficients: drift and covariance of the SDE, to verify an implementation of one's own in double precision: the
-            signature of :func:`drift_and_covariance`; points have shape ``(N, 1, d)``; what it returns is checked.
-        expected: the weak order to be confirmed, of which ``expected`` of the result is 1 more; default: the one that
-            the derivation proves.
+        plan: the order to be confirmed, the precision, test functions and coefficients of one's own.
         progress: called with (done, total) from the start on, after each step size.
 
     Returns:
@@ -138,8 +127,9 @@ def verify_one_step(
         >>> result.verdict, round(result.slope, 2)
         ('pass', 3.0)
     """
-    if precision not in ("multi", "float64", None):
-        raise InputError(f"precision '{precision}' is not one of: multi, float64")
+    plan = OneStepPlan() if plan is None else plan
+    precision, test_functions = plan.precision, plan.test_functions
+    coefficients = drift_and_covariance if plan.coefficients is None else plan.coefficients
     own = coefficients is not drift_and_covariance
     if precision is None:
         formulas = _has_formulas(landscape) and landscape.dim <= _MOST_MULTI
@@ -150,7 +140,7 @@ def verify_one_step(
     default = etas is None
     etas = (MULTI_ETAS if multi else FLOAT64_ETAS) if etas is None else etas
     smallest = {"smallest_rho": 0.0} if multi else {}
-    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected, local=True, **smallest)
+    claim = Claim.checked(sde, landscape, etas, rho_scale, values, plan.expected, **smallest).of_one_step()
     if multi:
         claim = replace(claim, tolerance=_MULTI_TOLERANCE * claim.expected / 2)
     elif landscape.dtype != torch.float64:
@@ -214,7 +204,7 @@ def verify_one_step(
         digits=digits,
         points=len(x),
         rounding=last,
-        divisors=[vars(d) for d in found_divisors],
+        divisors=[d.to_dict() for d in found_divisors],
     )
 
 

@@ -1,7 +1,7 @@
 """An order from noisy errors, with an interval; never one out of noise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,13 @@ class SlopeFit:
     slope: float
     half_width: float
     last: int
+
+    def __str__(self) -> str:
+        return f"slope {self.slope:.3f} +- {self.half_width:.2g}"
+
+    def to_dict(self) -> dict[str, float]:
+        """A JSON-ready dictionary."""
+        return asdict(self)
 
 
 def resolved(errors: Array, covariance: Array) -> list[int]:

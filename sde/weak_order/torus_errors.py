@@ -17,7 +17,7 @@ from .own_coefficients import CoefficientFunction
 from .torus_grid import MOST_ROWS, TorusGrid
 from .torus_steps import Steps
 
-__all__ = ["COARSE", "DIMENSIONS", "MEMORY", "Compared", "TorusErrors", "finer"]
+__all__ = ["COARSE", "DIMENSIONS", "Compared", "TorusErrors", "finer"]
 
 _START_POINTS = {1: 31, 2: 31, 3: 9}  # per axis
 _GROWTH = 1.25  # of the resolution, from one attempt to the next
@@ -26,9 +26,6 @@ DIMENSIONS = tuple(_FIRST)
 _FINE = {1: (31, 301, 3001), 2: (31, 91, 271), 3: (9, 25, 49)}  # grids on which a zero is looked for, until one clears
 _MOST_APPLICATIONS = 1e5  # of an operator, up to a factor: minutes in two dimensions
 _MOST_WORK = 3e10  # multiplications in one application of the chain's operator: seconds on two cores
-MEMORY = 2.0**31
-"""Bytes that the operators of one grid may take (ours: any laptop has them)."""
-
 COARSE = 2 ** (TOLERANCE / 2) - 1  # a change of the last error that moves the last slope by half the tolerance
 
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from functools import partial
+from dataclasses import replace
 
 import matplotlib.image
 import pytest
@@ -118,7 +118,7 @@ def test_a_rule_as_an_expression(cli):
 
 def test_fail_exits_with_1(cli, tmp_path, monkeypatch):
     """The wrong claim: order 2."""
-    wrong = partial(verify_on_torus, expected=2)
+    wrong = lambda *a, plan, **k: verify_on_torus(*a, plan=replace(plan, expected=2), **k)  # noqa: E731
     monkeypatch.setattr("eigensam.sde.weak_order.torus.verify_on_torus", wrong)
     outcome = cli("weak-order", "sam", "--json", tmp_path / "w.json")
     assert outcome.code == 1

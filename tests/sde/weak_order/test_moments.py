@@ -3,8 +3,6 @@
 import json
 import math
 import re
-from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -16,17 +14,16 @@ from eigensam.landscapes import NetworkLandscape, Quadratic, TiltedTorus
 from eigensam.sde import RULES, Rule, affine_moments, derive, find_rule, truncate, verify_moments, verify_one_step
 from eigensam.sde.rules import direction, grad, inner, norm, rho, sign
 from eigensam.sde.weak_order.moments import Moments
+from eigensam.sde.weak_order.plans import MomentsPlan, OneStepPlan
+
+from .changed import changed
+from .planned import planned
 
 SGD, USAM = RULES["sgd"], RULES["usam"]
 # Its expansion ends with rho^2 on a quadratic; that of USAM with rho.
 TWO_STEP = Rule("usam-2-step", grad(rho / 2 * grad() + rho / 2 * grad(rho / 2 * grad())))
 FINE = [2.0**-k for k in range(9, 13)]
 F64 = torch.float64
-
-
-def changed(sde, part, factors):
-    """The SDE with some coefficients of one part multiplied."""
-    return replace(sde, **{part: {k: c * Fraction(factors.get(k, 1)) for k, c in getattr(sde, part).items()}})
 
 
 def additive(dim, size=3, seed=1):
@@ -199,7 +196,7 @@ def test_order_2(rule, beta):
 def test_two_hundred_dimensions():
     f = Quadratic.random(200, size=3, seed=1)
     result = verify_moments(
-        derive(USAM, 2, "2/3"), landscape=f, etas=[2.0**-9, 2.0**-10], horizon=2.0**-6, rho_scale=0.3
+        derive(USAM, 2, "2/3"), landscape=f, etas=[2.0**-9, 2.0**-10], rho_scale=0.3, plan=MomentsPlan(horizon=2.0**-6)
     )
     assert result.details["dim"] == 200
     assert result.slope == pytest.approx(2, abs=0.1)
@@ -211,7 +208,7 @@ def test_two_hundred_dimensions():
 @pytest.mark.parametrize("f", [additive(3), multiplicative(3)], ids=["additive", "multiplicative"])
 def test_wrong_sdes_of_order_2_fail(part, factors, f):
     wrong = changed(derive(USAM, 2, "2/3"), part, factors)
-    result = verify_moments(wrong, landscape=f, etas=FINE, expected=2)
+    result = verify_moments(wrong, landscape=f, etas=FINE, plan=MomentsPlan(expected=2))
     assert result.verdict == "fail"
     assert result.slope == pytest.approx(float(wrong.weak_order), abs=0.1)
     assert wrong.weak_order <= 1
@@ -232,7 +229,9 @@ def test_one_step_of_moments_is_one_step(order, beta):
     def monomials(y):
         return torch.stack([y[:, 0], y[:, 1], y[:, 0] ** 2, y[:, 0] * y[:, 1], y[:, 1] ** 2], 1)
 
-    step = verify_one_step(sde, landscape=f, points=x, etas=etas, test_functions=monomials, precision="float64")
+    step = verify_one_step(
+        sde, landscape=f, points=x, etas=etas, plan=OneStepPlan(test_functions=monomials, precision="float64")
+    )
     for eta, error in zip(etas, step.errors, strict=True):
         radius = 0.8 * math.pow(eta, float(sde.rho_exponent))
         found = affine_moments(sde, landscape=f, start=x[0], eta=eta, horizon=eta, rho=radius)
@@ -359,4 +358,6 @@ def test_norms_of_constants_are_affine():
 )
 def test_refusals(arguments, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        verify_moments(**{"sde": truncate(USAM, "1/3", 2), "landscape": additive(2), **arguments})
+        verify_moments(
+            **planned(MomentsPlan, **{"sde": truncate(USAM, "1/3", 2), "landscape": additive(2), **arguments})
+        )

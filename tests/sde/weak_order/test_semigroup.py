@@ -12,6 +12,7 @@ from eigensam.landscapes import FormulaLandscape, TiltedTorus
 from eigensam.sde import RULES, derive, in_coordinates, truncate, verify_one_step
 from eigensam.sde.derivation.multiprecision import sde_coefficients
 from eigensam.sde.weak_order.one_step import _semigroup
+from eigensam.sde.weak_order.plans import OneStepPlan
 
 F64 = torch.float64
 SAM, USAM = RULES["sam"], RULES["usam"]
@@ -175,6 +176,6 @@ def test_errors_without_the_packages_evaluation(order, beta):
         landscape=f,
         points=torch.tensor([[1.25, -0.5]], dtype=F64),
         etas=etas,
-        test_functions=lambda x: (x[:, 0] * x[:, 1] + x[:, 0])[:, None],
+        plan=OneStepPlan(test_functions=lambda x: (x[:, 0] * x[:, 1] + x[:, 0])[:, None]),
     )
     assert result.errors == pytest.approx(errors, rel=1e-5)

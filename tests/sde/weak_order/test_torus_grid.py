@@ -85,7 +85,7 @@ def test_points(dim):
 
 
 def interpolated(grid, values, x):
-    """At points ``(P, d)``: a step of length 1 of a chain whose minibatches go there from all grid points; they agree."""
+    """At points ``(P, d)``: a step of length 1 of a chain whose minibatches go there from every point; they agree."""
     h = x - grid.points[:, None]
     found = torch.stack([grid.chain(h[:, m : m + 1], 1.0)(values) for m in range(len(x))], 1) + values[:, None]
     np.testing.assert_allclose(found, found[:1].expand_as(found), rtol=0, atol=1e-12)
