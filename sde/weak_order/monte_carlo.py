@@ -112,8 +112,9 @@ def verify_monte_carlo(
     x = torch.as_tensor(x, dtype=landscape.dtype, device=landscape.device)
     if x.shape != (landscape.dim,):
         raise InputError(f"start has shape {tuple(x.shape)}; expected ({landscape.dim},)")
-    if plan.state is not None and plan.state.exists():
-        check_state(plan.state)
+    state = None if plan.state is None else Path(plan.state)
+    if state is not None and state.exists():
+        check_state(state)
     functions = _default_functions(landscape) if plan.test_functions is None else plan.test_functions
     levels = [level(claim, eta, count, x, functions) for eta, count in zip(claim.etas, counts, strict=True)]
     run = _Run(levels, plan.seed, plan.chunk_size, plan.jobs)
@@ -121,7 +122,7 @@ def verify_monte_carlo(
     pilot = run.pilot(min(_PILOT_PATHS, paths or _PILOT_PATHS), progress)
     planned, kept = _planned(pilot, claim, plan.most_paths, confidence) if paths is None else (paths, len(levels))
     run = _Run(levels[:kept], plan.seed, plan.chunk_size, plan.jobs)
-    statistics = run.main(planned, plan.state, progress)
+    statistics = run.main(planned, state, progress)
 
     size = len(pilot.means[0])
     errors, half_widths = (part.reshape(kept, size) for part in _intervals(statistics, confidence))

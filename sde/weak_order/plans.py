@@ -120,7 +120,7 @@ class MonteCarloPlan:
     seed: int = 0
     chunk_size: int = 4096
     jobs: int = 1
-    state: Path | None = None
+    state: Path | str | None = None
 
     def __post_init__(self) -> None:
         for name, number, least in (

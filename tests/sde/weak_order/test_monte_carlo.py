@@ -104,7 +104,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         verify_monte_carlo(sde, **planned(MonteCarloPlan, **SMALL, chunk_size=100, state=state))
     assert json.loads(state.read_text())["blocks"] == 3
-    again = verify_monte_carlo(sde, **planned(MonteCarloPlan, **SMALL, chunk_size=200, state=state))
+    again = verify_monte_carlo(sde, **planned(MonteCarloPlan, **SMALL, chunk_size=200, state=str(state)))
     assert computed == [0, 100, 200, 300, 300, 400, 500]
     assert again.to_dict() == whole.to_dict()
     with pytest.raises(InputError, match=r"of another run, which differs in seed \(0 there, 1 here\)"):
