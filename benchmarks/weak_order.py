@@ -20,7 +20,15 @@ from threadpoolctl import threadpool_limits
 
 from eigensam.ground import provenance, write_json
 from eigensam.landscapes import Quadratic, TiltedTorus
-from eigensam.sde import TorusGrid, derive, drift_and_covariance, exact_increments, find_rule, verify_monte_carlo
+from eigensam.sde import (
+    MonteCarloPlan,
+    TorusGrid,
+    derive,
+    drift_and_covariance,
+    exact_increments,
+    find_rule,
+    verify_monte_carlo,
+)
 from eigensam.sde.simulation.noise import PathNoise
 from eigensam.sde.weak_order.evolution import Evolution
 from eigensam.sde.weak_order.torus import periodic_test_functions
@@ -61,8 +69,10 @@ def peak_memory(paths: int) -> float:
     code = (
         "import torch; from pathlib import Path; from eigensam.landscapes import Quadratic; from eigensam.sde import *;"
         "torch.set_num_threads(1);"
-        f"verify_monte_carlo(derive(find_rule('usam'), 1, '1/2'), landscape=Quadratic.random(10), paths={paths},"
-        "etas=[1 / 4, 1 / 8]); print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+        "sde = derive(find_rule('usam'), 1, '1/2');"
+        f"plan = MonteCarloPlan(paths={paths});"
+        "verify_monte_carlo(sde, Quadratic.random(10), etas=[1 / 4, 1 / 8], plan=plan);"
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(found.stdout) / 1024
@@ -70,7 +80,12 @@ def peak_memory(paths: int) -> float:
 
 def monte_carlo() -> None:
     """One run."""
-    verify_monte_carlo(derive(find_rule("sam"), 1, "1/2"), landscape=TiltedTorus.default(2), etas=STEPS, paths=PATHS)
+    verify_monte_carlo(
+        derive(find_rule("sam"), 1, "1/2"),
+        landscape=TiltedTorus.default(2),
+        etas=STEPS,
+        plan=MonteCarloPlan(paths=PATHS),
+    )
 
 
 def draw() -> None:
@@ -115,7 +130,9 @@ def main() -> None:
     ratios = {}
     for name, f in (("torus", TiltedTorus.default(2)), ("quadratic", Quadratic.random(10))):
         rule = "sam" if name == "torus" else "usam"
-        found = verify_monte_carlo(derive(find_rule(rule), 1, "1/2"), landscape=f, etas=STEPS, paths=PATHS)
+        found = verify_monte_carlo(
+            derive(find_rule(rule), 1, "1/2"), landscape=f, etas=STEPS, plan=MonteCarloPlan(paths=PATHS)
+        )
         ratios[name] = found.details["variance_ratio"]
         print(f"variance of independent paths / ours, {name}: " + ", ".join(f"{r:.0f}" for r in ratios[name]))
     if arguments.json is not None:

@@ -2,13 +2,20 @@ from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
-from .simulation.coefficients import Coefficients, coefficients, drift_and_covariance, exact_increments, moments
+from .simulation.coefficients import (
+    Coefficients,
+    coefficients,
+    drift_and_covariance,
+    exact_increments,
+    mean_and_covariance,
+)
 from .weak_order.claim import ETAS, TOLERANCE, step_count
 from .weak_order.divisor_check import Divisor, divisors
 from .weak_order.evidence import observed_slopes
 from .weak_order.moments import affine_moments, verify_moments
 from .weak_order.monte_carlo import verify_monte_carlo
 from .weak_order.one_step import verify_one_step
+from .weak_order.plans import MomentsPlan, MonteCarloPlan, OneStepPlan, TorusPlan
 from .weak_order.torus import verify_on_torus
 from .weak_order.torus_grid import TorusGrid
 from .weak_order.verdict import WeakOrder
@@ -20,8 +27,12 @@ __all__ = [
     "TOLERANCE",
     "Coefficients",
     "Divisor",
+    "MomentsPlan",
+    "MonteCarloPlan",
+    "OneStepPlan",
     "Rule",
     "TorusGrid",
+    "TorusPlan",
     "WeakOrder",
     "affine_moments",
     "coefficients",
@@ -32,7 +43,7 @@ __all__ = [
     "expand",
     "find_rule",
     "in_coordinates",
-    "moments",
+    "mean_and_covariance",
     "multi_step_sam",
     "observed_slopes",
     "step_count",

@@ -3,7 +3,7 @@
 ``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -20,7 +20,7 @@ __all__ = [
     "coefficients",
     "drift_and_covariance",
     "exact_increments",
-    "moments",
+    "mean_and_covariance",
 ]
 
 
@@ -56,21 +56,36 @@ class Coefficients(NamedTuple):
     Attributes:
         increments: their mean is the drift at ``eta = 0``, shape ``(..., M, d)``.
         correction: ``b_1``, shape ``(..., d)``.
-        noise: increments whose covariance is ``Sigma``, shape ``(..., M, d)``; with ``z_m`` standard normal,
-            ``M^{-1/2} sum_m z_m (noise_m - mean)`` has exactly that covariance (theory, section 5).
+        covariance: increments whose covariance is ``Sigma``, shape ``(..., M, d)``.
     """
 
     increments: Tensor
     correction: Tensor
-    noise: Tensor
+    covariance: Tensor
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}: {tuple(part.shape)}" for name, part in self._asdict().items())
+        return f"Coefficients({parts}; {self.increments.dtype} on {self.increments.device})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of nested lists."""
+        return {name: part.tolist() for name, part in self._asdict().items()}
 
     def drift(self, eta: float) -> Tensor:
         """``b = E h + eta b_1``, shape ``(..., d)``."""
         return self.increments.mean(-2) + eta * self.correction
 
-    def covariance(self) -> Tensor:
+    def covariance_matrix(self) -> Tensor:
         """``Sigma``, shape ``(..., d, d)``."""
-        return moments(self.noise)[1]
+        return mean_and_covariance(self.covariance)[1]
+
+    def columns(self) -> Tensor:
+        """``c_m``, the covariance's increments less their mean, shape ``(..., M, d)``.
+
+        With ``z_m`` standard normal, ``M^{-1/2} sum_m z_m c_m`` has exactly the covariance ``Sigma`` (theory,
+        section 5).
+        """
+        return self.covariance - self.covariance.mean(-2, keepdim=True)
 
 
 def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None = None) -> Coefficients:
@@ -83,16 +98,18 @@ def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: 
         >>> from eigensam.landscapes import Quadratic
         >>> from eigensam.sde import coefficients, find_rule, truncate
         >>> f, sde = Quadratic([[2.0]], centres=[[0.0], [1.0]]), truncate(find_rule("usam"), "1/2", 2)
-        >>> coefficients(f, sde, torch.ones(1, dtype=torch.float64), 0.5).noise.tolist()
+        >>> coefficients(f, sde, torch.ones(1, dtype=torch.float64), 0.5).covariance.tolist()
         [[-4.0], [0.0]]
     """
     if not isinstance(sde, SDE):
         raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
     x = _points(landscape, x)
-    increments, correction, noise = compile_torch_code(sde)(landscape, x, rho, bind(sde.rule, landscape, rho, values))
+    increments, correction, covariance = compile_torch_code(sde)(
+        landscape, x, rho, bind(sde.rule, landscape, rho, values)
+    )
     shape = (*x.shape[:-2], landscape.size, landscape.dim)
     correction = correction.expand(*x.shape[:-2], 1, landscape.dim).squeeze(-2)
-    return Coefficients(increments.expand(shape), correction, noise.expand(shape))
+    return Coefficients(increments.expand(shape), correction, covariance.expand(shape))
 
 
 def drift_and_covariance(
@@ -123,16 +140,16 @@ def drift_and_covariance(
         ([-1.5], [[1.0]])
     """
     found = coefficients(landscape, sde, x, rho, values)
-    return found.drift(eta), found.covariance()
+    return found.drift(eta), found.covariance_matrix()
 
 
-def moments(increments: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean ``b``, shape ``(..., d)``, and covariance ``Sigma``, shape ``(..., d, d)``, over the member axis.
+def mean_and_covariance(increments: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean ``b``, shape ``(..., d)``, and covariance ``Sigma``, shape ``(..., d, d)``, over the minibatch axis.
 
     Example:
         >>> import torch
-        >>> from eigensam.sde import moments
-        >>> mean, covariance = moments(torch.tensor([[1.0, 0.0], [3.0, 0.0]]))
+        >>> from eigensam.sde import mean_and_covariance
+        >>> mean, covariance = mean_and_covariance(torch.tensor([[1.0, 0.0], [3.0, 0.0]]))
         >>> mean.tolist(), covariance.tolist()
         ([2.0, 0.0], [[1.0, 0.0], [0.0, 0.0]])
     """
@@ -146,6 +163,6 @@ def _points(landscape: Landscape, x: Tensor) -> Tensor:
     if x.shape[-2:] != (1, landscape.dim):
         raise InputError(
             f"points have shape {tuple(x.shape)}; expected ({landscape.dim},) or (..., 1, {landscape.dim}): a batch "
-            "of points needs a member axis, x[:, None]"
+            "of points needs a minibatch axis, x[:, None]"
         )
     return x

@@ -6,13 +6,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["StreamingMoments"]
+__all__ = ["StreamingStatistics"]
 
 Array = NDArray[np.float64]
 
 
 @dataclass
-class StreamingMoments:
+class StreamingStatistics:
     """Count, mean and sum of products of deviations, merged block by block (Chan, Golub and LeVeque 1983).
 
     Attributes:
@@ -22,11 +22,11 @@ class StreamingMoments:
 
     Example:
         >>> import numpy as np
-        >>> from eigensam.sde.simulation.streaming import StreamingMoments
-        >>> moments = StreamingMoments.empty(1)
+        >>> from eigensam.sde.simulation.streaming import StreamingStatistics
+        >>> statistics = StreamingStatistics.empty(1)
         >>> for block in ([[1.0], [2.0]], [[3.0]]):
-        ...     moments.add(np.array(block))
-        >>> moments.mean.tolist(), moments.covariance.tolist()
+        ...     statistics.add(np.array(block))
+        >>> statistics.mean.tolist(), statistics.covariance.tolist()
         ([2.0], [[1.0]])
     """
 

@@ -18,7 +18,9 @@ from ..rules.rule import find_rule
 from ..simulation.coefficients import drift_and_covariance
 from .claim import Progress
 from .order_table import TABLE_ETAS
-from .torus import Coefficients, verify_on_torus
+from .own_coefficients import CoefficientFunction
+from .plans import TorusPlan
+from .torus import verify_on_torus
 
 __all__ = ["Ablation", "ablations", "measure_ablations", "transposed_cholesky"]
 
@@ -41,7 +43,7 @@ class Ablation:
     change: str
     sde: SDE
     order: Fraction
-    coefficients: Coefficients = drift_and_covariance
+    coefficients: CoefficientFunction = drift_and_covariance
 
 
 def transposed_cholesky(*arguments: Any) -> tuple[Tensor, Tensor]:
@@ -103,7 +105,9 @@ def measure_ablations(progress: Progress = lambda done, total: None) -> list[dic
     result: list[dict[str, Any]] = []
     whole: dict[str, float] = {}
     for index, each in enumerate(every):
-        found = verify_on_torus(each.sde, etas=TABLE_ETAS, coefficients=each.coefficients, expected=float(each.order))
+        found = verify_on_torus(
+            each.sde, etas=TABLE_ETAS, plan=TorusPlan(coefficients=each.coefficients, expected=float(each.order))
+        )
         whole.setdefault(each.group, found.errors[-1])
         result.append(
             {

@@ -86,9 +86,8 @@ class Claim:
         expected: float | None,
         *,
         smallest_rho: float = _SMALLEST_RHO,
-        local: bool = False,
     ) -> Self:
-        """A claim that makes sense; ``local`` expects the slope of one step, which is 1 larger.
+        """Check a claim and make it.
 
         Raises:
             InputError: another type than an SDE; a scale that is not positive; step sizes that do not decrease; a
@@ -123,9 +122,13 @@ class Claim:
                 f"expected order {expected:g} is no claim: an SDE that does not converge has order 0, and none driven "
                 "by Brownian motion exceeds 2; give e.g. 1"
             )
-        slope = float(sde.weak_order if expected is None else expected) + local
-        tolerance = TOLERANCE * max(1.0, slope)
-        return cls(sde, landscape, tuple(etas), rho_scale, values, slope, tolerance, local=local)
+        slope = float(sde.weak_order if expected is None else expected)
+        return cls(sde, landscape, tuple(etas), rho_scale, values, slope, TOLERANCE * max(1.0, slope))
+
+    def of_one_step(self) -> "Claim":
+        """About the local error, whose slope is 1 larger."""
+        slope = self.expected + 1
+        return replace(self, expected=slope, tolerance=TOLERANCE * max(1.0, slope), local=True)
 
     def rho(self, eta: float) -> float:
         """The law's radius at a step size."""

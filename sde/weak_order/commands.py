@@ -1,15 +1,12 @@
-"""``eigensam weak-order``."""
+"""``eigensam weak-order``: flags and help; what the work needs is loaded when there is work."""
 
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from torch.nn.functional import cross_entropy
 
 from ...ground.console import (
     DataRoot,
@@ -24,26 +21,14 @@ from ...ground.console import (
 from ...ground.errors import InputError
 from ...ground.options import Only, only
 from ...ground.outputs import Outputs
-from ...landscapes.analytic.landscape_file import read_landscape
-from ...landscapes.analytic.quadratic import Quadratic
-from ...landscapes.analytic.torus import TiltedTorus
-from ...landscapes.landscape import Landscape
-from ...landscapes.networks.network import NetworkLandscape
-from ...landscapes.runs.checkpoint import Checkpoint
-from ...landscapes.runs.data import load_data
 from ..arguments import RhoExponent, RuleName, read_exponent, read_values
-from ..derivation.derived_sde import derive, truncate
 from ..rules.rule import find_rule
-from .moments import MOST_DIMENSIONS, verify_moments
-from .monte_carlo import verify_monte_carlo
-from .one_step import Precision, verify_one_step
-from .picture import draw_weak_order
-from .torus import verify_on_torus
-from .verdict import WeakOrder
+from .plans import MomentsPlan, MonteCarloPlan, OneStepPlan, Precision, TorusPlan
+
+if TYPE_CHECKING:
+    from .verdict import WeakOrder
 
 __all__ = ["WEAK_ORDER_OPTIONS", "weak_order"]
-
-_POINTS = 64  # paths that pass through a network at a time
 
 
 class MethodName(StrEnum):
@@ -68,7 +53,6 @@ _PRECISIONS: dict[PrecisionName, Precision | None] = {
     PrecisionName.MULTI: "multi",
     PrecisionName.FLOAT64: "float64",
 }
-
 
 _SAMPLED = only("method", MethodName.MONTE_CARLO)
 _RUN = Only("a --landscape that is a run directory", lambda given: _is_run(given["landscape"]))
@@ -144,6 +128,11 @@ def weak_order(
 
     Exit code 0 if the verdict is pass, 1 if it is fail or inconclusive.
     """
+    # Here, so that --help loads no torch.
+    from ..derivation.derived_sde import derive, truncate
+    from .chosen_landscape import default_landscape, given_landscape
+    from .printing import print_weak_order
+
     outputs = Outputs(json, plot=plot, files={"--state": state}, inputs={"--landscape": landscape})
     steps = [float(parse_number("--etas", text)) for text in etas.split(",")] if etas else None
     beta = read_exponent(rho_exponent)
@@ -151,31 +140,44 @@ def weak_order(
     if weak_order is not None and drift_order is not None:
         raise InputError("--weak-order chooses the powers of rho, --drift-order gives them: use one of both")
     sde = truncate(found, beta, drift_order) if drift_order is not None else derive(found, weak_order or 1, beta)
-    f = _landscape(method, landscape, dim, batches, batch_size, data_root)
+    if landscape is None:
+        f = default_landscape(method, dim)
+    else:
+        f = given_landscape(landscape, batches, batch_size, data_root, many_paths=method is MethodName.MONTE_CARLO)
     options: dict[str, Any] = {
         "landscape": f,
         "rho_scale": rho_scale,
         "values": read_values(found, value or []),
         **({} if steps is None else {"etas": steps}),
-        **({} if method is MethodName.ONE_STEP else {"horizon": float(parse_number("--horizon", horizon))}),
     }
+    final = 1.0 if method is MethodName.ONE_STEP else float(parse_number("--horizon", horizon))
     verify: Callable[..., WeakOrder]
     match method:
         case MethodName.TORUS:
-            verify = partial(verify_on_torus, resolution=resolution or None)
+            from .torus import verify_on_torus
+
+            verify = partial(verify_on_torus, plan=TorusPlan(horizon=final, resolution=resolution or None))
         case MethodName.ONE_STEP:
-            verify = partial(verify_one_step, precision=_PRECISIONS[precision])
+            from .one_step import verify_one_step
+
+            verify = partial(verify_one_step, plan=OneStepPlan(precision=_PRECISIONS[precision]))
         case MethodName.MOMENTS:
-            verify = verify_moments
+            from .moments import verify_moments
+
+            verify = partial(verify_moments, plan=MomentsPlan(horizon=final))
         case MethodName.MONTE_CARLO:
+            from .monte_carlo import verify_monte_carlo
+
             check_count("--seed", seed, low=0)
-            verify = partial(
-                verify_monte_carlo, paths=paths or None, most_paths=most_paths, seed=seed, jobs=jobs, state=state
+            number = paths or None
+            sampling = MonteCarloPlan(
+                horizon=final, paths=number, most_paths=most_paths, seed=seed, jobs=jobs, state=state
             )
+            verify = partial(verify_monte_carlo, plan=sampling)
     with progress_bar(method.value) as (progress, task):
         result = verify(sde, **options, progress=lambda done, total: progress.update(task, completed=done, total=total))
-    outputs.save(result.to_dict(), lambda: draw_weak_order(result.to_dict()))
-    _show(outputs.console, result, rule, str(beta))
+    outputs.save(result.to_dict(), result.plot)
+    print_weak_order(outputs.console, result, rule, str(beta))
     outputs.say_written()
     if result.verdict != "pass":
         raise typer.Exit(1)
@@ -183,88 +185,3 @@ def weak_order(
 
 def _is_run(path: Path | None) -> bool:
     return path is not None and path.is_dir()
-
-
-def _landscape(
-    method: MethodName, path: Path | None, dim: int, batches: int, batch_size: int, data_root: Path | None
-) -> Landscape:
-    if path is None:
-        if method is MethodName.MOMENTS and dim > MOST_DIMENSIONS:  # not even drawn
-            raise InputError(f"--dim {dim} is out of range; give a number from 1 to {MOST_DIMENSIONS}")
-        return Quadratic.random(dim) if method is MethodName.MOMENTS else TiltedTorus.default(dim)
-    if not path.is_dir():
-        return read_landscape(path)
-    check_count("--batches", batches)
-    check_count("--batch-size", batch_size)
-    checkpoint = Checkpoint.read(path)
-    data = load_data(checkpoint.data, data_root)
-    checkpoint.check_data(data)
-    count = batches * batch_size
-    if count > len(data.train_targets):
-        raise InputError(f"{batches} batches of {batch_size} are more than the {len(data.train_targets)} examples")
-    return NetworkLandscape.from_tensors(
-        checkpoint.network(path).double(),
-        cross_entropy,
-        data.train_inputs[:count].double(),
-        data.train_targets[:count],
-        batch_size=batch_size,
-        points_per_pass=_POINTS if method is MethodName.MONTE_CARLO else 1,
-    )
-
-
-def _show(console: Console, result: WeakOrder, rule: str, beta: str) -> None:
-    correction = " with correction" if result.correction else ""
-    local = result.method == "one-step"
-    half_widths = result.details.get("half_widths")
-    columns = ["eta", "local error" if local else "weak error", *(["+-"] if half_widths else []), "slope"]
-    table = Table(
-        *columns,
-        title=f"{rule}, drift to rho^{max(result.drift, default=0)}{correction}, "
-        f"rho = {result.rho_scale:g} eta^({beta}), {result.method}",
-    )
-    for i, (eta, error, slope) in enumerate(zip(result.etas, result.errors, [None, *result.slopes], strict=True)):
-        width = [f"{half_widths[i]:.2g}"] if half_widths else []
-        table.add_row(f"{eta:.6g}", f"{error:.4g}", *width, "" if slope is None else f"{slope:.3f}")
-    console.print(table)
-    console.print(f"{result.verdict}: {result.reason}", markup=False)
-    console.print("measured at " + "; ".join(result.details["measured"]), markup=False)
-    if result.details["visible"]:
-        console.print(
-            "mistakes that would have been seen: "
-            + ", ".join(
-                f"rho^{v['rho_power']} of the {v['part']} "
-                + ("never" if v["change"] is None else f"from {v['change']:.1%}")
-                for v in result.details["visible"]
-            )
-            + " of itself on",
-            markup=False,
-        )
-    console.print(_remarks(result))
-
-
-def _remarks(result: WeakOrder) -> str:
-    details = result.details
-    match result.method:
-        case "torus":
-            rounding = details["rounding"] / max(result.errors[-1], 1e-300)
-            text = (
-                f"{details['resolution']} grid points per axis; another grid changes the last error by "
-                f"{details['discretisation']:.1%}, rounding by some {rounding:.1%}"
-            )
-        case "one-step":
-            text = f"local order of weak order + 1, at {details['points']} points, {details['digits']} digits"
-        case "moments":
-            text = f"over all linear and quadratic test functions in {details['dim']} dimensions"
-        case _:
-            text = (
-                f"{details['paths']} paths (seed {details['seed']}), intervals of {details['confidence']:.0%}; slope "
-                f"+- {details['slope_half_width']:.2g}; the variance is {min(details['variance_ratio']):.3g} times "
-                "smaller than of independent paths, or more"
-            )
-    for divisor in details.get("divisors", []):
-        if divisor["change"] > 1:
-            text += (
-                f"\nassumption check: {divisor['name']} changes by {divisor['change']:.3g} times itself in one step of "
-                f"{result.etas[0]:g}: too close to 0 for the expansion there"
-            )
-    return text

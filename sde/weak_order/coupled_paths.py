@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from ..simulation.coefficients import coefficients, exact_increments
-from ..simulation.small_noise import runge_kutta
+from ..simulation.splitting import splitting_path
 from .claim import Claim, TestFunctions
 
 __all__ = ["Level", "coarser", "level"]
@@ -43,60 +43,57 @@ class Level:
     def differences(self, z: Tensor) -> Tensor:
         """``phi(x_N) - phi(X_T)`` less control variates, shape ``(n, K)``, for noise of shape ``(n, c N, M)``."""
         z = coarser(z, self.steps)
-        return self.chain(z) - self.flow(z)
+        return self.chain(z) - self.solution(z)
 
     def chain(self, z: Tensor) -> Tensor:
         """The rule's ``phi(x_N)``, less its control variate, for noise of shape ``(n, N, M)``."""
-        members = z.argmax(-1)
-        return self.test_functions(self._chain(members)) - self._picked(members)
+        minibatches = z.argmax(-1)
+        return self.test_functions(self._chain(minibatches)) - self._picked(minibatches)
 
-    def flow(self, z: Tensor) -> Tensor:
+    def solution(self, z: Tensor) -> Tensor:
         """The SDE's ``phi(X_T)`` less its control variate, for noise of shape ``(n, c N, M)``: ``c`` substeps."""
-        ends = self.test_functions(self._flow(z))
+        ends = self.test_functions(self._solution(z))
         if not self.claim.sde.covariance:
             return ends
         control: Tensor = torch.einsum("nkm,kmj->nj", coarser(z, self.steps), self.weights) / z.shape[-1] ** 0.5
         return ends - control
 
-    def plain_flow(self, z: Tensor) -> Tensor:
+    def plain_solution(self, z: Tensor) -> Tensor:
         """The SDE's ``phi(X_T)``, shape ``(n, K)``, for noise of shape ``(n, c N, M)``."""
-        return self.test_functions(self._flow(z))
+        return self.test_functions(self._solution(z))
 
     def plain(self, z: Tensor) -> Tensor:
         """``phi(x_N)`` and ``phi(X_T)`` without control variates, shape ``(n, 2, K)``."""
         z = coarser(z, self.steps)
-        ends = (self._chain(z.argmax(-1)), self._flow(z))
+        ends = (self._chain(z.argmax(-1)), self._solution(z))
         return torch.stack([self.test_functions(x) for x in ends], 1)
 
-    def _picked(self, members: Tensor) -> Tensor:
-        steps = torch.arange(self.steps, device=members.device)
-        total: Tensor = self.weights[steps, members].sum(1)
+    def _picked(self, minibatches: Tensor) -> Tensor:
+        steps = torch.arange(self.steps, device=minibatches.device)
+        total: Tensor = self.weights[steps, minibatches].sum(1)
         return total
 
-    def _chain(self, members: Tensor) -> Tensor:
+    def _chain(self, minibatches: Tensor) -> Tensor:
         f, rule, rho = self.claim.landscape, self.claim.sde.rule, self.claim.rho(self.eta)
-        x, every = self.start.expand(len(members), -1), torch.arange(len(members), device=members.device)
-        for member in members.unbind(1):
+        x, every = self.start.expand(len(minibatches), -1), torch.arange(len(minibatches), device=minibatches.device)
+        for minibatch in minibatches.unbind(1):
             h = exact_increments(f, rule, x[:, None], rho, self.claim.values)
-            x = x + self.eta * h[every, member]
+            x = x + self.eta * h[every, minibatch]
         return self._finite(x, "the rule")
 
-    def _flow(self, z: Tensor) -> Tensor:
+    def _solution(self, z: Tensor) -> Tensor:
         f, sde, rho, values = self.claim.landscape, self.claim.sde, self.claim.rho(self.eta), self.claim.values
         no_noise, noise_only = replace(sde, covariance={}), replace(sde, increments={}, correction={})
-        time = self.eta * self.steps / z.shape[1]
-        scale = (self.eta * time / f.size) ** 0.5
-        y = self.start.expand(len(z), -1)
 
         def drift(y: Tensor) -> Tensor:
             return coefficients(f, no_noise, y[:, None], rho, values).drift(self.eta)
 
-        for k, normals in enumerate(z.unbind(1)):  # two half flows between kicks are one
-            y = runge_kutta(drift, y, time / 2 if k == 0 else time)
-            if sde.covariance:
-                noise = coefficients(f, noise_only, y[:, None], rho, values).noise
-                y = y + scale * torch.einsum("nm,nmd->nd", normals, noise - noise.mean(-2, keepdim=True))
-        return self._finite(runge_kutta(drift, y, time / 2), "the SDE")
+        def columns(y: Tensor) -> Tensor:
+            return coefficients(f, noise_only, y[:, None], rho, values).columns()
+
+        start, step = self.start.expand(len(z), -1), self.eta * self.steps / z.shape[1]
+        end = splitting_path(drift, columns if sde.covariance else None, start, z, eta=self.eta, step=step)
+        return self._finite(end, "the SDE")
 
     def _finite(self, x: Tensor, what: str) -> Tensor:
         if not bool(x.isfinite().all()):
@@ -139,6 +136,6 @@ def level(claim: Claim, eta: float, steps: int, start: Tensor, test_functions: T
 
 def coarser(z: Tensor, steps: int) -> Tensor:
     """Normalised sums of neighbours in time: standard normal again."""
-    n, cells, members = z.shape
+    n, cells, minibatches = z.shape
     together = cells // steps
-    return z if together == 1 else z.reshape(n, steps, together, members).sum(2) / together**0.5
+    return z if together == 1 else z.reshape(n, steps, together, minibatches).sum(2) / together**0.5

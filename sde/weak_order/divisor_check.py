@@ -1,6 +1,6 @@
 """What a rule divides by, takes a root or a sign of: there its increments are smooth only away from zero."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -37,6 +37,14 @@ class Divisor:
     largest: float
     changes_sign: bool
     change: float
+
+    def __str__(self) -> str:
+        sign = "changes sign" if self.changes_sign else f"between {self.smallest:.3g} and {self.largest:.3g} in size"
+        return f"{self.name}: {sign}, changes by {self.change:.3g} times itself in one step"
+
+    def to_dict(self) -> dict[str, str | float | bool]:
+        """A JSON-ready dictionary."""
+        return asdict(self)
 
     @property
     def vanishes(self) -> bool:

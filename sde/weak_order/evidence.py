@@ -77,7 +77,7 @@ class Evidence:
         differences: Sequence[Any],
         *,
         chains: Sequence[Any] = (),
-        flows: Sequence[Any] = (),
+        solutions: Sequence[Any] = (),
         norm: Callable[[Any], float] = largest,
         influences: Mapping[Term, float] | None = None,
         doubt: str = "",
@@ -88,7 +88,7 @@ class Evidence:
             claim: what is claimed.
             differences: one array per step size.
             chains: what the rule's expectations are, one array per step size.
-            flows: what the SDE's are.
+            solutions: what the SDE's are.
             norm: of a difference.
             influences: see :class:`Evidence`; None where they need not be seen.
             doubt: why nothing can be concluded.
@@ -99,7 +99,7 @@ class Evidence:
         rates = [norm(b - a) / ratio for (a, b), ratio in zip(itertools.pairwise(scaled), ratios, strict=True)]
         steps = [(a * b) ** 0.5 for a, b in itertools.pairwise(etas)]
         converging = math.inf
-        for each in (chains, flows):  # a large rho makes either explode before anything is asymptotic
+        for each in (chains, solutions):  # a large rho makes either explode before anything is asymptotic
             moved = [norm(b - a) / r for (a, b), r in zip(itertools.pairwise(each), ratios, strict=False)]
             converging = min([converging, *observed_slopes(steps, moved)[-2:]])
         errors, single = [norm(each) for each in differences], math.prod(differences[0].shape) == 1

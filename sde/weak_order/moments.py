@@ -8,7 +8,7 @@ with ``F_m = [[I - eta B_m, eta r_m], [0, 1]]``, and ``Z = E y y^T`` obeys ``Z' 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from .claim import Claim, Progress, step_count
 from .evidence import Evidence
 from .evolution import Evolution
 from .needed_terms import Term, needed_terms
+from .plans import MomentsPlan
 from .verdict import WeakOrder, conclude
 
 __all__ = ["MOMENT_ETAS", "MOST_DIMENSIONS", "Moments", "affine_moments", "verify_moments"]
@@ -46,16 +47,23 @@ class Moments(NamedTuple):
 
     Attributes:
         chain: ``E y y^T`` with ``y = (x, 1)``, shape ``(d + 1, d + 1)``: the last column holds the mean.
-        flow: the same of the SDE.
+        solution: the same of the SDE.
     """
 
     chain: Tensor
-    flow: Tensor
+    solution: Tensor
+
+    def __repr__(self) -> str:
+        return f"Moments(dim={len(self.chain) - 1}, error={self.error():.4g})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of nested lists."""
+        return {name: part.tolist() for name, part in self._asdict().items()}
 
     @property
     def difference(self) -> Tensor:
-        """``chain - flow``."""
-        return self.chain - self.flow
+        """``chain - solution``."""
+        return self.chain - self.solution
 
     def error(self) -> float:
         """The largest error over ``phi = a . x`` and ``phi = x . Q x`` with ``|a| = 1`` and nuclear norm of ``Q`` 1."""
@@ -70,14 +78,13 @@ def _size(difference: Tensor) -> float:
 
 def verify_moments(
     sde: SDE,
-    *,
     landscape: Landscape,
     start: Tensor | None = None,
+    *,
     etas: Sequence[float] | None = None,
-    horizon: float = 1.0,
     rho_scale: float = 0.8,
     values: Values | None = None,
-    expected: float | None = None,
+    plan: MomentsPlan | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
     """Measure the weak order of an SDE over all linear and quadratic test functions at ``T``, exactly, on a quadratic.
@@ -89,12 +96,11 @@ def verify_moments(
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: a :class:`Quadratic`, or anything else on which the rule is affine.
         start: ``x_0``, shape ``(d,)``; default: all coordinates 1.
-        etas: at least two step sizes, decreasing, at least three for a verdict; each divides ``horizon``;
-            default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
-        horizon: final time ``T``.
+        etas: at least two step sizes, decreasing, at least three for a verdict; each divides the
+            plan's horizon; default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
         rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
         values: of the rule's parameters and frozen directions.
-        expected: the order to be confirmed; default: the one that the derivation proves.
+        plan: the order to be confirmed and the horizon.
         progress: called with (done, total) from the start on, after each step size.
 
     Returns:
@@ -111,9 +117,10 @@ def verify_moments(
         >>> result.verdict, round(result.slope, 1)
         ('pass', 2.0)
     """
+    plan = MomentsPlan() if plan is None else plan
     default = etas is None
-    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, expected)
-    horizon = float(horizon)
+    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, plan.expected)
+    horizon = float(plan.horizon)
     for eta in claim.etas:
         step_count(horizon, eta)
     terms = needed_terms(sde, claim.order)
@@ -147,8 +154,8 @@ def verify_moments(
         return replace(evidence.upto(clear), doubt=doubt), rounding
 
     def influences(law: Claim) -> dict[Term, float]:
-        right = at(law, terms[0].right, law.etas[-1]).flow
-        return {term: _size(at(law, term.changed, law.etas[-1]).flow - right) for term in terms}
+        right = at(law, terms[0].right, law.etas[-1]).solution
+        return {term: _size(at(law, term.changed, law.etas[-1]).solution - right) for term in terms}
 
     first, rounding = measured(claim)
     evidence = [first] + [measured(law)[0] for law in [first.claim.at_another_scale()] if law]
@@ -165,9 +172,9 @@ def _rounding(found: Moments, law: Claim, horizon: float) -> float:
 
 def affine_moments(
     sde: SDE,
-    *,
     landscape: Landscape,
     start: Tensor | None = None,
+    *,
     eta: float,
     horizon: float,
     rho: float,
@@ -182,7 +189,7 @@ def affine_moments(
         >>> from eigensam.sde import affine_moments, find_rule, truncate
         >>> f, sde = Quadratic([[1.0]], centres=[[0.0]]), truncate(find_rule("sgd"), 1, 1)
         >>> found = affine_moments(sde, landscape=f, eta=0.5, horizon=1.0, rho=0.1)
-        >>> round(found.chain[0, 1].item(), 6), round(found.flow[0, 1].item(), 6)
+        >>> round(found.chain[0, 1].item(), 6), round(found.solution[0, 1].item(), 6)
         (0.25, 0.367879)
     """
     d, dtype = landscape.dim, landscape.dtype
@@ -205,20 +212,20 @@ def affine_moments(
     scale = float(exact.abs().max())
     steps = _homogeneous(exact, probes, sde, scale)
     drift = _homogeneous(found.drift(eta)[:, None], probes, sde, scale)[0]
-    noise = _homogeneous(found.noise - found.noise.mean(-2, keepdim=True), probes, sde, scale)
+    columns = _homogeneous(found.columns(), probes, sde, scale)
 
     def chain(z: Tensor) -> Tensor:  # (E F z F^T - z) / eta with F = I + eta steps
         mean = steps.mean(0)
         moved = torch.einsum("mij,jk,mlk->il", steps, z, steps) / len(steps)
         return mean @ z + z @ mean.mT + eta * moved
 
-    def flow(z: Tensor) -> Tensor:
-        return drift @ z + z @ drift.mT + eta * torch.einsum("mij,jk,mlk->il", noise, z, noise) / len(noise)
+    def generator(z: Tensor) -> Tensor:
+        return drift @ z + z @ drift.mT + eta * torch.einsum("mij,jk,mlk->il", columns, z, columns) / len(columns)
 
     y = torch.cat([x, x.new_ones(1)])
     z = torch.outer(y, y)
     moments = []
-    for evolution in (Evolution(chain, eta), Evolution(flow)):
+    for evolution in (Evolution(chain, eta), Evolution(generator)):
         moments.append(evolution.advance(z, horizon))
         if not bool(moments[-1].isfinite().all()):
             raise InputError(

@@ -17,13 +17,14 @@ from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
 from ..simulation.noise import PathNoise
-from ..simulation.streaming import StreamingMoments
+from ..simulation.streaming import StreamingStatistics
 from .claim import Claim, Progress, TestFunctions, step_count
 from .coupled_paths import Level, coarser, level
 from .evidence import Evidence
 from .needed_terms import Term, needed_terms
 from .one_step import default_points, polynomial_test_functions
 from .path_state import check_state, read_state, run_identity, write_state
+from .plans import MonteCarloPlan
 from .slope_fit import RESOLVED, SlopeFit, fit_slope, resolved
 from .verdict import WeakOrder, conclude
 
@@ -39,7 +40,6 @@ _VISIBLE = 0.3  # ours: mistakes in coefficients that may go unseen, as much coa
 _INFLUENCE_PATHS = 64  # that tell how large such a mistake is
 _HALF_WIDTH = 0.05  # of the slope's interval, that the number of paths is planned for
 _PILOT_PATHS = 2048
-_LEAST_PATHS = 32  # fewer do not know their own variance well enough for intervals
 _CHECK_PATHS = 256  # of these, for the integrator
 _PILOT, _MAIN = 0, 1  # streams of noise
 _INTEGRATOR = 0.1  # share of the error that the integrator may have
@@ -50,49 +50,30 @@ _NUMBERS = 2**20  # in one tensor of a block
 
 def verify_monte_carlo(
     sde: SDE,
-    *,
     landscape: Landscape,
     start: Tensor | None = None,
+    *,
     etas: Sequence[float] = MONTE_CARLO_ETAS,
-    horizon: float = 1.0,
     rho_scale: float = 0.8,
     values: Values | None = None,
-    test_functions: TestFunctions | None = None,
-    paths: int | None = None,
-    most_paths: int = 100_000,
-    confidence: float = 0.95,
-    seed: int = 0,
-    chunk_size: int = _BLOCK,
-    jobs: int = 1,
-    state: Path | None = None,
-    expected: float | None = None,
+    plan: MonteCarloPlan | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
     """Measure the weak order of an SDE by paths of rule and SDE that share their noise.
 
     A pilot chooses the test function with the clearest error, checks that the integrator of the SDE (one of
-    ``O(eta^3)``, :mod:`.small_noise`) does not matter by halving its steps, and plans the number of paths and the step
-    sizes that this number can resolve. The main run has its own noise, so nothing of the choice biases its intervals.
+    ``O(eta^3)``, :func:`splitting_path`) does not matter by halving its steps, and plans the number of paths and the
+    step sizes that this number can resolve. The main run has its own noise, so nothing of the choice biases its
+    intervals.
 
     Args:
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: any, networks included.
         start: ``x_0``, shape ``(d,)``; default: the first of :func:`default_points`.
-        etas: at least two step sizes, decreasing, multiples of the smallest; each divides ``horizon``.
-        horizon: final time ``T``.
+        etas: at least two step sizes, decreasing, multiples of the smallest; each divides the plan's horizon.
         rho_scale: ``c > 0``.
         values: of the rule's parameters and frozen directions.
-        test_functions: maps points ``(N, d)`` to differentiable functions ``(N, K)``; default:
-            :func:`polynomial_test_functions` and the mean loss.
-        paths: number of paths, for all step sizes; default: planned.
-        most_paths: most that may be planned.
-        confidence: of each interval.
-        seed: path ``i`` of a seed has the same noise in every run.
-        chunk_size: paths per task, rounded up to whole blocks of at most 4096; results do not depend on it.
-        jobs: processes, one thread each.
-        state: a JSON file where the main run keeps its moments; a killed run goes on from it, bit for bit. It is
-            refused if anything that the moments depend on has changed, test functions included: :mod:`.path_state`.
-        expected: the order to be confirmed; default: the one that the derivation proves.
+        plan: the order to be confirmed, the horizon, test functions, paths, confidence, seed, processes, state.
         progress: called with (done, total) after each chunk.
 
     Returns:
@@ -110,15 +91,16 @@ def verify_monte_carlo(
 
     Example:
         >>> from eigensam.landscapes import Quadratic
-        >>> from eigensam.sde import find_rule, truncate, verify_monte_carlo
+        >>> from eigensam.sde import MonteCarloPlan, find_rule, truncate, verify_monte_carlo
         >>> sde, f = truncate(find_rule("usam"), "1/2", 2), Quadratic.random(2)
-        >>> result = verify_monte_carlo(sde, landscape=f, etas=[1 / 4, 1 / 8, 1 / 16], paths=2000)
+        >>> result = verify_monte_carlo(sde, f, etas=[1 / 4, 1 / 8, 1 / 16], plan=MonteCarloPlan(paths=2000))
         >>> result.verdict, len(result.details["half_widths"])
         ('pass', 3)
     """
-    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
+    plan = MonteCarloPlan() if plan is None else plan
+    claim = Claim.checked(sde, landscape, etas, rho_scale, values, plan.expected)
     claim = replace(claim, tolerance=_TOLERANCE, visible=_VISIBLE)
-    horizon = float(horizon)
+    horizon, paths, confidence = float(plan.horizon), plan.paths, plan.confidence
     counts = [step_count(horizon, eta) for eta in claim.etas]
     for eta, count in zip(claim.etas, counts, strict=True):
         if counts[-1] % count:
@@ -126,37 +108,28 @@ def verify_monte_carlo(
                 f"eta = {eta:g} is not a multiple of the smallest, {claim.etas[-1]:g}, with which it shares its noise; "
                 "give e.g. 1/8,1/16,1/32"
             )
-    for name, number, least in (
-        ("paths", paths, _LEAST_PATHS),
-        ("most paths", most_paths, _LEAST_PATHS),
-        ("jobs", jobs, 1),
-    ):
-        most = 1024 if name == "jobs" else 2**40
-        if number is not None and not least <= number <= most:
-            raise InputError(f"{name} = {number}; give at least {least} and at most {most}")
-    if not 0 < confidence < 1 or chunk_size < 1:
-        raise InputError(f"confidence = {confidence}, chunk size = {chunk_size}; give e.g. 0.95 and {_BLOCK}")
     x = default_points(landscape)[0] if start is None else start
     x = torch.as_tensor(x, dtype=landscape.dtype, device=landscape.device)
     if x.shape != (landscape.dim,):
         raise InputError(f"start has shape {tuple(x.shape)}; expected ({landscape.dim},)")
+    state = None if plan.state is None else Path(plan.state)
     if state is not None and state.exists():
         check_state(state)
-    functions = _default_functions(landscape) if test_functions is None else test_functions
+    functions = _default_functions(landscape) if plan.test_functions is None else plan.test_functions
     levels = [level(claim, eta, count, x, functions) for eta, count in zip(claim.etas, counts, strict=True)]
-    run = _Run(levels, seed, chunk_size, jobs)
+    run = _Run(levels, plan.seed, plan.chunk_size, plan.jobs)
 
     pilot = run.pilot(min(_PILOT_PATHS, paths or _PILOT_PATHS), progress)
-    planned, kept = _plan(pilot, claim, most_paths, confidence) if paths is None else (paths, len(levels))
-    run = _Run(levels[:kept], seed, chunk_size, jobs)
-    moments = run.main(planned, state, progress)
+    planned, kept = _planned(pilot, claim, plan.most_paths, confidence) if paths is None else (paths, len(levels))
+    run = _Run(levels[:kept], plan.seed, plan.chunk_size, plan.jobs)
+    statistics = run.main(planned, state, progress)
 
     size = len(pilot.means[0])
-    errors, half_widths = (part.reshape(kept, size) for part in _intervals(moments, confidence))
+    errors, half_widths = (part.reshape(kept, size) for part in _intervals(statistics, confidence))
     j = pilot.function
     chosen = [i * size + j for i in range(kept)]
     rounding = _ROUNDING * float(functions(x[None]).abs().max())
-    covariance = moments.covariance[np.ix_(chosen, chosen)] / moments.count + rounding**2 * np.eye(kept)
+    covariance = statistics.covariance[np.ix_(chosen, chosen)] / statistics.count + rounding**2 * np.eye(kept)
     claim = replace(claim, etas=claim.etas[:kept])
     fit = fit_slope(claim.etas, errors[:, j], covariance, confidence)
     doubt = _doubt(claim, errors[:, j], covariance, fit, pilot)
@@ -171,7 +144,7 @@ def verify_monte_carlo(
         etas=claim.etas,
         errors=np.abs(errors[:, j]).tolist(),
         horizon=horizon,
-        paths=moments.count,
+        paths=statistics.count,
         planned=planned,
         confidence=confidence,
         half_widths=half_widths[:, j].tolist(),
@@ -182,14 +155,14 @@ def verify_monte_carlo(
         integrator=pilot.integrator.tolist(),
         integrator_errors=pilot.integrator_error.tolist(),
         variance_ratio=pilot.variance_ratio.tolist(),
-        seed=seed,
+        seed=plan.seed,
     )
 
 
-def _intervals(moments: StreamingMoments, confidence: float) -> tuple[Array, Array]:
+def _intervals(statistics: StreamingStatistics, confidence: float) -> tuple[Array, Array]:
     """Means and half widths of Student's intervals."""
-    standard = np.sqrt(np.diag(moments.covariance) / moments.count)
-    return moments.mean, student_quantile(moments.count, confidence) * standard
+    standard = np.sqrt(np.diag(statistics.covariance) / statistics.count)
+    return statistics.mean, student_quantile(statistics.count, confidence) * standard
 
 
 def _default_functions(landscape: Landscape) -> TestFunctions:
@@ -251,22 +224,22 @@ class _Run:
             progress(done + 1, 2 * len(starts))
         return _Pilot(np.concatenate(differences), np.concatenate(few))
 
-    def main(self, paths: int, state: Path | None, progress: Progress) -> StreamingMoments:
+    def main(self, paths: int, state: Path | None, progress: Progress) -> StreamingStatistics:
         """Stream the differences; blocks are merged in their order, whoever computes them."""
-        moments, blocks = StreamingMoments.empty(len(self.levels) * self.levels[0].weights.shape[-1]), 0
+        statistics, blocks = StreamingStatistics.empty(len(self.levels) * self.levels[0].weights.shape[-1]), 0
         if state is not None:
             identity = run_identity(self.levels, self.seed, paths, self.block)
-            moments, blocks = read_state(state, identity, len(moments.mean))
+            statistics, blocks = read_state(state, identity, len(statistics.mean))
         firsts = range(blocks * self.block, paths, self.block)
         chunks = [firsts[i : i + self.blocks_per_chunk] for i in range(0, len(firsts), self.blocks_per_chunk)]
         for parts in in_workers(_chunk, ((self, chunk, paths) for chunk in chunks), self.jobs):
             for part in parts:
-                moments.add(part)
+                statistics.add(part)
                 blocks += 1
             if state is not None:
-                write_state(state, identity, blocks, moments)
-            progress(moments.count, paths)
-        return moments
+                write_state(state, identity, blocks, statistics)
+            progress(statistics.count, paths)
+        return statistics
 
     def _chunk(self, firsts: range, paths: int) -> list[Array]:
         result = []
@@ -284,7 +257,7 @@ class _Run:
         z = torch.cat([z, -z])
 
         def mean(sde: SDE) -> float:
-            return float(replace(at, claim=replace(at.claim, sde=sde)).plain_flow(z)[:, j].double().mean())
+            return float(replace(at, claim=replace(at.claim, sde=sde)).plain_solution(z)[:, j].double().mean())
 
         right = mean(terms[0].right) if terms else 0.0
         return {term: abs(mean(term.changed) - right) for term in terms}
@@ -302,7 +275,8 @@ def _compared(each: Level, z: Tensor) -> Tensor:
     The first is antithetic: what is linear in the noise cancels, and half steps differ in little else.
     """
     one, two = (
-        (each.flow(coarser(z, steps)) + each.flow(coarser(-z, steps))) / 2 for steps in (each.steps, 2 * each.steps)
+        (each.solution(coarser(z, steps)) + each.solution(coarser(-z, steps))) / 2
+        for steps in (each.steps, 2 * each.steps)
     )
     return torch.cat([(one - two)[:, None], each.plain(z)], 1)
 
@@ -316,7 +290,7 @@ def _chunk(run: _Run, chunk: range, paths: int) -> list[Array]:
     return run._chunk(chunk, paths)
 
 
-def _plan(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tuple[int, int]:
+def _planned(pilot: _Pilot, claim: Claim, most_paths: int, confidence: float) -> tuple[int, int]:
     """The number of paths, and how many step sizes it resolves."""
     e = pilot.means[:, pilot.function].copy()
     clear = resolved(e, pilot.covariance / pilot.count)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
@@ -16,12 +16,13 @@ from ..derivation.derived_sde import SDE
 from ..derivation.multiprecision import exact_step, sde_coefficients
 from ..rules.bindings import Values, bind
 from ..simulation.coefficients import coefficients, drift_and_covariance, exact_increments
-from ..simulation.small_noise import runge_kutta
+from ..simulation.splitting import splitting_mean
 from .claim import Claim, Progress
 from .divisor_check import divisors
 from .evidence import Evidence
 from .needed_terms import Term, needed_terms
-from .own_coefficients import Coefficients, checked_coefficients
+from .own_coefficients import CoefficientFunction, checked_coefficients
+from .plans import OneStepPlan
 from .verdict import WeakOrder, conclude
 
 __all__ = [
@@ -32,8 +33,6 @@ __all__ = [
     "spanning_test_functions",
     "verify_one_step",
 ]
-
-Precision = Literal["multi", "float64"]
 
 MULTI_ETAS: tuple[float, ...] = tuple(2.0**-k for k in range(24, 49, 4))
 """Ours: small enough that ``eta^{1/3}``, by which the next term differs, is below 1 %."""
@@ -85,22 +84,19 @@ def default_points(landscape: Landscape) -> Tensor:
 
 def verify_one_step(
     sde: SDE,
-    *,
     landscape: Landscape,
     points: Tensor | None = None,
+    *,
     etas: Sequence[float] | None = None,
     rho_scale: float = 0.8,
-    precision: Precision | None = None,
     values: Values | None = None,
-    test_functions: Callable[[Any], Any] | None = None,
-    coefficients: Coefficients = drift_and_covariance,
-    expected: float | None = None,
+    plan: OneStepPlan | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
     """Measure the order of the local error, which is 1 more than the weak order.
 
     ``E phi(x + eta h)`` is a mean over minibatches. ``(e^{eta L} phi)(x)`` is a mean over points that the drift and
-    symmetric kicks of the right covariance reach (see :mod:`.small_noise`): it is the semigroup up to ``O(eta^4)``, so
+    symmetric kicks of the right covariance reach, :func:`splitting_mean`: it is the semigroup up to ``O(eta^4)``, so
     local orders up to 3 are told apart, all that an SDE driven by Brownian motion has. In multi-precision ``eta`` is so
     small that the slope is clean to two digits.
 
@@ -111,15 +107,8 @@ def verify_one_step(
         etas: at least two step sizes, decreasing, at least three for a verdict; default :data:`MULTI_ETAS`, or those of
             :data:`FLOAT64_ETAS` that do not drown in rounding.
         rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
-        precision: ``multi`` or ``float64``; default: ``multi`` where there are formulas of at most three coordinates
-            and no coefficients of one's own.
         values: of the rule's parameters and frozen directions.
-        test_functions: maps points ``(N, d)`` to functions ``(N, K)``; by arithmetic alone for ``multi``. Default:
-            three polynomials; :func:`spanning_test_functions` for ``coefficients`` of one's own.
-        coefficients: drift and covariance of the SDE, to verify an implementation of one's own in double precision: the
-            signature of :func:`drift_and_covariance`; points have shape ``(N, 1, d)``; what it returns is checked.
-        expected: the weak order to be confirmed, of which ``expected`` of the result is 1 more; default: the one that
-            the derivation proves.
+        plan: the order to be confirmed, the precision, test functions and coefficients of one's own.
         progress: called with (done, total) from the start on, after each step size.
 
     Returns:
@@ -138,8 +127,9 @@ def verify_one_step(
         >>> result.verdict, round(result.slope, 2)
         ('pass', 3.0)
     """
-    if precision not in ("multi", "float64", None):
-        raise InputError(f"precision '{precision}' is not one of: multi, float64")
+    plan = OneStepPlan() if plan is None else plan
+    precision, test_functions = plan.precision, plan.test_functions
+    coefficients = drift_and_covariance if plan.coefficients is None else plan.coefficients
     own = coefficients is not drift_and_covariance
     if precision is None:
         formulas = _has_formulas(landscape) and landscape.dim <= _MOST_MULTI
@@ -150,7 +140,7 @@ def verify_one_step(
     default = etas is None
     etas = (MULTI_ETAS if multi else FLOAT64_ETAS) if etas is None else etas
     smallest = {"smallest_rho": 0.0} if multi else {}
-    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected, local=True, **smallest)
+    claim = Claim.checked(sde, landscape, etas, rho_scale, values, plan.expected, **smallest).of_one_step()
     if multi:
         claim = replace(claim, tolerance=_MULTI_TOLERANCE * claim.expected / 2)
     elif landscape.dtype != torch.float64:
@@ -179,8 +169,8 @@ def verify_one_step(
         steps = []
         with mpmath.workdps(digits):
             for eta in law.etas:
-                chain, flow = step(law, x, eta, test_functions)
-                steps.append(_Step.of(chain, flow, x, eta, test_functions))
+                chain, semigroup = step(law, x, eta, test_functions)
+                steps.append(_Step.of(chain, semigroup, x, eta, test_functions))
                 done += 1
                 progress(done, total)
             if not all(np.isfinite(_largest(each.difference)) for each in steps):
@@ -214,7 +204,7 @@ def verify_one_step(
         digits=digits,
         points=len(x),
         rounding=last,
-        divisors=[vars(d) for d in found_divisors],
+        divisors=[d.to_dict() for d in found_divisors],
     )
 
 
@@ -232,9 +222,9 @@ class _Step(NamedTuple):
     size: float
 
     @classmethod
-    def of(cls, chain: Any, flow: Any, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> "_Step":
+    def of(cls, chain: Any, semigroup: Any, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> "_Step":
         before = test_functions(x if isinstance(chain, Tensor) else _many_digits(x))
-        return cls(chain - flow, (chain - before) / eta, _largest(chain))
+        return cls(chain - semigroup, (chain - before) / eta, _largest(chain))
 
 
 def _influences(
@@ -260,9 +250,8 @@ def _influences(
     result = {}
     for term in terms:
         if term.part == "noise":
-            noises = (coefficients(f, sde, x[:, None], rho, values).noise for sde in (term.changed, term.right))
-            kicks = (noise - noise.mean(-2, keepdim=True) for noise in noises)
-            more, before = (second(each) for each in kicks)
+            both = (coefficients(f, sde, x[:, None], rho, values) for sde in (term.changed, term.right))
+            more, before = (second(each.columns()) for each in both)
             moved = eta**2 * (more - before)
         else:
             step, size = _direction(coefficients(f, term.alone, x[:, None], rho, values).drift(eta), epsilon, multi)
@@ -291,20 +280,7 @@ def _has_formulas(landscape: Landscape) -> bool:
     return isinstance(landscape, Landscape) and type(landscape).formulas is not Landscape.formulas
 
 
-def _semigroup(
-    drift: Callable[[Any], Any], noise: Callable[[Any], Any], test_functions: Callable[[Any], Any], x: Any, eta: Any
-) -> Any:
-    """Kicks ``+- eta c_m`` with probability ``1 / 2M`` each have the covariance ``eta^2 Sigma``."""
-    middle = runge_kutta(drift, x, eta / 2)
-    kicks = eta * noise(middle)
-    total = 0
-    for m in range(kicks.shape[1]):
-        for end in (middle + kicks[:, m], middle - kicks[:, m]):
-            total = total + test_functions(runge_kutta(drift, end, eta / 2))
-    return total / (2 * kicks.shape[1])
-
-
-def _float64(claim: Claim, own: Coefficients) -> Callable[..., tuple[Tensor, Tensor]]:
+def _float64(claim: Claim, own: CoefficientFunction) -> Callable[..., tuple[Tensor, Tensor]]:
     f, sde, values = claim.landscape, claim.sde, claim.values
 
     def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
@@ -317,15 +293,14 @@ def _float64(claim: Claim, own: Coefficients) -> Callable[..., tuple[Tensor, Ten
                 return coefficients(f, sde, y[:, None], rho, values).drift(eta)
             return own(f, sde, y[:, None], rho, eta, values)[0]
 
-        def noise(y: Tensor) -> Tensor:
+        def columns(y: Tensor) -> Tensor:
             if own is drift_and_covariance:
-                found = coefficients(f, sde, y[:, None], rho, values).noise
-                return found - found.mean(-2, keepdim=True)
+                return coefficients(f, sde, y[:, None], rho, values).columns()
             eigenvalues, vectors = torch.linalg.eigh(own(f, sde, y[:, None], rho, eta, values)[1])
             root: Tensor = vectors * (f.dim * eigenvalues.clamp(min=0)).sqrt()[:, None]
             return root.mT
 
-        return chain, _semigroup(drift, noise, test_functions, x, eta)
+        return chain, splitting_mean(drift, columns, x, test_functions, eta)
 
     return step
 
@@ -341,7 +316,7 @@ def _multi(claim: Claim) -> Callable[..., tuple[Any, Any]]:
         rho = mpmath.mpf(law.rho_scale) * h ** (mpmath.mpf(beta.numerator) / beta.denominator)
         moved = points[:, None] + h * increments(points, rho)
         chain = test_functions(moved.reshape(-1, f.dim)).reshape(*moved.shape[:2], -1).sum(1) / moved.shape[1]
-        flow = _semigroup(lambda y: found(y, rho, h)[0], lambda y: found(y, rho, h)[1], test_functions, points, h)
-        return chain, flow
+        drift, columns = (lambda y, part=part: found(y, rho, h)[part] for part in (0, 1))
+        return chain, splitting_mean(drift, columns, points, test_functions, h)
 
     return step

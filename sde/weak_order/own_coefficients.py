@@ -9,16 +9,16 @@ from torch import Tensor
 from ...ground.errors import InputError
 from ..simulation.coefficients import drift_and_covariance
 
-__all__ = ["Coefficients", "checked_coefficients"]
+__all__ = ["CoefficientFunction", "checked_coefficients"]
 
-Coefficients = Callable[..., tuple[Tensor, Tensor]]
+CoefficientFunction = Callable[..., tuple[Tensor, Tensor]]
 """Maps (landscape, sde, x, rho, eta, values) to drift, ``(N, d)``, and covariance, ``(N, d, d)``."""
 
 _ASYMMETRY = 1e-10  # of the largest entry: above rounding, far below a mistake
 _NEGATIVE = 1e-9  # of the largest eigenvalue: a singular covariance has eigenvalues that are negative by rounding
 
 
-def checked_coefficients(coefficients: Coefficients) -> Coefficients:
+def checked_coefficients(coefficients: CoefficientFunction) -> CoefficientFunction:
     """The same function; what it returns is refused unless it is a drift and a covariance at the points asked for.
 
     Raises:
@@ -68,7 +68,7 @@ def _check_tensor(name: str, value: Any, shape: tuple[int, ...], x: Tensor) -> N
         )
     if tuple(value.shape) != shape:
         if len(shape) == 2:
-            repair = "drop the members' axis, drift[:, 0] or drift.mean(1)"
+            repair = "drop the minibatches' axis, drift[:, 0] or drift.mean(1)"
         else:
             repair = (
                 "a variance s per coordinate is torch.diag_embed(s), one for all is s * torch.eye(d).expand(N, d, d)"

@@ -1,4 +1,4 @@
-"""The state file of a sampled run: its moments so far, and everything that they depend on."""
+"""The state file of a sampled run: its statistics so far, and everything that they depend on."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,20 +17,19 @@ from ...ground.source_code import code_fingerprint, library_versions
 from ...ground.workers import one_thread
 from ..derivation.torch_code import torch_code
 from ..simulation.coefficients import exact_increments
-from ..simulation.streaming import StreamingMoments
+from ..simulation.streaming import StreamingStatistics
 from .claim import Claim
 from .coupled_paths import Level
 
 __all__ = ["Identity", "check_state", "read_state", "run_identity", "write_state"]
 
 Identity = Mapping[str, str | int]
-"""What the moments of a run depend on, each part under its name: a number, or a fingerprint."""
+"""What the statistics of a run depend on, each part under its name: a number, or a fingerprint."""
 
+_CODE = f"{__package__}.monte_carlo"  # the module that runs imports all that the statistics depend on
 _SCALES = (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # distances of the probes from the path
 _PROBES = 32  # at each of them, unless points are large
 _MOST_NUMBERS = 2**22  # in all probes
-
-_COMPUTES = f"{__package__}.monte_carlo"
 
 
 def run_identity(levels: Sequence[Level], seed: int, paths: int, block: int) -> Identity:
@@ -49,9 +48,9 @@ def run_identity(levels: Sequence[Level], seed: int, paths: int, block: int) -> 
         losses = _values(lambda x: f.losses(x[:, None]), points)
         increments = [_values(partial(_increments, claim, rho), points) for rho in every_rho]
         tested = _values(last.test_functions, points)
-    libraries = library_versions(_COMPUTES)
+    libraries = library_versions(_CODE)
     return {
-        "code of eigensam": code_fingerprint(_COMPUTES),
+        "code of eigensam": code_fingerprint(_CODE),
         "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
         "device": str(f.device),
         "type of numbers": str(f.dtype),
@@ -98,9 +97,9 @@ def _values(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor | st
         return type(error).__name__
 
 
-def write_state(path: Path, identity: Identity, blocks: int, moments: StreamingMoments) -> None:
-    """Keep the moments of so many blocks, atomically."""
-    content = {"identity": identity, "blocks": blocks, **moments.to_dict()}
+def write_state(path: Path, identity: Identity, blocks: int, statistics: StreamingStatistics) -> None:
+    """Keep the statistics of so many blocks, atomically."""
+    content = {"identity": identity, "blocks": blocks, **statistics.to_dict()}
     write_json(path, {**content, "sha256": _checksum(content)})
 
 
@@ -117,23 +116,23 @@ def check_state(path: Path) -> dict[str, Any]:
         )
     content = {name: value for name, value in found.items() if name != "sha256"}
     if found.get("sha256") != _checksum(content):
-        raise InputError(f"{path} is damaged: its moments do not fit its checksum; remove it")
+        raise InputError(f"{path} is damaged: its statistics do not fit its checksum; remove it")
     return found
 
 
-def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingMoments, int]:
-    """The moments of a run and the number of blocks in them; none if there is no file.
+def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingStatistics, int]:
+    """The statistics of a run and the number of blocks in them; none if there is no file.
 
     Args:
         path: of the file.
         identity: of the run that goes on.
-        size: of the vectors whose moments are kept.
+        size: of the vectors whose statistics are kept.
 
     Raises:
         InputError: the state of another run, with what is different; a damaged file.
     """
     if not path.exists():
-        return StreamingMoments.empty(size), 0
+        return StreamingStatistics.empty(size), 0
     found = check_state(path)
     theirs = found["identity"]
     if theirs != identity:
@@ -141,7 +140,7 @@ def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingMome
             f"{path} is the state of another run, which differs in {_difference(theirs, identity)}; choose another "
             "--state file, or remove this one"
         )
-    return StreamingMoments.from_dict(found), int(found["blocks"])
+    return StreamingStatistics.from_dict(found), int(found["blocks"])
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

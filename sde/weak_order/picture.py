@@ -1,15 +1,16 @@
 """A verification as a picture: error against step size, intervals where there are, the expected slope as a guide."""
 
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ...ground.pictures import LINES, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["draw_weak_order"]
 
 
-def draw_weak_order(result: dict[str, Any]) -> Figure:
+def draw_weak_order(result: dict[str, Any]) -> "Figure":
     """One panel.
 
     Args:

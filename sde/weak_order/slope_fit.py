@@ -1,11 +1,11 @@
 """An order from noisy errors, with an interval; never one out of noise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri  # scipy.stats calls the same, and takes a second to load
 
 __all__ = ["SlopeFit", "fit_slope", "resolved"]
 
@@ -28,6 +28,13 @@ class SlopeFit:
     slope: float
     half_width: float
     last: int
+
+    def __str__(self) -> str:
+        return f"slope {self.slope:.3f} +- {self.half_width:.2g}"
+
+    def to_dict(self) -> dict[str, float]:
+        """A JSON-ready dictionary."""
+        return asdict(self)
 
 
 def resolved(errors: Array, covariance: Array) -> list[int]:
@@ -62,5 +69,5 @@ def fit_slope(etas: Sequence[float], errors: Array, covariance: Array, confidenc
     e, logs = errors[levels], np.log(np.asarray(etas)[levels])
     weights = np.array([1.0, -1.0]) / (logs[0] - logs[1])
     relative = covariance[np.ix_(levels, levels)] / np.outer(e, e)
-    half_width = norm.ppf(0.5 + confidence / 2) * np.sqrt(max(0.0, weights @ relative @ weights))
+    half_width = ndtri(0.5 + confidence / 2) * np.sqrt(max(0.0, weights @ relative @ weights))
     return SlopeFit(float(weights @ np.log(np.abs(e))), float(half_width), last)

@@ -16,13 +16,14 @@ from ..simulation.coefficients import drift_and_covariance
 from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
 from .evidence import Evidence
 from .needed_terms import needed_terms
-from .own_coefficients import Coefficients, checked_coefficients
-from .torus_errors import COARSE, DIMENSIONS, MEMORY, TorusErrors, finer
+from .own_coefficients import checked_coefficients
+from .plans import TorusPlan
+from .torus_errors import COARSE, DIMENSIONS, TorusErrors, finer
 from .torus_grid import TorusGrid
 from .torus_steps import Steps
 from .verdict import WeakOrder, conclude
 
-__all__ = ["Coefficients", "periodic_test_functions", "verify_on_torus"]
+__all__ = ["periodic_test_functions", "verify_on_torus"]
 
 _TIMES = {1: 8, 2: 8, 3: 4}  # at which chain and SDE are compared
 _ETAS = {1: ETAS, 2: ETAS, 3: ETAS[::2]}
@@ -39,17 +40,12 @@ def periodic_test_functions(points: Tensor) -> Tensor:
 
 def verify_on_torus(
     sde: SDE,
-    *,
     landscape: TiltedTorus | None = None,
+    *,
     etas: Sequence[float] | None = None,
-    horizon: float = 1.0,
     rho_scale: float = 0.8,
-    resolution: int | None = None,
-    memory: float = MEMORY,
     values: Values | None = None,
-    test_functions: TestFunctions = periodic_test_functions,
-    coefficients: Coefficients = drift_and_covariance,
-    expected: float | None = None,
+    plan: TorusPlan | None = None,
     progress: Progress = lambda done, total: None,
 ) -> WeakOrder:
     """Measure the weak order of an SDE against its rule, exactly, on a tilted torus.
@@ -65,17 +61,12 @@ def verify_on_torus(
     Args:
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: default ``TiltedTorus.default(2)``.
-        etas: at least two step sizes, decreasing; each divides ``horizon``; at least three, over a factor of 4, for a
-            verdict. Default: :data:`ETAS`, every second one in three dimensions, less those that drown in rounding.
-        horizon: final time ``T``.
+        etas: at least two step sizes, decreasing; each divides the plan's horizon; at least three, over a factor of 4,
+            for a verdict. Default: :data:`ETAS`, every second one in three dimensions, less those that drown in
+            rounding.
         rho_scale: ``c > 0`` (default as in theory, section 4); the smallest step sizes are measured at 1.25 of it, too.
-        resolution: odd number of grid points per axis; by default it grows until the last error has settled.
-        memory: bytes that a grid's operators may take.
         values: of the rule's parameters and frozen directions.
-        test_functions: maps points ``(N, d)`` to periodic functions ``(N, K)``.
-        coefficients: drift and covariance of the SDE, to verify an implementation of one's own: the signature of
-            :func:`drift_and_covariance`, which is the default; what it returns is checked.
-        expected: the order to be confirmed; default: the one that the derivation proves.
+        plan: the order to be confirmed, the horizon, the grid, test functions and coefficients of one's own.
         progress: called with (done, total) from the start on, several times per step size; the total grows with each
             grid that turns out to be too coarse.
 
@@ -99,11 +90,12 @@ def verify_on_torus(
         >>> result.verdict, round(result.slope, 1)
         ('pass', 1.0)
     """
+    plan = TorusPlan() if plan is None else plan
     landscape = TiltedTorus.default(2) if landscape is None else landscape
     own = etas is not None
     if etas is None:
         etas = visible_etas(sde, _ETAS.get(getattr(landscape, "dim", 0), ETAS), rho_scale)
-    claim = Claim.checked(sde, landscape, etas, rho_scale, values, expected)
+    claim = Claim.checked(sde, landscape, etas, rho_scale, values, plan.expected)
     if not isinstance(landscape, TiltedTorus) or landscape.dim not in DIMENSIONS:
         raise InputError(
             f"found {type(landscape).__name__} of dimension {claim.landscape.dim}; the torus method needs a "
@@ -111,7 +103,8 @@ def verify_on_torus(
         )
     if any(isinstance(node, Loss) for node in walk(sde.rule.step)):
         raise InputError(f"rule '{sde.rule.name}' contains a loss, which is not periodic on a tilted torus")
-    horizon = float(horizon)
+    horizon, resolution, memory = float(plan.horizon), plan.resolution, plan.memory
+    test_functions = periodic_test_functions if plan.test_functions is None else plan.test_functions
     counts = [step_count(horizon, eta) for eta in claim.etas]
     times = _common_times(horizon, counts, _TIMES[landscape.dim])
     _check_periodic(test_functions, landscape)
@@ -119,7 +112,8 @@ def verify_on_torus(
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
     evaluations = sum(len(law.etas) for law in laws) + 1 + len(laws) * bool(terms)
     steps = Steps(progress, evaluations * len(times))
-    torus = TorusErrors(claim, landscape, times, test_functions, checked_coefficients(coefficients), steps)
+    coefficients = checked_coefficients(drift_and_covariance if plan.coefficients is None else plan.coefficients)
+    torus = TorusErrors(claim, landscape, times, test_functions, coefficients, steps)
     rounding = _ROUNDING * float(test_functions(torus.starts.points).abs().max())
 
     if resolution is not None:
@@ -151,7 +145,7 @@ def verify_on_torus(
                 law,
                 [each.difference for each in every],
                 chains=[each.chain for each in every],
-                flows=[each.chain - each.difference for each in every],
+                solutions=[each.chain - each.difference for each in every],
                 influences=torus.influences(law, terms, n),
                 doubt=doubt,
             )
@@ -164,7 +158,7 @@ def verify_on_torus(
         resolution=n,
         discretisation=discretisation,
         rounding=rounding,
-        divisors=[vars(d) for d in torus.found],
+        divisors=[d.to_dict() for d in torus.found],
     )
 
 

@@ -13,11 +13,11 @@ from .divisor_check import check_divisors, divisor_values, divisors
 from .evidence import largest
 from .evolution import Evolution
 from .needed_terms import Term
-from .own_coefficients import Coefficients
+from .own_coefficients import CoefficientFunction
 from .torus_grid import MOST_ROWS, TorusGrid
 from .torus_steps import Steps
 
-__all__ = ["COARSE", "DIMENSIONS", "MEMORY", "Compared", "TorusErrors", "finer"]
+__all__ = ["COARSE", "DIMENSIONS", "Compared", "TorusErrors", "finer"]
 
 _START_POINTS = {1: 31, 2: 31, 3: 9}  # per axis
 _GROWTH = 1.25  # of the resolution, from one attempt to the next
@@ -26,9 +26,6 @@ DIMENSIONS = tuple(_FIRST)
 _FINE = {1: (31, 301, 3001), 2: (31, 91, 271), 3: (9, 25, 49)}  # grids on which a zero is looked for, until one clears
 _MOST_APPLICATIONS = 1e5  # of an operator, up to a factor: minutes in two dimensions
 _MOST_WORK = 3e10  # multiplications in one application of the chain's operator: seconds on two cores
-MEMORY = 2.0**31
-"""Bytes that the operators of one grid may take (ours: any laptop has them)."""
-
 COARSE = 2 ** (TOLERANCE / 2) - 1  # a change of the last error that moves the last slope by half the tolerance
 
 
@@ -53,7 +50,7 @@ class TorusErrors:
         landscape: TiltedTorus,
         times: list[float],
         test_functions: TestFunctions,
-        coefficients: Coefficients,
+        coefficients: CoefficientFunction,
         steps: Steps,
     ) -> None:
         self.claim, self.landscape, self.times, self.steps = claim, landscape, times, steps
@@ -173,14 +170,14 @@ class TorusErrors:
                 "scale, smaller step sizes or smaller tilts"
             )
         chain = Evolution(grid.chain(h, eta), eta)
-        flow = Evolution(grid.generator(drift, covariance, eta))
-        chained = flowed = self.test_functions(grid.points)
+        semigroup = Evolution(grid.generator(drift, covariance, eta))
+        chained = evolved = self.test_functions(grid.points)
         now, chains, differences = 0.0, [], []
         for time in self.times:
-            chained, flowed = chain.advance(chained, time - now), flow.advance(flowed, time - now)
+            chained, evolved = chain.advance(chained, time - now), semigroup.advance(evolved, time - now)
             now = time
             chains.append(grid.resampled(chained, self.starts))
-            differences.append(grid.resampled(chained - flowed, self.starts))
+            differences.append(grid.resampled(chained - evolved, self.starts))
             self.steps.step()
         return Compared(*(torch.stack(each).cpu().numpy() for each in (chains, differences)))
 
@@ -198,11 +195,11 @@ class TorusErrors:
         sdes = [terms[0].right, *(term.changed for term in terms)]
         every = [drift_and_covariance(landscape, sde, x, rho, eta, claim.values) for sde in sdes]
         drifts, covariances = (torch.stack(part, 1) for part in zip(*every, strict=True))
-        flow = Evolution(grid.generator(drifts, covariances, eta))
+        semigroup = Evolution(grid.generator(drifts, covariances, eta))
         state = self.test_functions(grid.points)[:, None].expand(-1, len(sdes), -1)
         found, now = torch.zeros(len(terms), dtype=torch.float64), 0.0
         for time in self.times:
-            state, now = flow.advance(state, time - now), time
+            state, now = semigroup.advance(state, time - now), time
             moved = grid.resampled((state[:, 1:] - state[:, :1]).flatten(1), self.starts)
             found = torch.maximum(found, moved.abs().amax(0).unflatten(0, (len(terms), -1)).amax(1).cpu())
             self.steps.step()

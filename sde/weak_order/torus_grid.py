@@ -18,7 +18,7 @@ __all__ = ["MOST_ROWS", "TorusGrid"]
 _CHUNK = 2**19  # numbers in an intermediate of the interpolation: 4 MiB, twice as fast as 32
 MOST_ROWS = 3000  # of a matrix, 72 MB: faster, two to ten times, than interpolation until it leaves the cache
 
-_MOST_FLOW_ROWS = 800  # the same of an SDE's operator, whose derivatives are few and small products
+_MOST_GENERATOR_ROWS = 800  # the same of an SDE's operator, whose derivatives are few and small products
 
 
 class TorusGrid:
@@ -83,30 +83,30 @@ class TorusGrid:
 
         What is small is computed as such: the interpolation's weights less those of the grid point itself.
         """
-        count, members = increments.shape[:2]
+        count, minibatches = increments.shape[:2]
         shifts = (step * increments).reshape(-1, self.dim).mT
-        index = torch.arange(count, device=shifts.device).repeat_interleave(members)
+        index = torch.arange(count, device=shifts.device).repeat_interleave(minibatches)
         own = torch.stack([index // self.resolution ** (self.dim - 1 - axis) for axis in range(self.dim)])
         own = own % self.resolution
         weights = torch.stack([self._weight_changes(i, shift) for i, shift in zip(own, shifts, strict=True)])
         if count <= MOST_ROWS:
-            return _applied(self._matrix(*(w.unflatten(1, (count, members)) for w in (weights, own))) / step)
+            return _applied(self._matrix(*(w.unflatten(1, (count, minibatches)) for w in (weights, own))) / step)
 
         def apply(values: Tensor) -> Tensor:
             first = values.reshape(self.resolution, -1)
             size = max(1, _CHUNK // first.shape[1])
             parts = zip(weights.split(size, 1), own.split(size, 1), strict=True)
             moved = torch.cat([self._changes(first, *part) for part in parts])
-            return moved.reshape(count, members, -1).mean(1) / step
+            return moved.reshape(count, minibatches, -1).mean(1) / step
 
         return apply
 
     def _matrix(self, weights: Tensor, own: Tensor) -> Tensor:
         """``P - I`` as a matrix, from weights ``(d, n^d, M, n)`` of the grid points ``own``, shape ``(d, n^d, M)``."""
-        count, members = own.shape[1:]
+        count, minibatches = own.shape[1:]
         total = weights.new_zeros(count, count)
         every = torch.arange(count, device=own.device)
-        for m in range(members):
+        for m in range(minibatches):
             change, moved = weights[0, :, m], self._with_own(weights[0, :, m], own[0, :, m])
             for axis in range(1, self.dim):
                 part, index = weights[axis, :, m], own[axis, :, m]
@@ -116,7 +116,7 @@ class TorusGrid:
                 if axis + 1 < self.dim:
                     moved = (moved[:, :, None] * self._with_own(part, index)[:, None]).flatten(1)
             total += change
-        return total / members
+        return total / minibatches
 
     def _weight_changes(self, own: Tensor, shift: Tensor) -> Tensor:
         """Weights at ``own`` points moved by ``shift`` along an axis, less 1 at the point itself: ``(points, n)``.
@@ -168,7 +168,7 @@ class TorusGrid:
                     result += weight * self.derivative(first, j)
             return result
 
-        if drift.ndim == 2 and len(drift) <= _MOST_FLOW_ROWS:
+        if drift.ndim == 2 and len(drift) <= _MOST_GENERATOR_ROWS:
             return _applied(apply(torch.eye(len(drift), dtype=drift.dtype, device=drift.device)))
         return apply
 

@@ -3,19 +3,23 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .evidence import Evidence, Verdict, observed_slopes
 from .needed_terms import Term
+from .printing import as_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Method", "WeakOrder", "conclude"]
 
 Method = Literal["torus", "one-step", "moments", "monte-carlo"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WeakOrder:
-    """What a verification found.
+    """What a verification found. ``print`` shows the verdict, the step sizes, errors and slopes.
 
     Attributes:
         method: ``torus``, ``one-step``, ``moments`` or ``monte-carlo``.
@@ -55,6 +59,21 @@ class WeakOrder:
     verdict: Verdict
     reason: str
     details: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return (
+            f"WeakOrder(rule={self.rule!r}, method={self.method!r}, verdict={self.verdict!r}, "
+            f"slope={self.slope:.4g}, expected={self.expected:.4g})"
+        )
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def plot(self) -> "Figure":
+        """Draw errors against step sizes, see :func:`draw_weak_order`; ``.savefig("order.pdf")`` writes it."""
+        from .picture import draw_weak_order  # here: who does not draw needs no matplotlib
+
+        return draw_weak_order(self.to_dict())
 
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready dictionary, the details among the rest."""

@@ -20,7 +20,7 @@ from eigensam.sde import (
     exact_increments,
     find_rule,
     in_coordinates,
-    moments,
+    mean_and_covariance,
     truncate,
 )
 from eigensam.sde.rules import alpha, direction, grad, hvp, inner, loss, mean, rho, sign, unit
@@ -127,7 +127,7 @@ def test_second_order_drifts_are_gradients_of_norms():
     for name, value in (("sam", norms.mean()), ("usam", 0.5 * norms.square().mean())):
         (truth,) = torch.autograd.grad(value, x, retain_graph=True)
         first, both = truncate(find_rule(name), 1, 1), truncate(find_rule(name), 1, 2)
-        drift = [moments(coefficients(F, sde, X, 1.0).increments)[0] for sde in (first, both)]
+        drift = [mean_and_covariance(coefficients(F, sde, X, 1.0).increments)[0] for sde in (first, both)]
         torch.testing.assert_close(drift[0] - drift[1], truth, rtol=1e-10, atol=1e-12)
 
 
@@ -202,9 +202,9 @@ def test_on_a_network(name, dtype):
         torch.testing.assert_close(correction, truth, rtol=1e-6, atol=1e-9)
 
 
-def test_moments_against_torch():
+def test_mean_and_covariance_against_torch():
     h = torch.randn(7, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found, covariance = moments(h)
+    found, covariance = mean_and_covariance(h)
     torch.testing.assert_close(found, h.mean(1))
     torch.testing.assert_close(covariance[5], torch.cov(h[5].T, correction=0))
 
@@ -233,7 +233,7 @@ def test_symbols_need_values(name, values, message):
         exact_increments(F, RULES[name], X, 0.1, values)
 
 
-def test_points_need_a_member_axis():
+def test_points_need_a_minibatch_axis():
     for call in (
         lambda x: exact_increments(F, RULES["sam"], x, 0.1),
         lambda x: coefficients(F, derive(RULES["sam"], 1, 1), x, 0.1).increments,

@@ -9,6 +9,7 @@ from eigensam.landscapes import TiltedTorus
 from eigensam.sde import drift_and_covariance, verify_on_torus
 from eigensam.sde.weak_order.ablations import ablations, transposed_cholesky
 from eigensam.sde.weak_order.order_table import TABLE_ETAS
+from eigensam.sde.weak_order.plans import TorusPlan
 
 EVERY = list(ablations())
 FIRST, SECOND = (sorted({a.group for a in EVERY})[i] for i in (0, 1))
@@ -17,7 +18,9 @@ FIRST, SECOND = (sorted({a.group for a in EVERY})[i] for i in (0, 1))
 @pytest.mark.parametrize("ablation", EVERY, ids=lambda a: f"{a.group.split(',')[0]}-{a.change}")
 def test_order_of_theory(ablation):
     found = verify_on_torus(
-        ablation.sde, etas=TABLE_ETAS[1:], coefficients=ablation.coefficients, expected=float(ablation.order)
+        ablation.sde,
+        etas=TABLE_ETAS[1:],
+        plan=TorusPlan(coefficients=ablation.coefficients, expected=float(ablation.order)),
     )
     assert found.slope == pytest.approx(float(ablation.order), abs=0.1 if ablation.order == 2 else 0.06)
 
@@ -37,7 +40,9 @@ def test_order_of_theory(ablation):
 )
 def test_negative_controls(group, change, claimed, verdict):
     (ablation,) = (a for a in EVERY if (a.group, a.change) == (group, change))
-    found = verify_on_torus(ablation.sde, etas=TABLE_ETAS[:3], coefficients=ablation.coefficients, expected=claimed)
+    found = verify_on_torus(
+        ablation.sde, etas=TABLE_ETAS[:3], plan=TorusPlan(coefficients=ablation.coefficients, expected=claimed)
+    )
     assert found.verdict == verdict, found.reason
 
 

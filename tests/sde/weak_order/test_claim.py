@@ -22,7 +22,9 @@ def claim(expected=1.0, etas=ETAS, **more):
 def test_the_expected_slope_is_the_proof():
     sam = find_rule("sam")
     assert Claim.checked(truncate(sam, "1/3", 2), F, ETAS, 0.8, None, None).expected == pytest.approx(2 / 3)
-    assert Claim.checked(truncate(sam, "1/3", 2), F, ETAS, 0.8, None, None, local=True).expected == pytest.approx(5 / 3)
+    of_one_step = Claim.checked(truncate(sam, "1/3", 2), F, ETAS, 0.8, None, None).of_one_step()
+    assert of_one_step.expected == pytest.approx(5 / 3)
+    assert of_one_step.order == pytest.approx(2 / 3)
     assert Claim.checked(derive(sam, 2, "2/3"), F, ETAS, 0.8, None, None).tolerance == 0.1
 
 

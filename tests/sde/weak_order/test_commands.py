@@ -1,13 +1,15 @@
 """``eigensam weak-order``: methods, landscapes, pictures, JSON, exit codes, refusals."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import matplotlib.image
 import pytest
 
-from eigensam import sde
 from eigensam.landscapes import Quadratic
-from eigensam.sde.weak_order import commands
+from eigensam.sde.weak_order.torus import verify_on_torus
 
 QUADRATIC = {"kind": "quadratic", "hessian": [[2.0, 0.3], [0.3, 1.0]], "centres": [[1.0, 0.0], [-1.0, 0.5]]}
 FORMULA = {"kind": "formula", "coordinates": ["x", "y"], "losses": ["x**2 + sin(y)", "(x - 1)**2 + y**4/4 + x*y"]}
@@ -116,8 +118,8 @@ def test_a_rule_as_an_expression(cli):
 
 def test_fail_exits_with_1(cli, tmp_path, monkeypatch):
     """The wrong claim: order 2."""
-    wrong = lambda *a, **k: sde.verify_on_torus(*a, expected=2, **k)  # noqa: E731
-    monkeypatch.setattr(commands, "verify_on_torus", wrong)
+    wrong = lambda *a, plan, **k: verify_on_torus(*a, plan=replace(plan, expected=2), **k)  # noqa: E731
+    monkeypatch.setattr("eigensam.sde.weak_order.torus.verify_on_torus", wrong)
     outcome = cli("weak-order", "sam", "--json", tmp_path / "w.json")
     assert outcome.code == 1
     assert json.loads((tmp_path / "w.json").read_text())["verdict"] == "fail"
@@ -174,3 +176,13 @@ def test_a_landscape_where_the_gradient_vanishes(cli, landscape):
     outcome = cli("weak-order", "sam", "--landscape", landscape(flat))
     assert outcome.code == 2
     assert "rule 'sam' needs norm(g) away from 0, which falls to 0" in outcome.err
+
+
+def test_flags_and_help_need_no_torch():
+    """Who asks for help computes nothing."""
+    code = (
+        "import sys, eigensam.sde.weak_order.commands\n"
+        "print([name for name in ('torch', 'scipy.stats', 'matplotlib', 'sklearn') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -24,8 +24,8 @@ def make(sde, eta, f=F, functions=polynomial_test_functions, start=START):
     return level(claim, eta, round(1 / eta), start, functions)
 
 
-def noise(count, steps, members=4, seed=0):
-    return torch.from_numpy(PathNoise(seed, 0, steps * members).draw(0, count)).reshape(count, steps, members)
+def noise(count, steps, minibatches=4, seed=0):
+    return torch.from_numpy(PathNoise(seed, 0, steps * minibatches).draw(0, count)).reshape(count, steps, minibatches)
 
 
 def test_the_chain_is_the_rule():
@@ -41,7 +41,7 @@ def test_the_chain_is_the_rule():
         torch.testing.assert_close(ends[i], x, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("part", ["chain", "flow"])
+@pytest.mark.parametrize("part", ["chain", "solution"])
 @pytest.mark.parametrize("p", [1, 2])
 def test_means_are_those_of_exact_moments(part, p):
     """E x and E (b.x)^2 of 40 000 controlled paths against the closed recursion, within 4 standard errors."""
@@ -57,7 +57,7 @@ def test_means_are_those_of_exact_moments(part, p):
         error = sampled[:, j].std().item() / 200
         assert abs(sampled[:, j].mean().item() - truth) < 4 * error + 1e-3 * eta**3
         # Wrong on purpose: the other process' mean is found out, so the test can fail.
-        other = getattr(exact, "flow" if part == "chain" else "chain").numpy()
+        other = getattr(exact, "solution" if part == "chain" else "chain").numpy()
         wrong = (a @ other[:-1, -1], b @ other[:-1, :-1] @ b)[j]
         if p == 1:
             assert abs(sampled[:, j].mean().item() - wrong) > 4 * error
@@ -85,16 +85,16 @@ def test_noise_is_shared_between_step_sizes():
 
 
 def test_the_integrator_has_order_3_in_the_step():
-    """One step of the flow against substeps: the mean moves like the cube of eta, or faster."""
+    """One step of the splitting against substeps: the mean moves like the cube of eta, or faster."""
     sde = derive(find_rule("sam"), 1, "1/2")
     f = TiltedTorus.default(2)
     start = torch.tensor([1.0, 2.0], dtype=torch.float64)
     moved = []
     for eta in (1 / 2, 1 / 4, 1 / 8):
         one = make(sde, eta, f, start=start)
-        z = noise(20_000, 2 * round(1 / eta), members=3)
+        z = noise(20_000, 2 * round(1 / eta), minibatches=3)
         z = torch.cat([z, -z])
-        difference = (one._flow(coarser(z, one.steps)) - one._flow(z)).mean(0)
+        difference = (one._solution(coarser(z, one.steps)) - one._solution(z)).mean(0)
         moved.append(difference.norm().item())
     assert moved[2] < moved[0] / 16
     assert moved[0] < 1e-2
@@ -102,7 +102,7 @@ def test_the_integrator_has_order_3_in_the_step():
 
 def test_an_ode_has_no_control_variate():
     one = make(truncate(find_rule("sgd"), 1, 1, covariance_order=0), 1 / 4)
-    values = one.flow(noise(10, 4))
+    values = one.solution(noise(10, 4))
     assert values.std(0).max() < 1e-14
 
 

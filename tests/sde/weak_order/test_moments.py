@@ -3,8 +3,6 @@
 import json
 import math
 import re
-from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -16,17 +14,16 @@ from eigensam.landscapes import NetworkLandscape, Quadratic, TiltedTorus
 from eigensam.sde import RULES, Rule, affine_moments, derive, find_rule, truncate, verify_moments, verify_one_step
 from eigensam.sde.rules import direction, grad, inner, norm, rho, sign
 from eigensam.sde.weak_order.moments import Moments
+from eigensam.sde.weak_order.plans import MomentsPlan, OneStepPlan
+
+from .changed import changed
+from .planned import planned
 
 SGD, USAM = RULES["sgd"], RULES["usam"]
 # Its expansion ends with rho^2 on a quadratic; that of USAM with rho.
 TWO_STEP = Rule("usam-2-step", grad(rho / 2 * grad() + rho / 2 * grad(rho / 2 * grad())))
 FINE = [2.0**-k for k in range(9, 13)]
 F64 = torch.float64
-
-
-def changed(sde, part, factors):
-    """The SDE with some coefficients of one part multiplied."""
-    return replace(sde, **{part: {k: c * Fraction(factors.get(k, 1)) for k, c in getattr(sde, part).items()}})
 
 
 def additive(dim, size=3, seed=1):
@@ -37,7 +34,7 @@ def additive(dim, size=3, seed=1):
 
 
 def multiplicative(dim, size=3, seed=2):
-    """One Hessian for each member: the noise depends on x."""
+    """One Hessian for each minibatch: the noise depends on x."""
     draw = np.random.default_rng(seed)
     roots = draw.standard_normal((size, dim, dim)) / dim**0.5
     return Quadratic(
@@ -112,12 +109,12 @@ def test_sgd_in_one_dimension_in_closed_form(steps):
     decay = math.exp(-a * horizon)
     mean = centre + decay * (start - centre)
     variance = eta * a**2 * spread * (1 - decay**2) / (2 * a)
-    close(found.flow, [[mean**2 + variance, mean], [mean, 1]], 1e-13)
+    close(found.solution, [[mean**2 + variance, mean], [mean, 1]], 1e-13)
 
 
 @pytest.mark.parametrize("f", [additive(2), multiplicative(2)], ids=["additive", "multiplicative"])
 @pytest.mark.parametrize("order", [1, 2])
-def test_flow_against_a_kronecker_exponential(f, order):
+def test_solution_against_a_kronecker_exponential(f, order):
     """``d vec(Z) / dt = (G (x) 1 + 1 (x) G + eta E N (x) N) vec(Z)``; for order 2 with ``b_1 = -(Db) b / 2``."""
     eta, horizon, radius = 1 / 8, 1.5, 0.3
     found = affine_moments(derive(USAM, order, "2/3"), landscape=f, eta=eta, horizon=horizon, rho=radius)
@@ -129,7 +126,7 @@ def test_flow_against_a_kronecker_exponential(f, order):
     drift = g - 0.5 * eta * squared if order == 2 else g
     operator = np.kron(drift, one) + np.kron(one, drift) + eta * np.mean([np.kron(n, n) for n in noise], axis=0)
     truth = (expm(horizon * operator) @ np.ones(9)).reshape(3, 3)
-    close(found.flow, truth)
+    close(found.solution, truth)
     # wrong on purpose: the noise that is counted twice
     twice = (expm(horizon * (operator + eta * np.mean([np.kron(n, n) for n in noise], axis=0))) @ np.ones(9)).reshape(
         3, 3
@@ -145,7 +142,7 @@ def test_stationary_covariances_against_lyapunov_equations():
     mean = f.centres.numpy().mean(0)
     for second, truth in (
         (found.chain, solve_discrete_lyapunov(np.eye(4) - eta * b[0], eta**2 * sigma)),
-        (found.flow, solve_continuous_lyapunov(-b[0], -eta * sigma)),
+        (found.solution, solve_continuous_lyapunov(-b[0], -eta * sigma)),
     ):
         close(second[:-1, -1], mean)
         close(second[:-1, :-1].numpy() - np.outer(mean, mean), truth)
@@ -199,7 +196,7 @@ def test_order_2(rule, beta):
 def test_two_hundred_dimensions():
     f = Quadratic.random(200, size=3, seed=1)
     result = verify_moments(
-        derive(USAM, 2, "2/3"), landscape=f, etas=[2.0**-9, 2.0**-10], horizon=2.0**-6, rho_scale=0.3
+        derive(USAM, 2, "2/3"), landscape=f, etas=[2.0**-9, 2.0**-10], rho_scale=0.3, plan=MomentsPlan(horizon=2.0**-6)
     )
     assert result.details["dim"] == 200
     assert result.slope == pytest.approx(2, abs=0.1)
@@ -211,7 +208,7 @@ def test_two_hundred_dimensions():
 @pytest.mark.parametrize("f", [additive(3), multiplicative(3)], ids=["additive", "multiplicative"])
 def test_wrong_sdes_of_order_2_fail(part, factors, f):
     wrong = changed(derive(USAM, 2, "2/3"), part, factors)
-    result = verify_moments(wrong, landscape=f, etas=FINE, expected=2)
+    result = verify_moments(wrong, landscape=f, etas=FINE, plan=MomentsPlan(expected=2))
     assert result.verdict == "fail"
     assert result.slope == pytest.approx(float(wrong.weak_order), abs=0.1)
     assert wrong.weak_order <= 1
@@ -232,11 +229,13 @@ def test_one_step_of_moments_is_one_step(order, beta):
     def monomials(y):
         return torch.stack([y[:, 0], y[:, 1], y[:, 0] ** 2, y[:, 0] * y[:, 1], y[:, 1] ** 2], 1)
 
-    step = verify_one_step(sde, landscape=f, points=x, etas=etas, test_functions=monomials, precision="float64")
+    step = verify_one_step(
+        sde, landscape=f, points=x, etas=etas, plan=OneStepPlan(test_functions=monomials, precision="float64")
+    )
     for eta, error in zip(etas, step.errors, strict=True):
         radius = 0.8 * math.pow(eta, float(sde.rho_exponent))
         found = affine_moments(sde, landscape=f, start=x[0], eta=eta, horizon=eta, rho=radius)
-        difference = (found.chain - found.flow).abs().max().item()
+        difference = (found.chain - found.solution).abs().max().item()
         assert error == pytest.approx(difference, abs=20 * eta**4)
         assert error > 200 * eta**4 if order == 1 else error > 10 * eta**4
     assert verify_moments(sde, landscape=f, etas=FINE).slope == pytest.approx(step.expected - 1, abs=0.1)
@@ -252,7 +251,7 @@ def test_any_units():
     assert errors[1] == pytest.approx([1e10 * e for e in errors[0]], rel=1e-4)
 
 
-def test_members_that_are_all_the_same():
+def test_minibatches_that_are_all_the_same():
     """Noise that is zero up to rounding is no departure from an affine map."""
     f = Quadratic([[0.7, 0.1], [0.1, 0.3]], centres=[[0.3, -0.77]] * 7)
     result = verify_moments(derive(USAM, 2, 1), landscape=f, etas=FINE)
@@ -273,7 +272,7 @@ def test_a_linear_network_is_a_quadratic():
     sde = derive(USAM, 2, "2/3")
     ours, truth = (affine_moments(sde, landscape=g, **kwargs) for g in (f, Quadratic(hessian, centres)))
     close(ours.chain, truth.chain, 1e-10)
-    close(ours.flow, truth.flow, 1e-10)
+    close(ours.solution, truth.solution, 1e-10)
     single = NetworkLandscape.from_tensors(model.float(), loss, inputs.float(), targets.float())
     with pytest.raises(InputError, match=r"the landscape is in torch.float32; moments need torch.float64"):
         affine_moments(sde, landscape=single, **kwargs)
@@ -359,4 +358,6 @@ def test_norms_of_constants_are_affine():
 )
 def test_refusals(arguments, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        verify_moments(**{"sde": truncate(USAM, "1/3", 2), "landscape": additive(2), **arguments})
+        verify_moments(
+            **planned(MomentsPlan, **{"sde": truncate(USAM, "1/3", 2), "landscape": additive(2), **arguments})
+        )

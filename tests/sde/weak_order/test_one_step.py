@@ -18,6 +18,10 @@ from eigensam.landscapes import FormulaLandscape, NetworkLandscape, Quadratic, T
 from eigensam.sde import RULES, Rule, derive, find_rule, truncate, verify_one_step
 from eigensam.sde.rules import direction, grad, inner, rho, unit
 from eigensam.sde.weak_order.one_step import FLOAT64_ETAS, MULTI_ETAS, default_points, polynomial_test_functions
+from eigensam.sde.weak_order.plans import OneStepPlan
+
+from .changed import changed
+from .planned import planned
 
 F64 = torch.float64
 SAM, USAM = RULES["sam"], RULES["usam"]
@@ -31,11 +35,6 @@ def values_of(rule, dim=2):
     v = torch.tensor([0.6, 0.8, 0.0, 0.0][:dim] if dim > 1 else [1.0], dtype=F64)
     given = {"alpha": 0.2, "v": v}
     return {name: given[name] for name in (*rule.parameters, *rule.directions)}
-
-
-def changed(sde, part, factors):
-    """The SDE with some coefficients of one part multiplied."""
-    return replace(sde, **{part: {k: c * Fraction(factors.get(k, 1)) for k, c in getattr(sde, part).items()}})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +124,8 @@ def test_both_precisions_measure_the_same(rule, order, beta):
     """Down to where doubles end, about ``2e-16`` in an error."""
     kwargs = {"landscape": TORUS, "points": POINT, "etas": [2.0**-k for k in range(3, 8, 2)], "values": values_of(rule)}
     multi, double = (
-        verify_one_step(derive(rule, order, beta), precision=precision, **kwargs) for precision in ("multi", "float64")
+        verify_one_step(derive(rule, order, beta), **planned(OneStepPlan, precision=precision, **kwargs))
+        for precision in ("multi", "float64")
     )
     assert double.errors == pytest.approx(multi.errors, rel=1e-10, abs=1e-14)
     assert [multi.details[k] for k in ("precision", "digits")] == ["multi", 29]
@@ -171,7 +171,7 @@ def test_a_network_of_39_parameters(order, beta):
 def test_a_networks_wrong_sde_fails():
     wrong = changed(derive(SAM, 1, "1/2"), "increments", {1: -1})
     etas = [2.0**-k for k in (6, 8, 10)]
-    result = verify_one_step(wrong, landscape=network(), rho_scale=0.3, etas=etas, expected=1)
+    result = verify_one_step(wrong, landscape=network(), rho_scale=0.3, etas=etas, plan=OneStepPlan(expected=1))
     assert result.verdict == "fail"
     assert result.slope == pytest.approx(1.5, abs=0.1)
 
@@ -201,7 +201,7 @@ def test_a_network_in_single_precision_is_refused():
 )
 def test_wrong_sdes_fail(wrong, claimed, order):
     """Each with the slope that the proof finds; an error of 0.1 % too, which coarse step sizes would not see."""
-    result = verify_one_step(wrong, landscape=TORUS, points=POINT, etas=SMALL, expected=claimed)
+    result = verify_one_step(wrong, landscape=TORUS, points=POINT, etas=SMALL, plan=OneStepPlan(expected=claimed))
     assert float(wrong.weak_order) == pytest.approx(order)
     assert result.verdict == "fail"
     assert result.expected == claimed + 1
@@ -214,7 +214,9 @@ def test_diffusion_does_not_matter_at_order_1():
 
 
 def test_a_better_sde_than_claimed_does_not_pass():
-    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, points=POINT, etas=SMALL, expected=1)
+    result = verify_one_step(
+        derive(SAM, 2, "2/3"), landscape=TORUS, points=POINT, etas=SMALL, plan=OneStepPlan(expected=1)
+    )
     assert (result.verdict, result.slope) == ("inconclusive", pytest.approx(3, abs=0.01))
 
 
@@ -242,11 +244,14 @@ def test_default_points():
 def test_the_error_is_the_largest_over_points_and_functions():
     sde, x = derive(SAM, 1, "1/2"), default_points(TORUS)
     kwargs = {"landscape": TORUS, "etas": [2.0**-20, 2.0**-21]}
-    whole = verify_one_step(sde, points=x, **kwargs).errors
-    single = [verify_one_step(sde, points=p[None], **kwargs).errors for p in x]
+    whole = verify_one_step(sde, **planned(OneStepPlan, points=x, **kwargs)).errors
+    single = [verify_one_step(sde, **planned(OneStepPlan, points=p[None], **kwargs)).errors for p in x]
     assert whole == [max(e) for e in zip(*single, strict=True)]
     each = [
-        verify_one_step(sde, test_functions=lambda y, k=k: polynomial_test_functions(y)[:, k : k + 1], **kwargs).errors
+        verify_one_step(
+            sde,
+            **planned(OneStepPlan, test_functions=lambda y, k=k: polynomial_test_functions(y)[:, k : k + 1], **kwargs),
+        ).errors
         for k in range(3)
     ]
     assert whole == [max(e) for e in zip(*each, strict=True)]
@@ -257,9 +262,11 @@ def test_points_in_any_type():
     sde = derive(SAM, 1, "1/2")
     for precision in ("multi", "float64"):
         kwargs = {"landscape": TORUS, "etas": [2.0**-5, 2.0**-6], "precision": precision}
-        truth = verify_one_step(sde, points=torch.tensor([[1.0, 2.0]], dtype=F64), **kwargs).errors
+        truth = verify_one_step(
+            sde, **planned(OneStepPlan, points=torch.tensor([[1.0, 2.0]], dtype=F64), **kwargs)
+        ).errors
         for points in (torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 2]]), [[1.0, 2.0]]):
-            assert verify_one_step(sde, points=points, **kwargs).errors == truth
+            assert verify_one_step(sde, **planned(OneStepPlan, points=points, **kwargs)).errors == truth
 
 
 # -- what cannot be told, and refusals
@@ -267,7 +274,7 @@ def test_points_in_any_type():
 
 def test_errors_that_drown_are_inconclusive():
     etas = [2.0**-12, 2.0**-14, 2.0**-16]
-    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, etas=etas, precision="float64")
+    result = verify_one_step(derive(SAM, 2, "2/3"), landscape=TORUS, etas=etas, plan=OneStepPlan(precision="float64"))
     assert result.verdict == "inconclusive"
     assert "is not far above rounding" in result.reason
 
@@ -276,7 +283,7 @@ def test_errors_that_drown_are_inconclusive():
 def test_an_exact_sde_is_inconclusive(precision):
     wind = Rule("wind", direction("v"))
     sde = derive(wind, 1, 1)
-    result = verify_one_step(sde, landscape=TORUS, values=values_of(wind), precision=precision)
+    result = verify_one_step(sde, landscape=TORUS, values=values_of(wind), plan=OneStepPlan(precision=precision))
     assert result.verdict == "inconclusive"
     assert max(result.errors) < 1e-14
 
@@ -292,7 +299,7 @@ def test_a_point_without_a_gradient_is_refused(precision):
     f = Quadratic(np.eye(2), centres=[[0.5, 0.25], [0.0, 0.0]])
     at = torch.tensor([[1.0, 1.0], [0.5, 0.25]], dtype=F64)
     with pytest.raises(InputError, match=r"rule 'sam' needs norm\(g\) away from 0, but it is 0 at a point"):
-        verify_one_step(derive(SAM, 1, "1/2"), landscape=f, points=at, precision=precision)
+        verify_one_step(derive(SAM, 1, "1/2"), landscape=f, points=at, plan=OneStepPlan(precision=precision))
     assert verify_one_step(derive(USAM, 1, "1/2"), landscape=f, points=at, etas=SMALL).verdict == "pass"
 
 
@@ -304,7 +311,9 @@ def test_points_outside_a_formulas_domain(precision, formula):
     at = torch.tensor([[-1.0, 0.0], [2.0, 1.0], [3.0, 1.0]], dtype=F64)
     for points in (at, at.flip(0)):
         with pytest.raises(InputError, match="rule 'sgd' gives values that are not finite on this landscape"):
-            verify_one_step(derive(RULES["sgd"], 1, 1), landscape=f, points=points, precision=precision)
+            verify_one_step(
+                derive(RULES["sgd"], 1, 1), landscape=f, points=points, plan=OneStepPlan(precision=precision)
+            )
 
 
 @pytest.mark.parametrize(
@@ -327,4 +336,4 @@ def test_points_outside_a_formulas_domain(precision, formula):
 )
 def test_refusals(arguments, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        verify_one_step(**{"sde": derive(SAM, 1, "1/2"), "landscape": TORUS, **arguments})
+        verify_one_step(**planned(OneStepPlan, **{"sde": derive(SAM, 1, "1/2"), "landscape": TORUS, **arguments}))

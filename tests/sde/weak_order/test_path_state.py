@@ -11,6 +11,9 @@ from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde import Rule, derive, find_rule, truncate, verify_monte_carlo
 from eigensam.sde.rules import grad, rho
 from eigensam.sde.weak_order import path_state
+from eigensam.sde.weak_order.plans import MonteCarloPlan
+
+from .planned import planned
 
 USAM = find_rule("usam")
 F = Quadratic.random(3, size=4)
@@ -28,7 +31,7 @@ def bump(x, height=1.0):
 
 def run(state, **changes):
     settings = {"landscape": F, "etas": [1 / 4, 1 / 8], "paths": 64, "test_functions": clamped(1.0)} | changes
-    return verify_monte_carlo(settings.pop("sde", SDE), state=state, **settings)
+    return verify_monte_carlo(settings.pop("sde", SDE), **planned(MonteCarloPlan, state=state, **settings))
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +140,7 @@ def test_code_alone_would_take_a_file_over(tmp_path):
 )
 def test_a_damaged_state_is_refused(change, state):
     state.write_text(json.dumps({**json.loads(state.read_text()), **change}))
-    with pytest.raises(InputError, match="is damaged: its moments do not fit its checksum; remove it"):
+    with pytest.raises(InputError, match="is damaged: its statistics do not fit its checksum; remove it"):
         run(state)
 
 

@@ -5,6 +5,7 @@ import pytest
 from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde import derive, find_rule, truncate, verify_monte_carlo, verify_on_torus
 from eigensam.sde.weak_order.picture import draw_weak_order
+from eigensam.sde.weak_order.plans import MonteCarloPlan
 
 
 def test_errors_and_guide():
@@ -19,7 +20,10 @@ def test_errors_and_guide():
 
 def test_intervals():
     found = verify_monte_carlo(
-        truncate(find_rule("usam"), "1/2", 2), landscape=Quadratic.random(2), etas=[1 / 4, 1 / 8], paths=300
+        truncate(find_rule("usam"), "1/2", 2),
+        landscape=Quadratic.random(2),
+        etas=[1 / 4, 1 / 8],
+        plan=MonteCarloPlan(paths=300),
     )
     (axes,) = draw_weak_order(found.to_dict()).axes
     (container,) = axes.containers

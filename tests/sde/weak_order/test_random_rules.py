@@ -4,6 +4,7 @@ import pytest
 
 from eigensam.landscapes import TiltedTorus
 from eigensam.sde import derive, find_rule, verify_on_torus
+from eigensam.sde.weak_order.plans import TorusPlan
 
 from .random_rules import corrupted, random_case
 
@@ -22,7 +23,9 @@ def test_corrupted_sdes_do_not_pass():
     right, f, verdicts = derive(find_rule("sam"), 2, "2/3"), TiltedTorus.default(1), []
     for part, power, factor, wrong in corrupted(right):
         if wrong.weak_order < 2:
-            result = verify_on_torus(wrong, landscape=f, expected=2, etas=[2.0**-k for k in (8, 10, 12, 14)])
+            result = verify_on_torus(
+                wrong, landscape=f, etas=[2.0**-k for k in (8, 10, 12, 14)], plan=TorusPlan(expected=2)
+            )
             verdicts.append(result.verdict)
             assert result.verdict != "pass", (part, power, factor, result.reason)
     assert len(verdicts) == 35

@@ -11,7 +11,8 @@ import torch
 from eigensam.landscapes import FormulaLandscape, TiltedTorus
 from eigensam.sde import RULES, derive, in_coordinates, truncate, verify_one_step
 from eigensam.sde.derivation.multiprecision import sde_coefficients
-from eigensam.sde.weak_order.one_step import _semigroup
+from eigensam.sde.simulation.splitting import splitting_mean
+from eigensam.sde.weak_order.plans import OneStepPlan
 
 F64 = torch.float64
 SAM, USAM = RULES["sam"], RULES["usam"]
@@ -138,11 +139,11 @@ def test_semigroup_against_the_series_of_its_generator(name, order, beta, dim):
             r = radius(sde, 0.8, eta)
             right = truth(cubic, x[0], r, eta)
             for share, into in ((1, errors), (mpmath.sqrt(0.5), wrong)):
-                ours = _semigroup(
+                ours = splitting_mean(
                     lambda y, r=r, eta=eta: found(y, r, eta)[0],
                     lambda y, r=r, eta=eta, share=share: found(y, r, eta)[1] * share,
-                    lambda y: cubic(y.T)[:, None],
                     x,
+                    lambda y: cubic(y.T)[:, None],
                     eta,
                 )
                 into.append(abs(ours[0, 0] - right))
@@ -175,6 +176,6 @@ def test_errors_without_the_packages_evaluation(order, beta):
         landscape=f,
         points=torch.tensor([[1.25, -0.5]], dtype=F64),
         etas=etas,
-        test_functions=lambda x: (x[:, 0] * x[:, 1] + x[:, 0])[:, None],
+        plan=OneStepPlan(test_functions=lambda x: (x[:, 0] * x[:, 1] + x[:, 0])[:, None]),
     )
     assert result.errors == pytest.approx(errors, rel=1e-5)

@@ -73,8 +73,8 @@ def dense_derivatives(grid):
 
 
 def dense_chain(grid, h, step):
-    members = [dense_interpolation(grid, grid.points.numpy() + step * h[:, m]) for m in range(h.shape[1])]
-    return np.mean(members, axis=0)
+    minibatches = [dense_interpolation(grid, grid.points.numpy() + step * h[:, m]) for m in range(h.shape[1])]
+    return np.mean(minibatches, axis=0)
 
 
 @pytest.mark.parametrize("dim", DIMS)
@@ -85,7 +85,7 @@ def test_points(dim):
 
 
 def interpolated(grid, values, x):
-    """At points ``(P, d)``: one step of length 1 of a chain whose members go there from every grid point; all agree."""
+    """At points ``(P, d)``: a step of length 1 of a chain whose minibatches go there from every point; they agree."""
     h = x - grid.points[:, None]
     found = torch.stack([grid.chain(h[:, m : m + 1], 1.0)(values) for m in range(len(x))], 1) + values[:, None]
     np.testing.assert_allclose(found, found[:1].expand_as(found), rtol=0, atol=1e-12)
@@ -191,7 +191,7 @@ def test_chain_in_three_dimensions_against_displaced_points():
         values = phi(grid.points)
         truth = phi(moved).unflatten(0, h.shape[:2]).mean(1)
         np.testing.assert_allclose(values + step * apply(values), truth, rtol=0, atol=tolerance or 1e-13)
-        # wrong on purpose: one member's increments left out
+        # wrong on purpose: one minibatch's increments left out
         assert (phi(moved).unflatten(0, h.shape[:2])[:, :2].mean(1) - truth).abs().max() > 1e-2
 
 
@@ -203,9 +203,9 @@ def test_chain_equals_enumeration_of_all_minibatch_sequences():
     chain = Evolution(grid.chain(increments(2, grid, rho), eta), eta)
     ours = chain.advance(phi(grid.points)[:, None], 3 * eta)[137].item()
     ends = []
-    for members in itertools.product(range(3), repeat=3):
+    for minibatches in itertools.product(range(3), repeat=3):
         x = grid.points[137]
-        for m in members:
+        for m in minibatches:
             x = x + eta * exact_increments(f, rule, x, rho)[m]
         ends.append(phi(x).item())
     assert ours == pytest.approx(np.mean(ends), abs=1e-6)
@@ -292,8 +292,8 @@ def test_generator_against_the_solvable_sde(dim):
     truth = (-0.5 * eta * t * k @ sigma @ k).exp() * torch.cos((grid.points + t * b) @ k)[:, None]
 
     def after(covariance):
-        flow = Evolution(grid.generator(b.expand(n, dim), covariance.expand(n, dim, dim), eta))
-        return flow.advance(phi, t)
+        semigroup = Evolution(grid.generator(b.expand(n, dim), covariance.expand(n, dim, dim), eta))
+        return semigroup.advance(phi, t)
 
     np.testing.assert_allclose(after(sigma), truth, rtol=0, atol=1e-12)
     # wrong on purpose: forgetting the mixed derivatives, and in one dimension the half

@@ -134,7 +134,7 @@ def test_an_order_that_has_not_begun_does_not_fail():
     found = concluded(claim(), errors, chains=chains)
     assert found.verdict == "inconclusive"
     assert "the expectations themselves do not converge yet" in found.reason
-    assert concluded(claim(), errors, flows=chains).verdict == "inconclusive"
+    assert concluded(claim(), errors, solutions=chains).verdict == "inconclusive"
     settled = [np.array([1 + 2.0**-k]) for k in range(4)]
     assert concluded(claim(), errors, chains=settled).verdict == "fail"
 
