@@ -8,7 +8,8 @@ from torch import Tensor
 from ...ground.errors import InputError
 from ..landscape import Landscape
 from ..networks.network import NetworkLandscape
-from ..spectra.eigenpairs import Eigenpairs, End
+from ..spectra.eigenpairs import Eigenpairs
+from ..spectra.ends import End
 from ..spectra.lanczos_iteration import lanczos
 from ..spectra.operators import FunctionOperator, SymmetricOperator
 from .network_hessian import Hessian, HessianMethod

@@ -13,7 +13,7 @@ from ...ground.errors import InputError
 from ...ground.row_file import Row, RowFile
 from ..landscape import Landscape
 from ..networks.network import NetworkLandscape
-from ..spectra.eigenpairs import End
+from ..spectra.ends import End
 from ..spectra.lanczos_iteration import lanczos
 from ..spectra.operators import FunctionOperator
 from ..spectra.request import check_request

@@ -8,11 +8,13 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .completeness import Completeness, beyond
 from .convergence import Convergence
-from .eigenpairs import Eigenpairs, End, SpectrumBound, start_vector
+from .eigenpairs import Eigenpairs, start_vector
+from .ends import End
 from .krylov_decomposition import KrylovDecomposition
 from .operators import SymmetricOperator
 from .request import check_request, check_whole, wanted_indices
 from .ritz_bound import ritz_bound
+from .spectrum_bound import SpectrumBound, certainty_of_products
 
 __all__ = ["lanczos"]
 
@@ -213,4 +215,4 @@ class _FirstCycle:
         # About what products with a relative error move eigenvalues by.
         slack = operator.accuracy * max(abs(float(self.theta[0])), abs(float(self.theta[-1])))
         lower = bound.lower if operator.semidefinite else bound.lower - slack
-        return SpectrumBound(lower, bound.upper + slack, delta)
+        return SpectrumBound(lower, bound.upper + slack, delta, *certainty_of_products(operator.dtype))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,6 +48,22 @@ class Quadrature:
     exact: bool = False
     coarser: "tuple[Quadrature, ...]" = ()
     lower: "Quadrature | None" = None
+
+    def __repr__(self) -> str:
+        low, high = self.nodes.min().item(), self.nodes.max().item()
+        probes, steps = self.nodes.shape
+        how = "all eigenvalues" if self.exact else f"{probes} probes of {steps} steps"
+        return f"Quadrature by {how}, d = {self.dim}, nodes in [{low:.6g}, {high:.6g}], {self.products} products"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nodes, weights and what they cost, as JSON; not the rules that tell the error."""
+        return {
+            "nodes": self.nodes.tolist(),
+            "weights": self.weights.tolist(),
+            "dim": self.dim,
+            "products": self.products,
+            "exact": self.exact,
+        }
 
     def check_probes(self, confidence: float) -> None:
         """Refuse a rule that gives no interval.
