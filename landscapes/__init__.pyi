@@ -1,5 +1,6 @@
 from .analytic.formula import FormulaLandscape
 from .analytic.landscape_file import read_landscape
+from .analytic.landscape_kinds import LANDSCAPES, landscape_kind
 from .analytic.quadratic import Quadratic
 from .analytic.torus import TiltedTorus
 from .analytic.valley import Valley
@@ -37,6 +38,7 @@ from .spectra.traces import frobenius_norm, hutchinson
 
 __all__ = [
     "DATA",
+    "LANDSCAPES",
     "MODELS",
     "Batch",
     "Checkpoint",
@@ -82,6 +84,7 @@ __all__ = [
     "hutchinson",
     "lanczos",
     "lanczos_quadrature",
+    "landscape_kind",
     "load_data",
     "load_tensors",
     "lobpcg",
