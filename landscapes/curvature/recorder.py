@@ -51,9 +51,9 @@ class CurvatureRecorder:
             as one Krylov space serves one value of both ends.
         max_products: most products of one measurement, the one of ``v_f`` aside.
         smallest: also measure the smallest eigenvalue.
-        drift: also decompose SAM's drift, for ``1 + k`` third products and more of each member.
+        drift: also decompose SAM's drift, for ``1 + k`` third products and more of each minibatch.
         rho: perturbation radius of the drift.
-        perturbation: the optimizer's ``u`` from a member's gradient, see :func:`member_perturbations` (of
+        perturbation: the optimizer's ``u`` from a minibatch's gradient, see :func:`minibatch_perturbations` (of
             :class:`SAM`, its ``perturbation``; Eigen-SAM has none before its first step); default along the gradient.
         path: rows are appended to this file as JSON lines, and ``v_f`` is kept beside it in
             ``<stem>.frozen.safetensors``. Rows that are in it already are read, and the recorder goes on after them,
@@ -129,7 +129,7 @@ class CurvatureRecorder:
             step: number of the step, from 0.
             x: where, shape ``(d,)``; default the current parameters of a network landscape's module.
             u: perturbations whose alignment is measured, shape ``(d,)`` or ``(M, d)``; those of shape ``(M, d)`` are
-                the drift's, too. Default: ``perturbation`` of the members' gradients.
+                the drift's, too. Default: ``perturbation`` of the minibatches' gradients.
 
         Returns:
             The row, or None where it is not the step's turn.

@@ -39,7 +39,7 @@ def test_losses_that_are_no_means_are_not_averaged(operator, loss):
             operator(network, halves, graph_bytes=graph_bytes) @ network.point()
     if (
         operator is not EmpiricalFisher
-    ):  # one batch alone may have any loss, and so may members with weights of their own
+    ):  # one batch alone may have any loss, and so may minibatches with weights of their own
         one = operator(network, [BATCH], **({"convex": False} if operator is GaussNewton else {}))
         assert (one @ network.point()).any()
         parts = [operator(network, [half]).dense() for half in halves]
