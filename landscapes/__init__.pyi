@@ -19,7 +19,7 @@ from .landscape import Landscape
 from .networks.network import NetworkLandscape
 from .networks.network_derivatives import NetworkDerivatives
 from .networks.network_function import Batch, LossFunction, Mode, NetworkFunction
-from .runs.checkpoint import Checkpoint, load_tensors, save_tensors
+from .runs.checkpoint import Checkpoint
 from .runs.data import DATA, DataSet, load_data
 from .runs.data_digests import data_digest
 from .runs.models import MODELS, build_model
@@ -35,6 +35,7 @@ from .spectra.operators import DenseOperator, FunctionOperator, SymmetricOperato
 from .spectra.power_iteration import power_iterates, power_method
 from .spectra.quadrature import Quadrature, lanczos_quadrature
 from .spectra.traces import frobenius_norm, hutchinson
+from .tensor_files import load_tensors, save_tensors
 
 __all__ = [
     "DATA",
