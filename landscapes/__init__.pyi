@@ -7,10 +7,11 @@ from .analytic.valley import Valley
 from .curvature.alignments import alignment, mean_alignment
 from .curvature.closure_hessian import ClosureCheck, ClosureHessian
 from .curvature.drift_decomposition import DriftDecomposition, decompose_drift
+from .curvature.empirical_fisher import EmpiricalFisher
+from .curvature.gauss_newton import GaussNewton
 from .curvature.gradient_covariance import GradientCovariance
 from .curvature.landscape_hessian import eigenvalue_gradient, hessian, top_eigenpairs
 from .curvature.network_hessian import Hessian
-from .curvature.network_jacobians import EmpiricalFisher, GaussNewton
 from .curvature.recorder import CurvatureRecorder
 from .derivatives.flat import flatten, unflatten
 from .derivatives.smooth_norms import SmoothNorms
@@ -33,7 +34,8 @@ from .spectra.lobpcg_iteration import lobpcg
 from .spectra.low_rank_trace import hutch_plus_plus
 from .spectra.operators import DenseOperator, FunctionOperator, SymmetricOperator
 from .spectra.power_iteration import power_iterates, power_method
-from .spectra.quadrature import Quadrature, lanczos_quadrature
+from .spectra.quadrature import Quadrature
+from .spectra.stochastic_quadrature import lanczos_quadrature
 from .spectra.traces import frobenius_norm, hutchinson
 from .tensor_files import load_tensors, save_tensors
 

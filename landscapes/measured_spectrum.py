@@ -10,8 +10,9 @@ from torch.nn.functional import cross_entropy
 
 from ..ground.console import progress_bar
 from ..ground.errors import InputError
+from .curvature.empirical_fisher import EmpiricalFisher
+from .curvature.gauss_newton import GaussNewton
 from .curvature.network_hessian import Hessian
-from .curvature.network_jacobians import EmpiricalFisher, GaussNewton
 from .curvature.network_operator import NetworkOperator
 from .networks.network_function import NetworkFunction
 from .runs.checkpoint import Checkpoint
@@ -21,7 +22,8 @@ from .spectra.eigenpairs import Eigenpairs
 from .spectra.estimates import Estimate
 from .spectra.function_traces import effective_dimension, trace_of_function
 from .spectra.lanczos_iteration import lanczos
-from .spectra.quadrature import Quadrature, lanczos_quadrature
+from .spectra.quadrature import Quadrature
+from .spectra.stochastic_quadrature import lanczos_quadrature
 from .spectrum_settings import OPERATORS, SpectrumSettings
 
 __all__ = ["MeasuredSpectrum", "measure_spectrum"]

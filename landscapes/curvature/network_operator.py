@@ -18,7 +18,7 @@ from ..networks.batch_rows import tensors_of
 from ..networks.loss_counts import is_known_mean
 from ..networks.mean_check import check_mean
 from ..networks.network_function import Batch, NetworkFunction
-from ..networks.route_check import loss_of_few
+from ..networks.route_comparison import loss_of_few
 from ..spectra.operators import SymmetricOperator
 from .batches import ExampleBatches
 

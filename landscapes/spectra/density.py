@@ -11,7 +11,8 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .estimates import check_confidence, half_width
 from .operators import SymmetricOperator
-from .quadrature import PROBES, STEPS, Quadrature, as_quadrature
+from .quadrature import Quadrature
+from .stochastic_quadrature import PROBES, STEPS, as_quadrature
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -60,7 +60,7 @@ def draw_density(density: Mapping[str, Any]) -> Figure:
 
 def _draw_density(axes: Axes, density: Mapping[str, Any], smallest: float) -> float:
     """Draw it down to ``smallest`` times its highest value, which is returned."""
-    top = max(density["density"])
+    top: float = max(density["density"])
     axes.plot(density["grid"], density["density"], color=LINES[0]["color"], label="estimated density")
     axes.fill_between(
         density["grid"],

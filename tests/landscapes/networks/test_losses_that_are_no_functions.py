@@ -14,7 +14,7 @@ from eigensam.landscapes import (
     NetworkDerivatives,
     NetworkFunction,
 )
-from eigensam.landscapes.networks.route_check import UnsteadyLossError
+from eigensam.landscapes.networks.route_comparison import UnsteadyLossError
 
 from .small_networks import BATCH, Apply, D, X, Y, network_of, relative
 

@@ -8,7 +8,8 @@ from torch.nn.functional import cross_entropy
 from eigensam.landscapes import Hessian, NetworkDerivatives, NetworkFunction
 from eigensam.landscapes.derivatives import derivative_check as comparisons
 from eigensam.landscapes.networks.network_derivatives import NotDifferentiableError
-from eigensam.landscapes.networks.route_check import RouteCheck, WrongDerivativeError
+from eigensam.landscapes.networks.route_check import RouteCheck
+from eigensam.landscapes.networks.route_comparison import WrongDerivativeError
 
 from .checked_networks import NETWORKS, D, Residual, conv, data, image, products
 
