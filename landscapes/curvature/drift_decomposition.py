@@ -41,6 +41,16 @@ class DriftDecomposition:
     squared_alignments: Tensor
     shares: Tensor
 
+    def __repr__(self) -> str:
+        k = len(self.shares)
+        lines = [" ".join(f"{name:>11}" for name in ("", "norm", "outside", *(f"v_{i + 1}" for i in range(k))))]
+        for name, *numbers in zip(_TERMS, self.norms, self.outside, self.components, strict=True):
+            row = [float(number) for part in numbers for number in part.flatten()]
+            lines.append(" ".join([f"{name:>11}", *(f"{number:>11.4g}" for number in row)]))
+        for name, values in (("<u, v>^2", self.squared_alignments), ("share", self.shares)):
+            lines.append(" ".join([f"{name:>11}", " " * 23, *(f"{float(value):>11.4g}" for value in values)]))
+        return "\n".join([f"drift of SAM, rho = {self.rho:g}, explained by eigenvalues: {self.explained:.4g}", *lines])
+
     @property
     def explained(self) -> float:
         """Sum of ``shares``: what the regularisation of the ``k`` eigenvalues explains of the third-order term.

@@ -60,9 +60,8 @@ class NetworkOperator(SymmetricOperator):
         group: dist.ProcessGroup | None = None,
         check: bool = True,
         semidefinite: bool = False,
-        accuracy: float | None = None,
     ) -> None:
-        super().__init__(network.dim, network.dtype, network.device, semidefinite=semidefinite, accuracy=accuracy)
+        super().__init__(network.dim, network.dtype, network.device, semidefinite=semidefinite)
         x = network.point() if x is None else x.detach()
         if x.shape != (network.dim,):
             raise InputError(f"the point has shape {tuple(x.shape)}; expected ({network.dim},)")

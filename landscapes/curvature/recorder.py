@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -21,6 +21,9 @@ from .alignments import alignment, mean_alignment
 from .drift_decomposition import decompose_drift
 from .frozen_vector import FrozenVector
 from .landscape_hessian import hessian
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["CurvatureRecorder"]
 
@@ -186,6 +189,16 @@ class CurvatureRecorder:
                 raise InputError("nothing was measured yet; give a vector or take a step first")
             vector = self._latest
         self._frozen.set(vector, int(self.rows[-1]["step"]) if self.rows else -1)
+
+    def plot(self) -> "Figure":
+        """The rows so far: eigenvalues, alignment and the frozen eigenvector's decay, over steps.
+
+        Raises:
+            InputError: nothing was measured yet.
+        """
+        from .recorder_picture import draw_curvature  # here: a training that draws nothing needs no matplotlib
+
+        return draw_curvature(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """All that later rows depend on, to be saved with the training's state: then a resumed one is identical."""

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -12,23 +12,19 @@ from ...ground.errors import InputError
 from ..derivatives.flat import unflatten
 from ..landscape import Landscape, Terms, taylor_terms
 from .batch_rows import count_rows, take_rows
-from .loss_counts import CountFunction, is_known_mean
+from .loss_counts import is_known_mean
 from .mean_check import check_mean
 from .network_derivatives import NetworkDerivatives, Route
-from .network_function import Batch, ForwardFunction, LossFunction, Mode, NetworkFunction
+from .network_function import Batch, FunctionOptions, LossFunction, NetworkFunction
 
 __all__ = ["NetworkLandscape"]
 
 
-class _Options(TypedDict, total=False):
+class _Options(FunctionOptions, total=False):
     """Keywords of :class:`NetworkLandscape`, for its other constructors."""
 
-    mode: Mode
     chunk_size: int | None
     points_per_pass: int
-    parameters: Sequence[str] | None
-    forward: ForwardFunction | None
-    count: CountFunction | None
     route: Route
     check: bool
 
@@ -44,19 +40,15 @@ class NetworkLandscape(Landscape):
         loss: maps (outputs, targets) of one minibatch to its mean loss, a scalar; with ``forward``, (outputs, batch).
         batches: (inputs, targets) of the ``M`` minibatches, equally large, so that ``E`` over them is the mean over
             all examples; with ``forward``, any structure of tensors with a row for each example.
-        mode: ``eval`` uses batch norm's running statistics; ``train`` those of each minibatch (the function that
-            training sees), leaving the running ones untouched. All other modules, dropout among them, are in eval
-            mode in both.
         chunk_size: most examples of a minibatch that pass through the network at a time (memory only; default: all).
             The loss must be a mean over examples (that is checked, see :func:`check_mean`). Not in ``train`` mode,
             where examples of a minibatch depend on each other.
         points_per_pass: how many points pass through the network at a time, by ``torch.func.vmap`` (much faster for
             small networks, memory grows with it; default 1, for modules that vmap cannot map, too).
-        parameters: names or patterns of the parameters that are coordinates; default: all trainable ones.
-        forward: maps (model, minibatch) to the outputs, see :class:`NetworkFunction`.
-        count: maps a chunk to what its mean loss was divided by, see :class:`NetworkFunction`.
         route: how derivatives beyond the gradient are computed, see :class:`NetworkDerivatives`.
         check: whether they are compared with differences, once.
+        **function: keywords of :class:`NetworkFunction`: ``mode`` (``train`` is the function that training sees, with
+            the statistics of each minibatch), ``parameters``, ``forward`` and ``count``.
 
     Attributes:
         network: the network as a function of ``x``.
@@ -81,17 +73,14 @@ class NetworkLandscape(Landscape):
         loss: LossFunction,
         batches: Sequence[Batch],
         *,
-        mode: Mode = "eval",
         chunk_size: int | None = None,
         points_per_pass: int = 1,
-        parameters: Sequence[str] | None = None,
-        forward: ForwardFunction | None = None,
-        count: CountFunction | None = None,
         route: Route = "auto",
         check: bool = True,
+        **function: Unpack[FunctionOptions],
     ) -> None:
-        self.network = NetworkFunction(model, loss, mode=mode, parameters=parameters, forward=forward, count=count)
-        if forward is None:
+        self.network = NetworkFunction(model, loss, **function)
+        if self.network.forward_function is None:
             sizes = {len(self.network.inputs_of(batch)) for batch in batches}
             if 0 in sizes or any(len(inputs) != len(targets) for inputs, targets in batches):
                 raise InputError("a minibatch is empty or has more inputs than targets; check the data")
@@ -105,8 +94,10 @@ class NetworkLandscape(Landscape):
             raise InputError(
                 f"found minibatches of sizes {sorted(sizes) or 'none'}; expected equal ones, use drop_last=True"
             )
-        if chunk_size is not None and (chunk_size < 1 or mode == "train"):
-            raise InputError(f"chunk_size = {chunk_size} in mode '{mode}'; it must be at least 1, in mode 'eval'")
+        if chunk_size is not None and (chunk_size < 1 or self.network.mode == "train"):
+            raise InputError(
+                f"chunk_size = {chunk_size} in mode '{self.network.mode}'; it must be at least 1, in mode 'eval'"
+            )
         if points_per_pass < 1:
             raise InputError(f"points_per_pass = {points_per_pass}; it must be at least 1")
         self.chunk_size, self.points_per_pass = chunk_size, points_per_pass
@@ -114,7 +105,11 @@ class NetworkLandscape(Landscape):
         self.batches = batches
         (self._rows,) = sizes
         # Minibatches whose chunks make a mean.
-        self._means = set(range(len(batches))) if not check or (is_known_mean(loss) and count is None) else set()
+        self._means = (
+            set(range(len(batches)))
+            if not check or (is_known_mean(loss) and self.network.count_function is None)
+            else set()
+        )
         network = self.network
         super().__init__(network.dim, len(batches), network.dtype, network.device)
 

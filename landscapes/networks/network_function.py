@@ -4,7 +4,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from .chosen_parameters import matching_parameters, unwrapped
 from .loss_counts import CountFunction, count_of
 from .module_state import ModuleState, restore_state, state_of
 
-__all__ = ["Batch", "ForwardFunction", "LossFunction", "Mode", "NetworkFunction"]
+__all__ = ["Batch", "ForwardFunction", "FunctionOptions", "LossFunction", "Mode", "NetworkFunction"]
 
 
 Batch = Any
@@ -39,6 +39,15 @@ class _Slot(NamedTuple):
     place: int | None
     kept: Tensor | None = None
     buffer: bool = False
+
+
+class FunctionOptions(TypedDict, total=False):
+    """Keywords of :class:`NetworkFunction`, for what is built on one."""
+
+    mode: Mode
+    parameters: Sequence[str] | None
+    forward: ForwardFunction | None
+    count: CountFunction | None
 
 
 class NetworkFunction:

@@ -200,3 +200,16 @@ def test_bad_input(change, message):
             arguments["rho"],
             perturbation=arguments["perturbation"],
         )
+
+
+def test_it_prints_as_a_table():
+    f = Valley(flat=1.0, sharp=5.0)
+    x = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    found = decompose_drift(f, x, top_eigenpairs(f, x), rho=0.1)
+    head, names, *rows = repr(found).splitlines()
+    assert head == "drift of SAM, rho = 0.1, explained by eigenvalues: 1"
+    assert names.split() == ["norm", "outside", "v_1"]
+    assert [row.split()[0] for row in rows] == ["gradient", "hessian", "third", "<u,", "share"]
+    assert float(rows[2].split()[1]) == pytest.approx(found.norms[2].item(), rel=1e-3)
+    assert float(rows[4].split()[1]) == pytest.approx(1)
+    assert max(map(len, rows)) == len(names)

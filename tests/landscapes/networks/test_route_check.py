@@ -208,13 +208,13 @@ def test_what_is_wrong_is_found_once(monkeypatch):
     monkeypatch.setattr(comparisons, "compare_with_differences", counted)
     network = network_with(Wrong.apply)
     derivatives, x = NetworkDerivatives(network), network.point()
-    first = Hessian(network, [data(D)], derivatives=derivatives) @ x
+    first = Hessian(network, [data(D)]).sharing(derivatives) @ x
     seen = len(calls)
-    assert torch.equal(Hessian(network, [data(D)], derivatives=derivatives) @ x, first)
+    assert torch.equal(Hessian(network, [data(D)]).sharing(derivatives) @ x, first)
     assert len(calls) == seen
-    wrong = Hessian(network, [data(D)], derivatives=derivatives, check=False) @ x
+    wrong = Hessian(network, [data(D)], check=False).sharing(derivatives) @ x
     assert (wrong - first).norm() > 1e-2 * first.norm()  # what was asked for; and the others know nothing of it
-    assert torch.equal(Hessian(network, [data(D)], derivatives=derivatives) @ x, first)
+    assert torch.equal(Hessian(network, [data(D)]).sharing(derivatives) @ x, first)
 
 
 def test_one_rough_difference_is_not_remembered(monkeypatch):
