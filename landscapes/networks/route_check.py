@@ -6,10 +6,7 @@ import functools
 import torch
 from torch import Tensor
 
-from ..derivatives.derivative_check import (
-    UnusableError,
-    is_asymmetric,
-)
+from ..derivatives.derivative_check import UnusableError, is_asymmetric
 from ..derivatives.flat import unflatten
 from ..derivatives.plain_evaluation import differentiable
 from ..derivatives.reverse_products import check_backward, check_dependence

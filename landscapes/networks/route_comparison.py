@@ -6,12 +6,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
-from ..derivatives.derivative_check import (
-    Comparison,
-    compare_near,
-    percent,
-    without_constants,
-)
+from ..derivatives.derivative_check import Comparison, compare_near, percent, without_constants
 from ..derivatives.flat import unflatten
 from ..derivatives.plain_evaluation import differentiable
 from ..landscape import Terms

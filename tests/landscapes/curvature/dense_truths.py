@@ -13,11 +13,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy, mse_loss
 
-from eigensam.landscapes import (
-    NetworkFunction,
-    SmoothNorms,
-    unflatten,
-)
+from eigensam.landscapes import NetworkFunction, SmoothNorms, unflatten
 
 D = torch.float64
 EXACT = ["graph", "taylor", "reverse"]

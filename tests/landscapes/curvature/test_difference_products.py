@@ -8,11 +8,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import (
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-)
+from eigensam.landscapes import GaussNewton, Hessian, NetworkFunction
 from eigensam.landscapes.networks.network_derivatives import NotDifferentiableError
 
 from .dense_truths import BATCHES, EXACT, Apply, D, network_of, relative, squares

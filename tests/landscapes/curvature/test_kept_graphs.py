@@ -8,12 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkFunction
 
 from .dense_truths import BATCHES, D, mlp, network_of
 

@@ -9,14 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, TensorDataset
 
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-    flatten,
-    lanczos,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkFunction, flatten, lanczos
 from eigensam.landscapes.networks import network_derivatives as routes
 
 from .dense_truths import (

@@ -7,12 +7,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from eigensam.ground import InputError
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkFunction
 
 from .dense_truths import BATCHES, INPUTS, TARGETS, Apply, D, mlp, network_of, relative, squares
 

@@ -10,12 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkFunction
 
 from .dense_truths import BATCHES, INPUTS, TARGETS, D, dense_hessian, network_of, relative
 

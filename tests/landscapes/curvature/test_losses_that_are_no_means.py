@@ -7,13 +7,7 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkDerivatives,
-    NetworkLandscape,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkDerivatives, NetworkLandscape
 
 from .small_networks import BATCH, D, X, Y, network_of, relative
 

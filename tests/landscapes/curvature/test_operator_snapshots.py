@@ -6,12 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkFunction
 
 from .small_networks import BATCH, D, X, Y, network_of, relative
 

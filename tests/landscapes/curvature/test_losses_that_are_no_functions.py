@@ -7,13 +7,7 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkDerivatives,
-    NetworkFunction,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkDerivatives, NetworkFunction
 from eigensam.landscapes.networks.route_comparison import UnsteadyLossError
 
 from .small_networks import BATCH, Apply, D, X, Y, network_of, relative

@@ -6,13 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import (
-    Hessian,
-    NetworkFunction,
-    NetworkLandscape,
-    eigenvalue_gradient,
-    unflatten,
-)
+from eigensam.landscapes import Hessian, NetworkFunction, NetworkLandscape, eigenvalue_gradient, unflatten
 
 D = torch.float64
 GENERATOR = torch.Generator().manual_seed(0)

@@ -11,25 +11,10 @@ from torch.nn import functional
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
-from eigensam.landscapes import (
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-    lanczos,
-)
+from eigensam.landscapes import GaussNewton, Hessian, NetworkFunction, lanczos
 from eigensam.landscapes.networks.network_derivatives import NotDifferentiableError
 
-from .small_networks import (
-    BATCH,
-    Apply,
-    D,
-    SavesWhatItComputed,
-    X,
-    Y,
-    differenced_hessian,
-    network_of,
-    relative,
-)
+from .small_networks import BATCH, Apply, D, SavesWhatItComputed, X, Y, differenced_hessian, network_of, relative
 
 
 def fused(h, weight, y):

@@ -5,12 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import (
-    Hessian,
-    NetworkDerivatives,
-    NetworkFunction,
-    NetworkLandscape,
-)
+from eigensam.landscapes import Hessian, NetworkDerivatives, NetworkFunction, NetworkLandscape
 from eigensam.landscapes.networks.network_derivatives import NotDifferentiableError
 
 from .small_networks import BATCH, Apply, X, differenced_hessian, network_of, relative, scripted, third_error

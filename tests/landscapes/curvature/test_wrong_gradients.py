@@ -6,13 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import (
-    EmpiricalFisher,
-    GaussNewton,
-    Hessian,
-    NetworkFunction,
-    NetworkLandscape,
-)
+from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkFunction, NetworkLandscape
 from eigensam.landscapes.networks.network_derivatives import NotDifferentiableError
 
 from .small_networks import BATCH, Apply, SavesWhatItComputed, X, Y, differenced_hessian, network_of, relative
