@@ -17,6 +17,7 @@ from .derivatives.flat import flatten, unflatten
 from .derivatives.smooth_norms import SmoothNorms
 from .derivatives.taylor.elementwise import KinkWarning
 from .landscape import Landscape
+from .measured_spectrum import MeasuredSpectrum, measure_spectrum
 from .networks.network import NetworkLandscape
 from .networks.network_derivatives import NetworkDerivatives
 from .networks.network_function import Batch, LossFunction, Mode, NetworkFunction
@@ -35,8 +36,10 @@ from .spectra.low_rank_trace import hutch_plus_plus
 from .spectra.operators import DenseOperator, FunctionOperator, SymmetricOperator
 from .spectra.power_iteration import power_iterates, power_method
 from .spectra.quadrature import Quadrature
+from .spectra.spectrum_bound import SpectrumBound
 from .spectra.stochastic_quadrature import lanczos_quadrature
 from .spectra.traces import frobenius_norm, hutchinson
+from .spectrum_settings import SpectrumSettings
 from .tensor_files import load_tensors, save_tensors
 
 __all__ = [
@@ -63,6 +66,7 @@ __all__ = [
     "KinkWarning",
     "Landscape",
     "LossFunction",
+    "MeasuredSpectrum",
     "Mode",
     "NetworkDerivatives",
     "NetworkFunction",
@@ -70,6 +74,8 @@ __all__ = [
     "Quadratic",
     "Quadrature",
     "SmoothNorms",
+    "SpectrumBound",
+    "SpectrumSettings",
     "SymmetricOperator",
     "TiltedTorus",
     "Valley",
@@ -92,6 +98,7 @@ __all__ = [
     "load_tensors",
     "lobpcg",
     "mean_alignment",
+    "measure_spectrum",
     "power_iterates",
     "power_method",
     "random_vector",

@@ -13,8 +13,6 @@ from ..ground.outputs import Outputs
 from .spectrum_settings import ENDS, OPERATORS, SpectrumSettings
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from .measured_spectrum import MeasuredSpectrum
 
 __all__ = ["SPECTRUM_OPTIONS", "spectrum"]
@@ -76,14 +74,8 @@ def spectrum(
 
     target = find_device(device)
     measured = measure_spectrum(run, settings, data_root=data_root, download=download, device=target)
-    result, matrix = measured.to_dict(), measured.matrix
-
-    def draw() -> "Figure":
-        from .spectra.spectrum_picture import draw_spectrum  # here: without --plot no matplotlib
-
-        return draw_spectrum(result)
-
-    outputs.save(result, draw, device=matrix.device, dtype=matrix.dtype)
+    matrix = measured.matrix
+    outputs.save(measured.to_dict(), measured.plot, device=matrix.device, dtype=matrix.dtype)
     _show(measured, outputs.console)
     outputs.say_written()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -25,6 +25,9 @@ from .spectra.lanczos_iteration import lanczos
 from .spectra.quadrature import Quadrature
 from .spectra.stochastic_quadrature import lanczos_quadrature
 from .spectrum_settings import OPERATORS, SpectrumSettings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["MeasuredSpectrum", "measure_spectrum"]
 
@@ -57,6 +60,13 @@ class MeasuredSpectrum:
     density: Density | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        lines = [
+            f"{self.title} of the training loss, d = {self.matrix.dim}, {self.examples} examples",
+            repr(self.pairs),
+        ]
+        return "\n".join([*lines, *(f"{name}: {estimate}" for name, estimate in self.estimates.items())])
+
     @property
     def title(self) -> str:
         """What the eigenvalues are of."""
@@ -82,15 +92,26 @@ class MeasuredSpectrum:
             result["estimates"] = {name: estimate.to_dict() for name, estimate in self.estimates.items()}
         return result
 
+    def plot(self) -> "Figure":
+        """Eigenvalues, the bound of the spectrum, and the density if there is one, as a figure of matplotlib."""
+        from .spectra.spectrum_picture import draw_spectrum  # here: who draws nothing needs no matplotlib
+
+        return draw_spectrum(self.to_dict())
+
 
 def measure_spectrum(
-    run: Path, settings: SpectrumSettings, *, data_root: Path | None, download: bool, device: torch.device
+    run: Path | str,
+    settings: SpectrumSettings | None = None,
+    *,
+    data_root: Path | None = None,
+    download: bool = False,
+    device: torch.device | str = "cpu",
 ) -> MeasuredSpectrum:
     """Eigenvalues, and if wanted the density, of the training loss's curvature at a trained point.
 
     Args:
         run: folder of the run.
-        settings: what is wanted.
+        settings: what is wanted; default the largest eigenvalue of the Hessian.
         data_root: where data sets lie.
         download: whether a missing one is fetched.
         device: where to compute.
@@ -99,7 +120,8 @@ def measure_spectrum(
         InputError: the run is damaged, its data is missing or changed, a batch does not fit; what :func:`lanczos`
             refuses.
     """
-    matrix, examples = _matrix(run, settings, data_root, download, device)
+    settings = SpectrumSettings() if settings is None else settings
+    matrix, examples = _matrix(Path(run), settings, data_root, download, device)
     with progress_bar("matrix-vector products", settings.max_products) as (progress, task):
         pairs = lanczos(
             matrix,
@@ -127,7 +149,7 @@ def measure_spectrum(
 
 
 def _matrix(
-    run: Path, settings: SpectrumSettings, data_root: Path | None, download: bool, device: torch.device
+    run: Path, settings: SpectrumSettings, data_root: Path | None, download: bool, device: torch.device | str
 ) -> tuple[NetworkOperator, int]:
     """The operator of a run's network on its training data, and the number of examples."""
     checkpoint = Checkpoint.read(run)

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import eigensam
 from eigensam.ground import InputError
+from eigensam.ground.source_code import SourceCode
 from eigensam.landscapes import LANDSCAPES, Quadratic, landscape_kind, read_landscape
 from eigensam.landscapes.analytic.landscape_kinds import number_lists
 
@@ -110,3 +113,10 @@ def test_the_kinds_are_listed_without_torch():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "['torus', 'quadratic', 'formula'] False"
+
+
+def test_what_reads_landscapes_depends_on_every_kind():
+    code = SourceCode(Path(eigensam.__file__).parent, "eigensam")
+    kinds = {f"eigensam.landscapes.analytic.kinds.{name}" for name in LANDSCAPES}
+    assert kinds <= code.modules("eigensam.landscapes.analytic.landscape_file").keys()
+    assert not kinds & code.modules("eigensam.landscapes.analytic.torus").keys()  # its numbers do not
