@@ -39,7 +39,7 @@ def nested_forward_mode(f: NetworkLandscape, x: Tensor) -> Tensor:
     """SAM's third-order increments by ``jvp(jvp(grad))``, as one would write them by hand."""
     rows = []
     for m in range(f.size):
-        gradient = grad(lambda y, m=m: f.member_loss(y, m))
+        gradient = grad(lambda y, m=m: f.minibatch_loss(y, m))
         g = gradient(x)
         u = g / g.norm()
 

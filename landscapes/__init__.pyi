@@ -1,24 +1,27 @@
 from .analytic.formula import FormulaLandscape
 from .analytic.landscape_file import read_landscape
+from .analytic.landscape_kinds import LANDSCAPES, landscape_kind
 from .analytic.quadratic import Quadratic
 from .analytic.torus import TiltedTorus
 from .analytic.valley import Valley
 from .curvature.alignments import alignment, mean_alignment
 from .curvature.closure_hessian import ClosureCheck, ClosureHessian
 from .curvature.drift_decomposition import DriftDecomposition, decompose_drift
+from .curvature.empirical_fisher import EmpiricalFisher
+from .curvature.gauss_newton import GaussNewton
 from .curvature.gradient_covariance import GradientCovariance
 from .curvature.landscape_hessian import eigenvalue_gradient, hessian, top_eigenpairs
 from .curvature.network_hessian import Hessian
-from .curvature.network_jacobians import EmpiricalFisher, GaussNewton
 from .curvature.recorder import CurvatureRecorder
 from .derivatives.flat import flatten, unflatten
 from .derivatives.smooth_norms import SmoothNorms
 from .derivatives.taylor.elementwise import KinkWarning
 from .landscape import Landscape
+from .measured_spectrum import MeasuredSpectrum, measure_spectrum
 from .networks.network import NetworkLandscape
 from .networks.network_derivatives import NetworkDerivatives
 from .networks.network_function import Batch, LossFunction, Mode, NetworkFunction
-from .runs.checkpoint import Checkpoint, load_tensors, save_tensors
+from .runs.checkpoint import Checkpoint
 from .runs.data import DATA, DataSet, load_data
 from .runs.data_digests import data_digest
 from .runs.models import MODELS, build_model
@@ -32,11 +35,16 @@ from .spectra.lobpcg_iteration import lobpcg
 from .spectra.low_rank_trace import hutch_plus_plus
 from .spectra.operators import DenseOperator, FunctionOperator, SymmetricOperator
 from .spectra.power_iteration import power_iterates, power_method
-from .spectra.quadrature import Quadrature, lanczos_quadrature
+from .spectra.quadrature import Quadrature
+from .spectra.spectrum_bound import SpectrumBound
+from .spectra.stochastic_quadrature import lanczos_quadrature
 from .spectra.traces import frobenius_norm, hutchinson
+from .spectrum_settings import SpectrumSettings
+from .tensor_files import load_tensors, save_tensors
 
 __all__ = [
     "DATA",
+    "LANDSCAPES",
     "MODELS",
     "Batch",
     "Checkpoint",
@@ -58,6 +66,7 @@ __all__ = [
     "KinkWarning",
     "Landscape",
     "LossFunction",
+    "MeasuredSpectrum",
     "Mode",
     "NetworkDerivatives",
     "NetworkFunction",
@@ -65,6 +74,8 @@ __all__ = [
     "Quadratic",
     "Quadrature",
     "SmoothNorms",
+    "SpectrumBound",
+    "SpectrumSettings",
     "SymmetricOperator",
     "TiltedTorus",
     "Valley",
@@ -82,10 +93,12 @@ __all__ = [
     "hutchinson",
     "lanczos",
     "lanczos_quadrature",
+    "landscape_kind",
     "load_data",
     "load_tensors",
     "lobpcg",
     "mean_alignment",
+    "measure_spectrum",
     "power_iterates",
     "power_method",
     "random_vector",

@@ -1,13 +1,13 @@
 """What is minimised: a finite family of M minibatch losses over a flat vector.
 
-Layout, everywhere in this package: the last axis is the parameter axis ``d``, the axis before it is the member
+Layout, everywhere in this package: the last axis is the parameter axis ``d``, the axis before it is the minibatch
 axis ``M``, everything in front is batch. A point is given as
 
-- ``(d,)``: the same point for every member;
-- ``(..., 1, d)``: a batch of points, each the same for every member (``points[:, None]`` if ``points`` is ``(B, d)``);
-- ``(..., M, d)``: every member at its own point, as SAM needs it (``x + rho * u_m``).
+- ``(d,)``: the same point for every minibatch;
+- ``(..., 1, d)``: a batch of points, each the same for every minibatch (``points[:, None]`` if they are ``(B, d)``);
+- ``(..., M, d)``: every minibatch at its own point, as SAM needs it (``x + rho * u_m``).
 
-Plural methods return one value per member; singular methods return the mean over members, ``f = E f_m``.
+Plural methods return one value per minibatch; singular methods return the mean over minibatches, ``f = E f_m``.
 """
 
 from abc import ABC, abstractmethod
@@ -79,14 +79,14 @@ def taylor_terms(u: Tensor | None, coefficients: Sequence[float]) -> Terms:
 
 
 class Landscape(ABC):
-    """A finite family of ``M`` losses ``f_m(x)``, ``x`` of dimension ``d``; a minibatch is one uniform draw of ``m``.
+    """A finite family of ``M`` losses ``f_m(x)``, ``x`` of dimension ``d``; a step draws one ``m`` uniformly.
 
     Subclasses implement ``_losses`` on points that are already of shape ``(..., M, d)``; all derivatives follow
     from it by automatic differentiation.
 
     Args:
         dim: number of parameters ``d``.
-        size: number of members ``M``.
+        size: number of minibatches ``M``.
         dtype: floating type of points and results.
         device: where points and results live.
 
@@ -109,7 +109,7 @@ class Landscape(ABC):
         self._sound_orders = {0}  # of derivative; the gradient is taken on trust
 
     def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
-        """The members' losses as exact formulas in the given symbols, where there are such.
+        """The minibatches' losses as exact formulas in the given symbols, where there are such.
 
         Raises:
             InputError: the landscape is not analytic.
@@ -126,13 +126,13 @@ class Landscape(ABC):
         if x.shape[-1:] != (self.dim,) or (x.ndim > 1 and x.shape[-2] not in (1, self.size)):
             raise InputError(
                 f"{name} has shape {tuple(x.shape)}; expected ({self.dim},), (..., 1, {self.dim}) or "
-                f"(..., {self.size}, {self.dim}): a batch of points needs a member axis, {name}[:, None]"
+                f"(..., {self.size}, {self.dim}): a batch of points needs a minibatch axis, {name}[:, None]"
             )
         return x.expand(*x.shape[:-2], self.size, self.dim)
 
     @final
     def losses(self, x: Tensor) -> Tensor:
-        """Loss of every member, shape ``(..., M)``."""
+        """Loss of every minibatch, shape ``(..., M)``."""
         return self._losses(self._expand(x))
 
     @final
@@ -141,7 +141,7 @@ class Landscape(ABC):
         return self.losses(x).mean(-1)
 
     def contracted_gradients(self, x: Tensor, terms: Terms) -> Tensor:
-        """``sum_t c_t grad^{k+1} f_m(x)[a_1, ..., a_k, .]`` of every member, shape ``(..., M, d)``.
+        """``sum_t c_t grad^{k+1} f_m(x)[a_1, ..., a_k, .]`` of every minibatch, shape ``(..., M, d)``.
 
         Args:
             x: points.
@@ -190,7 +190,7 @@ class Landscape(ABC):
         self._sound_orders.add(order)
 
     def contracted_gradient(self, x: Tensor, terms: Terms) -> Tensor:
-        """Mean over members of :meth:`contracted_gradients`, shape ``(..., d)``."""
+        """Mean over minibatches of :meth:`contracted_gradients`, shape ``(..., d)``."""
         return self.contracted_gradients(x, terms).mean(-2)
 
     @final
@@ -205,7 +205,7 @@ class Landscape(ABC):
 
     @final
     def taylor_gradients(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
-        """``sum_k c_k grad d_u^k f_m(x)`` of every member with ``u`` held constant, shape ``(..., M, d)``.
+        """``sum_k c_k grad d_u^k f_m(x)`` of every minibatch with ``u`` held constant, shape ``(..., M, d)``.
 
         With ``c_k = rho^k / k!`` this is the gradient at ``x + rho u`` truncated in ``rho`` (theory, section 2).
         """
@@ -213,7 +213,7 @@ class Landscape(ABC):
 
     @final
     def taylor_gradient(self, x: Tensor, u: Tensor | None, coefficients: Sequence[float]) -> Tensor:
-        """Mean over members of :meth:`taylor_gradients`, shape ``(..., d)``."""
+        """Mean over minibatches of :meth:`taylor_gradients`, shape ``(..., d)``."""
         return self.contracted_gradient(x, taylor_terms(u, coefficients))
 
     @final

@@ -449,7 +449,7 @@ def _no_work(monkeypatch):
         "optim.training._Run",
         "paper_figures.commands.measured",
         "paper_figures.order_table.measured",
-        "landscapes.commands.lanczos_quadrature",
+        "landscapes.measured_spectrum.lanczos_quadrature",
     ):
         monkeypatch.setattr(f"eigensam.{work}", lambda *_, **__: pytest.fail("work began"))
 

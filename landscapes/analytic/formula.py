@@ -1,4 +1,4 @@
-"""Any analytic landscape: one sympy formula per member."""
+"""Any analytic landscape: one sympy formula per minibatch."""
 
 import keyword
 from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +70,7 @@ class FormulaLandscape(Landscape):
 
     Args:
         symbols: the coordinates ``x_1, ..., x_d``.
-        losses: one expression per member, in these symbols; floats in them become the decimals that Python prints.
+        losses: one expression per minibatch, in these symbols; floats in them become the decimals that Python prints.
 
     Raises:
         InputError: no expression, another symbol in one, or a function that has no counterpart in torch.
@@ -93,7 +93,7 @@ class FormulaLandscape(Landscape):
         super().__init__(len(self.symbols), len(self._formulas), torch.float64, torch.device("cpu"))
 
     def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
-        """The members' formulas in the given symbols."""
+        """The minibatches' formulas in the given symbols."""
         names = dict(zip(self.symbols, x, strict=True))
         return [formula.xreplace(names) for formula in self._formulas]
 

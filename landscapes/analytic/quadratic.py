@@ -17,14 +17,14 @@ __all__ = ["Quadratic"]
 
 
 class Quadratic(Landscape):
-    """``f_m(x) = 1/2 (x - c_m)^T A_m (x - c_m)``: Hessian ``A_m``, the same for all members or one for each.
+    """``f_m(x) = 1/2 (x - c_m)^T A_m (x - c_m)``: Hessian ``A_m``, the same for all minibatches or one for each.
 
     With one ``A`` the mean loss has gradient ``A (x - E c)`` and gradient noise of covariance ``A Cov(c) A``; with one
-    for each member the noise depends on ``x`` too (multiplicative noise).
+    for each minibatch the noise depends on ``x`` too (multiplicative noise).
 
     Args:
         hessian: symmetric ``A``, shape ``(d, d)``, or ``A_m``, shape ``(M, d, d)``; asymmetry by rounding is averaged.
-        centres: minima ``c_m`` of the members, shape ``(M, d)``.
+        centres: minima ``c_m`` of the minibatches, shape ``(M, d)``.
 
     Raises:
         InputError: shapes do not fit, a matrix is not symmetric, or an entry is not finite.
@@ -60,13 +60,13 @@ class Quadratic(Landscape):
         if given.ndim == 3 and len(given) != size:
             raise InputError(
                 f"{len(given)} matrices in hessian and {size} centres; give one matrix of shape ({d}, {d}) for all "
-                f"members or ({size}, {d}, {d})"
+                f"minibatches or ({size}, {d}, {d})"
             )
         super().__init__(d, size, self.hessian.dtype, self.hessian.device)
 
     @classmethod
     def random(cls, dim: int, *, size: int = 4, seed: int = 0) -> Self:
-        """A Wishart Hessian, mean eigenvalue 1, for all members; standard normal centres; reproducible by seed."""
+        """A Wishart Hessian, mean eigenvalue 1, for all minibatches; standard normal centres; reproducible by seed."""
         if dim < 1 or size < 1 or seed < 0:
             raise InputError(f"dim = {dim}, size = {size}, seed = {seed}; give dim and size >= 1, seed >= 0")
         generator = np.random.default_rng(seed)

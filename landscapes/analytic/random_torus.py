@@ -9,7 +9,7 @@ from ...ground.errors import InputError
 
 __all__ = ["random_coefficients"]
 
-_RIPPLE = 0.5  # ours: of a member's tilt; its gradient keeps at least the other half
+_RIPPLE = 0.5  # ours: of a minibatch's tilt; its gradient keeps at least the other half
 _SPREAD = 0.6  # ours: of a tilt's direction, so that it lies within arcsin 0.6 of the common one
 _MOST_FREQUENCIES = 2**61  # their numbers fit an int64
 

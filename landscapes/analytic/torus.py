@@ -15,7 +15,7 @@ from .random_torus import random_coefficients
 
 __all__ = ["TiltedTorus"]
 
-# Ours: three members whose tilts point roughly the same way, so that also the mean gradient never vanishes.
+# Ours: three minibatches whose tilts point roughly the same way, so that also the mean gradient never vanishes.
 _DEFAULTS: dict[int, tuple[list[list[float]], list[list[int]], list[list[float]], list[list[float]]]] = {
     1: (
         [[1.2], [0.9], [1.5]],
@@ -42,7 +42,7 @@ class TiltedTorus(Landscape):
     """``f_m(x) = c_m . x + sum_k a_mk cos(k . x + p_mk)``: a plane of slope ``c_m`` plus a trigonometric polynomial.
 
     The gradient is periodic on ``[0, 2 pi)^d`` and all derivatives are bounded, so that the weak error of an SDE can be
-    computed without sampling (theory, section 4). Where :attr:`gradient_floor` is positive, no member's gradient
+    computed without sampling (theory, section 4). Where :attr:`gradient_floor` is positive, no minibatch's gradient
     vanishes anywhere, which rules need that divide by its norm.
 
     Args:
@@ -97,7 +97,7 @@ class TiltedTorus(Landscape):
 
     @classmethod
     def default(cls, dim: int) -> Self:
-        """Three tilted members in one, two or three dimensions (ours: fixed once, moderate ripples).
+        """Three tilted minibatches in one, two or three dimensions (ours: fixed once, moderate ripples).
 
         Raises:
             InputError: another dimension.
@@ -108,7 +108,7 @@ class TiltedTorus(Landscape):
 
     @classmethod
     def random(cls, dim: int, *, size: int = 3, terms: int = 4, highest_frequency: int = 1, seed: int = 0) -> Self:
-        """A random member of the family on which neither a member's gradient nor the mean gradient vanishes.
+        """A random torus on which neither a minibatch's gradient nor the mean gradient vanishes.
 
         With ``e`` a random unit vector, ``c_m = r_m t_m`` with lengths ``r_m`` in ``[1, 2]`` and unit ``t_m`` of
         ``<t_m, e> >= 4/5``; amplitudes are scaled to ``sum_k |a_mk| |k| = r_m / 2``. Hence
@@ -116,7 +116,7 @@ class TiltedTorus(Landscape):
 
         Args:
             dim: number of parameters ``d``.
-            size: number of members ``M``.
+            size: number of minibatches ``M``.
             terms: number ``K`` of frequencies; distinct, not 0, and no two opposite.
             highest_frequency: entries of frequencies lie between its negative and itself.
             seed: of numpy's generator.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..landscape import Landscape
-from .perturbations import Perturbation, member_perturbations
+from .perturbations import Perturbation, minibatch_perturbations
 
 __all__ = ["alignment", "mean_alignment"]
 
@@ -22,13 +22,13 @@ def alignment(u: Tensor, v: Tensor) -> Tensor:
 
 
 def mean_alignment(landscape: Landscape, x: Tensor, v: Tensor, perturbation: Perturbation | None = None) -> float:
-    """``E |<u_m/|u_m|, v>|`` over members at ``x``; NaN where a perturbation is 0.
+    """``E |<u_m/|u_m|, v>|`` over minibatches at ``x``; NaN where a perturbation is 0.
 
     Args:
         landscape: ``f_m``.
         x: where, shape ``(d,)``.
         v: unit vector, shape ``(d,)``.
-        perturbation: ``u_m``, see :func:`member_perturbations`; default along the members' gradients.
+        perturbation: ``u_m``, see :func:`minibatch_perturbations`; default along the minibatches' gradients.
 
     Example:
         >>> import torch
@@ -37,5 +37,5 @@ def mean_alignment(landscape: Landscape, x: Tensor, v: Tensor, perturbation: Per
         >>> mean_alignment(f, torch.zeros(2, dtype=torch.float64), torch.tensor([1.0, 0.0], dtype=torch.float64))
         0.5
     """
-    cosines = [alignment(u, v) for _, u in member_perturbations(landscape, x, perturbation)]
+    cosines = [alignment(u, v) for _, u in minibatch_perturbations(landscape, x, perturbation)]
     return float(torch.stack(cosines).double().mean())

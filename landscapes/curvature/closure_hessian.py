@@ -22,7 +22,7 @@ from ..derivatives.flat import flatten, unflatten
 from ..derivatives.plain_evaluation import plain_evaluation
 from ..derivatives.reverse_products import check_backward, check_dependence, linearised_gradient, reaches
 from ..derivatives.smooth_norms import SmoothNorms
-from ..networks.route_check import NO_HESSIAN, WrongDerivativeError, check_repeats
+from ..networks.route_comparison import NO_HESSIAN, WrongDerivativeError, check_repeats
 from ..networks.routes import first_line, is_out_of_memory
 from ..spectra.operators import SymmetricOperator
 

@@ -11,7 +11,7 @@ from ..landscape import Landscape
 from ..networks.network import NetworkLandscape
 from ..spectra.eigenpairs import Eigenpairs
 from .landscape_hessian import eigenvalue_gradient
-from .perturbations import Perturbation, member_perturbations
+from .perturbations import Perturbation, minibatch_perturbations
 
 __all__ = ["DriftDecomposition", "decompose_drift"]
 
@@ -41,13 +41,23 @@ class DriftDecomposition:
     squared_alignments: Tensor
     shares: Tensor
 
+    def __repr__(self) -> str:
+        k = len(self.shares)
+        lines = [" ".join(f"{name:>11}" for name in ("", "norm", "outside", *(f"v_{i + 1}" for i in range(k))))]
+        for name, *numbers in zip(_TERMS, self.norms, self.outside, self.components, strict=True):
+            row = [float(number) for part in numbers for number in part.flatten()]
+            lines.append(" ".join([f"{name:>11}", *(f"{number:>11.4g}" for number in row)]))
+        for name, values in (("<u, v>^2", self.squared_alignments), ("share", self.shares)):
+            lines.append(" ".join([f"{name:>11}", " " * 23, *(f"{float(value):>11.4g}" for value in values)]))
+        return "\n".join([f"drift of SAM, rho = {self.rho:g}, explained by eigenvalues: {self.explained:.4g}", *lines])
+
     @property
     def explained(self) -> float:
         """Sum of ``shares``: what the regularisation of the ``k`` eigenvalues explains of the third-order term.
 
         A component, not a fraction of a sum of squares: below 0 or above 1 where the rest points the other way. The
         rest is the cross terms ``E<u, v_i><u, v_j> T[v_i, v_j]``, the part of ``u`` outside the span, and what the
-        members' own third derivatives differ from their mean, ``E (T_m - T)[u_m, u_m]``.
+        minibatches' own third derivatives differ from their mean, ``E (T_m - T)[u_m, u_m]``.
         """
         return float(self.shares.sum())
 
@@ -74,8 +84,8 @@ def decompose_drift(
 
     ``T_m[u, u] = grad^3 f_m(u, u, .)`` with ``u`` held constant. For a simple eigenvalue of the mean loss
     ``T[v, v] = grad lambda``, so the third-order term regularises ``lambda_i`` in proportion to the squared alignment
-    ``E<u, v_i>^2``. Costs, for each member, a gradient, a Hessian product and ``1 + k`` third products; of a network,
-    one member at a time is in memory.
+    ``E<u, v_i>^2``. Costs, for each minibatch, a gradient, a Hessian product and ``1 + k`` third products; of a
+    network, one minibatch at a time is in memory.
 
     Args:
         landscape: ``f_m``.
@@ -83,7 +93,7 @@ def decompose_drift(
         pairs: eigenpairs of the mean loss's Hessian at ``x``, with orthonormal vectors of shape ``(k, d)``. For a
             repeated eigenvalue ``T[v, v]`` is not a gradient, and its share means nothing.
         rho: perturbation radius; negative for Reverse-SAM.
-        perturbation: ``u_m``, see :func:`member_perturbations`; default ``g_m / |g_m|``.
+        perturbation: ``u_m``, see :func:`minibatch_perturbations`; default ``g_m / |g_m|``.
 
     Raises:
         InputError: shapes that do not fit, vectors that are not orthonormal, a ``rho`` that is not finite.
@@ -132,15 +142,15 @@ def _mean_terms(
     terms = torch.zeros(3, landscape.dim, dtype=torch.float64, device=landscape.device)
     squares = torch.zeros(len(vectors), dtype=torch.float64, device=landscape.device)
     every_u = []
-    for m, (g, u) in enumerate(member_perturbations(landscape, x, perturbation)):
+    for m, (g, u) in enumerate(minibatch_perturbations(landscape, x, perturbation)):
         terms[0] += g / landscape.size
         squares += (vectors @ u.double()) ** 2 / landscape.size
         if isinstance(landscape, NetworkLandscape):
-            terms[1] += landscape.member_taylor_gradient(x, u, (0.0, 1.0), m) / landscape.size
-            terms[2] += landscape.member_taylor_gradient(x, u, (0.0, 0.0, 1.0), m) / landscape.size
+            terms[1] += landscape.minibatch_taylor_gradient(x, u, (0.0, 1.0), m) / landscape.size
+            terms[2] += landscape.minibatch_taylor_gradient(x, u, (0.0, 0.0, 1.0), m) / landscape.size
         else:
             every_u.append(u)
-    if every_u:  # small landscapes evaluate their members together
+    if every_u:  # small landscapes evaluate their minibatches together
         u = torch.stack(every_u)
         terms[1], terms[2] = landscape.hessian_product(x, u), landscape.third_product(x, u)
     return terms, squares

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from ..landscape import Landscape
-from ..runs.checkpoint import load_tensors, save_tensors
+from ..tensor_files import load_tensors, save_tensors
 
 __all__ = ["FrozenVector"]
 

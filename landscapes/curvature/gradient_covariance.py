@@ -12,7 +12,7 @@ __all__ = ["GradientCovariance"]
 
 
 class GradientCovariance(SymmetricOperator):
-    """``Cov_m(g_m) = (1/M) sum_m (g_m - g)(g_m - g)^T`` over the ``M`` members of a landscape, ``g`` their mean.
+    """``Cov_m(g_m) = (1/M) sum_m (g_m - g)(g_m - g)^T`` over the ``M`` minibatches of a landscape, ``g`` their mean.
 
     What drives the noise of SGD (theory, section 2). Rank at most ``M - 1``.
 
@@ -52,7 +52,7 @@ class GradientCovariance(SymmetricOperator):
             return (v @ self._centred.mT) @ self._centred / size
         assert isinstance(self.landscape, NetworkLandscape)
         total = torch.zeros_like(v, dtype=torch.float64)
-        for member in range(size):  # one gradient in memory at a time
-            centred = self.landscape.member_gradient(self.x, member) - self._mean
+        for m in range(size):  # one gradient in memory at a time
+            centred = self.landscape.minibatch_gradient(self.x, m) - self._mean
             total += torch.outer(v @ centred, centred)
         return (total / size).to(v)

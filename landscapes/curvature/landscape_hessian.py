@@ -1,6 +1,7 @@
 """The Hessian of any landscape's mean loss, and the top of its spectrum."""
 
 from collections.abc import Callable
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -8,8 +9,10 @@ from torch import Tensor
 from ...ground.errors import InputError
 from ..landscape import Landscape
 from ..networks.network import NetworkLandscape
-from ..spectra.eigenpairs import Eigenpairs, End
+from ..spectra.eigenpairs import Eigenpairs
+from ..spectra.ends import End
 from ..spectra.lanczos_iteration import lanczos
+from ..spectra.lanczos_settings import LanczosOptions
 from ..spectra.operators import FunctionOperator, SymmetricOperator
 from .network_hessian import Hessian, HessianMethod
 
@@ -28,8 +31,8 @@ def hessian(landscape: Landscape, x: Tensor, *, method: HessianMethod = "auto") 
     """
     if isinstance(landscape, NetworkLandscape):
         weights, batches = landscape.weighted_chunks()
-        derivatives = landscape.derivatives
-        return Hessian(landscape.network, batches, x, method=method, weights=weights, derivatives=derivatives)
+        operator = Hessian(landscape.network, batches, x, method=method, weights=weights)
+        return operator.sharing(landscape.derivatives)
     if x.shape != (landscape.dim,):
         raise InputError(f"the point has shape {tuple(x.shape)}; expected ({landscape.dim},)")
     if not torch.isfinite(x).all():
@@ -77,8 +80,8 @@ def top_eigenpairs(
     max_products: int = 100,
     tolerance: float = 1e-3,
     start: Tensor | None = None,
-    seed: int = 0,
-    callback: Callable[[int, float, float], None] | None = None,
+    callback: Callable[[int, float, float], object] | None = None,
+    **options: Unpack[LanczosOptions],
 ) -> Eigenpairs:
     """Extreme algebraic eigenpairs of the Hessian of the mean loss at ``x`` (``(d,)``), by :func:`lanczos`.
 
@@ -96,6 +99,6 @@ def top_eigenpairs(
         max_products=max_products,
         tolerance=tolerance,
         start=start,
-        seed=seed,
         callback=callback,
+        **options,
     )

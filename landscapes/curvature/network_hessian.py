@@ -1,7 +1,7 @@
 """The Hessian of a network's loss, by the cheapest way that the network and the memory allow."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import torch
 import torch.distributed as dist
@@ -38,7 +38,6 @@ class Hessian(NetworkOperator):
         graph_bytes: see :class:`NetworkOperator`.
         group: see :class:`NetworkOperator`.
         check: whether the method, and the loss as a mean over batches, are checked.
-        derivatives: of the same network, such as a landscape's: what they have checked is not checked again.
 
     Attributes:
         used: what the products so far were computed by.
@@ -66,17 +65,24 @@ class Hessian(NetworkOperator):
         graph_bytes: int = GRAPH_BYTES,
         group: dist.ProcessGroup | None = None,
         check: bool = True,
-        derivatives: NetworkDerivatives | None = None,
     ) -> None:
         if method not in get_args(HessianMethod):
             raise InputError(f"unknown method '{method}'; choose one of: {', '.join(get_args(HessianMethod))}")
         super().__init__(network, batches, x, weights=weights, graph_bytes=graph_bytes, group=group, check=check)
         self.method, self.used = method, "nothing yet"
-        derivatives = NetworkDerivatives(self.network, check=check) if derivatives is None else derivatives
-        self._derivatives = derivatives.on(self.network, _ROUTES.get(method, "auto"), check=check)
+        self._derivatives = NetworkDerivatives(self.network, _ROUTES.get(method, "auto"), check=check)
         if method == "graph":
             self._graph_bytes = 2**62
         self._no_graph: str | None = None  # why graphs are not to be had
+
+    def sharing(self, derivatives: NetworkDerivatives) -> Self:
+        """The same operator, which takes what was checked by others as checked; to be said before the first product.
+
+        Args:
+            derivatives: of the same network, such as a landscape's; what is found out here, they know, too.
+        """
+        self._derivatives = derivatives.on(self.network, _ROUTES.get(self.method, "auto"), check=self._checks)
+        return self
 
     @property
     def checked(self) -> str:

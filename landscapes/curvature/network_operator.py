@@ -18,7 +18,7 @@ from ..networks.batch_rows import tensors_of
 from ..networks.loss_counts import is_known_mean
 from ..networks.mean_check import check_mean
 from ..networks.network_function import Batch, NetworkFunction
-from ..networks.route_check import loss_of_few
+from ..networks.route_comparison import loss_of_few
 from ..spectra.operators import SymmetricOperator
 from .batches import ExampleBatches
 
@@ -60,9 +60,8 @@ class NetworkOperator(SymmetricOperator):
         group: dist.ProcessGroup | None = None,
         check: bool = True,
         semidefinite: bool = False,
-        accuracy: float | None = None,
     ) -> None:
-        super().__init__(network.dim, network.dtype, network.device, semidefinite=semidefinite, accuracy=accuracy)
+        super().__init__(network.dim, network.dtype, network.device, semidefinite=semidefinite)
         x = network.point() if x is None else x.detach()
         if x.shape != (network.dim,):
             raise InputError(f"the point has shape {tuple(x.shape)}; expected ({network.dim},)")

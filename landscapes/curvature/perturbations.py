@@ -1,4 +1,4 @@
-"""The perturbations of a landscape's members, one at a time."""
+"""The perturbations of a landscape's minibatches, one at a time."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,16 +9,16 @@ from ...ground.errors import InputError
 from ..landscape import Landscape
 from ..networks.network import NetworkLandscape
 
-__all__ = ["Perturbation", "member_perturbations"]
+__all__ = ["Perturbation", "minibatch_perturbations"]
 
 Perturbation = Callable[[Tensor], Tensor] | Tensor
-"""Maps one member's gradient ``(d,)`` to its ``u`` of the same shape; or the ``u_m`` themselves, shape ``(M, d)``."""
+"""Maps a minibatch's gradient ``(d,)`` to its ``u`` of the same shape; or the ``u_m`` themselves, shape ``(M, d)``."""
 
 
-def member_perturbations(
+def minibatch_perturbations(
     landscape: Landscape, x: Tensor, perturbation: Perturbation | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """``(g_m, u_m)`` of every member in turn, in the memory of one of them where the landscape is a network.
+    """``(g_m, u_m)`` of every minibatch in turn, in the memory of one of them where the landscape is a network.
 
     Args:
         landscape: ``f_m``.
@@ -33,18 +33,18 @@ def member_perturbations(
         >>> import torch
         >>> from eigensam.landscapes import Quadratic
         >>> f = Quadratic([[2.0]], centres=[[0.0], [4.0]])
-        >>> [u.item() for _, u in member_perturbations(f, torch.ones(1, dtype=torch.float64))]
+        >>> [u.item() for _, u in minibatch_perturbations(f, torch.ones(1, dtype=torch.float64))]
         [1.0, -1.0]
     """
     if isinstance(perturbation, Tensor) and perturbation.shape != (landscape.size, landscape.dim):
         raise InputError(
             f"perturbations have shape {tuple(perturbation.shape)}; expected ({landscape.size}, {landscape.dim}), "
-            "one of each member"
+            "one of each minibatch"
         )
     gradients = None if isinstance(landscape, NetworkLandscape) else landscape.gradients(x)
     for m in range(landscape.size):
         if isinstance(landscape, NetworkLandscape):
-            g = landscape.member_gradient(x, m)
+            g = landscape.minibatch_gradient(x, m)
         else:
             assert gradients is not None
             g = gradients[m]

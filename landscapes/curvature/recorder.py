@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -13,7 +13,7 @@ from ...ground.errors import InputError
 from ...ground.row_file import Row, RowFile
 from ..landscape import Landscape
 from ..networks.network import NetworkLandscape
-from ..spectra.eigenpairs import End
+from ..spectra.ends import End
 from ..spectra.lanczos_iteration import lanczos
 from ..spectra.operators import FunctionOperator
 from ..spectra.request import check_request
@@ -21,6 +21,9 @@ from .alignments import alignment, mean_alignment
 from .drift_decomposition import decompose_drift
 from .frozen_vector import FrozenVector
 from .landscape_hessian import hessian
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["CurvatureRecorder"]
 
@@ -51,9 +54,9 @@ class CurvatureRecorder:
             as one Krylov space serves one value of both ends.
         max_products: most products of one measurement, the one of ``v_f`` aside.
         smallest: also measure the smallest eigenvalue.
-        drift: also decompose SAM's drift, for ``1 + k`` third products and more of each member.
+        drift: also decompose SAM's drift, for ``1 + k`` third products and more of each minibatch.
         rho: perturbation radius of the drift.
-        perturbation: the optimizer's ``u`` from a member's gradient, see :func:`member_perturbations` (of
+        perturbation: the optimizer's ``u`` from a minibatch's gradient, see :func:`minibatch_perturbations` (of
             :class:`SAM`, its ``perturbation``; Eigen-SAM has none before its first step); default along the gradient.
         path: rows are appended to this file as JSON lines, and ``v_f`` is kept beside it in
             ``<stem>.frozen.safetensors``. Rows that are in it already are read, and the recorder goes on after them,
@@ -129,7 +132,7 @@ class CurvatureRecorder:
             step: number of the step, from 0.
             x: where, shape ``(d,)``; default the current parameters of a network landscape's module.
             u: perturbations whose alignment is measured, shape ``(d,)`` or ``(M, d)``; those of shape ``(M, d)`` are
-                the drift's, too. Default: ``perturbation`` of the members' gradients.
+                the drift's, too. Default: ``perturbation`` of the minibatches' gradients.
 
         Returns:
             The row, or None where it is not the step's turn.
@@ -186,6 +189,16 @@ class CurvatureRecorder:
                 raise InputError("nothing was measured yet; give a vector or take a step first")
             vector = self._latest
         self._frozen.set(vector, int(self.rows[-1]["step"]) if self.rows else -1)
+
+    def plot(self) -> "Figure":
+        """The rows so far: eigenvalues, alignment and the frozen eigenvector's decay, over steps.
+
+        Raises:
+            InputError: nothing was measured yet.
+        """
+        from .recorder_picture import draw_curvature  # here: a training that draws nothing needs no matplotlib
+
+        return draw_curvature(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """All that later rows depend on, to be saved with the training's state: then a resumed one is identical."""

@@ -10,7 +10,8 @@ from ..derivatives.differences import difference_accuracy, differenced_product, 
 from ..derivatives.flat import unflatten
 from ..landscape import Terms
 from .network_function import Batch, NetworkFunction
-from .route_check import RouteCheck, WrongDerivativeError
+from .route_check import RouteCheck
+from .route_comparison import WrongDerivativeError
 from .routes import take_route
 
 __all__ = ["DifferenceRoute"]

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -12,23 +12,19 @@ from ...ground.errors import InputError
 from ..derivatives.flat import unflatten
 from ..landscape import Landscape, Terms, taylor_terms
 from .batch_rows import count_rows, take_rows
-from .loss_counts import CountFunction, is_known_mean
+from .loss_counts import is_known_mean
 from .mean_check import check_mean
 from .network_derivatives import NetworkDerivatives, Route
-from .network_function import Batch, ForwardFunction, LossFunction, Mode, NetworkFunction
+from .network_function import Batch, FunctionOptions, LossFunction, NetworkFunction
 
 __all__ = ["NetworkLandscape"]
 
 
-class _Options(TypedDict, total=False):
+class _Options(FunctionOptions, total=False):
     """Keywords of :class:`NetworkLandscape`, for its other constructors."""
 
-    mode: Mode
     chunk_size: int | None
     points_per_pass: int
-    parameters: Sequence[str] | None
-    forward: ForwardFunction | None
-    count: CountFunction | None
     route: Route
     check: bool
 
@@ -37,26 +33,22 @@ class NetworkLandscape(Landscape):
     """``f_m(x)`` is the loss of a network with trainable parameters ``x`` on minibatch ``m``.
 
     ``x`` enters the module as views, without a copy; the module's own parameters, buffers and mode are left as they
-    were. Members are evaluated one at a time, so memory is that of one minibatch.
+    were. Minibatches are evaluated one at a time, so memory is that of one minibatch.
 
     Args:
         model: any module; its trainable parameters are the coordinates, in the order of ``named_parameters``.
         loss: maps (outputs, targets) of one minibatch to its mean loss, a scalar; with ``forward``, (outputs, batch).
         batches: (inputs, targets) of the ``M`` minibatches, equally large, so that ``E`` over them is the mean over
             all examples; with ``forward``, any structure of tensors with a row for each example.
-        mode: ``eval`` uses batch norm's running statistics; ``train`` those of each minibatch (the function that
-            training sees), leaving the running ones untouched. All other modules, dropout among them, are in eval
-            mode in both.
-        chunk_size: most examples of a member that pass through the network at a time (memory only; default: all).
+        chunk_size: most examples of a minibatch that pass through the network at a time (memory only; default: all).
             The loss must be a mean over examples (that is checked, see :func:`check_mean`). Not in ``train`` mode,
             where examples of a minibatch depend on each other.
         points_per_pass: how many points pass through the network at a time, by ``torch.func.vmap`` (much faster for
             small networks, memory grows with it; default 1, for modules that vmap cannot map, too).
-        parameters: names or patterns of the parameters that are coordinates; default: all trainable ones.
-        forward: maps (model, minibatch) to the outputs, see :class:`NetworkFunction`.
-        count: maps a chunk to what its mean loss was divided by, see :class:`NetworkFunction`.
         route: how derivatives beyond the gradient are computed, see :class:`NetworkDerivatives`.
         check: whether they are compared with differences, once.
+        **function: keywords of :class:`NetworkFunction`: ``mode`` (``train`` is the function that training sees, with
+            the statistics of each minibatch), ``parameters``, ``forward`` and ``count``.
 
     Attributes:
         network: the network as a function of ``x``.
@@ -81,17 +73,14 @@ class NetworkLandscape(Landscape):
         loss: LossFunction,
         batches: Sequence[Batch],
         *,
-        mode: Mode = "eval",
         chunk_size: int | None = None,
         points_per_pass: int = 1,
-        parameters: Sequence[str] | None = None,
-        forward: ForwardFunction | None = None,
-        count: CountFunction | None = None,
         route: Route = "auto",
         check: bool = True,
+        **function: Unpack[FunctionOptions],
     ) -> None:
-        self.network = NetworkFunction(model, loss, mode=mode, parameters=parameters, forward=forward, count=count)
-        if forward is None:
+        self.network = NetworkFunction(model, loss, **function)
+        if self.network.forward_function is None:
             sizes = {len(self.network.inputs_of(batch)) for batch in batches}
             if 0 in sizes or any(len(inputs) != len(targets) for inputs, targets in batches):
                 raise InputError("a minibatch is empty or has more inputs than targets; check the data")
@@ -105,16 +94,22 @@ class NetworkLandscape(Landscape):
             raise InputError(
                 f"found minibatches of sizes {sorted(sizes) or 'none'}; expected equal ones, use drop_last=True"
             )
-        if chunk_size is not None and (chunk_size < 1 or mode == "train"):
-            raise InputError(f"chunk_size = {chunk_size} in mode '{mode}'; it must be at least 1, in mode 'eval'")
+        if chunk_size is not None and (chunk_size < 1 or self.network.mode == "train"):
+            raise InputError(
+                f"chunk_size = {chunk_size} in mode '{self.network.mode}'; it must be at least 1, in mode 'eval'"
+            )
         if points_per_pass < 1:
             raise InputError(f"points_per_pass = {points_per_pass}; it must be at least 1")
         self.chunk_size, self.points_per_pass = chunk_size, points_per_pass
         self.derivatives = NetworkDerivatives(self.network, route, check=check)
         self.batches = batches
         (self._rows,) = sizes
-        # Members whose chunks make a mean.
-        self._means = set(range(len(batches))) if not check or (is_known_mean(loss) and count is None) else set()
+        # Minibatches whose chunks make a mean.
+        self._means = (
+            set(range(len(batches)))
+            if not check or (is_known_mean(loss) and self.network.count_function is None)
+            else set()
+        )
         network = self.network
         super().__init__(network.dim, len(batches), network.dtype, network.device)
 
@@ -176,27 +171,27 @@ class NetworkLandscape(Landscape):
         """The network's outputs at parameters ``x`` of shape ``(d,)``; with ``forward``, of a minibatch."""
         return self.network.outputs(unflatten(x, self.network.shapes), inputs)
 
-    def member_loss(self, x: Tensor, member: int) -> Tensor:
-        """Loss of one member at ``x`` of shape ``(d,)``, a scalar."""
+    def minibatch_loss(self, x: Tensor, index: int) -> Tensor:
+        """Loss of one minibatch at ``x`` of shape ``(d,)``, a scalar."""
         total = torch.zeros((), dtype=self.dtype, device=self.device)
-        for share, chunk in self._chunks(member):
+        for share, chunk in self._chunks(index):
             total = total + share * self._chunk_loss(x, chunk)
         return total
 
     def weighted_chunks(self) -> tuple[list[float], list[Batch]]:
-        """All members' examples in the pieces that pass through the network at a time, and how much each counts."""
-        pairs = [pair for member in range(self.size) for pair in self._chunks(member)]
+        """All minibatches' examples in the pieces that pass through the network at a time, and how much each counts."""
+        pairs = [pair for index in range(self.size) for pair in self._chunks(index)]
         return [share for share, _ in pairs], [chunk for _, chunk in pairs]
 
-    def _chunks(self, member: int) -> Iterator[tuple[float, Batch]]:
-        """The member's examples in chunks, each with its share in the mean."""
-        batch, size = self.batches[member], self.chunk_size
+    def _chunks(self, index: int) -> Iterator[tuple[float, Batch]]:
+        """The minibatch's examples in chunks, each with its share in the mean."""
+        batch, size = self.batches[index], self.chunk_size
         if size is None or size >= self._rows:
             yield 1.0, batch
             return
-        if member not in self._means:
+        if index not in self._means:
             check_mean(self.network, unflatten(self.point(), self.network.shapes), batch)
-            self._means.add(member)
+            self._means.add(index)
         chunks = [take_rows(batch, slice(i, i + size)) for i in range(0, self._rows, size)]
         counts = [self.network.count(chunk) for chunk in chunks]
         for count, chunk in zip(counts, chunks, strict=True):
@@ -209,33 +204,35 @@ class NetworkLandscape(Landscape):
     def _losses(self, x: Tensor) -> Tensor:
         points = x.reshape(-1, self.size, self.dim)
         if self.points_per_pass == 1:
-            values = [self.member_loss(point[m], m) for point in points for m in range(self.size)]
+            values = [self.minibatch_loss(point[m], m) for point in points for m in range(self.size)]
             return torch.stack(values).view(x.shape[:-1])
-        members = [
-            torch.cat([vmap(self.member_loss, (0, None))(part, m) for part in points[:, m].split(self.points_per_pass)])
+        values = [
+            torch.cat(
+                [vmap(self.minibatch_loss, (0, None))(part, m) for part in points[:, m].split(self.points_per_pass)]
+            )
             for m in range(self.size)
         ]
-        return torch.stack(members, -1).view(x.shape[:-1])
+        return torch.stack(values, -1).view(x.shape[:-1])
 
-    def _member_contracted(self, x: Tensor, terms: Terms, member: int) -> Tensor:
+    def _minibatch_contracted(self, x: Tensor, terms: Terms, index: int) -> Tensor:
         """At one point, ``(d,)``, or at several in one pass, ``(B, d)``."""
         total = torch.zeros_like(x)
-        for share, chunk in self._chunks(member):  # one chunk's graph in memory at a time
+        for share, chunk in self._chunks(index):  # one chunk's graph in memory at a time
             derivatives = self.derivatives
             take = derivatives.contracted_gradient if x.ndim == 1 else derivatives.contracted_gradients
             total += share * take(x, terms, chunk)
         return total
 
-    def member_gradient(self, x: Tensor, member: int) -> Tensor:
-        """Gradient of one member at ``x`` of shape ``(d,)``, without the memory of all M."""
-        return self._member_contracted(x, [(1.0, ())], member)
+    def minibatch_gradient(self, x: Tensor, index: int) -> Tensor:
+        """Gradient of one minibatch at ``x`` of shape ``(d,)``, without the memory of all M."""
+        return self._minibatch_contracted(x, [(1.0, ())], index)
 
-    def member_taylor_gradient(self, x: Tensor, u: Tensor, coefficients: Sequence[float], member: int) -> Tensor:
-        """``sum_k c_k grad d_u^k f_m(x)`` of one member, all of shape ``(d,)``, without the memory of all M."""
-        return self._member_contracted(x, taylor_terms(u, coefficients), member)
+    def minibatch_taylor_gradient(self, x: Tensor, u: Tensor, coefficients: Sequence[float], index: int) -> Tensor:
+        """``sum_k c_k grad d_u^k f_m(x)`` of one minibatch, all of shape ``(d,)``, without the memory of all M."""
+        return self._minibatch_contracted(x, taylor_terms(u, coefficients), index)
 
     def contracted_gradients(self, x: Tensor, terms: Terms) -> Tensor:
-        """See :meth:`Landscape.contracted_gradients`; one graph per member, freed before the next."""
+        """See :meth:`Landscape.contracted_gradients`; one graph per minibatch, freed before the next."""
         x, terms = self._expanded(x, terms)
         points = x.reshape(-1, self.size, self.dim)
         result = torch.empty_like(points)
@@ -244,7 +241,7 @@ class NetworkLandscape(Landscape):
         if self.points_per_pass == 1:
             parts = list(starts)
         for index in itertools.product(parts, range(self.size)):
-            result[index] = self._member_contracted(points[index], _at(terms, index, x.shape), index[1])
+            result[index] = self._minibatch_contracted(points[index], _at(terms, index, x.shape), index[1])
         return result.view(x.shape)
 
     def contracted_gradient(self, x: Tensor, terms: Terms) -> Tensor:
@@ -254,12 +251,12 @@ class NetworkLandscape(Landscape):
             return super().contracted_gradient(x, terms)
         total = torch.zeros_like(x[0])
         for m in range(self.size):
-            total += self._member_contracted(x[m], _at(terms, (0, m), x.shape), m)
+            total += self._minibatch_contracted(x[m], _at(terms, (0, m), x.shape), m)
         return total / self.size
 
 
 def _at(terms: Terms, index: tuple[int | slice, int], shape: torch.Size) -> Terms:
-    """The terms of one member at some points; a direction that occurs twice stays one tensor."""
+    """The terms of one minibatch at some points; a direction that occurs twice stays one tensor."""
 
     def part(tensor: Tensor, full: torch.Size, last: tuple[int, ...]) -> Tensor:
         return tensor.expand(full).reshape(-1, *last)[index]

@@ -16,7 +16,8 @@ from ..landscape import Terms
 from .batch_rows import count_rows
 from .difference_route import DifferenceRoute
 from .network_function import Batch, NetworkFunction
-from .route_check import RouteCheck, UnsteadyLossError, WrongDerivativeError
+from .route_check import RouteCheck
+from .route_comparison import UnsteadyLossError, WrongDerivativeError
 from .routes import first_line, is_expansion, is_out_of_memory, is_refusal, order_of, take_route
 
 __all__ = ["NetworkDerivatives", "NotDifferentiableError", "Route"]

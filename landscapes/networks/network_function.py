@@ -2,15 +2,12 @@
 
 import copy
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from ...ground.errors import InputError
 from ..derivatives.double_precision import DoublePrecision
@@ -18,16 +15,18 @@ from ..derivatives.flat import flatten, unflatten
 from ..derivatives.plain_evaluation import plain_evaluation
 from ..derivatives.reverse_products import reaches
 from .batch_rows import map_tensors, versions_of
+from .chosen_parameters import matching_parameters, unwrapped
 from .loss_counts import CountFunction, count_of
+from .module_state import ModuleState, restore_state, state_of
 
-__all__ = ["Batch", "ForwardFunction", "LossFunction", "Mode", "NetworkFunction"]
+__all__ = ["Batch", "ForwardFunction", "FunctionOptions", "LossFunction", "Mode", "NetworkFunction"]
+
 
 Batch = Any
 """A pair (inputs, targets) of tensors; with a ``forward`` function of one's own, whatever that takes."""
 LossFunction = Callable[[Any, Any], Tensor]
 ForwardFunction = Callable[[nn.Module, Any], Any]
 Mode = Literal["train", "eval"]
-
 _Norm = nn.modules.batchnorm._NormBase
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -40,6 +39,15 @@ class _Slot(NamedTuple):
     place: int | None
     kept: Tensor | None = None
     buffer: bool = False
+
+
+class FunctionOptions(TypedDict, total=False):
+    """Keywords of :class:`NetworkFunction`, for what is built on one."""
+
+    mode: Mode
+    parameters: Sequence[str] | None
+    forward: ForwardFunction | None
+    count: CountFunction | None
 
 
 class NetworkFunction:
@@ -93,12 +101,14 @@ class NetworkFunction:
     ) -> None:
         if mode not in ("train", "eval"):
             raise InputError(f"mode '{mode}' is not one of: train, eval")
-        model = _unwrapped(model)
+        model = unwrapped(model)
         trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         if not trainable:
             raise InputError("the model has no trainable parameter; set requires_grad=True on some")
         if parameters is not None:
-            trainable = _chosen(model, trainable, [parameters] if isinstance(parameters, str) else parameters)
+            trainable = matching_parameters(
+                model, trainable, [parameters] if isinstance(parameters, str) else parameters
+            )
         self.model, self.loss_function, self.mode = model, loss, mode
         self.forward_function, self.count_function = forward, count
         self.names = list(trainable)
@@ -271,9 +281,9 @@ class NetworkFunction:
             raise InputError(f"found {len(parameters)} parameters; expected {len(self.names)}")
         before: list[tuple[Any, str, Tensor]] = []
         copies: dict[int, Tensor] = {}
-        attributes: list[tuple[dict[str, Any], _State]] = []
+        attributes: list[tuple[dict[str, Any], ModuleState]] = []
         try:
-            attributes += [(module.__dict__, _state_of(module)) for module in self._modules]
+            attributes += [(module.__dict__, state_of(module)) for module in self._modules]
             for owner, key, place, kept, buffer in self._slots:
                 old = owner[key]
                 before.append((owner, key, old))
@@ -292,7 +302,7 @@ class NetworkFunction:
             for owner, key, old in reversed(before):
                 owner[key] = old
             for holder, state in attributes:
-                _restore(holder, state)
+                restore_state(holder, state)
 
     def loss_of(self, outputs: Any, targets: Any) -> Tensor:
         """The mean loss of one batch whose outputs are known, a scalar."""
@@ -313,78 +323,9 @@ class NetworkFunction:
         return tensor.to(self.dtype) if self._promoted and tensor.is_floating_point() else tensor
 
 
-_OF_EVERY_MODULE = {*nn.Module().__dict__, "_is_hf_initialized"}
-_SMALL = 256  # caches are small; vocabularies are not, and nothing is written into them
-_PLAIN = (dict, list, OrderedDict)  # what is not plain may forbid to be written
-_MISSING = object()
-_State = tuple[dict[str, Any], dict[str, Any]]
-
-
-def _state_of(module: nn.Module) -> _State:
-    """What a forward pass may set: attributes, buffers, and what its own lists and dicts hold."""
-    attributes = dict(module.__dict__)
-    containers = {
-        key: copy.copy(value)
-        for key, value in attributes.items()
-        if type(value) in _PLAIN and (key == "_buffers" or (key not in _OF_EVERY_MODULE and len(value) <= _SMALL))
-    }
-    return attributes, containers
-
-
-def _restore(holder: dict[str, Any], state: _State) -> None:
-    """Put everything back: a cache that was filled in float64 would break the module."""
-    attributes, containers = state
-    for key in [key for key in holder if key not in attributes]:
-        del holder[key]
-    for key, value in attributes.items():
-        if holder.get(key, _MISSING) is not value:
-            holder[key] = value
-    for key, content in containers.items():
-        now = holder[key]
-        if _is_same(now, content):
-            continue
-        if isinstance(now, list):
-            now[:] = content
-        else:
-            now.clear()
-            now.update(content)
-
-
-def _is_same(now: Any, before: Any) -> bool:
-    """Whether two lists or dicts hold the same objects."""
-    if isinstance(now, dict):
-        return list(now) == list(before) and all(value is before[key] for key, value in now.items())
-    return len(now) == len(before) and all(a is b for a, b in zip(now, before, strict=True))
-
-
 def _aligned(p: Tensor) -> Tensor:
     """Pairs of numbers that are read as complex ones must begin at an even place in memory, which a flat vector's views
     need not do."""
     if type(p) is Tensor and p.shape[-1:] == (2,) and p.storage_offset() % 2:
         return p * 1  # and not a clone, whose derivative would be another view
     return p
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    while True:
-        if isinstance(model, (DataParallel, DistributedDataParallel)):
-            model = model.module
-        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):  # torch.compile's
-            model = model._orig_mod  # type: ignore[assignment]
-        else:
-            return model
-
-
-def _chosen(model: nn.Module, trainable: dict[str, nn.Parameter], patterns: Sequence[str]) -> dict[str, nn.Parameter]:
-    """The parameters that have a name that matches; one that is shared by several modules has several names."""
-    if not patterns:
-        raise InputError("no parameter is chosen; give at least one name or pattern")
-    matched: set[int] = set()
-    for pattern in patterns:
-        every = model.named_parameters(remove_duplicate=False)
-        found = {id(p) for name, p in every if p.requires_grad and fnmatchcase(name, pattern)}
-        if not found:
-            known = ", ".join(list(trainable)[:8]) + (", ..." if len(trainable) > 8 else "")
-            raise InputError(f"no trainable parameter matches '{pattern}'; there are: {known}")
-        matched |= found
-    return {name: p for name, p in trainable.items() if id(p) in matched}

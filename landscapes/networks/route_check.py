@@ -2,60 +2,32 @@
 
 import copy
 import functools
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from ...ground.errors import InputError
-from ..derivatives.derivative_check import (
-    Comparison,
-    UnusableError,
-    compare_near,
-    is_asymmetric,
-    percent,
-    without_constants,
-)
+from ..derivatives.derivative_check import UnusableError, is_asymmetric
 from ..derivatives.flat import unflatten
 from ..derivatives.plain_evaluation import differentiable
 from ..derivatives.reverse_products import check_backward, check_dependence
 from ..derivatives.smooth_norms import SmoothNorms
-from ..landscape import Terms
-from .batch_rows import count_rows, some_rows
 from .network_function import Batch, NetworkFunction
-from .routes import first_line, is_out_of_memory, take_route
-from .suspect import find_suspect
-
-__all__ = [
-    "NO_HESSIAN",
-    "RouteCheck",
-    "UnsteadyLossError",
-    "WrongDerivativeError",
-    "check_repeats",
-    "describe",
-    "loss_of_few",
-    "ways_to_check",
-]
-
-# Examples that a derivative is checked on (ours: the check of a Hessian then costs less than three gradients of 32).
-_FEW = 8
-
-
-_GRADIENT: Terms = [(1.0, ())]
-NO_HESSIAN = (
-    "the gradient is not that of any function, so there is no Hessian: a part of the network is detached, or a "
-    "backward pass is not the derivative of its forward pass (straight-through, reversal); check=False gives what "
-    "torch makes of it"
+from .route_comparison import (
+    GRADIENT,
+    NO_HESSIAN,
+    UnsteadyLossError,
+    WrongDerivativeError,
+    accusation,
+    check_repeats,
+    compare_route,
+    describe,
+    gradient_at,
+    loss_of_few,
+    ways_to_check,
 )
-_PRECISION = 0.1  # by which a product may differ between the network's own precision and float64
+from .routes import first_line, is_out_of_memory, take_route
 
-
-class WrongDerivativeError(Exception):
-    """A route that goes through, and comes out wrong."""
-
-
-class UnsteadyLossError(InputError):
-    """A loss that is not a function of the parameters: two values at one point."""
+__all__ = ["RouteCheck"]
 
 
 class RouteCheck:
@@ -112,7 +84,7 @@ class RouteCheck:
         below = self.sound_below(order, x, batch)
         for network, rows, strong in ways_to_check(self.network, batch):
             try:
-                compared, point = _compare(name, below, order, x, network, self.network, rows)
+                compared, point = compare_route(name, below, order, x, network, self.network, rows)
             except UnusableError:
                 continue
             except Exception as error:
@@ -124,7 +96,7 @@ class RouteCheck:
                     self._check_backward(x, batch)  # it may say more, and is sure
                 self._check_steady(x, batch)
             if compared.outcome == "differs":
-                self.wrong[name, order] = _accusation(compared, order, point, network, rows)
+                self.wrong[name, order] = accusation(compared, order, point, network, rows)
                 raise WrongDerivativeError(self.wrong[name, order])
             if name == "func":  # which may follow a gradient that is not one
                 self._check_symmetry(x, batch)
@@ -160,7 +132,7 @@ class RouteCheck:
         for network, rows, _ in ways_to_check(self.network, batch):
             point = x.to(network.dtype)
             try:
-                first, second = (take_route("reverse", network, point, _GRADIENT, rows) for _ in range(2))
+                first, second = (take_route("reverse", network, point, GRADIENT, rows) for _ in range(2))
             except Exception as error:
                 if network is self.network and is_out_of_memory(error):
                     raise
@@ -176,7 +148,7 @@ class RouteCheck:
         for network, rows, strong in ways_to_check(self.network, batch):
             if not strong:
                 break  # in single precision kinks would be taken for asymmetry
-            gradient = functools.partial(_gradient, network, rows)
+            gradient = functools.partial(gradient_at, network, rows)
             try:
                 asymmetric = is_asymmetric(gradient, x.to(network.dtype), network.shapes)
             except Exception:  # it cannot be evaluated in this way
@@ -197,123 +169,3 @@ class RouteCheck:
             weight = torch.ones_like(loss, requires_grad=True)
             check_backward(torch.autograd.grad(loss, leaves, weight, create_graph=True, allow_unused=True), weight)
         self._passed.add("whole")
-
-
-def ways_to_check(network: NetworkFunction, batch: Batch) -> Iterator[tuple[NetworkFunction, Batch, bool]]:
-    """The network and the examples to compare on, the best first, and whether that makes a strong check."""
-    few = some_rows(batch, _FEW)
-    for given in (network.in_double(), network):
-        strong = given.dtype == torch.float64
-        yield given, few, strong
-        if few is not batch:  # a loss or layer of fixed size
-            yield given, batch, strong
-
-
-def check_repeats(first: Tensor, second: Tensor) -> None:
-    """Refuse two values at one point that differ by more than rounding.
-
-    Raises:
-        UnsteadyLossError: they do.
-    """
-    tolerance = torch.finfo(first.dtype).eps ** 0.5 * float(first.norm())
-    if bool(first.isfinite().all()) and not float((first - second).norm()) <= tolerance:
-        raise UnsteadyLossError(
-            "two evaluations at one point differ: the network or its loss draws random numbers (dropout or "
-            "augmentation that does not look at the module's mode) or remembers; give a function of the parameters"
-        )
-
-
-def loss_of_few(network: NetworkFunction, parameters: list[Tensor], batch: Batch) -> tuple[Tensor, float]:
-    """The loss of some examples of a batch, and which part of it they are; of all where the network needs them."""
-    few = some_rows(batch, _FEW)
-    if few is not batch:
-        try:
-            return network.loss(parameters, few), (count_rows(few) or 1) / (count_rows(batch) or 1)
-        except Exception as error:  # what is wrong with the network shows on the whole batch, too
-            if is_out_of_memory(error):
-                raise
-    return network.loss(parameters, batch), 1.0
-
-
-def _compare(
-    name: str, below: str, order: int, x: Tensor, network: NetworkFunction, own: NetworkFunction, rows: Batch
-) -> tuple[Comparison, Tensor]:
-    """A route beside differences, and beside itself in the network's own precision; and the point looked at."""
-    last: list[Tensor] = []
-
-    def found(point: Tensor, u: Tensor) -> Tensor:
-        last[:] = [_along(u, point, name, order, network, rows)]
-        return last[0]
-
-    def constants(point: Tensor, u: Tensor) -> Tensor | None:
-        sides = (take_route("reverse", network, point + s * u, _GRADIENT, rows) for s in (1e-6, -1e-6))
-        return without_constants(u, *sides)
-
-    compared, point, u = compare_near(
-        found,
-        lambda p, u: take_route(below, network, p, [(1.0, (u,) * (order - 1))], rows),
-        constants,
-        x.to(network.dtype),
-        network.shapes,
-        [shape.numel() for shape in network.shapes],
-    )
-    if compared.outcome == "agrees" and own.dtype != network.dtype:
-        _compare_precisions(u, last[0], point, name, order, network, own, rows)
-    return compared, point
-
-
-def _gradient(network: NetworkFunction, rows: Batch, x: Tensor) -> Tensor:
-    return take_route("reverse", network, x, _GRADIENT, rows)
-
-
-def _along(u: Tensor, point: Tensor, name: str, order: int, network: NetworkFunction, rows: Batch) -> Tensor:
-    """One derivative along one direction."""
-    if name != "vmap":
-        return take_route(name, network, point, [(1.0, (u,) * order)], rows)
-    points, directions = torch.stack([point, 0.9 * point]), torch.stack([u, u])
-    return take_route(name, network, points, [(1.0, (directions,) * order)], rows)[0]
-
-
-def _compare_precisions(
-    u: Tensor,
-    exact: Tensor,
-    point: Tensor,
-    name: str,
-    order: int,
-    double: NetworkFunction,
-    own: NetworkFunction,
-    rows: Batch,
-) -> None:
-    """Refuse a derivative that in the network's own precision is another one than in float64, where it is right.
-
-    Raises:
-        WrongDerivativeError: it is; cancellation or code for one type only.
-    """
-    single = _along(u.to(own.dtype), point.to(own.dtype), name, order, own, rows)
-    error, size = float((single.double() - exact).norm()), float(exact.norm())
-    if error <= _PRECISION * size:
-        return
-    gradient = take_route("reverse", double, point, _GRADIENT, rows)  # what rounding is measured by
-    if error > _PRECISION * size + 1e-3 * float(gradient.norm()):
-        raise WrongDerivativeError(
-            f"by {percent(error / size if size else torch.inf)} off in {str(own.dtype).removeprefix('torch.')} what it "
-            "is in float64: digits cancel, or the network computes something else in that type"
-        )
-
-
-def _accusation(compared: Comparison, order: int, x: Tensor, network: NetworkFunction, rows: Batch) -> str:
-    lower = ("gradients", "Hessian products", "third derivatives")[min(order, 3) - 1]
-    with differentiable(network.device):
-        suspect = find_suspect(network, unflatten(x.to(network.dtype), network.shapes), rows, order)
-    place = network.names[compared.block]
-    return f"by {percent(compared.error)} off differences of {lower} at '{place}'; the fault lies in {suspect}"
-
-
-def describe(compared: Comparison, network: NetworkFunction, rows: Batch, strong: bool) -> str:
-    """What a comparison that was passed says, in words."""
-    count = count_rows(rows)
-    examples = "one batch" if count is None else f"{count} example{'s' * (count != 1)}"
-    where = f"({str(network.dtype).removeprefix('torch.')}, {examples})"
-    if compared.outcome == "unclear":
-        return f"weak check: differences do not agree among themselves {where}"
-    return f"{'' if strong else 'weak check: '}within {compared.error:.1g} of differences {where}"

@@ -6,47 +6,21 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as parse_safetensors
-from safetensors.torch import save as dump_safetensors
 from torch import Tensor, nn
 
 from ...ground.errors import InputError
 from ...ground.input_file import read_input
-from ...ground.records import provenance, read_json, write_atomically, write_json
+from ...ground.records import provenance, read_json, write_json
 from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR
+from ..tensor_files import parse_tensors, save_tensors
 from .data import DataSet
 from .data_digests import data_digest
 from .models import MODELS, build_model
 
-__all__ = ["Checkpoint", "load_tensors", "save_tensors"]
+__all__ = ["Checkpoint"]
 
 _FORMAT = "eigensam-checkpoint/1"
 _MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
-
-
-def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write named tensors atomically."""
-    write_atomically(path, dump_safetensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read named tensors.
-
-    Raises:
-        InputError: the file is missing, truncated, or not safetensors (a pickle is never opened).
-    """
-    return _parse(read_input(path), path)
-
-
-def _parse(content: bytes, path: Path) -> dict[str, Tensor]:
-    try:
-        return parse_safetensors(content)
-    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # KeyError: a type that torch lacks
-        raise InputError(
-            f"{path} is not a complete safetensors file ({error}); it is truncated or of another format "
-            f"(pickles are refused): train again or restore it from a copy"
-        ) from None
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
@@ -171,7 +145,7 @@ class Checkpoint:
         """
         path = Path(directory) / (INITIAL if initial else CHECKPOINT)
         content = read_input(path)
-        tensors = _parse(content, path)
+        tensors = parse_tensors(content, path)
         with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
             _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
         if hashlib.sha256(content).hexdigest() != self.sha256.get(path.name):

@@ -6,7 +6,8 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .completeness import check_others
 from .convergence import Convergence
-from .eigenpairs import Eigenpairs, End
+from .eigenpairs import Eigenpairs
+from .ends import End
 from .krylov_basis import KrylovBasis
 from .operators import SymmetricOperator
 from .request import check_request, check_scale, check_whole, wanted_indices

@@ -6,10 +6,12 @@ from typing import final
 
 import torch
 
-from .eigenpairs import Eigenpairs, End, SpectrumBound
+from .eigenpairs import Eigenpairs
+from .ends import End
 from .krylov_decomposition import KrylovDecomposition
 from .operators import SymmetricOperator
 from .ritz_bound import ritz_bound
+from .spectrum_bound import SpectrumBound, certainty_of_products
 
 __all__ = ["Completeness", "beyond", "check_others"]
 
@@ -55,7 +57,8 @@ class Completeness:
         upper, lower = rest.upper + self.space.noise, rest.lower - self.space.noise
         if self.which == "both" and math.isfinite(upper) and math.isfinite(lower):
             upper, lower = _larger(upper, self.first_low, self.reach), -_larger(-lower, -self.last, self.reach)
-        return SpectrumBound(0.0 if operator.semidefinite else lower, upper, self.delta)
+        certainty = certainty_of_products(operator.dtype)
+        return SpectrumBound(0.0 if operator.semidefinite else lower, upper, self.delta, *certainty)
 
     def found_beyond(self, slack: float) -> bool:
         """Whether a Ritz value of the fresh vector lies beyond the last value found by more than ``slack``."""

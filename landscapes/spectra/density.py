@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,11 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .estimates import check_confidence, half_width
 from .operators import SymmetricOperator
-from .quadrature import PROBES, STEPS, Quadrature, as_quadrature
+from .quadrature import Quadrature
+from .stochastic_quadrature import PROBES, STEPS, as_quadrature
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Density", "spectral_density"]
 
@@ -50,6 +55,32 @@ class Density:
     width: float
     confidence: float
     products: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Density on {len(self.grid)} points of [{self.grid[0]:.6g}, {self.grid[-1]:.6g}], smoothed by "
+            f"{self.width:.3g}, {100 * self.confidence:g} % intervals, {self.products} products"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers, as JSON."""
+        return {
+            key: value.tolist() if isinstance(value, Tensor) else value
+            for key, value in ((entry.name, getattr(self, entry.name)) for entry in fields(self))
+        }
+
+    def plot(self) -> "Figure":
+        """The density with its intervals on a logarithmic axis, as a figure of matplotlib.
+
+        Example:
+            >>> from eigensam.landscapes.spectra.operators import DenseOperator
+            >>> figure = spectral_density(DenseOperator(torch.diag(torch.tensor([0.0, 1.0]))), width=0.1).plot()
+            >>> figure.axes[0].get_yscale()
+            'log'
+        """
+        from .spectrum_picture import draw_density  # here: who draws nothing needs no matplotlib
+
+        return draw_density(self.to_dict())
 
 
 def _default_width(quadrature: Quadrature) -> float:

@@ -1,32 +1,16 @@
 """What every eigensolver returns, and what all of them start from."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
 from .operators import SymmetricOperator
+from .spectrum_bound import SpectrumBound
 
-__all__ = ["Eigenpairs", "End", "SpectrumBound", "random_vector", "start_vector"]
-
-End = Literal["largest", "smallest", "both"]
-
-
-@dataclass(frozen=True)
-class SpectrumBound:
-    """An interval that holds the whole spectrum with a stated probability (over the random start vector).
-
-    Attributes:
-        lower: not above the smallest eigenvalue.
-        upper: not below the largest eigenvalue.
-        delta: both hold with probability at least ``1 - delta``, in exact arithmetic.
-    """
-
-    lower: float
-    upper: float
-    delta: float
+__all__ = ["Eigenpairs", "random_vector", "start_vector"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +42,28 @@ class Eigenpairs:
     checked: str = "not checked"
     rest: SpectrumBound | None = None
     missing: str = ""
+
+    def __repr__(self) -> str:
+        rows = zip(self.values.tolist(), self.residuals.tolist(), strict=True)
+        lines = [f"{i:>4}  {value:<14.6g}  +- {residual:.2g}" for i, (value, residual) in enumerate(rows, 1)]
+        state = "converged" if self.converged else f"NOT converged: {self.missing}"
+        lines.append(f"{self.products} products, {state}; {self.checked}")
+        if self.bound is not None:
+            lines.append(f"whole spectrum in {self.bound}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the vectors, as JSON."""
+        return {
+            "eigenvalues": self.values.tolist(),
+            "residuals": self.residuals.tolist(),
+            "products": self.products,
+            "converged": self.converged,
+            "missing": self.missing,
+            "checked": self.checked,
+            "bound": None if self.bound is None else self.bound.to_dict(),
+            "rest": None if self.rest is None else self.rest.to_dict(),
+        }
 
 
 def random_vector(dim: int, seed: int, dtype: torch.dtype, device: torch.device | str) -> Tensor:

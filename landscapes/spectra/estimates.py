@@ -1,7 +1,7 @@
 """A mean over independent random probes, with an interval that knows each probe's own variance."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -44,6 +44,14 @@ class Estimate:
     standard_error: float
     products: int
     quadrature_error: float = 0.0
+
+    def __repr__(self) -> str:
+        interval = f"[{self.lower:.6g}, {self.upper:.6g}] at {100 * self.confidence:g} %"
+        return f"{self.value:.6g}, estimate in {interval}, {self.products} products"
+
+    def to_dict(self) -> dict[str, float]:
+        """All numbers, as JSON."""
+        return asdict(self)
 
 
 def check_confidence(confidence: float, probes: int) -> None:

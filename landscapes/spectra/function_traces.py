@@ -8,7 +8,8 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .estimates import Estimate, check_confidence, estimate_mean, exact_value
 from .operators import SymmetricOperator
-from .quadrature import PROBES, Quadrature, as_quadrature
+from .quadrature import Quadrature
+from .stochastic_quadrature import PROBES, as_quadrature
 
 __all__ = ["effective_dimension", "trace_of_function"]
 

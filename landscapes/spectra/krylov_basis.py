@@ -93,7 +93,8 @@ class KrylovBasis:
 
         Full orthogonalisation computes these numbers anyway. The threshold is the square root of the operator's
         accuracy (ours: rounding of float32 Hessian products, 1e-6 to 1e-5 of the scale, stays far below 3e-3; a
-        Hessian of other data each time does not).
+        Hessian of other data each time does not). Stochastic quadrature, whose yardstick is the longest product of a
+        whole probe, takes the accuracy itself (``stochastic_quadrature``).
 
         Args:
             found: coefficients of the newest product, any shape.

@@ -1,6 +1,7 @@
 """Thick-restart Lanczos with full reorthogonalisation: the ends of a spectrum by few products."""
 
 from collections.abc import Callable
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -8,11 +9,14 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .completeness import Completeness, beyond
 from .convergence import Convergence
-from .eigenpairs import Eigenpairs, End, SpectrumBound, start_vector
+from .eigenpairs import Eigenpairs, start_vector
+from .ends import End
 from .krylov_decomposition import KrylovDecomposition
+from .lanczos_settings import LanczosOptions, LanczosSettings
 from .operators import SymmetricOperator
-from .request import check_request, check_whole, wanted_indices
+from .request import check_request, wanted_indices
 from .ritz_bound import ritz_bound
+from .spectrum_bound import SpectrumBound, certainty_of_products
 
 __all__ = ["lanczos"]
 
@@ -26,11 +30,9 @@ def lanczos(
     which: End = "largest",
     max_products: int = 100,
     tolerance: float = 1e-3,
-    basis_size: int | None = None,
     start: Tensor | None = None,
-    seed: int = 0,
-    delta: float = 0.05,
     callback: Callable[[int, float, float], object] | None = None,
+    **options: Unpack[LanczosOptions],
 ) -> Eigenpairs:
     """The ``k`` largest *algebraic* eigenvalues (or smallest, or ``k`` from each end) of a symmetric operator.
 
@@ -56,14 +58,10 @@ def lanczos(
         which: ``largest``, ``smallest`` or ``both``.
         max_products: most products to spend, at least as many as values are wanted.
         tolerance: relative accuracy of each value (ours: 1e-3, below what the choice of data changes).
-        basis_size: most vectors in memory, at least two more than values wanted, or ``d``. Default (ours): ``d`` where
-            ``d <= max_products``; else ``4k + 36``, with a check ``4k + 60``: one to ten outliers above a bulk need 6
-            to 30 products, and few runs restart. A check cannot be restarted: in a small basis it stays open.
         start: first vector, shape ``(d,)`` (warm start); default random. Near an eigenvector other than the first, the
             residual of that one is small at once, so a given start spends at least 5 products, and then a check.
-        seed: seed of the random start and of the random directions.
-        delta: probability that the bound of the spectrum fails, and that the check does.
         callback: called after each product with the number of products, the first value and its residual.
+        **options: ``basis_size``, ``seed`` and ``delta``, see :class:`LanczosSettings`.
 
     Returns:
         Eigenpairs; ``converged=False`` where values have not settled or the check is open, which ``missing`` says.
@@ -89,19 +87,11 @@ def lanczos(
         1.0
     """
     count = check_request(operator, k, which, max_products, tolerance)
-    if not 0 < delta < 1:
-        raise InputError(f"delta = {delta} is not a probability of failure; expected 0 < delta < 1")
-    check_whole(seed=seed, **({} if basis_size is None else {"basis_size": basis_size}))
-    least = min(count + 2, operator.dim)
-    if basis_size is not None and basis_size < least:
-        raise InputError(
-            f"basis_size = {basis_size} cannot hold {count} Ritz vectors and what they grow by; use {least}"
-        )
+    settings = LanczosSettings(**options)
+    seed, delta = settings.seed, settings.delta
     # A random vector is blind to no eigenvector, but sees one copy of each eigenvalue; a given one may miss any.
     must_check = k > 1 or start is not None
-    if basis_size is None:  # where the whole space is no dearer, no restart: then the values are exact
-        basis_size = operator.dim if operator.dim <= max_products else 4 * count + (60 if must_check else 36)
-    size = min(basis_size, operator.dim, max(max_products, least))
+    size = settings.vectors(count, operator.dim, max_products=max_products, must_check=must_check)
     space, rule = KrylovDecomposition(operator, size), Convergence(tolerance, operator.accuracy)
     space.add_end(start_vector(operator, start, seed))
     first_cycle = _FirstCycle()
@@ -213,4 +203,4 @@ class _FirstCycle:
         # About what products with a relative error move eigenvalues by.
         slack = operator.accuracy * max(abs(float(self.theta[0])), abs(float(self.theta[-1])))
         lower = bound.lower if operator.semidefinite else bound.lower - slack
-        return SpectrumBound(lower, bound.upper + slack, delta)
+        return SpectrumBound(lower, bound.upper + slack, delta, *certainty_of_products(operator.dtype))

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from .completeness import check_others
-from .eigenpairs import Eigenpairs, End
+from .eigenpairs import Eigenpairs
+from .ends import End
 from .lanczos_iteration import lanczos
 from .operators import SymmetricOperator
 from .request import check_request, check_scale, check_whole

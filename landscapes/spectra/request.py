@@ -6,7 +6,7 @@ from typing import get_args
 from torch import Tensor
 
 from ...ground.errors import InputError
-from .eigenpairs import End
+from .ends import End
 from .operators import SymmetricOperator
 
 __all__ = ["check_operator", "check_request", "check_scale", "check_whole", "wanted_indices"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ground.errors import InputError
-from .eigenpairs import SpectrumBound
-from .spectrum_bound import least_overlap, spectrum_bound
+from .chebyshev_bound import chebyshev_bound, least_overlap
+from .spectrum_bound import SpectrumBound
 
 __all__ = ["ritz_bound"]
 
@@ -32,7 +32,7 @@ def ritz_bound(
 
     and the left side rises with ``lambda_1 >= theta_1``. For ``b`` uniform on the sphere ``|<b, v_1>|`` is below
     ``c_q`` with probability ``q`` only, whatever ``k``; the root with ``c_q`` bounds ``lambda_1``. The same for ``-A``
-    bounds ``lambda_n``. It is the same event as in :func:`spectrum_bound`, so the narrower of both intervals is
+    bounds ``lambda_n``. It is the same event as in :func:`chebyshev_bound`, so the narrower of both intervals is
     returned at no further cost in ``delta``: that one is better early, this one once the ends have settled (the margin
     is then about ``|<b, v_1>| / c_q`` residuals). A closed Krylov space, ``beta_k = 0``, gives ``[theta_k, theta_1]``.
 
@@ -65,7 +65,7 @@ def ritz_bound(
     if not all(beta >= 0 for beta in off_diagonal):
         raise InputError(f"norms {list(off_diagonal)} hold a negative number or NaN")
     theta = sorted(ritz_values)
-    first = spectrum_bound(theta[0], theta[-1], dim, len(theta), delta, semidefinite=semidefinite)
+    first = chebyshev_bound(theta[0], theta[-1], dim, len(theta), delta, semidefinite=semidefinite)
     if 0.0 in off_diagonal:
         upper_margin = lower_margin = 0.0
     else:

@@ -1,13 +1,19 @@
 """``eigensam spectrum`` on a trained run."""
 
+import dataclasses
+import inspect
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
 from eigensam.landscapes import Checkpoint, GaussNewton, NetworkFunction, NetworkLandscape, top_eigenpairs
+from eigensam.landscapes.commands import spectrum
+from eigensam.landscapes.spectrum_settings import SpectrumSettings
 
 
 def test_spectrum(cli, trained, tmp_path, digits):
@@ -120,3 +126,30 @@ def test_nan_parameters(refused, trained, tmp_path):
     torch.nn.init.constant_(next(model.parameters()), float("nan"))
     checkpoint.save(copy, model, model.state_dict())
     assert "the point holds NaN or infinity" in refused("spectrum", copy)
+
+
+def test_the_flags_are_known_without_torch():
+    """Help and refusals wait for no library that computes or draws."""
+    heavy = ("torch", "scipy", "matplotlib", "sklearn", "sympy", "torchvision")
+    program = f"import eigensam.landscapes.commands, sys; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+    wrong = program.replace("landscapes.commands", "landscapes.measured_spectrum")  # wrong on purpose: it sees them
+    found = subprocess.run([sys.executable, "-c", wrong], capture_output=True, text=True, check=True)
+    assert "torch" in found.stdout
+
+
+def test_flags_and_settings_have_the_same_defaults():
+    flags = {name: parameter.default for name, parameter in inspect.signature(spectrum).parameters.items()}
+    settings = {entry.name: entry.default for entry in dataclasses.fields(SpectrumSettings)}
+    assert settings == {name: flags[name] for name in settings}
+
+
+def test_what_is_printed_of_a_bound_is_what_it_says_of_itself(cli, trained, tmp_path):
+    for flags, kind, text in (
+        ([], "estimate", "(estimate in float32; with --double a certificate)"),
+        (["--double"], "certificate", "(certificate up to rounding)"),
+    ):
+        outcome = cli("spectrum", trained, "--batches", 1, *flags, "--json", tmp_path / "s.json")
+        assert text in " ".join(outcome.out.split())
+        assert json.loads((tmp_path / "s.json").read_text())["bound"]["kind"] == kind

@@ -35,12 +35,12 @@ def _u(landscape):
 
 
 def test_derivatives_equal_dense_ones(landscape, x, u):
-    """Truth: torch.func.hessian of one member at a time, and its derivative by jacfwd."""
+    """Truth: torch.func.hessian of one minibatch at a time, and its derivative by jacfwd."""
     for m in range(landscape.size):
-        member = lambda point, m=m: landscape.losses(point)[m]  # noqa: E731
-        hessian = torch.func.hessian(member)
+        minibatch = lambda point, m=m: landscape.losses(point)[m]  # noqa: E731
+        hessian = torch.func.hessian(minibatch)
         third = torch.func.jacfwd(hessian)(x)
-        torch.testing.assert_close(landscape.gradients(x)[m], torch.func.grad(member)(x))
+        torch.testing.assert_close(landscape.gradients(x)[m], torch.func.grad(minibatch)(x))
         torch.testing.assert_close(landscape.hessian_products(x, u)[m], hessian(x) @ u[m], rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(
             landscape.third_products(x, u)[m], torch.einsum("ijk,i,j->k", third, u[m], u[m]), rtol=1e-10, atol=1e-12
@@ -48,7 +48,7 @@ def test_derivatives_equal_dense_ones(landscape, x, u):
 
 
 def _symbolic(name, symbols):
-    """The members' losses, written a second time in sympy."""
+    """The minibatches' losses, written a second time in sympy."""
     f = LANDSCAPES[name]
     if name.startswith("quadratic"):
         offsets = [sympy.Matrix([s - c for s, c in zip(symbols, row, strict=True)]) for row in f.centres.tolist()]
@@ -95,7 +95,7 @@ def test_a_batch_of_points_equals_points_one_by_one(landscape, u):
         torch.testing.assert_close(batched, torch.stack([method(p, u) for p in points]))
 
 
-def test_members_may_sit_at_their_own_points(landscape, u):
+def test_minibatches_may_sit_at_their_own_points(landscape, u):
     own = landscape.gradients(u)
     for m in range(landscape.size):
         torch.testing.assert_close(own[m], landscape.gradients(u[m])[m])
@@ -132,7 +132,7 @@ def test_linear_loss_has_no_higher_terms():
 
 @pytest.mark.parametrize("shape", [(3,), (5, 2), (2, 2), ()])
 def test_wrong_shapes_are_refused(shape):
-    with pytest.raises(InputError, match=r"x has shape .*; expected \(2,\).*member axis"):
+    with pytest.raises(InputError, match=r"x has shape .*; expected \(2,\).*minibatch axis"):
         Valley().losses(torch.zeros(shape, dtype=torch.float64))
 
 
@@ -142,7 +142,7 @@ def test_a_direction_is_needed():
 
 
 def test_contracted_gradients_with_different_directions():
-    """A mixed third derivative by polarisation, coefficients per member, and sums with one last pass."""
+    """A mixed third derivative by polarisation, coefficients per minibatch, and sums with one last pass."""
     f = TiltedTorus.default(2)
     x, a, b = torch.randn(3, 4, 1, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mixed = f.contracted_gradients(x, [(1.0, (a, b))])
@@ -170,9 +170,16 @@ def test_closed_forms_equal_automatic_differentiation(name):
 
     point, own = random(f.dim), random(f.size, f.dim)
     batch, a, b = random(5, 1, f.dim), random(5, f.size, f.dim), random(5, 1, f.dim)
-    shared, members = random(5, 1), random(5, f.size)
+    shared, minibatches = random(5, 1), random(5, f.size)
     number = torch.tensor(0.3, dtype=torch.float64)
-    mixed = [(0.5, ()), (-1.5, (a,)), (2, (a, b)), (members, ()), (shared, (a, a, b)), (members, (b, a, b, own))]
+    mixed = [
+        (0.5, ()),
+        (-1.5, (a,)),
+        (2, (a, b)),
+        (minibatches, ()),
+        (shared, (a, a, b)),
+        (minibatches, (b, a, b, own)),
+    ]
     cases = [
         (point, []),
         (point, [(1.0, ())]),
@@ -183,7 +190,7 @@ def test_closed_forms_equal_automatic_differentiation(name):
         (point, [(shared, ()), (number, (point,)), (random(f.size), (own,)), (random(2, 5, 1), (b,))]),
         (random(2, 5, f.size, f.dim), mixed),
         (point, [(1.0, (own,) * j) for j in range(7)]),
-        (point.requires_grad_(True), [(members.requires_grad_(True), (a.requires_grad_(True),))]),
+        (point.requires_grad_(True), [(minibatches.requires_grad_(True), (a.requires_grad_(True),))]),
     ]
     for x, terms in cases:
         found = f.contracted_gradients(x, terms)

@@ -75,7 +75,7 @@ def test_deeply_nested_formulas_compile():
     assert found.item() == pytest.approx(value)
 
 
-def test_members_at_their_own_points():
+def test_minibatches_at_their_own_points():
     f = FormulaLandscape([X], [X**2, 5 * X, sympy.Integer(3)])
     points = torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)
     assert f.losses(points).tolist() == [1.0, 10.0, 3.0]

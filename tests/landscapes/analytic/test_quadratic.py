@@ -19,8 +19,8 @@ def test_gradient_and_noise_in_closed_form(f64):
     assert f.third_products(x, x).abs().max() == 0
 
 
-def test_one_matrix_for_each_member(f64):
-    """Member by member it is the landscape of that matrix; the same matrix for all is what one matrix is."""
+def test_one_matrix_for_each_minibatch(f64):
+    """Minibatch by minibatch it is the landscape of that matrix; the same matrix for all is what one matrix is."""
     generator = torch.Generator().manual_seed(0)
     roots, centres = torch.randn(3, 2, 2, dtype=f64, generator=generator), torch.randn(3, 2, dtype=f64)
     matrices = roots @ roots.mT

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from eigensam.ground import InputError
 from eigensam.landscapes import ClosureCheck, ClosureHessian, Hessian, NetworkFunction, lanczos
-from eigensam.landscapes.networks.route_check import UnsteadyLossError
+from eigensam.landscapes.networks.route_comparison import UnsteadyLossError
 
 D = torch.float64
 GENERATOR = torch.Generator().manual_seed(0)

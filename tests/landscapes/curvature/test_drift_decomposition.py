@@ -70,7 +70,7 @@ def _longer(g):
 @pytest.mark.parametrize("k", [1, 3])
 def test_network_against_dense_derivatives(truth, perturbation, k, monkeypatch):
     def all_at_once(*_):
-        raise AssertionError("a network's members are differentiated one at a time")
+        raise AssertionError("a network's minibatches are differentiated one at a time")
 
     monkeypatch.setattr(truth.landscape, "contracted_gradients", all_at_once)
     u = _sam(truth.g) if perturbation is None else _longer(truth.g)
@@ -92,7 +92,7 @@ def test_network_against_dense_derivatives(truth, perturbation, k, monkeypatch):
     assert not torch.allclose(found.squared_alignments, other, rtol=0.1)
 
 
-def test_what_the_shares_leave_is_cross_terms_and_members(truth):
+def test_what_the_shares_leave_is_cross_terms_and_minibatches(truth):
     """With all d eigenvectors nothing is outside, and the rest of the third-order term is known."""
     found = decompose_drift(truth.landscape, truth.x, _pairs(truth.vectors), RHO)
     assert found.outside.max() < 1e-12
@@ -103,8 +103,8 @@ def test_what_the_shares_leave_is_cross_terms_and_members(truth):
     crossed.fill_diagonal_(0)
     v = truth.vectors
     cross = RHO**2 / 2 * torch.einsum("ab,ai,bj,ijk->k", crossed, v, v, mean_third)
-    members = RHO**2 / 2 * torch.einsum("mijk,mi,mj->k", truth.third - mean_third, u, u) / 3
-    rest = (cross + members) @ third / third.square().sum()
+    minibatches = RHO**2 / 2 * torch.einsum("mijk,mi,mj->k", truth.third - mean_third, u, u) / 3
+    rest = (cross + minibatches) @ third / third.square().sum()
     assert found.explained + rest.item() == pytest.approx(1, rel=1e-9)
     assert abs(rest) > 1e-3  # there is something left to explain
 
@@ -144,7 +144,7 @@ def test_reverse_sam_and_a_zero_gradient():
     forward, backward = decompose_drift(f, x, pairs, RHO), decompose_drift(f, x, pairs, -RHO)
     torch.testing.assert_close(forward.components[2], backward.components[2])
     torch.testing.assert_close(forward.components[1], -backward.components[1])
-    assert forward.squared_alignments.item() == pytest.approx(2 / 3, abs=1e-9)  # one member has no perturbation
+    assert forward.squared_alignments.item() == pytest.approx(2 / 3, abs=1e-9)  # one minibatch has no perturbation
 
 
 def test_names_for_json(truth):
@@ -200,3 +200,16 @@ def test_bad_input(change, message):
             arguments["rho"],
             perturbation=arguments["perturbation"],
         )
+
+
+def test_it_prints_as_a_table():
+    f = Valley(flat=1.0, sharp=5.0)
+    x = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    found = decompose_drift(f, x, top_eigenpairs(f, x), rho=0.1)
+    head, names, *rows = repr(found).splitlines()
+    assert head == "drift of SAM, rho = 0.1, explained by eigenvalues: 1"
+    assert names.split() == ["norm", "outside", "v_1"]
+    assert [row.split()[0] for row in rows] == ["gradient", "hessian", "third", "<u,", "share"]
+    assert float(rows[2].split()[1]) == pytest.approx(found.norms[2].item(), rel=1e-3)
+    assert float(rows[4].split()[1]) == pytest.approx(1)
+    assert max(map(len, rows)) == len(names)

@@ -1,11 +1,11 @@
-"""Members one at a time: of a network and of a closed form, by a rule and as given."""
+"""Minibatches one at a time: of a network and of a closed form, by a rule and as given."""
 
 import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
 from eigensam.landscapes import NetworkLandscape, Quadratic
-from eigensam.landscapes.curvature.perturbations import member_perturbations
+from eigensam.landscapes.curvature.perturbations import minibatch_perturbations
 
 
 def test_a_linear_network_and_its_quadratic():
@@ -16,7 +16,7 @@ def test_a_linear_network_and_its_quadratic():
     quadratic = Quadratic([[2.0]], centres=centres)
     x, given = torch.ones(1, dtype=torch.float64), torch.tensor([[4.0], [5.0], [6.0]])
     for landscape in (network, quadratic):
-        found = [(g.item(), u.item()) for g, u in member_perturbations(landscape, x)]
+        found = [(g.item(), u.item()) for g, u in minibatch_perturbations(landscape, x)]
         assert found == [(2, 1), (0, 0), (-4, -1)]
-        assert [u.item() for _, u in member_perturbations(landscape, x, lambda g: 3 * g)] == [6, 0, -12]
-        assert [u.item() for _, u in member_perturbations(landscape, x, given)] == [4, 5, 6]
+        assert [u.item() for _, u in minibatch_perturbations(landscape, x, lambda g: 3 * g)] == [6, 0, -12]
+        assert [u.item() for _, u in minibatch_perturbations(landscape, x, given)] == [4, 5, 6]

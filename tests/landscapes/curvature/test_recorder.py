@@ -173,7 +173,7 @@ def test_given_perturbations_are_those_of_the_drift():
     pairs = top_eigenpairs(valley, x, tolerance=1e-10)
     truth = decompose_drift(valley, x, pairs, 0.2, perturbation=u).to_dict()
     assert {key: row[key] for key in truth} == pytest.approx(truth, rel=1e-9)
-    one = recorder.step(1, x, u[0])  # one perturbation cannot be that of every member
+    one = recorder.step(1, x, u[0])  # one perturbation cannot be that of every minibatch
     assert one["drift_third_norm"] == pytest.approx(decompose_drift(valley, x, pairs, 0.2).norms[2].item())
 
 

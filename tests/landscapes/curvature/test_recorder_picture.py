@@ -1,8 +1,10 @@
 """Every curve is drawn with its numbers, told apart in grey."""
 
 import pytest
+import torch
 
 from eigensam.ground import InputError
+from eigensam.landscapes import CurvatureRecorder, Valley
 from eigensam.landscapes.curvature.recorder_picture import draw_curvature
 
 
@@ -30,3 +32,14 @@ def test_what_was_not_measured_is_left_out():
 def test_no_rows():
     with pytest.raises(InputError, match="no rows"):
         draw_curvature([])
+
+
+def test_a_recorder_draws_its_rows():
+    recorder = CurvatureRecorder(Valley(), every=10)
+    with pytest.raises(InputError, match="no rows"):
+        recorder.plot()
+    for step in (0, 10):
+        recorder.step(step, torch.tensor([1.0, 0.1], dtype=torch.float64))
+    (line, *_), _ = (axes.lines for axes in recorder.plot().axes)
+    assert list(line.get_xdata()) == [0, 10]
+    assert list(line.get_ydata()) == [row["lambda_1"] for row in recorder.rows]

@@ -8,7 +8,8 @@ from torch.nn.functional import cross_entropy
 from eigensam.landscapes import NetworkDerivatives, NetworkFunction
 from eigensam.landscapes.derivatives.differences import difference_accuracy, differenced_product, natural_step
 from eigensam.landscapes.networks.difference_route import DifferenceRoute
-from eigensam.landscapes.networks.route_check import RouteCheck, WrongDerivativeError
+from eigensam.landscapes.networks.route_check import RouteCheck
+from eigensam.landscapes.networks.route_comparison import WrongDerivativeError
 
 D = torch.float64
 X, Y = torch.randn(9, 4, generator=torch.Generator().manual_seed(0), dtype=D), torch.arange(9) % 3

@@ -137,7 +137,7 @@ def test_a_language_model(language_model):
     assert pairs.checked.startswith("within ")
     assert pairs.checked.endswith("(float64, 4 examples)")
     exact, v = f.network.in_double(), pairs.vectors[0].double()
-    members = [NetworkLandscape(model, loss, [batch], forward=forward) for batch in batches]
+    minibatches = [NetworkLandscape(model, loss, [batch], forward=forward) for batch in batches]
 
     def value(p):
         losses = [exact.loss(unflatten(p, f.network.shapes), batch) for batch in batches]
@@ -151,7 +151,7 @@ def test_a_language_model(language_model):
     third = (d[4] - 2 * d[3] + 2 * d[1] - d[0]) / (2 * h**3)
     slope = eigenvalue_gradient(f, x, pairs.vectors[0]) @ pairs.vectors[0]
     assert slope.item() == pytest.approx(third.item(), rel=2e-2)
-    assert sum(m.loss(x).item() for m in members) / 2 == pytest.approx(f.loss(x).item())
+    assert sum(m.loss(x).item() for m in minibatches) / 2 == pytest.approx(f.loss(x).item())
 
 
 def test_means_over_tokens_of_a_language_model(language_model):

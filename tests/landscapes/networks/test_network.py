@@ -44,10 +44,10 @@ def _landscape(request):
     return NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, batch_size=4, mode=mode)
 
 
-def _dense_loss(landscape, member):
+def _dense_loss(landscape, minibatch):
     """A second path to the same function: an own deep copy in the right mode, parameters by name."""
     model = copy.deepcopy(landscape.network.model).train(landscape.network.mode == "train")
-    inputs, targets = landscape.batches[member]
+    inputs, targets = landscape.batches[minibatch]
 
     def loss(x):
         parts, at = {}, 0
@@ -77,7 +77,7 @@ def test_derivatives_equal_dense_ones(landscape):
         torch.testing.assert_close(gradients[m], slope(x), rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(seconds[m], hessian(x) @ u[m], rtol=1e-9, atol=1e-11)
         torch.testing.assert_close(thirds[m], difference, rtol=1e-4, atol=1e-6 * difference.abs().max().item())
-        torch.testing.assert_close(landscape.member_gradient(x, m), gradients[m])
+        torch.testing.assert_close(landscape.minibatch_gradient(x, m), gradients[m])
     torch.testing.assert_close(landscape.gradient(x), gradients.mean(0))
     torch.testing.assert_close(landscape.third_product(x, u[0]), landscape.third_products(x, u[0]).mean(0))
 
@@ -110,7 +110,7 @@ def test_parameters_enter_as_views(landscape):
         seen.extend(p.data_ptr() for p in landscape.network.model.parameters())
 
     handle = landscape.network.model.register_forward_pre_hook(hook)
-    landscape.member_loss(x, 0)
+    landscape.minibatch_loss(x, 0)
     handle.remove()
     low, high = x.data_ptr(), x.data_ptr() + x.numel() * x.element_size()
     assert seen

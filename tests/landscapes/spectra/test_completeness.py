@@ -11,12 +11,12 @@ from scipy.sparse.linalg import eigsh
 from eigensam.ground import InputError
 from eigensam.landscapes.spectra.block_lanczos_iteration import block_lanczos
 from eigensam.landscapes.spectra.completeness import Completeness, beyond
-from eigensam.landscapes.spectra.eigenpairs import SpectrumBound
 from eigensam.landscapes.spectra.krylov_decomposition import KrylovDecomposition
 from eigensam.landscapes.spectra.lanczos_iteration import lanczos
 from eigensam.landscapes.spectra.lobpcg_iteration import lobpcg
 from eigensam.landscapes.spectra.operators import FunctionOperator
 from eigensam.landscapes.spectra.power_iteration import power_method
+from eigensam.landscapes.spectra.spectrum_bound import SpectrumBound
 
 
 def _diagonal(eigenvalues, dtype=torch.float64):

@@ -8,12 +8,13 @@ from scipy.stats import norm
 from eigensam.ground.errors import InputError
 from eigensam.landscapes.spectra.density import spectral_density
 from eigensam.landscapes.spectra.operators import DenseOperator, FunctionOperator
-from eigensam.landscapes.spectra.quadrature import lanczos_quadrature
+from eigensam.landscapes.spectra.stochastic_quadrature import lanczos_quadrature
 
 REPLICATIONS = 200
 MARGIN = 0.04  # 2.6 standard errors of a fraction of 0.95 in 200 replications
-DENSE = "eigensam.landscapes.spectra.quadrature._DENSE"  # 0: probes are drawn where eigenvalues would be no dearer
-DRAW = "eigensam.landscapes.spectra.quadrature.draw_sphere"
+# 0: probes are drawn where eigenvalues would be no dearer
+DENSE = "eigensam.landscapes.spectra.stochastic_quadrature._DENSE"
+DRAW = "eigensam.landscapes.spectra.stochastic_quadrature.draw_sphere"
 
 
 def symmetric(eigenvalues, seed=0):

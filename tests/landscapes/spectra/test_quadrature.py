@@ -16,7 +16,8 @@ from eigensam.landscapes.spectra.probes import (
     rows_at_a_time,
     working_dtype,
 )
-from eigensam.landscapes.spectra.quadrature import Quadrature, as_quadrature, lanczos_quadrature
+from eigensam.landscapes.spectra.quadrature import Quadrature
+from eigensam.landscapes.spectra.stochastic_quadrature import as_quadrature, lanczos_quadrature
 
 SINGLE = {"rtol": 1e-4, "atol": 1e-4}  # float32 products of matrices of norm about 10, a few hundred roundings each
 
@@ -33,7 +34,7 @@ def symmetric(eigenvalues, seed=0):
 @pytest.fixture(autouse=True)
 def sampled(monkeypatch):
     """The rules themselves, where eigenvalues of small matrices would be no dearer; test_traces.py has those."""
-    monkeypatch.setattr("eigensam.landscapes.spectra.quadrature._DENSE", 0)
+    monkeypatch.setattr("eigensam.landscapes.spectra.stochastic_quadrature._DENSE", 0)
 
 
 def probe_vectors(operator, probes, seed=0):
@@ -74,7 +75,8 @@ def test_gauss_legendre(f64, monkeypatch):
     """A measure that is uniform on 2000 midpoints has, to their spacing, the Gauss rule that numpy knows."""
     points = (torch.arange(2000, dtype=f64) + 0.5) / 2000
     monkeypatch.setattr(
-        "eigensam.landscapes.spectra.quadrature.draw_sphere", lambda operator, generator: torch.ones_like(points)
+        "eigensam.landscapes.spectra.stochastic_quadrature.draw_sphere",
+        lambda operator, generator: torch.ones_like(points),
     )
     quadrature = lanczos_quadrature(DenseOperator(torch.diag(points), semidefinite=True), probes=1, steps=6)
     assert quadrature.lower.nodes[0, 0].item() == pytest.approx(0, abs=1e-10)  # below the spectrum: a Radau rule

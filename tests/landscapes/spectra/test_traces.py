@@ -13,7 +13,7 @@ from eigensam.landscapes.spectra.function_traces import effective_dimension, tra
 from eigensam.landscapes.spectra.low_rank_trace import hutch_plus_plus
 from eigensam.landscapes.spectra.operators import DenseOperator, FunctionOperator
 from eigensam.landscapes.spectra.probes import draw_sphere
-from eigensam.landscapes.spectra.quadrature import lanczos_quadrature
+from eigensam.landscapes.spectra.stochastic_quadrature import lanczos_quadrature
 from eigensam.landscapes.spectra.traces import frobenius_norm, hutchinson
 
 REPLICATIONS = 200
@@ -30,7 +30,8 @@ def symmetric(eigenvalues, seed=0):
     return (matrix + matrix.mT) / 2
 
 
-DENSE = "eigensam.landscapes.spectra.quadrature._DENSE"  # 0: probes are drawn where eigenvalues would be no dearer
+# 0: probes are drawn where eigenvalues would be no dearer
+DENSE = "eigensam.landscapes.spectra.stochastic_quadrature._DENSE"
 
 
 def honest(covered):

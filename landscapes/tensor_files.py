@@ -1,0 +1,51 @@
+"""Named tensors in files: safetensors, which cannot execute code."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from safetensors.torch import save as dump_safetensors
+from torch import Tensor
+
+from ..ground.errors import InputError
+from ..ground.input_file import read_input
+from ..ground.records import write_atomically
+
+__all__ = ["load_tensors", "parse_tensors", "save_tensors"]
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write named tensors atomically.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp()) / "vector.safetensors"
+        >>> save_tensors(path, {"vector": torch.ones(2)})
+        >>> load_tensors(path)["vector"].tolist()
+        [1.0, 1.0]
+    """
+    write_atomically(path, dump_safetensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read named tensors.
+
+    Raises:
+        InputError: the file is missing, truncated, or not safetensors (a pickle is never opened).
+    """
+    return parse_tensors(read_input(path), path)
+
+
+def parse_tensors(content: bytes, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file whose content is read already; ``path`` is for the message.
+
+    Raises:
+        InputError: as :func:`load_tensors`.
+    """
+    try:
+        return parse_safetensors(content)
+    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # KeyError: a type that torch lacks
+        raise InputError(
+            f"{path} is not a complete safetensors file ({error}); it is truncated or of another format "
+            f"(pickles are refused): train again or restore it from a copy"
+        ) from None
