@@ -15,8 +15,7 @@ from .ground.errors import InputError
 from .ground.options import strict
 from .landscapes.commands import SPECTRUM_OPTIONS, spectrum
 from .optim.commands import TRAIN_OPTIONS, train_command
-from .paper_figures.commands import figures
-from .paper_figures.order_table import order_table
+from .paper_figures.commands import figures, order_table
 from .sde.commands import derive_command
 from .sde.weak_order.commands import WEAK_ORDER_OPTIONS, weak_order
 
