@@ -52,10 +52,8 @@ def result_key(settings: Any, module: str) -> str:
     imports from there, and with all of this package.
     """
     if module.partition(".")[0] != _PACKAGE:
-        everything = f"{_PACKAGE}.cli"
-        return fingerprint(
-            settings, _code_of_others(module), code_fingerprint(everything), library_versions(everything)
-        )
+        ours = f"{_PACKAGE}.cli"
+        return fingerprint(settings, _code_of_others(module), code_fingerprint(ours), library_versions(ours))
     return fingerprint(settings, code_fingerprint(module), library_versions(module))
 
 
