@@ -111,8 +111,8 @@ class WeakOrder(Item):
         return (
             "Weak error on a tilted torus in two dimensions, T = 1, without Monte-Carlo noise. First, second and third "
             "order: the SDE truncated after ρ⁰, ρ¹ and ρ². Order 2: third-order drift with the correction "
-            "b₁ = \N{MINUS SIGN}½ (Db) b, and what it is without correction or noise. Grey lines: predicted order, through the last "
-            "point."
+            "b₁ = \N{MINUS SIGN}½ (Db) b, and what it is without correction or noise. Grey lines: predicted order, "
+            "through the last point."
         )
 
     def tables(self, result: list[dict[str, Any]]) -> list[Table]:
