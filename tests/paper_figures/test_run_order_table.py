@@ -8,7 +8,7 @@ import matplotlib.image
 import pytest
 
 from eigensam.paper_figures.items.critical_point import CriticalPoint
-from eigensam.paper_figures.measurements import ablations, order_cells
+from eigensam.paper_figures.measurements import ablations, critical_point, order_cells
 from eigensam.paper_figures.measurements.critical_point import measure_critical_point
 from eigensam.paper_figures.measurements.order_cells import Cell, Entry, cells
 
@@ -23,9 +23,16 @@ ABLATIONS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def near():
+    """Critical points, measured once."""
+    return measure_critical_point()
+
+
 @pytest.fixture
-def quick(monkeypatch):
-    """The stages with numbers that are made up, except the critical points, which take a second."""
+def quick(monkeypatch, near):
+    """The stages with numbers that are made up, except the critical points."""
+    monkeypatch.setattr(critical_point, "measure_critical_point", lambda progress: near)
     monkeypatch.setattr(order_cells, "measure_table", lambda progress: ENTRIES)
     monkeypatch.setattr(ablations, "measure_ablations", lambda progress: ABLATIONS)
 
@@ -55,11 +62,10 @@ def test_a_wrong_order_is_said_and_exits_with_1(cli, tmp_path, quick, monkeypatc
     assert "0.500 fail" in (tmp_path / "order_table.md").read_text()
 
 
-def test_the_picture_of_critical_points_marks_what_the_check_refuses():
-    results = measure_critical_point()
-    figure = CriticalPoint().plot(results)
+def test_the_picture_of_critical_points_marks_what_the_check_refuses(near):
+    figure = CriticalPoint().plot(near)
     hollow = sum(line.get_markerfacecolor() == "white" for line in figure.axes[0].lines)
-    assert hollow == sum(c > 1 for r in results for c in r["change"]) > 0
+    assert hollow == sum(c > 1 for r in near for c in r["change"]) > 0
 
 
 def test_out_is_a_file(cli, tmp_path):
