@@ -32,7 +32,7 @@ def real_number(name: str, value: SupportsFloat, rounding: Literal["up", "down"]
     if axes == 0:
         number = number.item()  # exact, also from half precision
     if isinstance(number, bool) or not isinstance(number, Real | Decimal):
-        kind = f"an array of shape {tuple(number.shape)}" if axes else repr(number)
+        kind = f"an array of shape {tuple(getattr(number, 'shape', ()))}" if axes else repr(number)
         raise InputError(f"{name} = {kind} is not one real number; give a single int or float")
     if number.is_nan() if isinstance(number, Decimal) else number != number:
         return math.nan
