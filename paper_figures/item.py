@@ -3,8 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..ground.workers import one_thread
 from .resources import Resources
 from .store import Provenance, single_threaded
 
@@ -86,7 +88,7 @@ class Item(ABC):
         ...     def caption(self, result):
         ...         return f"The first {len(result)} squares."
         >>> item = Squares()
-        >>> item.caption(item.measure(None, lambda done, total: None)), item.key(None)
+        >>> item.caption(item.run()), item.key(None)
         ('The first 3 squares.', {'count': 3})
     """
 
@@ -109,6 +111,15 @@ class Item(ABC):
     @abstractmethod
     def caption(self, result: Any) -> str:
         """Say what the picture shows."""
+
+    def run(self, folder: Path | str = "out") -> Any:
+        """Measure with one thread here and now, as :meth:`measure` without resources or progress of one's own.
+
+        Args:
+            folder: for what the item keeps besides its result, such as trainings.
+        """
+        with one_thread():
+            return self.measure(Resources(Path(folder)), lambda done, total: None)
 
     def tables(self, result: Any) -> list[Table]:
         """List further numbers below the picture; none by default."""
