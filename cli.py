@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from . import __version__
-from .bounds.commands import bound
+from .bounds.commands import BoundCommand, bound
 from .ground.choices import with_choices
 from .ground.errors import InputError
 from .ground.options import strict
@@ -56,7 +56,7 @@ app.command("weak-order", cls=strict(WEAK_ORDER_OPTIONS))(weak_order)
 app.command("order-table", cls=strict({}))(order_table)
 app.command("train", cls=strict(TRAIN_OPTIONS))(train_command)
 app.command("spectrum", cls=strict(SPECTRUM_OPTIONS))(spectrum)
-app.command("bound", cls=strict({}))(bound)
+app.command("bound", cls=BoundCommand)(bound)
 
 
 def main() -> None:
