@@ -44,6 +44,7 @@ def toy(tmp_path, monkeypatch):
     """A package with an item, found by its entry point."""
     (tmp_path / "toy_squares.py").write_text(TOY)
     monkeypatch.syspath_prepend(tmp_path)
+    list(ITEMS)  # of this package, for good
     found = []
 
     class Point:
@@ -52,7 +53,6 @@ def toy(tmp_path, monkeypatch):
 
     points = {"eigensam.figure": [Point()]}
     monkeypatch.setattr("eigensam.ground.registry.entry_points", lambda group: points.get(group, []))
-    list(ITEMS)
     monkeypatch.setattr(DEFINED, "_complete", False)
     monkeypatch.setattr(DEFINED, "_entries", dict(DEFINED._entries))
     yield tmp_path / "toy_squares.py"
