@@ -31,6 +31,7 @@ def with_settings(option: str, registry: Mapping[str, type]) -> type[TyperComman
 
     class Settings(strict(applies)):  # type: ignore[misc]
         complete = False
+        callback: Any
 
         def get_params(self, ctx: Any) -> Any:
             if not self.complete:
@@ -91,7 +92,7 @@ def _parameter(name: str, having: Mapping[str, tuple[Field[Any], Any]], panel: s
     defaults = {repr(each.default): each.default for each, _ in having.values()}
     default = field.default if len(defaults) == 1 else None  # else each kind's own
     described = field.metadata.get("help", "")
-    annotation = Annotated[
+    annotation: Any = Annotated[
         hint if default is not None else hint | None, typer.Option(help=described, rich_help_panel=panel)
     ]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

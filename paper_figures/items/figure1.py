@@ -74,7 +74,7 @@ class Figure1(Item):
 
     def plot(self, result: Metrics) -> "Figure":
         """(a) alignment, (b) lambda_1, means over seeds with 95 % bands."""
-        from matplotlib.ticker import LogLocator, ScalarFormatter
+        from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
         figure = new_figure(2)
         panels = (
@@ -98,6 +98,7 @@ class Figure1(Item):
         figure.axes[1].set_yscale("log")
         figure.axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         figure.axes[1].yaxis.set_major_formatter(ScalarFormatter())
+        figure.axes[1].yaxis.set_minor_formatter(NullFormatter())  # within a decade its labels lie on the major ones
         return figure
 
     def claims(self, result: Metrics) -> list[Claim]:
