@@ -1,0 +1,70 @@
+"""Fields of data classes are options: defaults, help, shared names, and refusals of another entry's options."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from eigensam.ground import InputError
+from eigensam.ground.settings_options import with_settings
+
+
+@dataclass(frozen=True)
+class Circle:
+    radius: float = field(default=1.0, metadata={"help": "Half of the width."})
+    filled: bool = False
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Box:
+    width: float = 2.0
+    count: int = 4
+    name: str | None = None
+
+
+@pytest.fixture
+def app():
+    app = typer.Typer()
+
+    @app.command(cls=with_settings("shape", {"circle": Circle, "box": Box}))
+    def draw(shape: Annotated[str, typer.Option()] = "circle", settings: Any = None, last: int = 7) -> None:
+        """Draw it."""
+        print(repr(settings), last)
+
+    return app
+
+
+def _run(app, *arguments):
+    result = CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200"})
+    if isinstance(result.exception, InputError):
+        raise result.exception
+    return result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "Circle(radius=1.0, filled=False, count=1) 7"),
+        (("--radius", 3, "--filled", "--last", 8), "Circle(radius=3.0, filled=True, count=1) 8"),
+        (("--shape", "box"), "Box(width=2.0, count=4, name=None) 7"),
+        (("--shape", "box", "--count", 2, "--name", "a"), "Box(width=2.0, count=2, name='a') 7"),
+    ],
+)
+def test_settings_are_made_from_options(app, arguments, expected):
+    assert _run(app, *arguments).strip() == expected
+
+
+def test_options_of_another_entry_are_refused(app):
+    with pytest.raises(InputError, match="--width has no effect here: it belongs to --shape box"):
+        _run(app, "--width", 1)
+    with pytest.raises(InputError, match="--radius is given twice"):
+        _run(app, "--radius", 1, "--radius", 1)
+
+
+def test_help_names_every_field(app):
+    text = _run(app, "--help")
+    for words in ("Draw it.", "--radius", "Half of the width.", "--width", "--count", "Of --shape circle"):
+        assert words in text
