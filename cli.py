@@ -11,12 +11,13 @@ import typer
 
 from . import __version__
 from .bounds.commands import bound
+from .ground.choices import with_choices
 from .ground.errors import InputError
 from .ground.options import strict
 from .landscapes.commands import SPECTRUM_OPTIONS, spectrum
 from .optim.commands import TRAIN_OPTIONS, train_command
-from .paper_figures.commands import figures
-from .paper_figures.order_table import order_table
+from .paper_figures.commands import figures, order_table
+from .paper_figures.registry import ITEMS, PRESETS
 from .sde.commands import derive_command
 from .sde.weak_order.commands import WEAK_ORDER_OPTIONS, weak_order
 
@@ -49,7 +50,7 @@ def _options(
     pass
 
 
-app.command("figures", cls=strict({}))(figures)
+app.command("figures", cls=with_choices(strict({}), preset=PRESETS, only=ITEMS))(figures)
 app.command("derive", cls=strict({}))(derive_command)
 app.command("weak-order", cls=strict(WEAK_ORDER_OPTIONS))(weak_order)
 app.command("order-table", cls=strict({}))(order_table)

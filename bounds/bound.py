@@ -1,7 +1,10 @@
 """What Theorem 4.1 takes and what it gives, each number with its kind."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Bound", "Curvature", "Kind", "Term"]
 
@@ -17,11 +20,22 @@ class Term:
         value: in units of the loss.
         kind: ``measured`` (computed from the whole sample), ``certificate`` (proved at confidence ``1 - delta``), or
             ``estimate`` (neither).
+
+    Example:
+        >>> Term("curvature", 0.012345, "estimate")
+        Term('curvature', 0.01235, estimate)
     """
 
     name: str
     value: float
     kind: Kind
+
+    def __repr__(self) -> str:
+        return f"Term({self.name!r}, {self.value:.4g}, {self.kind})"
+
+    def to_dict(self) -> dict[str, object]:
+        """Give a JSON-ready dictionary."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -70,5 +84,30 @@ class Bound:
     assumptions: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
-        """A JSON-ready dictionary."""
+        """Give a JSON-ready dictionary."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        terms = " + ".join(f"{term.value:.4g} ({term.name}, {term.kind})" for term in self.terms)
+        verdict = "vacuous" if self.vacuous else "not vacuous"
+        return (
+            f"Bound({self.bound:.4g} = {terms}; {self.bound_kl:.4g} by kl inverse; {self.kind}, {verdict}, "
+            f"delta {self.delta:g})"
+        )
+
+    def plot(self) -> "Figure":
+        """Draw every term and the sum on a log scale, as they differ by orders of magnitude."""
+        from ..ground.pictures import LINES, new_figure  # here: who draws nothing does not load it
+
+        figure = new_figure(1, width=5.6)
+        (axes,) = figure.axes
+        axes.plot([*(term.value for term in self.terms), self.bound], **{**LINES[0], "linestyle": "none"})
+        limit = self.details.get("loss_bound", 1.0)
+        axes.axhline(limit, color="black", linestyle=":", linewidth=1, label="vacuous from here")
+        axes.set_yscale("log")
+        labels = [f"{term.name}\n({term.kind})" for term in self.terms]
+        axes.set_xticks(range(len(labels) + 1), [*labels, f"sum\n({self.kind})"], fontsize=8)
+        axes.set_ylabel("value, in units of the loss")
+        axes.set_title(rf"terms of the bound, $\delta$ = {self.delta:g}")
+        axes.legend(frameon=False, fontsize=8)
+        return figure

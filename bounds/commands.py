@@ -1,19 +1,13 @@
-"""``eigensam bound``."""
+"""``eigensam bound``: options and help; what it does is imported when it runs."""
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ..ground.console import DataRoot, Device, Download, JsonFile, RunFolder, check_count, progress_bar
 from ..ground.device import find_device
 from ..ground.errors import InputError
 from ..ground.outputs import Outputs
-from ..landscapes.runs.checkpoint import Checkpoint
-from ..landscapes.runs.data import load_data
-from .bounded_loss import BoundedCrossEntropy
-from .inputs import check_delta, check_sigma
-from .trained_point import PriorCentre, bound_checkpoint
 
 __all__ = ["bound"]
 
@@ -33,6 +27,16 @@ def bound(
     json: JsonFile = None,
 ) -> None:
     """Theorem 4.1 at a trained point, every term separate, estimates called estimates."""
+    from typing import get_args  # torch loads when a bound is computed, not for --help
+
+    from rich.table import Table
+
+    from ..landscapes.runs.checkpoint import Checkpoint
+    from ..landscapes.runs.data import load_data
+    from .bounded_loss import BoundedCrossEntropy
+    from .inputs import check_delta, check_sigma
+    from .trained_point import PriorCentre, bound_checkpoint
+
     outputs = Outputs(json, inputs={"RUN": run})
     check_count("--batch-size", batch_size)
     check_count("--max-products", max_products)

@@ -5,9 +5,6 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, Literal, SupportsFloat
 
-import numpy as np
-from torch import Tensor
-
 from ..ground.errors import InputError
 
 __all__ = ["real_number"]
@@ -25,15 +22,17 @@ def real_number(name: str, value: SupportsFloat, rounding: Literal["up", "down"]
 
     Example:
         >>> from fractions import Fraction
+        >>> import numpy as np
         >>> third = real_number("q", Fraction(1, 3), "up")
         >>> Fraction(third) > Fraction(1, 3), real_number("q", np.float32(0.1), "up")
         (True, 0.10000000149011612)
     """
     number: Any = value
-    if isinstance(number, Tensor | np.ndarray) and number.ndim == 0:
+    axes = getattr(number, "ndim", None)  # of arrays, tensors and numpy's scalars, without importing their libraries
+    if axes == 0:
         number = number.item()  # exact, also from half precision
-    if isinstance(number, bool | np.bool_) or not isinstance(number, Real | Decimal):
-        kind = f"an array of shape {tuple(number.shape)}" if isinstance(number, Tensor | np.ndarray) else repr(number)
+    if isinstance(number, bool) or not isinstance(number, Real | Decimal):
+        kind = f"an array of shape {tuple(number.shape)}" if axes else repr(number)
         raise InputError(f"{name} = {kind} is not one real number; give a single int or float")
     if number.is_nan() if isinstance(number, Decimal) else number != number:
         return math.nan

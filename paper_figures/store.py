@@ -1,21 +1,22 @@
 """Measured results on disk, reused only for the same settings and the same code."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..ground.errors import InputError
 from ..ground.fingerprints import fingerprint
 from ..ground.records import provenance, read_json, through_json, write_json
-from ..ground.source_code import code_fingerprint, library_versions
+from ..ground.source_code import SourceCode, code_fingerprint, library_versions
 from ..ground.workers import one_thread
 
 __all__ = ["Measured", "Provenance", "measured", "result_key", "single_threaded"]
 
 Provenance = dict[str, Any]
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,51 @@ class Measured:
     Attributes:
         result: as JSON holds it.
         made_with: :func:`provenance` of the process that measured, or what was given in its place.
+
+    Example:
+        >>> Measured([1.0], {"torch": "2.9", "device": "cpu"})
+        Measured(result=list of 1, made_with torch 2.9 on cpu)
     """
 
     result: Any
     made_with: Provenance
 
+    def __repr__(self) -> str:
+        size = f" of {len(self.result)}" if hasattr(self.result, "__len__") else ""
+        made_with = f"torch {self.made_with.get('torch')} on {self.made_with.get('device')}"
+        return f"Measured(result={type(self.result).__name__}{size}, made_with {made_with})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return {"result": self.result, "made_with": self.made_with}
+
 
 def result_key(settings: Any, module: str) -> str:
     """Hash of settings, of the code of a module and its imports, and of the libraries that these compute with.
 
-    Equal keys give equal results, on one machine to the last bit.
+    Equal keys give equal results, on one machine to the last bit. A module of another package counts with what it
+    imports from there, and with all of this package.
     """
+    if module.partition(".")[0] != _PACKAGE:
+        ours = f"{_PACKAGE}.cli"
+        return fingerprint(settings, _code_of_others(module), code_fingerprint(ours), library_versions(ours))
     return fingerprint(settings, code_fingerprint(module), library_versions(module))
+
+
+def _code_of_others(module: str) -> str:
+    package = sys.modules.get(module.partition(".")[0])
+    if package is not None and package.__file__ and hasattr(package, "__path__"):
+        return SourceCode(Path(package.__file__).parent, package.__name__).fingerprint(module)
+    file = sys.modules[module].__file__
+    if file is None:
+        raise InputError(f"the module {module} has no file that tells whether its code has changed; put it into one")
+    return fingerprint(Path(file).read_bytes())
 
 
 def single_threaded(device: str) -> Provenance:
     """What a measurement in float64 with one thread was made with."""
+    import torch  # here: items are listed without it
+
     with one_thread():
         return provenance(device, torch.float64)
 

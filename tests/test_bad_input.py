@@ -447,8 +447,7 @@ def _no_work(monkeypatch):
     """What is refused is refused before; nor may a test that fails write where it must not."""
     for work in (
         "optim.training._Run",
-        "paper_figures.commands.measured",
-        "paper_figures.order_table.measured",
+        "paper_figures.measuring.measured",
         "landscapes.commands.lanczos_quadrature",
     ):
         monkeypatch.setattr(f"eigensam.{work}", lambda *_, **__: pytest.fail("work began"))

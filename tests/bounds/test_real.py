@@ -1,6 +1,8 @@
 """Real scalars become floats exactly or outward."""
 
 import math
+import subprocess
+import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -46,3 +48,14 @@ def test_refusals(value):
 def test_nan_stays():
     for value in (math.nan, np.float32("nan"), torch.tensor(math.nan), Decimal("sNaN")):
         assert math.isnan(real_number("x", value, "up"))
+
+
+@pytest.mark.parametrize("call", ["kl_inverse(0.1, 0.2)", "binary_kl(0.1, 0.2)", "gaussian_kl(1, 1, 1, 1)"])
+def test_a_number_needs_no_library_of_arrays(call):
+    """mpmath rounds outward; torch, numpy and scipy would only make the import slow."""
+    code = (
+        f"import sys; from eigensam.bounds import {call.partition('(')[0]}; {call}\n"
+        "print([m for m in ('torch', 'numpy', 'scipy') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,92 +1,148 @@
-"""``eigensam figures`` from end to end, on a preset small enough for a test."""
+"""``eigensam figures`` from end to end, on a preset small enough for a test, measured once."""
 
-import dataclasses
 import json
 import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.image
 import pytest
 import torch
 
 from eigensam.ground import through_json
-from eigensam.landscapes import load_data
-from eigensam.optim import read_metrics
-from eigensam.paper_figures import bound_terms, figure1, presets
+from eigensam.optim import TrainSettings, read_metrics
+from eigensam.paper_figures import PRESETS, Preset, Resources, Trainings
+from eigensam.paper_figures.items.bound_terms import BoundTerms
+from eigensam.paper_figures.items.figure1 import Figure1
+from eigensam.paper_figures.items.weak_order import WeakOrder
+from eigensam.paper_figures.run_figures import run_figures
 
-TINY = dataclasses.replace(
-    presets.PRESETS["quick"],
-    name="tiny",
-    training=dataclasses.replace(presets.PRESETS["quick"].training, epochs=2, spectrum_every=1, batch_size=256),
-    seeds=(0, 1, 2),
-    etas=(0.125, 0.0625, 0.03125),
-    rho_exponents=("1/3",),
+SETTINGS = TrainSettings(data="digits", model="mlp", refresh_every=10, epochs=1, spectrum_every=1, batch_size=480)
+TRAININGS = Trainings(SETTINGS, seeds=(0, 1))
+SAM = Trainings(SETTINGS, seeds=(0,), optimizers=("sam",))  # one of these runs: a bound takes seconds
+TINY = Preset(
+    "tiny",
+    {
+        "weak_order": WeakOrder(etas=(0.125, 0.0625, 0.03125), rho_exponents=("1/3",)),
+        "figure1": Figure1(TRAININGS),
+        "bound_terms": BoundTerms(SAM),
+    },
 )
+NAMES = tuple(TINY.items)
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    monkeypatch.setitem(presets.PRESETS, "tiny", TINY)
+class Run(NamedTuple):
+    out: Path
+    result: dict
+    html: str
 
 
-def test_figures(cli, tiny, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def tiny():
+    PRESETS.register("tiny")(lambda: TINY)
+    yield TINY
+    del PRESETS._entries["tiny"]
+
+
+@pytest.fixture(scope="module")
+def run(tiny, tmp_path_factory):
+    """One whole run. Read-only."""
+    folder = tmp_path_factory.mktemp("figures")
+    run_figures("tiny", [], Resources(folder / "out", 1, "cpu"), folder / "f.json")
+    html = (folder / "out" / "report.html").read_text()
+    return Run(folder / "out", json.loads((folder / "f.json").read_text()), html)
+
+
+def _record(run, name):
+    return json.loads((run.out / f"{name}.json").read_text())
+
+
+def test_results_and_pictures(run):
+    for name in NAMES:
+        assert _record(run, name)["result"]
+        assert matplotlib.image.imread(run.out / f"{name}.png").std() > 0.05  # not an empty canvas
+        assert (run.out / f"{name}.svg").is_file()
+        assert (run.out / f"{name}.pdf").is_file()
+    metrics = _record(run, "figure1")["result"]
+    assert {name: len(runs) for name, runs in metrics.items()} == {"sgd": 2, "sam": 2, "eigen-sam": 2}
+    runs = sorted(run.out.glob("runs/*"))
+    assert len(runs) == 6
+    assert read_metrics(next(r for r in runs if r.name.startswith("sam-seed1"))) == metrics["sam"][1]
+    assert {path.name for path in TRAININGS.directories(Resources(run.out)).values()} == {path.name for path in runs}
+
+
+def test_the_report_holds_every_claim(run):
+    assert run.html.count("data:image/svg+xml;base64,") == 3
+    assert not re.search(r'(src|href)="(?!data:)', run.html)  # self-contained
+    rows = run.result["comparisons"]
+    assert len(rows) == 6
+    for row in rows:
+        assert row["verdict"] in run.html
+        assert row["measured"].split(" (")[0] in run.html
+    bounds = _record(run, "bound_terms")["result"]
+    assert f"{bounds['sam']['bound']:.3g}" in run.html
+    assert "vacuous" in run.html
+    for item in TINY.items.values():
+        assert f"<h2>{item.title}</h2>" in run.html
+    assert "epochs</td><td>1<" in run.html
+
+
+def test_what_it_was_made_with(run):
+    for name, dtype in (("weak_order", "float64"), ("figure1", "float32"), ("bound_terms", "float64")):
+        made_with = _record(run, name)["made_with"]
+        assert (made_with["dtype"], made_with["device"], made_with["threads"]) == (dtype, "cpu", 1)
+        assert run.result["measured_with"][name] == made_with
+        assert made_with["code"] in run.html
+        assert run.result["made_with"]["torch"] == made_with["torch"]
+    assert "Not everything was measured with the same" not in run.html
+
+
+def test_a_second_run_measures_nothing(cli, run, tmp_path, monkeypatch):
+    """The same report, byte for byte, without a training; what measured is said, not what plots."""
     out = tmp_path / "out"
-    outcome = cli("figures", "--preset", "tiny", "--out", out, "--jobs", 1, "--json", tmp_path / "f.json")
+    shutil.copytree(run.out, out)
+    (out / "report.html").unlink()
+    monkeypatch.setattr("eigensam.paper_figures.trainings.train", lambda *_, **__: pytest.fail("trained again"))
+    outcome = cli("figures", "--preset", "tiny", "--out", out, "--jobs", 1, "--device", "cpu")
     assert outcome.code == 0, outcome
     assert f"wrote {out / 'report.html'}" in outcome.out
+    assert all(f"{row['verdict']}: {row['claim']}" in outcome.out for row in run.result["comparisons"])
+    assert (out / "report.html").read_text() == run.html
 
-    for name in ("weak_order", "figure1", "bound_terms"):
-        assert json.loads((out / f"{name}.json").read_text())["result"]
-        assert matplotlib.image.imread(out / f"{name}.png").std() > 0.05  # not an empty canvas
-        assert (out / f"{name}.svg").is_file()
-        assert (out / f"{name}.pdf").is_file()
-    metrics = json.loads((out / "figure1.json").read_text())["result"]
-    assert {name: len(runs) for name, runs in metrics.items()} == {"sgd": 3, "sam": 3, "eigen-sam": 3}
-    runs = sorted(out.glob("runs/*"))
-    assert len(runs) == 9
-    assert read_metrics(next(r for r in runs if r.name.startswith("sam-seed1"))) == metrics["sam"][1]
-
-    html = (out / "report.html").read_text()
-    assert html.count("data:image/svg+xml;base64,") == 3
-    assert not re.search(r'(src|href)="(?!data:)', html)  # self-contained
-    rows = json.loads((tmp_path / "f.json").read_text())["comparisons"]
-    for row in rows:
-        assert row["verdict"] in html
-        assert row["measured"].split(" (")[0] in html
-    bounds = json.loads((out / "bound_terms.json").read_text())["result"]
-    assert f"{bounds['sam']['bound']:.3g}" in html
-    assert "vacuous" in html
-
-    for name, dtype in (("weak_order", "float64"), ("figure1", "float32"), ("bound_terms", "float64")):
-        made_with = json.loads((out / f"{name}.json").read_text())["made_with"]
-        assert (made_with["dtype"], made_with["device"], made_with["threads"]) == (dtype, "cpu", 1)
-        assert json.loads((tmp_path / "f.json").read_text())["measured_with"][name] == made_with
-        assert made_with["code"] in html
-    assert "Not everything was measured with the same" not in html
-    assert json.loads((tmp_path / "f.json").read_text())["made_with"]["torch"] == made_with["torch"]
-
-    # A second run measures nothing: the same report, byte for byte, without a training
-    monkeypatch.setattr("eigensam.paper_figures.figure1.train", lambda *_, **__: pytest.fail("trained again"))
-    assert cli("figures", "--preset", "tiny", "--out", out).code == 0
-    assert (out / "report.html").read_text() == html
-
-    # The report says what measured, not what plots
     path = out / "bound_terms.json"
-    path.write_text(path.read_text().replace(f'"torch": "{made_with["torch"]}"', '"torch": "1.2.3"'))
-    assert cli("figures", "--preset", "tiny", "--out", out).code == 0
+    version = _record(run, "bound_terms")["made_with"]["torch"]
+    path.write_text(path.read_text().replace(f'"torch": "{version}"', '"torch": "1.2.3"'))
+    assert cli("figures", "--preset", "tiny", "--out", out, "--device", "cpu").code == 0
     html = (out / "report.html").read_text()
     assert "Not everything was measured with the same" in html
     assert re.search(r"torch: .* \(weak order\), .* \(Figure 1\), 1.2.3 \(Theorem 4.1\)", html)
 
-    # The bounds do not depend on the threads of the process that asks, to the last bit
-    runs = figure1.run_directories(TINY, data := load_data("digits"), out, "cpu")
-    assert {path.name for path in runs.values()} == {path.name for path in out.glob("runs/*")}
-    sam = {settings: path for settings, path in runs.items() if settings.optimizer == "sam"}
+
+def test_bounds_do_not_depend_on_threads(run):
+    """Of the process that asks, to the last bit: in workers, and with another number of threads here."""
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    again = bound_terms.measure(sam, data, jobs=2, device="cpu", progress=lambda: None)
-    assert figure1.run_directories(TINY, data, out, "cpu") == runs
-    torch.set_num_threads(threads)
-    assert through_json(again) == {"sam": bounds["sam"]}
+    try:
+        again = BoundTerms(SAM).measure(Resources(run.out, jobs=2), lambda done, total: None)
+        assert set(SAM.directories(Resources(run.out)).values()) < set(run.out.glob("runs/*"))
+    finally:
+        torch.set_num_threads(threads)
+    assert through_json(again) == {"sam": _record(run, "bound_terms")["result"]["sam"]}
+
+
+def test_one_seed_is_reported_without_an_interval(cli, run, tmp_path, monkeypatch):
+    """A preset with one seed works; the report says what it does not know."""
+    shutil.copytree(run.out / "runs", tmp_path / "out" / "runs")
+    item = Figure1(Trainings(SETTINGS, seeds=(0,)))
+    monkeypatch.setitem(PRESETS._entries, "alone", (1.0, lambda: Preset("alone", {"figure1": item})))
+    monkeypatch.setattr("eigensam.paper_figures.trainings.train", lambda *_, **__: pytest.fail("trained again"))
+    outcome = cli("figures", "--preset", "alone", "--out", tmp_path / "out", "--jobs", 1, "--device", "cpu")
+    assert outcome.code == 0, outcome
+    assert "not resolved: one seed: no interval" in outcome.out
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert html.count("one seed: no interval") >= 4
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", html))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +152,7 @@ def test_figures(cli, tiny, tmp_path, monkeypatch):
         (["--preset", "paper"], "give --data-root FOLDER"),
         (["--jobs", -1], "jobs = -1"),
         (["--device", "tpu9"], "no usable device 'tpu9'"),
+        (["--only", "figure9"], "unknown figure 'figure9'; choose one of: weak_order, figure1, bound_terms"),
     ],
 )
 def test_refusals(refused, tmp_path, options, message):

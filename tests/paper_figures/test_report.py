@@ -1,17 +1,30 @@
 """Verdicts follow from the numbers, in both directions."""
 
+import math
+
 import pytest
 
-from eigensam.paper_figures.report import _ratio_verdict, comparisons, differences
-from eigensam.paper_figures.weak_order import SECOND, THIRD
+from eigensam.ground.intervals import Interval
+from eigensam.paper_figures.items.bound_terms import BoundTerms
+from eigensam.paper_figures.items.figure1 import Figure1, _ratio_verdict
+from eigensam.paper_figures.items.weak_order import SECOND, THIRD, WeakOrder
+from eigensam.paper_figures.report import comparisons, differences
+from eigensam.paper_figures.store import Measured
+
+ITEMS = {"weak_order": WeakOrder(), "figure1": Figure1(), "bound_terms": BoundTerms()}
 
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(0.7, 0.9, "reproduced"), (1.1, 1.3, "contradicted"), (0.9, 1.1, "not resolved: the interval contains 1")],
+    [
+        (0.7, 0.9, "reproduced"),
+        (1.1, 1.3, "contradicted"),
+        (0.9, 1.1, "not resolved: the interval contains 1"),
+        (math.nan, math.nan, "not resolved: one seed: no interval"),
+    ],
 )
 def test_ratio_verdicts(low, high, verdict):
-    assert _ratio_verdict(low, high) == verdict
+    assert _ratio_verdict(Interval((low + high) / 2, (high - low) / 2)) == verdict
 
 
 def _weak(slope, verdict):
@@ -29,16 +42,21 @@ def _metrics(factor, alignment):
     }
 
 
+def _rows(*results):
+    return [c.to_dict() for c in comparisons(ITEMS, {n: Measured(r, {}) for n, r in zip(ITEMS, results, strict=True)})]
+
+
 def test_good_numbers_and_bad_numbers():
-    good = comparisons(_weak(1.0, "pass"), _metrics(0.5, 0.1), {"sam": {"vacuous": True}})
+    good = _rows(_weak(1.0, "pass"), _metrics(0.5, 0.1), {"sam": {"vacuous": True}})
     assert {row["verdict"] for row in good} == {"reproduced"}
-    bad = comparisons(_weak(0.5, "fail"), _metrics(2.0, 0.9), {"sam": {"vacuous": False}})
+    assert len(good) == 7
+    bad = _rows(_weak(0.5, "fail"), _metrics(2.0, 0.9), {"sam": {"vacuous": False}})
     assert not any(row["verdict"] == "reproduced" for row in bad)
     # an interval that reaches over the threshold, and one bound that is not vacuous, are not "reproduced"
     mixed = _metrics(0.5, 0.4)
     mixed["sam"][0][0]["alignment"] = 0.1
     mixed["sam"][1][0]["alignment"] = 0.6
-    unsure = comparisons(_weak(1.0, "pass"), mixed, {"sam": {"vacuous": True}, "sgd": {"vacuous": False}})
+    unsure = _rows(_weak(1.0, "pass"), mixed, {"sam": {"vacuous": True}, "sgd": {"vacuous": False}})
     assert [row["verdict"] for row in unsure[-2:]] == ["not resolved: not below 0.5", "contradicted"]
     assert all(row.keys() == {"claim", "paper", "measured", "verdict"} for row in good + bad)
 

@@ -1,19 +1,17 @@
 """The weak-order figure shows what was measured."""
 
-import dataclasses
-
 import pytest
 
-from eigensam.paper_figures import find_preset, weak_order
+from eigensam.paper_figures.items.weak_order import WeakOrder
 from eigensam.sde import ETAS
 
 
 @pytest.fixture(scope="module")
 def results():
-    preset = dataclasses.replace(find_preset("quick"), etas=ETAS[:4])
     calls = []
-    found = weak_order.measure(preset, lambda: calls.append(1))
-    assert len(calls) == len(found) == 9
+    found = WeakOrder(etas=ETAS[:4]).measure(None, lambda done, total: calls.append((done, total)))
+    assert calls == [(done, 9) for done in range(1, 10)]
+    assert len(found) == 9
     return found
 
 
@@ -25,7 +23,7 @@ def test_measures_every_exponent_and_order(results):
 
 
 def test_plots_the_measured_errors_and_slopes(results):
-    figure = weak_order.plot(results)
+    figure = WeakOrder().plot(results)
     for axes, exponent in zip(figure.axes, ("1/3", "1/2", "2/3"), strict=True):
         ours = [r for r in results if r["exponent"] == exponent]
         curves = [line for line in axes.lines if line.get_marker() != "None"]

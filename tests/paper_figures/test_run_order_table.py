@@ -7,9 +7,10 @@ from dataclasses import asdict
 import matplotlib.image
 import pytest
 
-from eigensam.paper_figures import order_table as module
-from eigensam.sde.weak_order.critical_point import measure_critical_point
-from eigensam.sde.weak_order.order_table import Cell, Entry, cells
+from eigensam.paper_figures.items.critical_point import CriticalPoint
+from eigensam.paper_figures.measurements import ablations, critical_point, order_cells
+from eigensam.paper_figures.measurements.critical_point import measure_critical_point
+from eigensam.paper_figures.measurements.order_cells import Cell, Entry, cells
 
 ENTRIES = [
     Entry(cell, cell.sde().weak_order, float(cell.sde().weak_order) + 0.01, 0.05, 1e-3, 1e-3, "pass")
@@ -22,11 +23,18 @@ ABLATIONS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def near():
+    """Critical points, measured once."""
+    return measure_critical_point()
+
+
 @pytest.fixture
-def quick(monkeypatch):
-    """The stages with numbers that are made up, except the critical points, which take a second."""
-    monkeypatch.setattr(module, "measure_table", lambda progress: ENTRIES)
-    monkeypatch.setattr(module, "measure_ablations", lambda progress: ABLATIONS)
+def quick(monkeypatch, near):
+    """The stages with numbers that are made up, except the critical points."""
+    monkeypatch.setattr(critical_point, "measure_critical_point", lambda progress: near)
+    monkeypatch.setattr(order_cells, "measure_table", lambda progress: ENTRIES)
+    monkeypatch.setattr(ablations, "measure_ablations", lambda progress: ABLATIONS)
 
 
 def test_page_and_pictures(cli, tmp_path, quick):
@@ -46,7 +54,7 @@ def test_page_and_pictures(cli, tmp_path, quick):
 
 def test_a_wrong_order_is_said_and_exits_with_1(cli, tmp_path, quick, monkeypatch):
     wrong = [Entry(ENTRIES[0].cell, ENTRIES[0].predicted, 0.5, 0.05, 1e-3, 1e-3, "fail"), *ENTRIES[1:]]
-    monkeypatch.setattr(module, "measure_table", lambda progress: wrong)
+    monkeypatch.setattr(order_cells, "measure_table", lambda progress: wrong)
     outcome = cli("order-table", "--out", tmp_path)
     assert outcome.code == 1
     assert "133 measured orders are the predicted ones, 1 are not" in outcome.out
@@ -54,11 +62,10 @@ def test_a_wrong_order_is_said_and_exits_with_1(cli, tmp_path, quick, monkeypatc
     assert "0.500 fail" in (tmp_path / "order_table.md").read_text()
 
 
-def test_the_picture_of_critical_points_marks_what_the_check_refuses():
-    results = measure_critical_point()
-    figure = module.plot_critical_point(results)
+def test_the_picture_of_critical_points_marks_what_the_check_refuses(near):
+    figure = CriticalPoint().plot(near)
     hollow = sum(line.get_markerfacecolor() == "white" for line in figure.axes[0].lines)
-    assert hollow == sum(c > 1 for r in results for c in r["change"]) > 0
+    assert hollow == sum(c > 1 for r in near for c in r["change"]) > 0
 
 
 def test_out_is_a_file(cli, tmp_path):

@@ -1,12 +1,12 @@
 """The points are the terms."""
 
-from eigensam.paper_figures import bound_terms
+from eigensam.paper_figures.items.bound_terms import BoundTerms
 
 
 def test_plot():
     terms = [{"name": n, "value": v, "kind": "estimate"} for n, v in (("a", 0.1), ("b", 2.0), ("c", 0.5), ("d", 9.0))]
     bound = {"terms": terms, "bound": 11.6, "delta": 0.05}
-    figure = bound_terms.plot(dict.fromkeys(("sgd", "sam", "eigen-sam"), bound))
+    figure = BoundTerms().plot(dict.fromkeys(("sgd", "sam", "eigen-sam"), bound))
     (axes,) = figure.axes
     points = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     for name in ("SGD", "SAM", "Eigen-SAM"):

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..algebra.sums import Sum
-from ..derivation.derived_sde import SDE, derive, truncate
-from ..rules.rule import find_rule
-from ..simulation.coefficients import drift_and_covariance
-from .claim import Progress
-from .order_table import TABLE_ETAS
-from .torus import Coefficients, verify_on_torus
+from ...sde.algebra.sums import Sum
+from ...sde.derivation.derived_sde import SDE, derive, truncate
+from ...sde.rules.rule import find_rule
+from ...sde.simulation.coefficients import drift_and_covariance
+from ...sde.weak_order.claim import Progress
+from ...sde.weak_order.torus import Coefficients, verify_on_torus
+from .order_cells import TABLE_ETAS
 
 __all__ = ["Ablation", "ablations", "measure_ablations", "transposed_cholesky"]
 
@@ -95,7 +95,7 @@ def measure_ablations(progress: Progress = lambda done, total: None) -> list[dic
     """Slope, order of the theory, and the error at the smallest step size in units of the whole SDE's.
 
     Example:
-        >>> from eigensam.sde.weak_order.ablations import ablations
+        >>> from eigensam.paper_figures.measurements.ablations import ablations
         >>> [str(each.order) for each in ablations()][:3]
         ['1', '1', '1']
     """

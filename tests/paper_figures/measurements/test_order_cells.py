@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eigensam.landscapes import TiltedTorus
-from eigensam.sde.weak_order.order_table import EXPONENTS, Cell, cells, markdown, measure_cell
+from eigensam.paper_figures.measurements.order_cells import Cell, cells, measure_cell
 
 TABLE = Path(__file__).parents[3] / "docs" / "order_table.json"
 EVERY = list(cells())
@@ -63,15 +63,3 @@ def test_predictions_of_theory(p, orders):
 def test_another_landscape():
     entry = measure_cell(Cell("sam", "1/3", 1, 2), TiltedTorus.random(2, seed=5))
     assert entry.slope == pytest.approx(2 / 3, abs=0.05)
-
-
-def test_markdown_holds_every_number():
-    table = committed()
-    text = markdown(table.values())
-    for entry in table.values():
-        assert f"{entry['predicted']}: {entry['slope']:.3f}" in text
-    assert text.count("### ") == 6
-    assert all(f"β = {b}" in text for b in EXPONENTS)
-    failed = {**next(iter(table.values())), "verdict": "fail"}
-    with_failure = markdown([failed, *list(table.values())[1:]])
-    assert f"{failed['slope']:.3f} fail" in with_failure

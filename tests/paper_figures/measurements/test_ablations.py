@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from eigensam.landscapes import TiltedTorus
+from eigensam.paper_figures.measurements.ablations import ablations, transposed_cholesky
+from eigensam.paper_figures.measurements.order_cells import TABLE_ETAS
 from eigensam.sde import drift_and_covariance, verify_on_torus
-from eigensam.sde.weak_order.ablations import ablations, transposed_cholesky
-from eigensam.sde.weak_order.order_table import TABLE_ETAS
 
 EVERY = list(ablations())
 FIRST, SECOND = (sorted({a.group for a in EVERY})[i] for i in (0, 1))

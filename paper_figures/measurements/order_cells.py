@@ -1,7 +1,7 @@
-"""The order table: for every rule, exponent and truncation, what the proof predicts and what is measured."""
+"""The cells of the order table: each rule, exponent and truncation, predicted and measured."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from ...landscapes.analytic.torus import TiltedTorus
-from ..derivation.derived_sde import SDE, truncate
-from ..rules.rule import find_rule
-from .claim import Progress
-from .torus import verify_on_torus
+from ...sde.derivation.derived_sde import SDE, truncate
+from ...sde.rules.rule import find_rule
+from ...sde.weak_order.claim import Progress
+from ...sde.weak_order.torus import verify_on_torus
 
 __all__ = [
     "EXPONENTS",
@@ -20,10 +20,8 @@ __all__ = [
     "Cell",
     "Entry",
     "cells",
-    "markdown",
     "measure_cell",
     "measure_table",
-    "row_label",
 ]
 
 RULE_NAMES = ("sgd", "usam", "sam", "dnsam", "eigen-sam", "sam-2-step")
@@ -104,7 +102,7 @@ def measure_cell(cell: Cell, landscape: TiltedTorus | None = None) -> Entry:
 
     Example:
         >>> from eigensam.landscapes import TiltedTorus
-        >>> from eigensam.sde.weak_order.order_table import Cell, measure_cell
+        >>> from eigensam.paper_figures.measurements.order_cells import Cell, measure_cell
         >>> entry = measure_cell(Cell("sam", "1/3", weak_order=1, drift_order=3), TiltedTorus.default(1))
         >>> entry.predicted, entry.verdict
         (Fraction(1, 1), 'pass')
@@ -134,30 +132,3 @@ def measure_table(progress: Progress = lambda done, total: None) -> list[Entry]:
         result.append(measure_cell(cell))
         progress(index + 1, len(every))
     return result
-
-
-def markdown(entries: Iterable[Mapping[str, Any]]) -> str:
-    """A table per rule: rows are the drift's powers of ``rho``, columns exponents; predicted, then measured.
-
-    Args:
-        entries: of :meth:`Entry.to_dict`.
-    """
-    found = {(e["rule"], e["weak_order"], e["drift_order"], e["rho_exponent"]): e for e in entries}
-    lines = []
-    for rule in dict.fromkeys(key[0] for key in found):
-        lines += [f"### {rule}", "", "| SDE | " + " | ".join(f"β = {b}" for b in EXPONENTS) + " |"]
-        lines.append("|---" * (1 + len(EXPONENTS)) + "|")
-        for weak_order, drift_order in dict.fromkeys(key[1:3] for key in found if key[0] == rule):
-            row = [found[rule, weak_order, drift_order, b] for b in EXPONENTS]
-            numbers = [
-                f"{e['predicted']}: {e['slope']:.3f}" + ("" if e["verdict"] == "pass" else f" {e['verdict']}")
-                for e in row
-            ]
-            lines.append(f"| {row_label(weak_order, drift_order)} | " + " | ".join(numbers) + " |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def row_label(weak_order: int, drift_order: int) -> str:
-    """How the table names a truncation."""
-    return f"drift to ρ{'⁰¹²'[drift_order - 1]}" + (", with b₁" if weak_order == 2 else "")

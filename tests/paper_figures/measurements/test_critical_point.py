@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from eigensam.sde.weak_order.critical_point import DISTANCES, measure_critical_point
+from eigensam.paper_figures.measurements.critical_point import DISTANCES, measure_critical_point
 
 
 def onset(result):

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from ...landscapes.analytic.quadratic import Quadratic
-from ..derivation.derived_sde import derive
-from ..rules.rule import find_rule
-from .claim import Progress
-from .divisor_check import divisors
-from .one_step import verify_one_step
+from ...sde.derivation.derived_sde import derive
+from ...sde.rules.rule import find_rule
+from ...sde.weak_order.claim import Progress
+from ...sde.weak_order.divisor_check import divisors
+from ...sde.weak_order.one_step import verify_one_step
 
 __all__ = ["CRITICAL_ETAS", "DISTANCES", "measure_critical_point"]
 

@@ -1,0 +1,1 @@
+"""One file per figure or table; what it computes with is imported where it measures or draws."""

@@ -1,0 +1,1 @@
+"""What takes minutes to measure and would hide an item's picture: one file per measurement."""

@@ -1,0 +1,1 @@
+"""One file per preset: which items, at which size."""
