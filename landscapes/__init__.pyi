@@ -18,10 +18,13 @@ from .landscape import Landscape
 from .networks.network import NetworkLandscape
 from .networks.network_derivatives import NetworkDerivatives
 from .networks.network_function import Batch, LossFunction, Mode, NetworkFunction
+from .runs.build import build_model
 from .runs.checkpoint import Checkpoint, load_tensors, save_tensors
-from .runs.data import DATA, DataSet, load_data
+from .runs.data import DataSet, load_data
 from .runs.data_digests import data_digest
-from .runs.models import MODELS, build_model
+from .runs.metrics import read_metrics
+from .runs.registries import DATA, MODELS
+from .runs.run import Run
 from .spectra.block_lanczos_iteration import block_lanczos
 from .spectra.density import Density, spectral_density
 from .spectra.eigenpairs import Eigenpairs, random_vector, start_vector
@@ -64,6 +67,7 @@ __all__ = [
     "NetworkLandscape",
     "Quadratic",
     "Quadrature",
+    "Run",
     "SmoothNorms",
     "SymmetricOperator",
     "TiltedTorus",
@@ -90,6 +94,7 @@ __all__ = [
     "power_method",
     "random_vector",
     "read_landscape",
+    "read_metrics",
     "save_tensors",
     "spectral_density",
     "start_vector",

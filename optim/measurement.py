@@ -11,7 +11,7 @@ from ..landscapes.curvature.alignments import mean_alignment
 from ..landscapes.curvature.landscape_hessian import top_eigenpairs
 from ..landscapes.networks.network import NetworkLandscape
 from ..landscapes.runs.data import DataSet
-from .sam import SAM
+from .two_pass import TwoPassOptimizer
 
 __all__ = ["SpectrumRecorder", "evaluate"]
 
@@ -79,7 +79,7 @@ class SpectrumRecorder:
             whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
         # A random start each time: a warm one can stay with an eigenvector that has been overtaken.
         pairs = top_eigenpairs(whole, x, max_products=30, tolerance=3e-3)
-        perturbation = optimizer.perturbation if isinstance(optimizer, SAM) else None
+        perturbation = optimizer.perturbation if isinstance(optimizer, TwoPassOptimizer) else None
         return {
             "lambda_1": float(pairs.values[0]),
             "lambda_1_residual": float(pairs.residuals[0]),

@@ -15,9 +15,10 @@ from ...ground.errors import InputError
 from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_atomically, write_json
 from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR
+from .build import build_model
 from .data import DataSet
 from .data_digests import data_digest
-from .models import MODELS, build_model
+from .registries import MODELS
 
 __all__ = ["Checkpoint", "load_tensors", "save_tensors"]
 
