@@ -1,6 +1,6 @@
 from .eigen_sam import EigenSAM, Eigensolver, eigen_perturbation
 from .identity import run_identity
-from .measurement import SpectrumRecorder, evaluate
+from .measurement import evaluate, measure_sharpness
 from .method import Method, register
 from .methods.eigen_sam import EigenSAMSettings
 from .methods.sam import SAMSettings
@@ -21,12 +21,12 @@ __all__ = [
     "Method",
     "SAMSettings",
     "SGDSettings",
-    "SpectrumRecorder",
     "TrainSettings",
     "TwoPassOptimizer",
     "eigen_perturbation",
     "evaluate",
     "make_optimizer",
+    "measure_sharpness",
     "register",
     "run_identity",
     "train",

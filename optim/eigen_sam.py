@@ -8,10 +8,10 @@ from torch.optim import SGD, Optimizer
 
 from ..ground.errors import InputError
 from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
+from ..landscapes.derivatives.one_function import RandomState, frozen_statistics
 from ..landscapes.spectra.eigenpairs import start_vector
 from ..landscapes.spectra.lanczos_iteration import lanczos
 from ..landscapes.spectra.power_iteration import power_iterates
-from .one_function import RandomState, frozen_statistics
 from .two_pass import Closure, TwoPassOptimizer, unit
 
 __all__ = ["EigenSAM", "Eigensolver", "eigen_perturbation"]

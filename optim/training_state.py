@@ -14,7 +14,7 @@ from ..ground.errors import InputError
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data import DataSet
 from .identity import READABLE, run_identity
-from .measurement import SpectrumRecorder, evaluate
+from .measurement import evaluate, measure_sharpness
 from .settings import TrainSettings
 from .state import load_state
 from .two_pass import TwoPassOptimizer
@@ -56,7 +56,6 @@ class Training:
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self.model.to(device)
         self.optimizer = make_optimizer(settings, self.model)
-        self.recorder = SpectrumRecorder(data, settings.batch_size)
         self.metrics: list[dict[str, Any]] = []
         self.steps_per_epoch = len(data.train_targets) // settings.batch_size
 
@@ -147,5 +146,5 @@ class Training:
         }
         every = settings.spectrum_every
         if every and ((done + 1) % every == 0 or done + 1 == settings.epochs):
-            row |= self.recorder.measure(self.model, self.optimizer)
+            row |= measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
         self.metrics.append(row)

@@ -11,7 +11,7 @@ from torch.optim import SGD, Optimizer
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.flat import flatten, unflatten
-from .one_function import RandomState, frozen_statistics
+from ..landscapes.derivatives.one_function import RandomState, frozen_statistics
 
 __all__ = ["Closure", "TwoPassOptimizer", "unit"]
 
