@@ -62,7 +62,8 @@ class LateOptions:
 
 def _help(each: Any) -> str:
     choices = each.metadata["choices"]
-    return each.metadata["help"] + (f" One of: {', '.join(choices())}." if choices else "")
+    text: str = each.metadata["help"]
+    return text + (f" One of: {', '.join(choices())}." if choices else "")
 
 
 def option(name: str, default: Any, help: str, panel: str, *, shown: str = "") -> Any:
@@ -112,6 +113,7 @@ def with_late_options(command: type[TyperCommand], make: Callable[[], LateOption
 
     class Late(command):  # type: ignore[valid-type, misc]
         late: LateOptions | None = None
+        applies: Mapping[str, Only]
 
         def get_params(self, ctx: Any) -> list[Any]:
             if self.late is None:
