@@ -15,7 +15,7 @@ from .ground.choices import with_choices
 from .ground.errors import InputError
 from .ground.options import strict
 from .landscapes.commands import SPECTRUM_OPTIONS, spectrum
-from .optim.commands import TRAIN_OPTIONS, train_command
+from .optim.commands import TrainCommand, train_command
 from .paper_figures.commands import figures, order_table
 from .paper_figures.registry import ITEMS, PRESETS
 from .sde.commands import derive_command
@@ -54,7 +54,7 @@ app.command("figures", cls=with_choices(strict({}), preset=PRESETS, only=ITEMS))
 app.command("derive", cls=strict({}))(derive_command)
 app.command("weak-order", cls=strict(WEAK_ORDER_OPTIONS))(weak_order)
 app.command("order-table", cls=strict({}))(order_table)
-app.command("train", cls=strict(TRAIN_OPTIONS))(train_command)
+app.command("train", cls=TrainCommand)(train_command)
 app.command("spectrum", cls=strict(SPECTRUM_OPTIONS))(spectrum)
 app.command("bound", cls=BoundCommand)(bound)
 

@@ -23,7 +23,6 @@ from torchvision.models import resnet18
 
 from eigensam.ground import provenance, write_json
 from eigensam.landscapes import (
-    Checkpoint,
     ClosureCheck,
     ClosureHessian,
     Hessian,
@@ -143,8 +142,8 @@ def main() -> None:
     batch = data.train_inputs, data.train_targets
     results: dict[str, dict[str, dict[str, float]]] = {}
     with threadpool_limits(1), TemporaryDirectory() as folder:
-        run = train(TrainSettings(optimizer="sgd"), data, Path(folder) / "run")
-        model = Checkpoint.read(run).network(run)
+        run = train(TrainSettings("sgd"), data, Path(folder) / "run")
+        model = run.network()
         results["mlp"] = (
             check_costs(model, batch, arguments.repeats)
             | eigenvalue_costs(model, batch, arguments.repeats)

@@ -7,9 +7,9 @@ products every k steps, so little more than SAM at the paper's k = 100. CPU time
 import argparse
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,31 +19,41 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import provenance, write_json
 from eigensam.landscapes import build_model, load_data
-from eigensam.optim import SAM, TrainSettings
+from eigensam.optim import (
+    EigenSAMSettings,
+    Method,
+    SAMSettings,
+    SGDSettings,
+    TrainSettings,
+    TwoPassOptimizer,
+    make_optimizer,
+)
 
 PERIODS = (100, 10)
 NEVER = 10**9
 # Steps per timing: enough that a timing takes tens of milliseconds.
 NETWORKS = {"mlp": {"batch": 64, "steps": 20, "repeats": 30}, "cnn6": {"batch": 128, "steps": 1, "repeats": 5}}
-CONTESTANTS: dict[str, dict[str, Any]] = {
-    "sgd": {"optimizer": "sgd"},
-    "sam": {"optimizer": "sam"},
+CONTESTANTS: dict[str, Method] = {
+    "sgd": SGDSettings(),
+    "sam": SAMSettings(),
     # Refreshes in the first step only, which is the warm-up; the other one refreshes in every step.
-    "eigen-sam, ordinary step": {"optimizer": "eigen-sam", "refresh_every": NEVER},
-    "eigen-sam, refresh step": {"optimizer": "eigen-sam", "refresh_every": 1},
+    "eigen-sam, ordinary step": EigenSAMSettings(refresh_every=NEVER),
+    "eigen-sam, refresh step": EigenSAMSettings(refresh_every=1),
 }
 
 Step = Callable[[Tensor, Tensor], None]
 
 
-def make_step(network: str, shape: tuple[int, int, int], products: int, arguments: dict[str, Any]) -> Step:
+def make_step(network: str, shape: tuple[int, int, int], products: int, method: Method) -> Step:
     """One training step on its own copy of the network; all copies start equal."""
     torch.manual_seed(0)
     model = build_model(network, shape, 10)
-    optimizer = TrainSettings(model=network, lr=0.01, power_iterations=products, **arguments).build_optimizer(model)
+    if isinstance(method, EigenSAMSettings):
+        method = replace(method, power_iterations=products)
+    optimizer = make_optimizer(TrainSettings(method, model=network, lr=0.01), model)
 
     def step(x: Tensor, y: Tensor) -> None:
-        if isinstance(optimizer, SAM):
+        if isinstance(optimizer, TwoPassOptimizer):
             optimizer.step(lambda: cross_entropy(model(x), y))
         else:
             optimizer.zero_grad()

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from eigensam.ground import provenance, write_json
-from eigensam.landscapes import Checkpoint, Hessian, NetworkFunction, lanczos, load_data
+from eigensam.landscapes import Hessian, NetworkFunction, lanczos, load_data
 from eigensam.optim import TrainSettings, train
 
 TOLERANCE = 1e-3
@@ -111,8 +111,8 @@ def trained_network(name: str, epochs: int, examples: int) -> tuple[nn.Module, B
     """A network after a short SGD training, and the first examples of digits."""
     data = load_data("digits")
     with TemporaryDirectory() as folder:
-        run = train(TrainSettings(optimizer="sgd", model=name, epochs=epochs), data, Path(folder) / "run")
-        model = Checkpoint.read(run).network(run)
+        run = train(TrainSettings("sgd", model=name, epochs=epochs), data, Path(folder) / "run")
+        model = run.network()
     return model, (data.train_inputs[:examples], data.train_targets[:examples])
 
 

@@ -50,11 +50,11 @@ def only_with(name: str) -> Only:
     return Only(_option(name), lambda given: bool(given[name]))
 
 
-def strict(applies: Mapping[str, Only]) -> type[TyperCommand]:
+def strict(conditions: Mapping[str, Only]) -> type[TyperCommand]:
     """A class of commands that refuse what they would ignore.
 
     Args:
-        applies: by parameter name; a parameter that is not named always applies.
+        conditions: by parameter name; a parameter that is not named always applies.
 
     Returns:
         The ``cls=`` of typer's ``command``. Parsing raises InputError for an option that is given twice (unless it
@@ -62,13 +62,15 @@ def strict(applies: Mapping[str, Only]) -> type[TyperCommand]:
     """
 
     class Strict(TyperCommand):
+        applies: Mapping[str, Only] = conditions
+
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(args))[2]
             rest = super().parse_args(ctx, args)
             for parameter in given:
                 if given.count(parameter) > 1 and not parameter.multiple:
                     raise InputError(f"{parameter.opts[0]} is given twice; give it once")
-                condition = applies.get(parameter.name)
+                condition = self.applies.get(parameter.name)
                 if condition is not None and not condition.holds(ctx.params):
                     raise InputError(
                         f"{parameter.opts[0]} has no effect here: it belongs to {condition.when}; leave it out"

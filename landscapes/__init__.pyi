@@ -21,10 +21,13 @@ from .measured_spectrum import MeasuredSpectrum, measure_spectrum
 from .networks.network import NetworkLandscape
 from .networks.network_derivatives import NetworkDerivatives
 from .networks.network_function import Batch, LossFunction, Mode, NetworkFunction
+from .runs.build import build_model
 from .runs.checkpoint import Checkpoint
-from .runs.data import DATA, DataSet, load_data
+from .runs.data import DataSet, load_data
 from .runs.data_digests import data_digest
-from .runs.models import MODELS, build_model
+from .runs.metrics import read_metrics
+from .runs.registries import DATA, MODELS
+from .runs.run import Run
 from .spectra.block_lanczos_iteration import block_lanczos
 from .spectra.density import Density, spectral_density
 from .spectra.eigenpairs import Eigenpairs, random_vector, start_vector
@@ -73,6 +76,7 @@ __all__ = [
     "NetworkLandscape",
     "Quadratic",
     "Quadrature",
+    "Run",
     "SmoothNorms",
     "SpectrumBound",
     "SpectrumSettings",
@@ -103,6 +107,7 @@ __all__ = [
     "power_method",
     "random_vector",
     "read_landscape",
+    "read_metrics",
     "save_tensors",
     "spectral_density",
     "start_vector",

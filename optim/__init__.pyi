@@ -1,19 +1,33 @@
 from .eigen_sam import EigenSAM, Eigensolver, eigen_perturbation
-from .measurement import SpectrumRecorder, evaluate
+from .identity import run_identity
+from .measurement import evaluate, measure_sharpness
+from .method import Method, register
+from .methods.eigen_sam import EigenSAMSettings
+from .methods.sam import SAMSettings
+from .methods.sgd import SGDSettings
+from .registry import OPTIMIZERS
 from .sam import SAM
-from .settings import OPTIMIZERS, TrainSettings
-from .training import read_metrics, run_identity, train
+from .settings import TrainSettings
+from .training import train
+from .training_state import make_optimizer
+from .two_pass import TwoPassOptimizer
 
 __all__ = [
     "OPTIMIZERS",
     "SAM",
     "EigenSAM",
+    "EigenSAMSettings",
     "Eigensolver",
-    "SpectrumRecorder",
+    "Method",
+    "SAMSettings",
+    "SGDSettings",
     "TrainSettings",
+    "TwoPassOptimizer",
     "eigen_perturbation",
     "evaluate",
-    "read_metrics",
+    "make_optimizer",
+    "measure_sharpness",
+    "register",
     "run_identity",
     "train",
 ]

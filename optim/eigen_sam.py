@@ -1,18 +1,18 @@
 """Eigen-SAM: SAM whose perturbation is turned towards the top eigenvector of the Hessian."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any, Literal, final, get_args
 
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from ..ground.errors import InputError
 from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
+from ..landscapes.derivatives.one_function import RandomState, frozen_statistics
 from ..landscapes.spectra.eigenpairs import start_vector
 from ..landscapes.spectra.lanczos_iteration import lanczos
 from ..landscapes.spectra.power_iteration import power_iterates
-from .one_function import RandomState, frozen_statistics
-from .sam import SAM, Closure, unit
+from .two_pass import Closure, TwoPassOptimizer, unit
 
 __all__ = ["EigenSAM", "Eigensolver", "eigen_perturbation"]
 
@@ -42,7 +42,8 @@ def eigen_perturbation(g: Tensor, v: Tensor, alpha: float, *, normalize: bool = 
     return unit(u) if normalize else u
 
 
-class EigenSAM(SAM):
+@final
+class EigenSAM(TwoPassOptimizer):
     """SAM with the perturbation of eq. 8; every ``k`` steps the eigenvector is re-estimated on the minibatch at hand.
 
     A *refresh* takes place at steps 1, k + 1, 2k + 1, ... and starts from the previous eigenvector; it costs one
@@ -130,7 +131,7 @@ class EigenSAM(SAM):
             self.refresh(closure)
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One step, see :meth:`SAM.step`."""
+        """One step, see :meth:`TwoPassOptimizer.step`."""
         loss = super().step(closure)
         self.steps += 1  # after the step: one that failed is refreshed again
         return loss

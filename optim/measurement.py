@@ -1,7 +1,5 @@
 """What is measured of a network in training: accuracy, loss, top eigenvalue, alignment."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -11,9 +9,9 @@ from ..landscapes.curvature.alignments import mean_alignment
 from ..landscapes.curvature.landscape_hessian import top_eigenpairs
 from ..landscapes.networks.network import NetworkLandscape
 from ..landscapes.runs.data import DataSet
-from .sam import SAM
+from .two_pass import TwoPassOptimizer
 
-__all__ = ["SpectrumRecorder", "evaluate"]
+__all__ = ["evaluate", "measure_sharpness"]
 
 
 @torch.no_grad()
@@ -38,50 +36,45 @@ def evaluate(model: nn.Module, inputs: Tensor, targets: Tensor, batch_size: int 
     return loss / len(targets), correct / len(targets)
 
 
-@dataclass(frozen=True)
-class SpectrumRecorder:
-    """lambda_1 of the training loss and the alignment of perturbations with its eigenvector, along training.
+def measure_sharpness(
+    model: nn.Module, optimizer: Optimizer, data: DataSet, batch_size: int, *, examples: int = 2000
+) -> dict[str, float]:
+    """``lambda_1`` of the training loss, its residual, and the alignment of perturbations with its eigenvector.
 
     Measured on the first minibatches of the training set, always the same, in train mode (the function that is
-    being trained), at most ``examples`` of them.
+    being trained). The alignment is the mean of ``|<u/|u|, v_1>|`` over minibatches, where ``u`` is the optimizer's own
+    perturbation; for one that has none, the minibatch gradient. :class:`CurvatureRecorder` records more, and of any
+    landscape.
 
     Args:
+        model: being trained; its mode is restored.
+        optimizer: that trains it.
         data: the data set.
         batch_size: of the minibatches whose perturbations are compared.
         examples: most training examples to use (ours: lambda_1 of 2000 examples is within the width of its
             fluctuation along training).
     """
-
-    data: DataSet
-    batch_size: int
-    examples: int = 2000
-
-    def measure(self, model: nn.Module, optimizer: Optimizer) -> dict[str, float]:
-        """``lambda_1``, its residual, and the mean alignment ``|<u/|u|, v_1>|`` over minibatches.
-
-        ``u`` is the optimizer's own perturbation; for one that has none, the minibatch gradient.
-        """
-        count = max(min(self.examples, len(self.data.train_targets)), self.batch_size)
-        landscape = NetworkLandscape.from_tensors(
-            model,
-            cross_entropy,
-            self.data.train_inputs[:count],
-            self.data.train_targets[:count],
-            batch_size=self.batch_size,
-            mode="train",
-        )
-        x = landscape.point()
-        whole = landscape
-        if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
-            # Without batch norm the mean over minibatches is one loss, which larger chunks evaluate faster.
-            rows = landscape.size * self.batch_size
-            inputs, targets = self.data.train_inputs[:rows], self.data.train_targets[:rows]
-            whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
-        # A random start each time: a warm one can stay with an eigenvector that has been overtaken.
-        pairs = top_eigenpairs(whole, x, max_products=30, tolerance=3e-3)
-        perturbation = optimizer.perturbation if isinstance(optimizer, SAM) else None
-        return {
-            "lambda_1": float(pairs.values[0]),
-            "lambda_1_residual": float(pairs.residuals[0]),
-            "alignment": mean_alignment(landscape, x, pairs.vectors[0], perturbation),
-        }
+    count = max(min(examples, len(data.train_targets)), batch_size)
+    landscape = NetworkLandscape.from_tensors(
+        model,
+        cross_entropy,
+        data.train_inputs[:count],
+        data.train_targets[:count],
+        batch_size=batch_size,
+        mode="train",
+    )
+    x = landscape.point()
+    whole = landscape
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        # Without batch norm the mean over minibatches is one loss, which larger chunks evaluate faster.
+        rows = landscape.size * batch_size
+        inputs, targets = data.train_inputs[:rows], data.train_targets[:rows]
+        whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
+    # A random start each time: a warm one can stay with an eigenvector that has been overtaken.
+    pairs = top_eigenpairs(whole, x, max_products=30, tolerance=3e-3)
+    perturbation = optimizer.perturbation if isinstance(optimizer, TwoPassOptimizer) else None
+    return {
+        "lambda_1": float(pairs.values[0]),
+        "lambda_1_residual": float(pairs.residuals[0]),
+        "alignment": mean_alignment(landscape, x, pairs.vectors[0], perturbation),
+    }

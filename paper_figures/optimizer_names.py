@@ -1,8 +1,8 @@
 """What pictures and tables call an optimizer."""
 
-__all__ = ["label"]
+from ..optim.registry import OPTIMIZERS
 
-_LABELS = {"sgd": "SGD", "sam": "SAM", "eigen-sam": "Eigen-SAM"}
+__all__ = ["label"]
 
 
 def label(optimizer: str) -> str:
@@ -12,4 +12,4 @@ def label(optimizer: str) -> str:
         >>> label("eigen-sam"), label("own")
         ('Eigen-SAM', 'own')
     """
-    return _LABELS.get(optimizer, optimizer)
+    return OPTIMIZERS[optimizer].label if optimizer in OPTIMIZERS else optimizer

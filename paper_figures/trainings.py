@@ -10,8 +10,13 @@ from ..ground.fingerprints import fingerprint
 from ..ground.records import read_json
 from ..ground.workers import in_workers, one_thread
 from ..landscapes.runs.data import DataSet, load_data
+from ..optim.identity import run_identity
+from ..optim.method import Method
+from ..optim.methods.eigen_sam import EigenSAMSettings
+from ..optim.methods.sam import SAMSettings
+from ..optim.methods.sgd import SGDSettings
 from ..optim.settings import TrainSettings
-from ..optim.training import run_identity, train
+from ..optim.training import train
 from .item import Progress
 from .resources import Resources
 from .store import Provenance
@@ -31,7 +36,7 @@ class Trainings:
 
     settings: TrainSettings
     seeds: tuple[int, ...]
-    optimizers: tuple[str, ...] = ("sgd", "sam", "eigen-sam")
+    optimizers: tuple[Method, ...] = (SGDSettings(), SAMSettings(), EigenSAMSettings())
 
     @classmethod
     def quick(cls) -> "Trainings":
@@ -39,17 +44,19 @@ class Trainings:
 
         Ours: runs of 660 steps, so the eigenvector is refreshed every 10 steps instead of every 100.
         """
-        settings = TrainSettings(data="digits", model="mlp", epochs=30, refresh_every=10, spectrum_every=2)
-        return cls(settings, seeds=(0, 1, 2, 3, 4))
+        settings = TrainSettings(data="digits", model="mlp", epochs=30, spectrum_every=2)
+        optimizers = (SGDSettings(), SAMSettings(), EigenSAMSettings(refresh_every=10))
+        return cls(settings, seeds=(0, 1, 2, 3, 4), optimizers=optimizers)
 
     def runs(self) -> list[TrainSettings]:
         """One training per optimizer and seed."""
-        return [replace(self.settings, optimizer=name, seed=seed) for name in self.optimizers for seed in self.seeds]
+        return [replace(self.settings, optimizer=each, seed=seed) for each in self.optimizers for seed in self.seeds]
 
     def size(self) -> dict[str, Any]:
         """What all runs share, and the seeds, for the report."""
         shared = {name: value for name, value in self.settings.to_dict().items() if name not in ("optimizer", "seed")}
-        return {**shared, "seeds": list(self.seeds)}
+        own = {each.label: _listed(each.to_dict()) for each in self.optimizers if len(each.to_dict()) > 1}
+        return {**shared, **own, "seeds": list(self.seeds)}
 
     def data(self, resources: Resources) -> DataSet:
         """The data set, loaded once.
@@ -70,7 +77,7 @@ class Trainings:
                 identity = run_identity(self.data(resources), resources.device)
             runs = resources.out / "runs"
             resources.loaded[self] = {
-                each: runs / f"{each.optimizer}-seed{each.seed}-{fingerprint(each.to_dict(), identity)[:12]}"
+                each: runs / f"{each.method.name}-seed{each.seed}-{fingerprint(each.to_dict(), identity)[:12]}"
                 for each in self.runs()
             }
         found: dict[TrainSettings, Path] = resources.loaded[self]
@@ -83,7 +90,7 @@ class Trainings:
     def first_seed(self, resources: Resources) -> dict[str, Path]:
         """One run per optimizer, of the first seed."""
         first = min(self.seeds)
-        return {each.optimizer: path for each, path in self.directories(resources).items() if each.seed == first}
+        return {each.method.name: path for each, path in self.directories(resources).items() if each.seed == first}
 
     def train(self, resources: Resources, progress: Progress, runs: Sequence[Path] | None = None) -> None:
         """Train what is not there yet: all runs, or some.
@@ -104,6 +111,10 @@ class Trainings:
             values = list(dict.fromkeys(each.get(name) for each in found))
             result[name] = values[0] if len(values) == 1 else ", ".join(map(str, values))
         return result
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if name != "name")
 
 
 def _train_one(settings: TrainSettings, data: DataSet, directory: Path, device: str) -> None:

@@ -63,7 +63,7 @@ def digits() -> DataSet:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, digits) -> Path:
     """The default network, trained with SGD to the end: 10^5 parameters. Read-only."""
-    return train(TrainSettings(optimizer="sgd"), digits, tmp_path_factory.mktemp("trained") / "run")
+    return train(TrainSettings("sgd"), digits, tmp_path_factory.mktemp("trained") / "run").directory
 
 
 @pytest.fixture

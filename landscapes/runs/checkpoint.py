@@ -13,9 +13,10 @@ from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_json
 from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR
 from ..tensor_files import parse_tensors, save_tensors
+from .build import build_model
 from .data import DataSet
 from .data_digests import data_digest
-from .models import MODELS, build_model
+from .registries import MODELS
 
 __all__ = ["Checkpoint"]
 

@@ -63,13 +63,13 @@ class Figure1(Item):
 
     def measure(self, resources: Resources, progress: Progress) -> Metrics:
         """Metrics of every run; runs that are there already are reused."""
-        from ...optim.training import read_metrics
+        from ...landscapes.runs.metrics import read_metrics
 
         self.trainings.train(resources, progress)
         runs = self.trainings.directories(resources)
         return {
-            name: [read_metrics(path) for settings, path in runs.items() if settings.optimizer == name]
-            for name in self.trainings.optimizers
+            each.name: [read_metrics(path) for settings, path in runs.items() if settings.method == each]
+            for each in self.trainings.optimizers
         }
 
     def plot(self, result: Metrics) -> "Figure":

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eigensam.landscapes import DataSet, NetworkLandscape, top_eigenpairs
-from eigensam.optim import SAM, EigenSAM, SpectrumRecorder, evaluate
+from eigensam.optim import SAM, EigenSAM, evaluate, measure_sharpness
 
 
 @pytest.fixture
@@ -41,8 +41,7 @@ def test_spectrum_against_the_dense_hessian(tiny, name):
     }[name]()
     if name == "eigen-sam":
         optimizer.refresh(lambda: cross_entropy(model(tiny.train_inputs), tiny.train_targets))
-    recorder = SpectrumRecorder(tiny, batch_size=10)
-    found = recorder.measure(model, optimizer)
+    found = measure_sharpness(model, optimizer, tiny, 10)
 
     names = [n for n, _ in model.named_parameters()]
 
@@ -68,7 +67,7 @@ def test_batch_norm_is_measured_in_train_mode(tiny):
     """The function that is trained: minibatch statistics, not the running ones (which are far off here)."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2))
-    found = SpectrumRecorder(tiny, batch_size=20).measure(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    found = measure_sharpness(model, torch.optim.SGD(model.parameters(), lr=0.1), tiny, 20)
     f = NetworkLandscape.from_tensors(
         model.double(), cross_entropy, tiny.train_inputs.double(), tiny.train_targets, batch_size=20, mode="train"
     )

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
 from eigensam.optim import SAM, EigenSAM
-from eigensam.optim.sam import unit
+from eigensam.optim.two_pass import unit
 
 BOTH = pytest.mark.parametrize("kind", [SAM, EigenSAM])
 

@@ -1,11 +1,25 @@
-"""Settings are checked when they are made."""
+"""Settings are checked when they are made, and read back from JSON."""
+
+import json
+from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import nn
 
 from eigensam.ground import InputError
-from eigensam.optim import OPTIMIZERS, SAM, EigenSAM, TrainSettings
+from eigensam.ground.settings import setting
+from eigensam.optim import (
+    OPTIMIZERS,
+    SAM,
+    EigenSAM,
+    EigenSAMSettings,
+    Method,
+    SAMSettings,
+    TrainSettings,
+    make_optimizer,
+    register,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,22 +28,17 @@ from eigensam.optim import OPTIMIZERS, SAM, EigenSAM, TrainSettings
         ({"data": "iris"}, "unknown data 'iris'; choose one of: digits"),
         ({"model": "gpt"}, "unknown model 'gpt'"),
         ({"optimizer": "adam"}, "unknown optimizer 'adam'; choose one of: sgd, sam, eigen-sam"),
-        ({"solver": "qr"}, "unknown solver 'qr'"),
+        ({"optimizer": None}, "optimizer = None is neither a name nor settings"),
         ({"epochs": 0}, "epochs = 0 must be at least 1"),
         ({"batch_size": 0}, "batch_size = 0"),
         ({"lr": 0.0}, "lr = 0.0 must be positive"),
         ({"lr": float("nan")}, "lr = nan is out of range"),
         ({"epochs": 1.5}, "epochs = 1.5 is not of type int"),
-        ({"normalize": "no"}, "normalize = 'no' is not of type bool"),
         ({"epochs": True}, "epochs = True is not of type int"),
         ({"epochs": 10**400}, "is out of range"),
         ({"lr": 1e308}, "is out of range"),
-        ({"rho": 0.0}, "rho = 0.0 must be positive; plain SGD is optimizer 'sgd'"),
-        ({"alpha": -1.0}, "alpha = -1.0 must be at least 0"),
         ({"momentum": 1.0}, r"momentum = 1.0 must lie in \[0, 1\)"),
         ({"weight_decay": float("inf")}, "weight_decay = inf"),
-        ({"refresh_every": 0}, "refresh_every = 0"),
-        ({"power_iterations": 0}, "power_iterations = 0"),
         ({"spectrum_every": -1}, "spectrum_every = -1"),
         ({"seed": -1}, "seed = -1 must lie in"),
     ],
@@ -39,18 +48,110 @@ def test_refusals(arguments, message):
         TrainSettings(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"solver": "qr"}, "unknown solver 'qr'; choose one of: power, lanczos"),
+        ({"normalize": "no"}, "normalize = 'no' is not of type bool"),
+        ({"rho": 0.0}, "rho = 0.0 must be positive; plain SGD is optimizer 'sgd'"),
+        ({"alpha": -1.0}, "alpha = -1.0 must be at least 0"),
+        ({"refresh_every": 0}, "refresh_every = 0"),
+        ({"power_iterations": 0}, "power_iterations = 0"),
+    ],
+)
+def test_refusals_of_a_method(arguments, message):
+    with pytest.raises(InputError, match=message):
+        EigenSAMSettings(**arguments)
+
+
+METHODS = {
+    "sgd": {},
+    "sam": {"rho": 0.7},
+    "eigen-sam": {
+        "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "power_iterations": 3, "solver": "lanczos", "normalize": True,
+    },
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_optimizer_gets_every_hyper_parameter(name):
-    settings = TrainSettings(
-        optimizer=name, lr=0.3, momentum=0.5, weight_decay=0.02, rho=0.7, alpha=0.4, refresh_every=9,
-        power_iterations=3, solver="lanczos", normalize=True, seed=11,
-    )  # fmt: skip
-    optimizer = settings.build_optimizer(nn.Linear(2, 2))
+    settings = TrainSettings(OPTIMIZERS[name](**METHODS[name]), lr=0.3, momentum=0.5, weight_decay=0.02, seed=11)
+    optimizer = make_optimizer(settings, nn.Linear(2, 2))
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.5, 0.02)
     assert isinstance(optimizer, {"sgd": torch.optim.SGD, "sam": SAM, "eigen-sam": EigenSAM}[name])
+    assert not isinstance(optimizer, SAM) or name == "sam"
     if name != "sgd":
         assert group["rho"] == 0.7
     if isinstance(optimizer, EigenSAM):
         assert (optimizer.alpha, optimizer.refresh_every, optimizer.iterations) == (0.4, 9, 3)
         assert (optimizer.solver, optimizer.normalize, optimizer.seed) == ("lanczos", True, 11)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_json_there_and_back(name):
+    settings = TrainSettings(OPTIMIZERS[name](**METHODS[name]), epochs=3, augment=True)
+    found = json.loads(json.dumps(settings.to_dict()))
+    assert found["optimizer"] == {"name": name, **METHODS[name]}
+    assert TrainSettings.from_dict(found) == settings
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": "sam"}, "is not an optimizer; expected its name and settings"),
+        ({"optimizer": {"name": "adam"}}, "unknown optimizer 'adam'"),
+        ({"optimizer": {"name": "sam", "radius": 1.0}}, "settings of 'sam' do not fit"),
+        ({"optimizer": {"name": "sam", "rho": -1.0}}, "rho = -1.0 must be positive"),
+        ({"colour": "red"}, "look at colour"),
+    ],
+)
+def test_json_of_something_else(change, message):
+    with pytest.raises(InputError, match=message):
+        TrainSettings.from_dict({**TrainSettings(SAMSettings()).to_dict(), **change})
+
+
+@pytest.fixture
+def lazy(monkeypatch):
+    """An optimizer of another package, found by an entry point."""
+
+    @dataclass(frozen=True)
+    class Lazy(Method):
+        label = "Lazy SGD"
+        rho: float = setting(0.5, "Radius that it ignores.")
+        rest: int = setting(
+            2, "Steps without a step.", holds=lambda value: value > 0, otherwise="must be at least 1, for a rest"
+        )
+
+        def make(self, parameters, *, seed, **base):
+            return torch.optim.SGD(parameters, **{**base, "lr": base["lr"] / self.rest})
+
+    class Point:
+        def load(self):
+            register("lazy")(Lazy)
+
+    known = dict(OPTIMIZERS._entries)
+    monkeypatch.setattr(OPTIMIZERS, "_entries", known)
+    monkeypatch.setattr(OPTIMIZERS, "_complete", False)
+    monkeypatch.setattr(
+        "eigensam.ground.registry.entry_points", lambda group: [Point()] * (group == "eigensam.optimizer")
+    )
+    monkeypatch.setattr("eigensam.optim.commands.TrainCommand.late", None)
+
+
+def test_somebody_elses_optimizer_is_in_help_and_in_a_run(cli, refused, lazy, tmp_path):
+    shown = cli("train", "--help").out
+    assert "sgd, sam, eigen-sam, lazy" in " ".join(shown.replace("│", " ").split())
+    assert "--rest" in shown
+    assert "must be at least 1, for a rest" in refused(
+        "train", "--out", tmp_path / "r", "--optimizer", "lazy", "--rest", 0
+    )
+    assert "--rest has no effect here: it belongs to --optimizer lazy" in refused(
+        "train", "--out", tmp_path / "r", "--optimizer", "sam", "--rest", 3
+    )
+    out, written = tmp_path / "r", tmp_path / "r.json"
+    outcome = cli("train", "--out", out, "--optimizer", "lazy", "--rest", 3, "--epochs", 1, "--json", written)
+    assert outcome.code == 0, outcome
+    found = json.loads(written.read_text())["settings"]
+    assert found["optimizer"] == {"name": "lazy", "rho": 0.5, "rest": 3}
+    assert json.loads((out / "checkpoint.json").read_text())["settings"] == found

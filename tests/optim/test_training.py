@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from eigensam.ground import InputError
-from eigensam.landscapes import Checkpoint, DataSet, data_digest, load_tensors
-from eigensam.optim import OPTIMIZERS, TrainSettings, read_metrics, train, training
+from eigensam.landscapes import Checkpoint, DataSet, data_digest, load_tensors, read_metrics
+from eigensam.optim import OPTIMIZERS, EigenSAMSettings, TrainSettings, identity, train
+from eigensam.optim.run_directory import check_run
 from eigensam.optim.state import load_state, save_state
-from eigensam.optim.training import _minibatches, check_run
+from eigensam.optim.training_state import _minibatches
 
-SETTINGS = TrainSettings(epochs=3, refresh_every=7, spectrum_every=2, batch_size=128)
+SETTINGS = TrainSettings(EigenSAMSettings(refresh_every=7), epochs=3, spectrum_every=2, batch_size=128)
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +140,8 @@ def test_a_network_with_batch_norm(tmp_path):
     data = DataSet(
         "svhn", torch.randn(16, 3, 8, 8), torch.arange(16) % 4, torch.randn(4, 3, 8, 8), torch.arange(4), 4, False
     )
-    settings = TrainSettings(
-        data="svhn", model="resnet18", epochs=1, batch_size=8, lr=0.01, refresh_every=1, power_iterations=1
-    )
+    method = EigenSAMSettings(refresh_every=1, power_iterations=1)
+    settings = TrainSettings(method, data="svhn", model="resnet18", epochs=1, batch_size=8, lr=0.01)
     train(settings, data, tmp_path / "r")
     state = load_tensors(tmp_path / "r" / "checkpoint.safetensors")
     assert state["bn1.num_batches_tracked"] == 2  # once a step, whatever SAM and its refreshes did
@@ -258,7 +258,7 @@ def test_an_unfinished_run_goes_on_as_it_began(small, tmp_path, monkeypatch):
     torch.set_num_threads(threads)
     for name, value in (("code_fingerprint", "0"), ("library_versions", {"torch": "1.0"})):
         with monkeypatch.context() as patch:
-            patch.setattr(training, name, lambda module, value=value: value)
+            patch.setattr(identity, name, lambda module, value=value: value)
             refused("code of eigensam" if name == "code_fingerprint" else r"libraries \(.*torch 1.0 here\)")
     path = tmp_path / "r.partial" / "state.safetensors"
     state = load_state(path)

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from eigensam.ground import through_json
-from eigensam.landscapes import load_data
-from eigensam.optim import TrainSettings, read_metrics
+from eigensam.landscapes import load_data, read_metrics
+from eigensam.optim import SAMSettings, TrainSettings
 from eigensam.paper_figures import PRESETS, Preset, Resources, Trainings, trainings
 from eigensam.paper_figures.items.bound_terms import BoundTerms
 from eigensam.paper_figures.items.figure1 import Figure1
@@ -22,9 +22,9 @@ from eigensam.paper_figures.measuring import measure_items
 from eigensam.paper_figures.report import write_report
 from eigensam.paper_figures.run_figures import run_figures
 
-SETTINGS = TrainSettings(data="digits", model="mlp", refresh_every=10, epochs=1, spectrum_every=1, batch_size=120)
+SETTINGS = TrainSettings(data="digits", model="mlp", epochs=1, spectrum_every=1, batch_size=120)
 TRAININGS = Trainings(SETTINGS, seeds=(0, 1))
-SAM = Trainings(SETTINGS, seeds=(0,), optimizers=("sam",))  # one of these runs: a bound takes seconds
+SAM = Trainings(SETTINGS, seeds=(0,), optimizers=(SAMSettings(),))  # one of these runs: a bound takes seconds
 TINY = Preset(
     "tiny",
     {

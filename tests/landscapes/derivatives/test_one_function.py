@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from eigensam.optim.one_function import RandomState, frozen_statistics
+from eigensam.landscapes.derivatives.one_function import RandomState, frozen_statistics
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])

@@ -1,0 +1,33 @@
+"""Where a data set comes from. Nothing here loads torch: lists of names must be cheap."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .data import DataSet
+
+__all__ = ["DataSource"]
+
+
+class DataSource(ABC):
+    """An entry of ``DATA``; import what loads inside :meth:`load`.
+
+    Attributes:
+        built_in: whether it needs no files, and so no data root.
+    """
+
+    built_in: bool = False
+
+    @abstractmethod
+    def load(self, name: str, root: Path | None, *, download: bool) -> "DataSet":
+        """Load training and test set.
+
+        Args:
+            name: of the entry.
+            root: folder of the files; None if it is built in.
+            download: whether what is missing may be fetched there.
+
+        Raises:
+            InputError: files that are missing or damaged.
+        """

@@ -1,0 +1,18 @@
+"""ResNet-18 for small images."""
+
+from typing import TYPE_CHECKING
+
+from ..registries import MODELS, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["resnet18"]
+
+
+@MODELS.register("resnet18", order=3)
+def resnet18(shape: Shape, classes: int) -> "nn.Module":
+    """Torchvision's, with the CIFAR stem."""
+    from ..small_image_resnet import small_image_resnet  # torchvision takes seconds to import
+
+    return small_image_resnet("resnet18", shape, classes)

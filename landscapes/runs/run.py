@@ -1,0 +1,124 @@
+"""A run directory, opened in one place."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from ..networks.network import NetworkLandscape
+from .checkpoint import Checkpoint
+from .data import DataSet, load_data
+from .metrics import read_metrics
+
+__all__ = ["Run"]
+
+
+class Run:
+    """A finished training: what it says of itself, its network, its data, its loss as a landscape.
+
+    Args:
+        directory: made by ``eigensam train`` or :func:`train`.
+
+    Attributes:
+        directory: as it was given.
+        checkpoint: the sidecar: names, shapes, settings, digests.
+
+    Raises:
+        InputError: no finished run, or a damaged one.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from eigensam.landscapes import load_data, top_eigenpairs
+        >>> from eigensam.optim import TrainSettings, train
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "a"
+        >>> run = train(TrainSettings("sgd", epochs=1), load_data("digits"), folder)
+        >>> run.settings["optimizer"]["name"], len(run.metrics)
+        ('sgd', 1)
+        >>> f = run.landscape(batch_size=479)
+        >>> f.size, top_eigenpairs(f, f.point(), max_products=5).values.shape
+        (3, torch.Size([1]))
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory)
+        self.checkpoint = Checkpoint.read(self.directory)
+
+    def __fspath__(self) -> str:
+        return str(self.directory)
+
+    def __repr__(self) -> str:
+        found = self.checkpoint
+        name = found.settings.get("optimizer", {}).get("name", "?")
+        return f"Run({str(self.directory)!r}: {found.model} on {found.data} with {name}, seed {found.seed})"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every hyper-parameter of the training, as JSON holds it."""
+        return self.checkpoint.settings
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One row for each epoch.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        return read_metrics(self.directory)
+
+    def network(self, *, initial: bool = False) -> nn.Module:
+        """The trained network, or its initialisation, on the CPU in eval mode.
+
+        Raises:
+            InputError: the tensors are truncated, of another model, or not safetensors.
+        """
+        return self.checkpoint.network(self.directory, initial=initial)
+
+    def data(self, root: Path | str | None = None, *, download: bool = False) -> DataSet:
+        """The examples that it was trained on, and its test set.
+
+        Args:
+            root: folder of data that are not built in.
+            download: whether what is missing may be fetched there.
+
+        Raises:
+            InputError: they are missing, damaged, or not those of the training.
+        """
+        found = load_data(self.checkpoint.data, root, download=download)
+        self.checkpoint.check_data(found)
+        return found
+
+    def landscape(
+        self,
+        data: DataSet | None = None,
+        *,
+        batch_size: int,
+        batches: int | None = None,
+        dtype: torch.dtype = torch.float32,
+        points_per_pass: int = 1,
+    ) -> NetworkLandscape:
+        """The cross-entropy of the training set around the trained point, as minibatches in the set's order.
+
+        Args:
+            data: what :meth:`data` has returned; None loads it, which works for data that are built in.
+            batch_size: examples of each minibatch; a rest is left out.
+            batches: use only the first so many; None is all.
+            dtype: of parameters and inputs.
+            points_per_pass: parameters that pass through the network at a time.
+
+        Raises:
+            InputError: data that are not those of the training; more minibatches than there are.
+        """
+        data = self.data() if data is None else data
+        self.checkpoint.check_data(data)
+        count = None if batches is None else batches * batch_size
+        return NetworkLandscape.from_tensors(
+            self.network().to(dtype),
+            cross_entropy,
+            data.train_inputs[:count].to(dtype),
+            data.train_targets[:count],
+            batch_size=batch_size,
+            points_per_pass=points_per_pass,
+        )

@@ -1,0 +1,74 @@
+"""Eigen-SAM in a run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...ground.settings import setting
+from ..method import Method, register
+from .sam import radius
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+__all__ = ["EigenSAMSettings"]
+
+
+@register("eigen-sam", order=3)
+@dataclass(frozen=True)
+class EigenSAMSettings(Method):
+    """Settings of :class:`EigenSAM`.
+
+    Attributes:
+        rho: perturbation radius (released code: 0.1).
+        alpha: weight of the eigenvector (released code: 0.2).
+        refresh_every: steps between eigenvector estimates (paper: 100).
+        power_iterations: Hessian-vector products per estimate (released code: 5).
+        solver: ``power`` (paper) or ``lanczos``.
+        normalize: keep the perturbation at length ``rho`` (paper: not).
+    """
+
+    label = "Eigen-SAM"
+    rho: float = radius()
+    alpha: float = setting(
+        0.2,
+        "Weight of the eigenvector in the perturbation; the paper tunes it over 0.05, 0.1 and 0.2.",
+        holds=lambda value: value >= 0,
+        otherwise="must be at least 0; the paper tunes 0.05 to 0.2",
+    )
+    refresh_every: int = setting(
+        100,
+        "Steps from one estimate of the eigenvector to the next (k in the paper, which uses 100).",
+        holds=lambda value: value >= 1,
+        otherwise="must be at least 1",
+    )
+    power_iterations: int = setting(
+        5,
+        "Hessian-vector products of each estimate (p in the paper; its released code uses 5).",
+        holds=lambda value: value >= 1,
+        otherwise="must be at least 1",
+    )
+    solver: str = setting(
+        "power",
+        "How the eigenvector is estimated: power iteration, as in the paper, finds the eigenvalue of largest "
+        "magnitude; Lanczos the largest one.",
+        choices=lambda: ("power", "lanczos"),
+    )
+    normalize: bool = setting(False, "Keep the perturbation at length rho; equation 8 of the paper makes it longer.")
+
+    def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
+        """Eigen-SAM around SGD; the first start vector is drawn with the run's seed."""
+        from ..eigen_sam import EigenSAM
+
+        return EigenSAM(
+            parameters,
+            rho=self.rho,
+            alpha=self.alpha,
+            refresh_every=self.refresh_every,
+            iterations=self.power_iterations,
+            solver=self.solver,  # type: ignore[arg-type]
+            normalize=self.normalize,
+            seed=seed,
+            **base,
+        )
