@@ -14,7 +14,7 @@ from .bounds.commands import BoundCommand, bound
 from .ground.choices import with_choices
 from .ground.errors import InputError
 from .ground.options import strict
-from .landscapes.commands import SPECTRUM_OPTIONS, spectrum
+from .landscapes.commands import SpectrumCommand, spectrum
 from .optim.commands import TrainCommand, train_command
 from .paper_figures.commands import figures, order_table
 from .paper_figures.registry import ITEMS, PRESETS
@@ -55,7 +55,7 @@ app.command("derive", cls=strict({}))(derive_command)
 app.command("weak-order", cls=strict(WEAK_ORDER_OPTIONS))(weak_order)
 app.command("order-table", cls=strict({}))(order_table)
 app.command("train", cls=TrainCommand)(train_command)
-app.command("spectrum", cls=strict(SPECTRUM_OPTIONS))(spectrum)
+app.command("spectrum", cls=SpectrumCommand)(spectrum)
 app.command("bound", cls=BoundCommand)(bound)
 
 

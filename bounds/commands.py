@@ -6,12 +6,12 @@ import typer
 
 from ..ground.choices import with_choices
 from ..ground.console import DataRoot, Device, Download, JsonFile, RunFolder
-from ..ground.settings_options import with_settings
+from ..ground.settings_options import Chosen, with_settings
 from .registry import BOUNDS
 
 __all__ = ["BoundCommand", "bound"]
 
-BoundCommand = with_choices(with_settings("kind", BOUNDS), kind=BOUNDS)
+BoundCommand = with_choices(with_settings({}, settings=Chosen("kind", BOUNDS)), kind=BOUNDS)
 """The options of ``bound`` are the fields of the chosen bound's settings."""
 
 ALL_BOUNDS = "eigensam.bounds.families"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..landscapes.runs.data import DataSet
+    from ..landscapes.runs.run import Run
 
 __all__ = ["BoundFamily"]
 
@@ -38,9 +39,21 @@ class BoundFamily(ABC):
 
     @abstractmethod
     def bound(
-        self, run: Path, data: "DataSet", *, device: "torch.device | str", progress: Callable[[str], None]
+        self,
+        run: "Run | Path | str",
+        data: "DataSet | None" = None,
+        *,
+        device: "torch.device | str" = "cpu",
+        progress: Callable[[str], None] = lambda what: None,
     ) -> Bound:
-        """Bound the risk of a run's trained network; ``progress`` is told what is computed."""
+        """Bound the risk of a run's trained network.
+
+        Args:
+            run: or its directory.
+            data: the data set that it was trained on; None loads it, which works for data that are built in.
+            device: where to compute.
+            progress: called with what is being computed.
+        """
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as a JSON-ready dictionary."""

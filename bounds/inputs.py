@@ -11,7 +11,7 @@ from .gaussian import check_dim
 from .intervals import Intervals, intervals, upper_end
 from .prior_grid import PriorGrid
 from .real import real_number
-from .remainder import remainder_intervals
+from .remainders import remainder_intervals
 
 __all__ = ["Inputs", "check_delta", "check_examples", "check_inputs", "check_sigma"]
 

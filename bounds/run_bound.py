@@ -8,8 +8,7 @@ from rich.table import Table
 from ..ground.console import progress_bar
 from ..ground.device import find_device
 from ..ground.outputs import Outputs
-from ..landscapes.runs.checkpoint import Checkpoint
-from ..landscapes.runs.data import load_data
+from ..landscapes.runs.run import Run
 from .bound import Bound
 from .family import BoundFamily
 
@@ -27,11 +26,10 @@ def run_bound(
     outputs = Outputs(json, inputs={"RUN": run})
     family.check()  # before data are loaded
     target = find_device(device)
-    checkpoint = Checkpoint.read(run)
-    data = load_data(checkpoint.data, data_root, download=download)
-    checkpoint.check_data(data)
+    found = Run(run)
+    data = found.data(data_root, download=download)
     with progress_bar("starting") as (progress, task):
-        result = family.bound(run, data, device=target, progress=lambda what: progress.update(task, description=what))
+        result = family.bound(found, data, device=target, progress=lambda what: progress.update(task, description=what))
     outputs.save(result.to_dict(), device=target)
     _show(outputs.console, family, result)
     outputs.say_written()

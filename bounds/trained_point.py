@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,18 +11,19 @@ from torch import Tensor, nn
 from ..ground.errors import InputError
 from ..landscapes.curvature.landscape_hessian import top_eigenpairs
 from ..landscapes.networks.network import NetworkLandscape
-from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data import DataSet
+from ..landscapes.runs.run import Run
 from .bound import Bound, Curvature
 from .bounded_loss import BoundedCrossEntropy
-from .inputs import check_delta, check_examples, check_sigma
+from .inputs import check_examples
 from .theorem41 import eigenvalue_bound
 
-__all__ = ["PriorCentre", "bound_checkpoint", "estimate_fourth_derivative"]
+if TYPE_CHECKING:
+    from .families.theorem41 import Theorem41
+
+__all__ = ["bound_checkpoint", "estimate_fourth_derivative"]
 
 _KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-
-PriorCentre = Literal["initial", "zero"]
 
 
 def estimate_fourth_derivative(landscape: NetworkLandscape, x: Tensor, directions: Tensor) -> float:
@@ -52,7 +53,7 @@ def estimate_fourth_derivative(landscape: NetworkLandscape, x: Tensor, direction
     return max(values)
 
 
-def _assumptions(model: nn.Module, data: DataSet, centre: PriorCentre) -> list[str]:
+def _assumptions(model: nn.Module, data: DataSet, centre: str) -> list[str]:
     found = [
         f"The {len(data.train_targets)} training examples are independent draws from one distribution.",
         "What is bounded is the risk of the randomised predictor N(x, sigma^2 I); carrying it over to the point x "
@@ -74,33 +75,19 @@ def _assumptions(model: nn.Module, data: DataSet, centre: PriorCentre) -> list[s
 
 
 def bound_checkpoint(
-    directory: Path,
-    data: DataSet,
+    run: Run | Path | str,
+    data: DataSet | None,
+    settings: "Theorem41",
     *,
-    delta: float = 0.05,
-    p_min: float = 1e-3,
-    centre: PriorCentre = "initial",
-    sigma: float | None = None,
-    batch_size: int = 500,
-    max_products: int = 30,
-    random_directions: int = 4,
-    seed: int = 0,
     device: torch.device | str = "cpu",
     progress: Callable[[str], None] = lambda what: None,
 ) -> Bound:
-    """Theorem 4.1 for a run directory, on its own training set, in float64.
+    """Theorem 4.1 for a run, on its own training set, in float64.
 
     Args:
-        directory: made by ``eigensam train``.
-        data: the data set the run was trained on.
-        delta: probability of failure.
-        p_min: of the bounded cross-entropy that the bound is about.
-        centre: prior mean, the network's initialisation or zero; both are independent of the sample.
-        sigma: posterior standard deviation; default: the best.
-        batch_size: examples per pass (memory only).
-        max_products: most Hessian-vector products for lambda_1.
-        random_directions: for ``K_4``, besides the top eigenvector.
-        seed: of the random directions and the Lanczos start.
+        run: or its directory, made by ``eigensam train``.
+        data: the data set the run was trained on; None loads it, which works for data that are built in.
+        settings: delta, prior, posterior and effort.
         device: where to compute.
         progress: called with what is being computed.
 
@@ -108,31 +95,22 @@ def bound_checkpoint(
         InputError: not a run directory, damaged or foreign tensors, an argument out of range, other data, a loss or
             derivative at the trained point that is not finite.
     """
-    check_delta(delta)  # before minutes of work
-    if sigma is not None:
-        check_sigma(sigma)
-    if centre not in ("initial", "zero"):
-        raise InputError(f"unknown prior centre '{centre}'; choose one of: initial, zero")
-    for name, count, least in (
-        ("batch_size", batch_size, 1),
-        ("max_products", max_products, 1),
-        ("random_directions", random_directions, 0),
-    ):
-        if count < least:
-            raise InputError(f"{name} = {count} is out of range; give at least {least}")
-    checkpoint = Checkpoint.read(directory)
-    checkpoint.check_data(data)
+    settings.check()  # before minutes of work
+    centre = settings.prior
+    run = run if isinstance(run, Run) else Run(run)
+    data = run.data() if data is None else data
+    run.checkpoint.check_data(data)
     check_examples(len(data.train_targets))
-    loss = BoundedCrossEntropy(p_min)
-    model = checkpoint.network(directory).to(device, torch.float64)
+    loss = BoundedCrossEntropy(settings.p_min)
+    model = run.network().to(device, torch.float64)
     examples = len(data.train_targets)
     landscape = NetworkLandscape.from_tensors(
-        model, loss, data.train_inputs.double(), data.train_targets, chunk_size=batch_size
+        model, loss, data.train_inputs.double(), data.train_targets, chunk_size=settings.batch_size
     )
     x = landscape.point()
     start = torch.zeros_like(x)
     if centre == "initial":
-        initial = checkpoint.network(directory, initial=True).to(device, torch.float64)
+        initial = run.network(initial=True).to(device, torch.float64)
         start = NetworkLandscape(initial, loss, landscape.batches).point()
 
     progress("empirical loss")
@@ -141,10 +119,10 @@ def bound_checkpoint(
     if not -1e-6 <= empirical <= 1 + 1e-6:  # it lies in [0, 1] up to rounding
         raise InputError(f"the trained network's bounded loss is {empirical}, not in [0, 1]; its training diverged")
     progress("top eigenvalue of the bounded loss")
-    pairs = top_eigenpairs(landscape, x, max_products=max_products, seed=seed)
+    pairs = top_eigenpairs(landscape, x, max_products=settings.max_products, seed=settings.seed)
     progress("fourth derivative")
-    generator = torch.Generator().manual_seed(seed)
-    random = torch.randn(random_directions, landscape.dim, generator=generator, dtype=torch.float64).to(x)
+    generator = torch.Generator().manual_seed(settings.seed)
+    random = torch.randn(settings.random_directions, landscape.dim, generator=generator, dtype=torch.float64).to(x)
     directions = torch.cat([pairs.vectors, random / random.norm(dim=1, keepdim=True)])
     k4 = estimate_fourth_derivative(landscape, x, directions)
     result = eigenvalue_bound(
@@ -153,8 +131,8 @@ def bound_checkpoint(
         dim=landscape.dim,
         squared_distance=float((x - start).square().sum()),
         examples=examples,
-        delta=delta,
-        sigma=sigma,
+        delta=settings.delta,
+        sigma=settings.sigma,
         assumptions=[
             *_assumptions(model, data, centre),
             f"Derivatives are what torch makes of them. Hessian products: {pairs.checked}; fourth derivative: "
@@ -167,7 +145,7 @@ def bound_checkpoint(
         loss,
         data.test_inputs.double(),
         data.test_targets,
-        chunk_size=batch_size,
+        chunk_size=settings.batch_size,
     )
     with torch.no_grad():
         at_point = float(test.loss(x))

@@ -62,7 +62,7 @@ def strict(conditions: Mapping[str, Only]) -> type[TyperCommand]:
     """
 
     class Strict(TyperCommand):
-        applies: Mapping[str, Only] = conditions
+        known_conditions = conditions
 
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(args))[2]
@@ -70,7 +70,7 @@ def strict(conditions: Mapping[str, Only]) -> type[TyperCommand]:
             for parameter in given:
                 if given.count(parameter) > 1 and not parameter.multiple:
                     raise InputError(f"{parameter.opts[0]} is given twice; give it once")
-                condition = self.applies.get(parameter.name)
+                condition = conditions.get(parameter.name)
                 if condition is not None and not condition.holds(ctx.params):
                     raise InputError(
                         f"{parameter.opts[0]} has no effect here: it belongs to {condition.when}; leave it out"

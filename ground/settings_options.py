@@ -1,8 +1,12 @@
-"""Options of a command that are the fields of a settings data class, of every kind that a registry holds."""
+"""Options of a command that are the fields of settings classes, of every kind that a registry holds.
+
+Which optimizers there are, and so which options ``train`` has, is known when the registry has loaded them, plug-ins of
+other packages included: too much for ``eigensam --version``. So options are made when the command is used.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -10,19 +14,32 @@ from typer.core import TyperCommand
 
 from .options import Only, only, strict
 
-__all__ = ["with_settings"]
+__all__ = ["Chosen", "with_settings"]
 
 
-def with_settings(option: str, registry: Mapping[str, type]) -> type[TyperCommand]:
-    """A class of commands that also take the fields of the chosen entry's data class as options.
+@dataclass(frozen=True)
+class Chosen:
+    """Settings of the entry that another option names.
 
-    The command's function has a parameter named ``option``, the name of an entry, and a keyword ``settings``, without
-    annotation, which receives the entry, made from what was given. Fields with equal names are one option. Entries are
-    looked up when the command runs or its help is shown. A field's help is ``metadata["help"]``.
+    Attributes:
+        option: parameter that chooses.
+        registry: settings classes by name.
+    """
+
+    option: str
+    registry: Mapping[str, type]
+
+
+def with_settings(conditions: Mapping[str, Only], **groups: type | Chosen) -> type[TyperCommand]:
+    """A class of commands that also take the fields of settings classes as options.
+
+    The command's function has a parameter for each group, without annotation, which receives the settings, made from
+    what was given. Fields of one group with equal names are one option. A field's help is ``metadata["help"]``; one
+    whose metadata say ``{"option": False}`` is left out.
 
     Args:
-        option: parameter that chooses.
-        registry: data classes by name.
+        conditions: of the command's other options, as for :func:`strict`.
+        **groups: by parameter name, a settings class, or a choice among several.
 
     Returns:
         The ``cls=`` of typer's ``command``; it refuses options of other entries, as :func:`strict` does.
@@ -35,64 +52,100 @@ def with_settings(option: str, registry: Mapping[str, type]) -> type[TyperComman
 
         def get_params(self, ctx: Any) -> Any:
             if not self.complete:
+                made = {name: _Group.of(group) for name, group in groups.items()}
                 applies.clear()
-                applies.update(_applies(option, registry))
+                applies.update(conditions)
+                for group in made.values():
+                    applies.update(group.applies)
                 single = typer.Typer(add_completion=False)
-                single.command()(_function(inspect.unwrap(self.callback), option, registry))
-                made: Any = typer.main.get_command(single)
-                self.params, self.callback, self.complete = made.params, made.callback, True
+                single.command()(_function(inspect.unwrap(self.callback), made))
+                command: Any = typer.main.get_command(single)
+                self.params, self.callback, self.complete = command.params, command.callback, True
             return super().get_params(ctx)
 
     return Settings
 
 
-def _kinds(registry: Mapping[str, type]) -> dict[str, dict[str, tuple[Field[Any], Any]]]:
-    """Names of fields: kinds that have it, with field and type."""
-    found: dict[str, dict[str, tuple[Field[Any], Any]]] = {}
-    for kind, settings in registry.items():
-        hints = get_type_hints(settings)
-        for field in fields(settings):
-            found.setdefault(field.name, {})[kind] = (field, hints[field.name])
-    return found
+@dataclass(frozen=True)
+class _Group:
+    """A group's options.
+
+    Attributes:
+        parameters: of the command's function.
+        applies: when each has an effect.
+        make: settings from the values of all parameters.
+    """
+
+    parameters: list[inspect.Parameter]
+    applies: dict[str, Only]
+    make: Callable[[Mapping[str, Any]], Any]
+
+    @classmethod
+    def of(cls, group: type | Chosen) -> "_Group":
+        if isinstance(group, Chosen):
+            return cls._of_choice(group)
+        found = _fields(group)
+        parameters = [_parameter(name, [each], None, "") for name, each in found.items()]
+        return cls(parameters, {}, lambda given: group(**{name: given[name] for name in found}))
+
+    @classmethod
+    def _of_choice(cls, group: Chosen) -> "_Group":
+        option, registry = group.option, group.registry
+        owners: dict[str, dict[str, tuple[Field[Any], Any]]] = {}  # name of a field: entries that have it
+        for kind, settings in registry.items():
+            for name, each in _fields(settings).items():
+                owners.setdefault(name, {})[kind] = each
+        applies = {name: only(option, *having) for name, having in owners.items() if len(having) < len(registry)}
+        parameters = [
+            _parameter(name, list(having.values()), f"Of {applies[name].when}" if name in applies else None, option)
+            for name, having in owners.items()
+        ]
+
+        def make(given: Mapping[str, Any]) -> Any:
+            chosen = given[option]
+            own = {name: given[name] for name, having in owners.items() if chosen in having}
+            return registry[chosen](**{name: value for name, value in own.items() if value is not None})
+
+        return cls(parameters, applies, make)
 
 
-def _applies(option: str, registry: Mapping[str, type]) -> dict[str, Only]:
-    return {name: only(option, *having) for name, having in _kinds(registry).items() if len(having) < len(registry)}
+def _fields(settings: type) -> dict[str, tuple[Field[Any], Any]]:
+    """Fields that are options, with their types."""
+    hints = get_type_hints(settings)
+    return {each.name: (each, hints[each.name]) for each in fields(settings) if each.metadata.get("option", True)}
 
 
-def _function(function: Callable[..., Any], option: str, registry: Mapping[str, type]) -> Callable[..., Any]:
-    """The function with one parameter for each field in place of ``settings``."""
-    kinds = _kinds(registry)
+def _parameter(name: str, having: list[tuple[Field[Any], Any]], panel: str | None, option: str) -> inspect.Parameter:
+    field, hint = having[0]
+    same = len({repr(each.default) for each, _ in having}) == 1
+    default = field.default if same else None  # else each entry's own
+    choices = field.metadata.get("choices")
+    described = field.metadata.get("help", "") + (f" One of: {', '.join(choices())}." if choices else "")
+    flag = [f"--{name.replace('_', '-')}"] if hint is bool and default is False else []  # no --no-
+    declared = typer.Option(
+        *flag,
+        help=described,
+        rich_help_panel=panel,
+        show_default=hint is not bool and (True if same else f"that of the {option}"),
+    )
+    annotation: Any = Annotated[hint if same else hint | None, declared]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _function(function: Callable[..., Any], groups: Mapping[str, _Group]) -> Callable[..., Any]:
+    """The function with one parameter for each field in place of each group."""
+    hints = get_type_hints(function, include_extras=True)
+    plain = inspect.signature(function).parameters
 
     def call(**given: Any) -> Any:
-        own = {name: given.pop(name) for name in kinds}
-        chosen = given[option]
-        values = {name: v for name, v in own.items() if chosen in kinds[name] and v is not None}
-        return function(**given, settings=registry[chosen](**values))
+        own = {name: given[name] for name in plain if name not in groups}
+        return function(**own, **{name: group.make(given) for name, group in groups.items()})
 
-    signature = inspect.signature(function)
-    hints = get_type_hints(function, include_extras=True)
-    plain = [
-        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in signature.parameters.items()
-        if name != "settings"
-    ]
-    place = [parameter.name for parameter in plain].index(option) + 1
-    panels = {name: f"Of {each.when}" for name, each in _applies(option, registry).items()}
-    added = [_parameter(name, having, panels.get(name)) for name, having in kinds.items()]
-    parameters = [*plain[:place], *added, *plain[place:]]
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in plain.items():
+        keyword = {"kind": inspect.Parameter.KEYWORD_ONLY, "annotation": hints.get(name)}
+        parameters += groups[name].parameters if name in groups else [parameter.replace(**keyword)]
     call.__doc__ = function.__doc__
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call
-
-
-def _parameter(name: str, having: Mapping[str, tuple[Field[Any], Any]], panel: str | None) -> inspect.Parameter:
-    field, hint = next(iter(having.values()))
-    defaults = {repr(each.default): each.default for each, _ in having.values()}
-    default = field.default if len(defaults) == 1 else None  # else each kind's own
-    described = field.metadata.get("help", "")
-    annotation: Any = Annotated[
-        hint if default is not None else hint | None, typer.Option(help=described, rich_help_panel=panel)
-    ]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

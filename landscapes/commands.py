@@ -1,49 +1,31 @@
 """``eigensam spectrum``: its flags, and how its result is printed; the work is imported when it begins."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from ..ground.console import DataRoot, Device, Download, JsonFile, PlotFile, RunFolder
 from ..ground.device import find_device
-from ..ground.options import Only, only_with
+from ..ground.options import only_with
 from ..ground.outputs import Outputs
-from .spectrum_settings import ENDS, OPERATORS, SpectrumSettings
+from ..ground.settings_options import with_settings
+from .spectrum_settings import SpectrumSettings
 
 if TYPE_CHECKING:
     from .measured_spectrum import MeasuredSpectrum
 
-__all__ = ["SPECTRUM_OPTIONS", "spectrum"]
+__all__ = ["SpectrumCommand", "spectrum"]
 
-SPECTRUM_OPTIONS: dict[str, Only] = {"probes": only_with("density"), "steps": only_with("density")}
+SpectrumCommand = with_settings(
+    {"probes": only_with("density"), "steps": only_with("density")}, settings=SpectrumSettings
+)
+"""Its options are the fields of the settings."""
 
 
 def spectrum(
     run: RunFolder,
-    top: Annotated[int, typer.Option(help="How many eigenvalues.")] = 1,
-    which: Annotated[str, typer.Option(help=f"Which of them: {', '.join(ENDS)}.")] = "largest",
-    operator: Annotated[str, typer.Option(help=f"Of what: {', '.join(OPERATORS)}.")] = "hessian",
-    density: Annotated[
-        bool, typer.Option("--density", help="Also the spectral density, trace and norm, with intervals.")
-    ] = False,
-    probes: Annotated[int, typer.Option(help="Random vectors of --density.")] = 10,
-    steps: Annotated[int, typer.Option(help="Lanczos steps for each of them.")] = 40,
-    max_products: Annotated[int, typer.Option(help="Most matrix-vector products for the eigenvalues.")] = 100,
-    tolerance: Annotated[float, typer.Option(help="Relative accuracy of each eigenvalue at which to stop.")] = 1e-3,
-    delta: Annotated[float, typer.Option(help="Probability that the bound of the spectrum fails.")] = 0.05,
-    batch_size: Annotated[int, typer.Option(help="Examples per pass; in train mode a rest is left out.")] = 500,
-    batches: Annotated[int, typer.Option(help="Use only this many minibatches; 0 is all.")] = 0,
-    mode: Annotated[str, typer.Option(help="Batch norm: eval or train.")] = "eval",
-    parameters: Annotated[
-        list[str] | None, typer.Option(help="Only these parameters, by name or pattern (may be repeated).")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random vectors.")] = 0,
-    check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Compare products with differences of gradients first.")
-    ] = True,
-    double: Annotated[bool, typer.Option("--double", help="Compute in float64.")] = False,
+    settings: Any = None,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
@@ -52,24 +34,6 @@ def spectrum(
 ) -> None:
     """Extreme eigenvalues (Lanczos) and density of the training loss's curvature at a trained point."""
     outputs = Outputs(json, plot=plot, inputs={"RUN": run})
-    settings = SpectrumSettings(
-        top=top,
-        which=which,
-        operator=operator,
-        density=density,
-        probes=probes,
-        steps=steps,
-        max_products=max_products,
-        tolerance=tolerance,
-        delta=delta,
-        batch_size=batch_size,
-        batches=batches,
-        mode=mode,
-        parameters=parameters,
-        seed=seed,
-        check=check,
-        double=double,
-    )
     from .measured_spectrum import measure_spectrum  # here: help and refusals wait for no torch
 
     target = find_device(device)

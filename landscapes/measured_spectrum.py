@@ -15,8 +15,7 @@ from .curvature.gauss_newton import GaussNewton
 from .curvature.network_hessian import Hessian
 from .curvature.network_operator import NetworkOperator
 from .networks.network_function import NetworkFunction
-from .runs.checkpoint import Checkpoint
-from .runs.data import load_data
+from .runs.run import Run
 from .spectra.density import Density, spectral_density
 from .spectra.eigenpairs import Eigenpairs
 from .spectra.estimates import Estimate
@@ -152,10 +151,9 @@ def _matrix(
     run: Path, settings: SpectrumSettings, data_root: Path | None, download: bool, device: torch.device | str
 ) -> tuple[NetworkOperator, int]:
     """The operator of a run's network on its training data, and the number of examples."""
-    checkpoint = Checkpoint.read(run)
-    model = checkpoint.network(run).to(device)
-    data = load_data(checkpoint.data, data_root, download=download)
-    checkpoint.check_data(data)
+    opened = Run(run)
+    model = opened.network().to(device)
+    data = opened.data(data_root, download=download)
     inputs, targets, size = data.train_inputs, data.train_targets, settings.batch_size
     if settings.double:
         model, inputs = model.double(), inputs.double()

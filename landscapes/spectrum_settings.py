@@ -6,6 +6,7 @@ from typing import get_args
 
 from ..ground.console import check_count
 from ..ground.errors import InputError
+from ..ground.settings import setting
 from .spectra.ends import End
 
 __all__ = ["ENDS", "MODES", "OPERATORS", "SpectrumSettings"]
@@ -53,22 +54,26 @@ class SpectrumSettings:
         eigensam.ground.errors.InputError: unknown end 'middle'; choose one of: largest, smallest, both
     """
 
-    top: int = 1
-    which: str = "largest"
-    operator: str = "hessian"
-    density: bool = False
-    probes: int = 10
-    steps: int = 40
-    max_products: int = 100
-    tolerance: float = 1e-3
-    delta: float = 0.05
-    batch_size: int = 500
-    batches: int = 0
-    mode: str = "eval"
-    parameters: Sequence[str] | None = None
-    seed: int = 0
-    check: bool = True
-    double: bool = False
+    top: int = setting(1, "How many eigenvalues.")
+    which: str = setting("largest", "Of which end of the spectrum.", choices=lambda: ENDS)
+    operator: str = setting("hessian", "Of which matrix.", choices=lambda: OPERATORS)
+    density: bool = setting(False, "Estimate the spectral density, the trace and the norm, too, with intervals.")
+    probes: int = setting(10, "Random vectors that --density averages over.")
+    steps: int = setting(40, "Lanczos steps from each of these vectors.")
+    max_products: int = setting(100, "Most matrix-vector products to spend on the eigenvalues.")
+    tolerance: float = setting(1e-3, "Relative accuracy of each eigenvalue at which to stop.")
+    delta: float = setting(0.05, "Probability that the bound of the whole spectrum fails.")
+    batch_size: int = setting(500, "Examples in a pass (memory only); in train mode a rest is left out.")
+    batches: int = setting(0, "Use only the first so many minibatches; 0 is all.")
+    mode: str = setting(
+        "eval", "Whether batch norm uses its running statistics or the minibatch's.", choices=lambda: MODES
+    )
+    parameters: list[str] | None = setting(  # noqa: RUF009 (a field)
+        None, "Only these parameters are coordinates, by name or pattern; may be repeated."
+    )
+    seed: int = setting(0, "Seed of the random vectors.")
+    check: bool = setting(True, "Compare products with differences of gradients before they are trusted.")
+    double: bool = setting(False, "Compute in float64; the bound of the spectrum is then a certificate.")
 
     def __post_init__(self) -> None:
         check_count("--batches", self.batches, low=0)

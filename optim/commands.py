@@ -1,32 +1,20 @@
 """``eigensam train``: options and help; torch loads when it runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from ..ground.console import DataRoot, Device, Download, JsonFile, progress_bar, read_path
-from ..ground.device import find_device
-from ..ground.late_options import LateOptions, option, with_late_options
-from ..ground.options import Only, strict
-from ..ground.outputs import Folder, Outputs
-from ..ground.run_files import RUN_FILES
-from ..ground.settings import settings_of
+from ..ground.choices import with_choices
+from ..ground.console import DataRoot, Device, Download, JsonFile, read_path
+from ..ground.options import Only
+from ..ground.settings_options import Chosen, with_settings
 from ..landscapes.runs.registries import DATA
 from .registry import OPTIMIZERS
+from .settings import TrainSettings
 
 __all__ = ["TrainCommand", "train_command"]
-
-
-def _options() -> LateOptions:
-    """Those of a run, then those of every optimizer that is registered."""
-    from .settings import TrainSettings
-
-    text = f"The method that trains; its own options are below. One of: {', '.join(OPTIMIZERS)}."
-    choose = LateOptions([option("optimizer", TrainSettings().method.name, text, "Training")], {})
-    run = LateOptions.of(TrainSettings, "Training")
-    return choose + run + LateOptions.of_kinds(OPTIMIZERS, "optimizer", "Optimizer")
 
 
 def _from_files(given: Any) -> bool:
@@ -34,14 +22,25 @@ def _from_files(given: Any) -> bool:
 
 
 _FILES = Only("data that are not built in", _from_files)
-TrainCommand: type[TyperCommand] = with_late_options(strict({"data_root": _FILES, "download": _FILES}), _options)
+
+TrainCommand = with_choices(
+    with_settings(
+        {"data_root": _FILES, "download": _FILES}, shared=TrainSettings, method=Chosen("optimizer", OPTIMIZERS)
+    ),
+    optimizer=OPTIMIZERS,
+)
+"""Its options are the fields of a training's settings, and those of every optimizer that is registered."""
 
 
 def train_command(
-    ctx: typer.Context,
     out: Annotated[
         Path, typer.Option(parser=read_path, metavar="FOLDER", help="The run directory to make; it must not exist.")
     ],
+    shared: Any = None,
+    optimizer: Annotated[
+        str, typer.Option(metavar="NAME", help="The method that trains; its own options are below.")
+    ] = "eigen-sam",
+    method: Any = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an unfinished run, bit for bit as if it had not stopped.")
     ] = False,
@@ -51,40 +50,7 @@ def train_command(
     json: JsonFile = None,
 ) -> None:
     """Train one network into a run directory: metrics.jsonl and a checkpoint."""
-    from .run_directory import check_run, unfinished  # here: --help needs no torch
-    from .settings import TrainSettings
+    from .run_training import Place, run_training  # torch loads when there is something to train, not for --help
 
-    values: dict[str, Any] = ctx.obj
-    folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
-    outputs = Outputs(json, folders=folders)
-    kind = OPTIMIZERS[values["optimizer"]]
-    own = {each.name: values[each.name] for each in settings_of(kind)}
-    shared = {each.name: values[each.name] for each in settings_of(TrainSettings)}
-    settings = TrainSettings(kind(**{name: value for name, value in own.items() if value is not None}), **shared)
-    target = find_device(device)
-    check_run(out, resume=resume)
-
-    import torch
-
-    from ..landscapes.runs.data import load_data
-    from .training import train
-
-    tensors = load_data(settings.data, data_root, download=download)
-    what = f"{settings.model} on {settings.data} with {settings.method.name}"
-    outputs.console.print(f"training {what} into {out} ({target})", markup=False)
-    with progress_bar("steps") as (progress, task):
-
-        def show(done: int, total: int, latest: dict[str, Any]) -> None:
-            accuracy = f", test accuracy {latest['test_accuracy']:.1%}" if "test_accuracy" in latest else ""
-            progress.update(task, completed=done, total=total, description=f"loss {latest['loss']:.4f}{accuracy}")
-
-        run = train(settings, tensors, out, device=target, resume=resume, progress=show)
-    result = {"run": str(out), "settings": settings.to_dict(), "metrics": run.metrics}
-    outputs.save(result, device=target, dtype=torch.float32)
-    last, console = run.metrics[-1], outputs.console
-    console.print(
-        f"finished: train loss {last['train_loss']:.4f}, test loss {last['test_loss']:.4f}, "
-        f"test accuracy {last['test_accuracy']:.2%}"
-    )
-    console.print(f"wrote {out}", markup=False)
-    outputs.say_written()
+    place = Place(out, device, data_root, download=download, resume=resume)
+    run_training(replace(shared, optimizer=method), place, json)

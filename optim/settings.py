@@ -1,6 +1,6 @@
 """Every hyper-parameter of a training run, checked before anything is written. Loads no torch."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from ..ground.errors import InputError
@@ -47,7 +47,7 @@ class TrainSettings:
         eigensam.ground.errors.InputError: lr = -1.0 must be positive, e.g. 0.1
     """
 
-    optimizer: Method | str = "eigen-sam"
+    optimizer: Method | str = field(default="eigen-sam", metadata={"option": False})
     data: str = setting(
         "digits", "The data set; digits are built in, the others are read from --data-root.", choices=lambda: DATA
     )

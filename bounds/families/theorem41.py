@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ...ground.console import check_count
 from ...ground.errors import InputError
+from ...ground.settings import setting
 from ..bound import Bound
 from ..family import BoundFamily
 from ..registry import BOUNDS
@@ -15,33 +16,53 @@ if TYPE_CHECKING:
     import torch
 
     from ...landscapes.runs.data import DataSet
+    from ...landscapes.runs.run import Run
 
-__all__ = ["Theorem41"]
+__all__ = ["PriorCentre", "Theorem41"]
+
+PriorCentre = Literal["initial", "zero"]
+"""Both are independent of the sample."""
 
 
 @BOUNDS.register("theorem-4.1", order=1)
 @dataclass(frozen=True)
 class Theorem41(BoundFamily):
-    """Settings of :func:`bound_checkpoint`; ``prior`` is its ``centre``."""
+    """The theorem at the point that a run has reached, on its own training set.
+
+    Attributes:
+        delta: probability of failure.
+        p_min: of the bounded cross-entropy that the bound is about.
+        prior: its mean, the network's initialisation or zero; both are independent of the sample.
+        sigma: posterior standard deviation; default: the best.
+        batch_size: examples per pass (memory only).
+        max_products: most Hessian-vector products for lambda_1.
+        random_directions: for ``K_4``, besides the top eigenvector.
+        seed: of the random directions and the Lanczos start.
+    """
 
     title = "Theorem 4.1"
 
-    delta: float = field(default=0.05, metadata={"help": "Probability of failure, in (0, 1)."})
-    p_min: float = field(default=1e-3, metadata={"help": "Probability floor of the bounded cross-entropy."})
-    prior: str = field(default="initial", metadata={"help": "Prior mean: initial or zero."})
-    sigma: float | None = field(default=None, metadata={"help": "Posterior standard deviation; default: the best."})
-    batch_size: int = field(default=500, metadata={"help": "Examples per pass."})
-    max_products: int = field(default=30, metadata={"help": "Most Hessian-vector products for lambda_1."})
-    seed: int = field(default=0, metadata={"help": "Of random directions and start vector."})
+    delta: float = setting(0.05, "Probability with which the bound may fail, between 0 and 1.")
+    p_min: float = setting(1e-3, "Floor of the probabilities in the bounded cross-entropy that is bounded (ours).")
+    prior: str = setting(
+        "initial", "Mean of the prior: the network's initialisation or zero.", choices=lambda: get_args(PriorCentre)
+    )
+    sigma: float | None = setting(
+        None, "Standard deviation of the posterior; by default the one that makes the bound smallest."
+    )
+    batch_size: int = setting(500, "Examples in a pass (memory only).")
+    max_products: int = setting(30, "Most Hessian-vector products to spend on the top eigenvalue.")
+    random_directions: int = field(default=4, metadata={"option": False})
+    seed: int = setting(0, "Seed of the random directions and of the start vector.")
 
     def check(self) -> None:
         """Refuse what is out of range."""
         from ..bounded_loss import BoundedCrossEntropy
         from ..inputs import check_delta, check_sigma
-        from ..trained_point import PriorCentre
 
         check_count("--batch-size", self.batch_size)
         check_count("--max-products", self.max_products)
+        check_count("random directions", self.random_directions, low=0)
         check_count("--seed", self.seed, low=0)
         check_delta(self.delta)
         if self.sigma is not None:
@@ -51,21 +72,14 @@ class Theorem41(BoundFamily):
             raise InputError(f"unknown prior centre '{self.prior}'; choose one of: {', '.join(get_args(PriorCentre))}")
 
     def bound(
-        self, run: Path, data: "DataSet", *, device: "torch.device | str", progress: Callable[[str], None]
+        self,
+        run: "Run | Path | str",
+        data: "DataSet | None" = None,
+        *,
+        device: "torch.device | str" = "cpu",
+        progress: Callable[[str], None] = lambda what: None,
     ) -> Bound:
         """Bound at the trained point, in float64."""
         from ..trained_point import bound_checkpoint
 
-        return bound_checkpoint(
-            run,
-            data,
-            delta=self.delta,
-            p_min=self.p_min,
-            centre=self.prior,  # type: ignore[arg-type]
-            sigma=self.sigma,
-            batch_size=self.batch_size,
-            max_products=self.max_products,
-            seed=self.seed,
-            device=device,
-            progress=progress,
-        )
+        return bound_checkpoint(run, data, self, device=device, progress=progress)

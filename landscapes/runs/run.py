@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from ...ground.errors import InputError
 from ..networks.network import NetworkLandscape
 from .checkpoint import Checkpoint
 from .data import DataSet, load_data
@@ -114,6 +115,8 @@ class Run:
         data = self.data() if data is None else data
         self.checkpoint.check_data(data)
         count = None if batches is None else batches * batch_size
+        if count is not None and count > len(data.train_targets):
+            raise InputError(f"{batches} batches of {batch_size} are more than the {len(data.train_targets)} examples")
         return NetworkLandscape.from_tensors(
             self.network().to(dtype),
             cross_entropy,

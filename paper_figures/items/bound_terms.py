@@ -30,9 +30,9 @@ def _quick() -> "Trainings":
 
 
 def _bound_one(directory: Path, data: "DataSet", device: str) -> dict[str, Any]:
-    from ...bounds.trained_point import bound_checkpoint
+    from ...bounds.families.theorem41 import Theorem41
 
-    return bound_checkpoint(directory, data, device=device).to_dict()
+    return Theorem41().bound(directory, data, device=device).to_dict()
 
 
 @ITEMS.register("bound_terms", order=3)

@@ -29,8 +29,8 @@ def curves(exponent: str) -> "dict[str, SDE]":
         return {label: truncate(sam, exponent, order) for order, label in enumerate((FIRST, SECOND, THIRD), start=1)}
     full = derive(sam, 2, exponent)
     without = {
-        "without the correction $b_1$": {"diffusion_order": len(full.diffusion), "correction_order": 0},
-        "without noise": {"diffusion_order": 0, "correction_order": len(full.correction)},
+        "without the correction $b_1$": {"covariance_order": len(full.covariance), "correction_order": 0},
+        "without noise": {"covariance_order": 0, "correction_order": len(full.correction)},
     }
     return {ORDER_2: full} | {
         label: truncate(sam, exponent, len(full.increments), **orders) for label, orders in without.items()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from torch.nn.functional import cross_entropy
+import torch
 
 from ...ground.console import check_count
 from ...ground.errors import InputError
@@ -10,9 +10,7 @@ from ...landscapes.analytic.landscape_file import read_landscape
 from ...landscapes.analytic.quadratic import Quadratic
 from ...landscapes.analytic.torus import TiltedTorus
 from ...landscapes.landscape import Landscape
-from ...landscapes.networks.network import NetworkLandscape
-from ...landscapes.runs.checkpoint import Checkpoint
-from ...landscapes.runs.data import load_data
+from ...landscapes.runs.run import Run
 from .moments import MOST_DIMENSIONS
 
 __all__ = ["default_landscape", "given_landscape"]
@@ -56,17 +54,6 @@ def given_landscape(
         return read_landscape(path)
     check_count("--batches", batches)
     check_count("--batch-size", batch_size)
-    checkpoint = Checkpoint.read(path)
-    data = load_data(checkpoint.data, data_root)
-    checkpoint.check_data(data)
-    count = batches * batch_size
-    if count > len(data.train_targets):
-        raise InputError(f"{batches} batches of {batch_size} are more than the {len(data.train_targets)} examples")
-    return NetworkLandscape.from_tensors(
-        checkpoint.network(path).double(),
-        cross_entropy,
-        data.train_inputs[:count].double(),
-        data.train_targets[:count],
-        batch_size=batch_size,
-        points_per_pass=_POINTS if many_paths else 1,
-    )
+    run = Run(path)
+    data, points = run.data(data_root), _POINTS if many_paths else 1
+    return run.landscape(data, batch_size=batch_size, batches=batches, dtype=torch.float64, points_per_pass=points)

@@ -65,7 +65,16 @@ def test_unknown_kind(refused, trained):
 
 def test_settings_are_json():
     found = BOUNDS["theorem-4.1"](delta=0.1).to_dict()
-    assert list(found) == ["delta", "p_min", "prior", "sigma", "batch_size", "max_products", "seed"]
+    assert list(found) == [
+        "delta",
+        "p_min",
+        "prior",
+        "sigma",
+        "batch_size",
+        "max_products",
+        "random_directions",
+        "seed",
+    ]
     assert found["delta"] == 0.1
 
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from eigensam.bounds import BoundedCrossEntropy, bound_checkpoint, estimate_fourth_derivative
+from eigensam.bounds import BoundedCrossEntropy, Theorem41, estimate_fourth_derivative
 from eigensam.bounds.trained_point import _assumptions
 from eigensam.ground import InputError
 from eigensam.landscapes import Checkpoint, NetworkLandscape, build_model, load_tensors, top_eigenpairs
@@ -16,7 +16,7 @@ from eigensam.landscapes.runs.wide_resnet import WideResNet
 @pytest.fixture(scope="module")
 def result(trained, digits):
     seen = []
-    return bound_checkpoint(trained, digits, batch_size=10_000, progress=seen.append)
+    return Theorem41(batch_size=10_000).bound(trained, digits, progress=seen.append)
 
 
 def test_ingredients(result, trained, digits):
@@ -51,10 +51,10 @@ def test_what_is_said(result, trained, digits):
 
 
 def test_batches_do_not_matter(result, trained, digits):
-    other = bound_checkpoint(trained, digits, batch_size=250)  # 1437 and 360 are no multiples: the rests count too
+    other = Theorem41(batch_size=250).bound(trained, digits)  # 1437 and 360 are no multiples: the rests count too
     assert other.bound == pytest.approx(result.bound, rel=1e-9)
     assert other.details["test_loss_at_x"] == pytest.approx(result.details["test_loss_at_x"], rel=1e-9)
-    zero = bound_checkpoint(trained, digits, batch_size=10_000, centre="zero", max_products=3, random_directions=0)
+    zero = Theorem41(batch_size=10_000, prior="zero", max_products=3, random_directions=0).bound(trained)
     assert zero.details["squared_distance"] > result.details["squared_distance"]
     assert "centre: zero" in " ".join(zero.assumptions)
 
@@ -90,7 +90,7 @@ def test_refused_directions():
 def test_a_diverged_network_is_refused(trained, digits, monkeypatch):
     monkeypatch.setattr(BoundedCrossEntropy, "__call__", lambda self, outputs, targets: outputs.sum() * torch.nan)
     with pytest.raises(InputError, match=r"bounded loss is nan, not in \[0, 1\]; its training diverged"):
-        bound_checkpoint(trained, digits)
+        Theorem41().bound(trained, digits)
 
 
 def test_batch_norm_and_relu_are_confessed(digits):
@@ -103,21 +103,21 @@ def test_batch_norm_and_relu_are_confessed(digits):
 
 def test_refusals(trained, digits, tmp_path):
     with pytest.raises(InputError, match=r"delta = 2 does not lie in \(0, 1\)"):
-        bound_checkpoint(trained, digits, delta=2)
+        Theorem41(delta=2).bound(trained, digits)
     for changes, message in (
-        ({"batch_size": 0}, "batch_size = 0 is out of range; give at least 1"),
-        ({"max_products": 0}, "max_products = 0 is out of range; give at least 1"),
-        ({"random_directions": -1}, "random_directions = -1 is out of range; give at least 0"),
+        ({"batch_size": 0}, "--batch-size 0 is out of range; give a number from 1"),
+        ({"max_products": 0}, "--max-products 0 is out of range; give a number from 1"),
+        ({"random_directions": -1}, "random directions -1 is out of range; give a number from 0"),
         ({"sigma": float("nan")}, "sigma = nan is not positive"),
         ({"p_min": 1e-320}, "too close to 0 or 1 for torch.float64"),
     ):
         with pytest.raises(InputError, match=message):
-            bound_checkpoint(trained, digits, **changes)
+            Theorem41(**changes).bound(trained, digits)
     with pytest.raises(InputError, match="unknown prior centre 'mean'; choose one of: initial, zero"):
-        bound_checkpoint(trained, digits, centre="mean")
+        Theorem41(prior="mean").bound(trained, digits)
     with pytest.raises(InputError, match="was trained on digits, not svhn"):
-        bound_checkpoint(trained, dataclasses.replace(digits, name="svhn"))
+        Theorem41().bound(trained, dataclasses.replace(digits, name="svhn"))
     shutil.copytree(trained, tmp_path / "copy")
     (tmp_path / "copy" / "initial.safetensors").unlink()
     with pytest.raises(InputError, match=r"cannot read .*initial.safetensors"):
-        bound_checkpoint(tmp_path / "copy", digits)
+        Theorem41().bound(tmp_path / "copy", digits)

@@ -6,9 +6,6 @@ import typer
 from eigensam.cli import app
 from eigensam.ground import InputError
 from eigensam.ground.options import only, only_with, strict
-from eigensam.landscapes.commands import SPECTRUM_OPTIONS
-from eigensam.optim.commands import TRAIN_OPTIONS
-from eigensam.sde.weak_order.commands import WEAK_ORDER_OPTIONS
 
 
 @pytest.fixture
@@ -60,10 +57,13 @@ def test_what_would_be_ignored_is_refused(run, arguments, message):
         run(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("command", "table"),
-    [("weak-order", WEAK_ORDER_OPTIONS), ("train", TRAIN_OPTIONS), ("spectrum", SPECTRUM_OPTIONS)],
-)
-def test_tables_name_options_that_exist(command, table):
-    known = {parameter.name for parameter in typer.main.get_command(app).commands[command].params}
-    assert table.keys() <= known
+@pytest.mark.parametrize("command", [each.name for each in app.registered_commands])
+def test_conditions_are_of_options_that_exist(command):
+    found = typer.main.get_command(app).commands[command]
+    names = {parameter.name for parameter in found.get_params(click_context(found))}
+    assert found.known_conditions.keys() <= names
+    assert found.known_conditions or command in ("figures", "derive", "order-table", "bound")
+
+
+def click_context(command):
+    return command.context_class(command)

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from eigensam.ground import InputError
-from eigensam.ground.settings_options import with_settings
+from eigensam.ground.settings_options import Chosen, with_settings
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Box:
 def app():
     app = typer.Typer()
 
-    @app.command(cls=with_settings("shape", {"circle": Circle, "box": Box}))
+    @app.command(cls=with_settings({}, settings=Chosen("shape", {"circle": Circle, "box": Box})))
     def draw(shape: Annotated[str, typer.Option()] = "circle", settings: Any = None, last: int = 7) -> None:
         """Draw it."""
         print(repr(settings), last)

@@ -1,7 +1,5 @@
 """``eigensam spectrum`` on a trained run."""
 
-import dataclasses
-import inspect
 import json
 import shutil
 import subprocess
@@ -12,8 +10,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from eigensam.landscapes import Checkpoint, GaussNewton, NetworkFunction, NetworkLandscape, top_eigenpairs
-from eigensam.landscapes.commands import spectrum
-from eigensam.landscapes.spectrum_settings import SpectrumSettings
 
 
 def test_spectrum(cli, trained, tmp_path, digits):
@@ -137,12 +133,6 @@ def test_the_flags_are_known_without_torch():
     wrong = program.replace("landscapes.commands", "landscapes.measured_spectrum")  # wrong on purpose: it sees them
     found = subprocess.run([sys.executable, "-c", wrong], capture_output=True, text=True, check=True)
     assert "torch" in found.stdout
-
-
-def test_flags_and_settings_have_the_same_defaults():
-    flags = {name: parameter.default for name, parameter in inspect.signature(spectrum).parameters.items()}
-    settings = {entry.name: entry.default for entry in dataclasses.fields(SpectrumSettings)}
-    assert settings == {name: flags[name] for name in settings}
 
 
 def test_what_is_printed_of_a_bound_is_what_it_says_of_itself(cli, trained, tmp_path):

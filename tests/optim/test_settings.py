@@ -136,7 +136,6 @@ def lazy(monkeypatch):
     monkeypatch.setattr(
         "eigensam.ground.registry.entry_points", lambda group: [Point()] * (group == "eigensam.optimizer")
     )
-    monkeypatch.setattr("eigensam.optim.commands.TrainCommand.late", None)
 
 
 def test_somebody_elses_optimizer_is_in_help_and_in_a_run(cli, refused, lazy, tmp_path):

@@ -39,7 +39,6 @@ def others(monkeypatch):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
         monkeypatch.setattr(registry, "_complete", False)
     monkeypatch.setattr("eigensam.ground.registry.entry_points", lambda group: points.get(group, []))
-    monkeypatch.setattr("eigensam.optim.commands.TrainCommand.late", None)
 
 
 def test_in_the_help_in_a_run_and_in_its_json(cli, refused, others, tmp_path):
