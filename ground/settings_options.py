@@ -143,8 +143,8 @@ def _function(function: Callable[..., Any], groups: Mapping[str, _Group]) -> Cal
 
     parameters: list[inspect.Parameter] = []
     for name, parameter in plain.items():
-        keyword = {"kind": inspect.Parameter.KEYWORD_ONLY, "annotation": hints.get(name)}
-        parameters += groups[name].parameters if name in groups else [parameter.replace(**keyword)]
+        alone = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(name))
+        parameters += groups[name].parameters if name in groups else [alone]
     call.__doc__ = function.__doc__
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
