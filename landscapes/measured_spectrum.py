@@ -99,7 +99,7 @@ class MeasuredSpectrum:
 
 
 def measure_spectrum(
-    run: Path | str,
+    run: Run | Path | str,
     settings: SpectrumSettings | None = None,
     *,
     data_root: Path | None = None,
@@ -120,7 +120,7 @@ def measure_spectrum(
             refuses.
     """
     settings = SpectrumSettings() if settings is None else settings
-    matrix, examples = _matrix(Path(run), settings, data_root, download, device)
+    matrix, examples = _matrix(run, settings, data_root, download, device)
     with progress_bar("matrix-vector products", settings.max_products) as (progress, task):
         pairs = lanczos(
             matrix,
@@ -148,10 +148,10 @@ def measure_spectrum(
 
 
 def _matrix(
-    run: Path, settings: SpectrumSettings, data_root: Path | None, download: bool, device: torch.device | str
+    run: Run | Path | str, settings: SpectrumSettings, data_root: Path | None, download: bool, device: torch.device | str
 ) -> tuple[NetworkOperator, int]:
     """The operator of a run's network on its training data, and the number of examples."""
-    opened = Run(run)
+    opened = run if isinstance(run, Run) else Run(run)
     model = opened.network().to(device)
     data = opened.data(data_root, download=download)
     inputs, targets, size = data.train_inputs, data.train_targets, settings.batch_size

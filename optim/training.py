@@ -29,7 +29,7 @@ Progress = Callable[[int, int, dict[str, Any]], None]
 def train(
     settings: TrainSettings,
     data: DataSet,
-    out: Path,
+    out: Path | str,
     *,
     device: torch.device | str = "cpu",
     resume: bool = False,
@@ -65,6 +65,7 @@ def train(
         ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
     """
     _check_settings(settings, data)
+    out = Path(out)
     check_run(out, resume=resume)
     out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
     made = [folder for folder in (partial, *partial.parents) if not folder.exists()]
