@@ -65,24 +65,31 @@ def read_file_path(text: str | Path) -> Path:
 JsonFile = Annotated[
     Path | None,
     typer.Option(
-        "--json", metavar="FILE", parser=read_file_path, help="Also write the result as JSON; - is standard output."
+        "--json",
+        metavar="FILE",
+        parser=read_file_path,
+        help="Also write the result as JSON into this file; - is standard output.",
     ),
 ]
 PlotFile = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE", parser=read_file_path, help="Draw the result: a .svg, .pdf or .png file."),
+    typer.Option(
+        "--plot", metavar="FILE", parser=read_file_path, help="Also draw the result, into a .svg, .pdf or .png file."
+    ),
 ]
 RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", parser=read_path, help="Run directory made by 'eigensam train'.")
+    Path, typer.Argument(metavar="RUN", parser=read_path, help="Run directory that 'eigensam train' has made.")
 ]
 DataRoot = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER", parser=read_path, help="Folder with data in torchvision's layout (not needed for digits)."
+        metavar="FOLDER", parser=read_path, help="Folder with the data, in torchvision's layout; digits need none."
     ),
 ]
-Download = Annotated[bool, typer.Option("--download", help="Fetch or unpack missing data under --data-root.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch or unpack under --data-root what is missing there.")]
+Device = Annotated[
+    str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; auto is the accelerator if there is one.")
+]
 
 
 def check_count(name: str, value: int, low: int = 1) -> None:

@@ -148,7 +148,11 @@ def measure_spectrum(
 
 
 def _matrix(
-    run: Run | Path | str, settings: SpectrumSettings, data_root: Path | None, download: bool, device: torch.device | str
+    run: Run | Path | str,
+    settings: SpectrumSettings,
+    data_root: Path | None,
+    download: bool,
+    device: torch.device | str,
 ) -> tuple[NetworkOperator, int]:
     """The operator of a run's network on its training data, and the number of examples."""
     opened = run if isinstance(run, Run) else Run(run)

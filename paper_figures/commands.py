@@ -11,13 +11,22 @@ __all__ = ["figures", "order_table"]
 
 
 def figures(
-    preset: Annotated[str, typer.Option(help="Which figures and tables, at which size.", metavar="PRESET")] = "quick",
+    preset: Annotated[
+        str, typer.Option(help="Which figures and tables are made, at which size.", metavar="PRESET")
+    ] = "quick",
     only: Annotated[
         list[str] | None,
         typer.Option(help="Measure and report this figure or table only; may be repeated.", metavar="NAME"),
     ] = None,
-    out: Annotated[Path, typer.Option(parser=read_path, metavar="FOLDER", help="Where everything goes.")] = Path("out"),
-    jobs: Annotated[int, typer.Option(help="Trainings at a time; 0 is one per core.")] = 0,
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=read_path,
+            metavar="FOLDER",
+            help="Folder for results, pictures and the report; results for the same code and settings are used again.",
+        ),
+    ] = Path("out"),
+    jobs: Annotated[int, typer.Option(help="Trainings at a time, each with one thread; 0 is one per core.")] = 0,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
@@ -31,7 +40,12 @@ def figures(
 
 
 def order_table(
-    out: Annotated[Path, typer.Option(parser=read_path, metavar="FOLDER", help="Where everything goes.")] = Path("out"),
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=read_path, metavar="FOLDER", help="Folder for results, pictures and the page of the table."
+        ),
+    ] = Path("out"),
     json: JsonFile = None,
 ) -> None:
     """Predict and measure the weak order of every rule, exponent and truncation; ablations; critical points.

@@ -17,7 +17,7 @@ __all__ = ["RhoExponent", "RuleName", "read_exponent", "read_values"]
 RuleName = Annotated[
     str, typer.Argument(metavar="RULE", help=f"One of {', '.join(RULES)}; or an expression: 'grad(rho*g/norm(g))'.")
 ]
-RhoExponent = Annotated[str, typer.Option(help="Rational beta in rho = c eta^beta, e.g. 1/3.")]
+RhoExponent = Annotated[str, typer.Option(help="The rational number beta in rho = c eta^beta, such as 1/3.")]
 
 
 def read_exponent(text: str) -> Fraction:

@@ -32,12 +32,17 @@ class Format(StrEnum):
 
 def derive_command(
     rule: RuleName,
-    weak_order: Annotated[int, typer.Option(help="1 or 2.")] = 1,
+    weak_order: Annotated[int, typer.Option(help="Weak order that the SDE shall have, 1 or 2.")] = 1,
     rho_exponent: RhoExponent = "1/3",
-    format: Annotated[Format, typer.Option(help="What to print.")] = Format.TEXT,
+    format: Annotated[
+        Format,
+        typer.Option(help="What is printed: the SDE as text, as LaTeX, as torch code that computes it, or as JSON."),
+    ] = Format.TEXT,
     proof: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", parser=read_file_path, help="Also write the proof as a LaTeX document."),
+        typer.Option(
+            metavar="FILE", parser=read_file_path, help="Also write the proof into this file, as a LaTeX document."
+        ),
     ] = None,
     json: JsonFile = None,
 ) -> None:

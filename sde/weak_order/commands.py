@@ -54,6 +54,8 @@ _PRECISIONS: dict[PrecisionName, Precision | None] = {
     PrecisionName.FLOAT64: "float64",
 }
 
+_SDE, _LANDSCAPE, _METHOD = "The SDE", "The landscape", "The measurement"  # panels of the help
+
 _SAMPLED = only("method", MethodName.MONTE_CARLO)
 _RUN = Only("a --landscape that is a run directory", lambda given: _is_run(given["landscape"]))
 WEAK_ORDER_OPTIONS: dict[str, Only] = {
@@ -74,20 +76,41 @@ WEAK_ORDER_OPTIONS: dict[str, Only] = {
 
 def weak_order(
     rule: RuleName,
-    weak_order: Annotated[int | None, typer.Option(help="Derive the SDE of this order: 1 (default) or 2.")] = None,
+    weak_order: Annotated[
+        int | None,
+        typer.Option(
+            help="Derive the SDE of this order, 1 or 2; 1 if neither this nor --drift-order is given.",
+            rich_help_panel=_SDE,
+        ),
+    ] = None,
     drift_order: Annotated[
-        int | None, typer.Option(help="Instead: keep rho^0 .. rho^(m-1), whatever order that gives.")
+        int | None,
+        typer.Option(
+            help="Instead, keep rho^0 to rho^(m-1) in the drift, whatever order that gives.", rich_help_panel=_SDE
+        ),
     ] = None,
     rho_exponent: RhoExponent = "1/3",
-    rho_scale: Annotated[float, typer.Option(help="c in rho = c eta^beta.")] = 0.8,
+    rho_scale: Annotated[
+        float,
+        typer.Option(
+            help="The constant c in rho = c eta^beta (ours: 0.8 shows the powers of rho apart).", rich_help_panel=_SDE
+        ),
+    ] = 0.8,
     value: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=NUMBER[,NUMBER]", help="Value of a symbol: alpha=0.2, v=1,0.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER[,NUMBER]",
+            help="Value of a symbol of the rule, such as alpha=0.2, or v=1,0 for a direction, which is normalised.",
+            rich_help_panel=_SDE,
+        ),
     ] = None,
     method: Annotated[
         MethodName,
         typer.Option(
-            help="torus: global error, exact. one-step: local error, exact, any dimension. moments: quadratics, "
-            "exact, hundreds of dimensions. monte-carlo: anything, with intervals."
+            help="How the order is measured. torus: the global error, without sampling, in up to 3 dimensions. "
+            "one-step: the local error, without sampling, in any. moments: quadratics of hundreds of dimensions. "
+            "monte-carlo: any landscape, with intervals.",
+            rich_help_panel=_METHOD,
         ),
     ] = MethodName.TORUS,
     landscape: Annotated[
@@ -95,31 +118,66 @@ def weak_order(
         typer.Option(
             metavar="FILE",
             parser=read_path,
-            help="JSON with a torus, quadratic or formula; or a run directory of 'eigensam train'.",
+            help="JSON file with a torus, quadratic or formula, or a run directory of 'eigensam train'.",
+            rich_help_panel=_LANDSCAPE,
         ),
     ] = None,
-    dim: Annotated[int, typer.Option(help="Dimension of the default landscape: torus 1 to 3, moments any.")] = 2,
-    etas: Annotated[str, typer.Option(help="Decreasing step sizes, e.g. 1/8,1/16; the default is the method's.")] = "",
-    horizon: Annotated[str, typer.Option(help="Final time T; every eta divides it.")] = "1",
+    dim: Annotated[
+        int,
+        typer.Option(
+            help="Dimension of the default landscape: 1 to 3 on the torus, any for moments.", rich_help_panel=_LANDSCAPE
+        ),
+    ] = 2,
+    etas: Annotated[
+        str,
+        typer.Option(
+            help="Decreasing step sizes, such as 1/8,1/16,1/32; by default those of the method.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = "",
+    horizon: Annotated[
+        str, typer.Option(help="Final time T, which every step size must divide.", rich_help_panel=_METHOD)
+    ] = "1",
     resolution: Annotated[
-        int, typer.Option(help="torus: odd number of grid points per axis; 0 finds one that suffices.")
+        int,
+        typer.Option(
+            help="torus: grid points per axis, an odd number; 0 finds one that suffices.", rich_help_panel=_METHOD
+        ),
     ] = 0,
     precision: Annotated[
         PrecisionName,
-        typer.Option(help="one-step: auto is multi for formulas of up to 3 coordinates."),
+        typer.Option(
+            help="one-step: of the numbers; auto is multi for formulas of up to 3 coordinates.", rich_help_panel=_METHOD
+        ),
     ] = PrecisionName.AUTO,
-    paths: Annotated[int, typer.Option(help="monte-carlo: number of paths; 0 plans it from a pilot.")] = 0,
-    most_paths: Annotated[int, typer.Option(help="monte-carlo: most paths that may be planned.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="monte-carlo: of all noise.")] = 0,
-    jobs: Annotated[int, typer.Option(help="monte-carlo: processes.")] = 1,
+    paths: Annotated[
+        int, typer.Option(help="monte-carlo: number of paths; 0 plans it from a pilot run.", rich_help_panel=_METHOD)
+    ] = 0,
+    most_paths: Annotated[
+        int, typer.Option(help="monte-carlo: most paths that may be planned.", rich_help_panel=_METHOD)
+    ] = 100_000,
+    seed: Annotated[int, typer.Option(help="monte-carlo: seed of all noise.", rich_help_panel=_METHOD)] = 0,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            help="monte-carlo: number of processes; the result does not depend on it.", rich_help_panel=_METHOD
+        ),
+    ] = 1,
     state: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", parser=read_file_path, help="monte-carlo: keep the state here; a killed run goes on."
+            metavar="FILE",
+            parser=read_file_path,
+            help="monte-carlo: keep the statistics in this file; a killed run goes on from it.",
+            rich_help_panel=_METHOD,
         ),
     ] = None,
-    batches: Annotated[int, typer.Option(help="Run directory: number of minibatches M.")] = 4,
-    batch_size: Annotated[int, typer.Option(help="Run directory: examples of each.")] = 32,
+    batches: Annotated[
+        int, typer.Option(help="Of a run directory: use so many minibatches.", rich_help_panel=_LANDSCAPE)
+    ] = 4,
+    batch_size: Annotated[
+        int, typer.Option(help="Of a run directory: examples of each minibatch.", rich_help_panel=_LANDSCAPE)
+    ] = 32,
     data_root: DataRoot = None,
     plot: PlotFile = None,
     json: JsonFile = None,
