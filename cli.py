@@ -17,7 +17,8 @@ from .ground.options import strict
 from .landscapes.commands import SpectrumCommand, spectrum
 from .optim.commands import TrainCommand, train_command
 from .paper_figures.commands import figures, order_table
-from .paper_figures.registry import ITEMS, PRESETS
+from .paper_figures.preset import PRESETS
+from .paper_figures.registry import ITEMS
 from .sde.commands import derive_command
 from .sde.weak_order.commands import WEAK_ORDER_OPTIONS, weak_order
 

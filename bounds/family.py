@@ -11,7 +11,7 @@ from .bound import Bound
 if TYPE_CHECKING:
     import torch
 
-    from ..landscapes.runs.data import DataSet
+    from ..landscapes.runs.data_set import DataSet
     from ..landscapes.runs.run import Run
 
 __all__ = ["BoundFamily"]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +10,13 @@ from torch import Tensor, nn
 from ..ground.errors import InputError
 from ..landscapes.curvature.landscape_hessian import top_eigenpairs
 from ..landscapes.networks.network import NetworkLandscape
-from ..landscapes.runs.data import DataSet
+from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.run import Run
 from .bound import Bound, Curvature
 from .bounded_loss import BoundedCrossEntropy
 from .inputs import check_examples
 from .theorem41 import eigenvalue_bound
-
-if TYPE_CHECKING:
-    from .families.theorem41 import Theorem41
+from .trained_point_settings import TrainedPointSettings
 
 __all__ = ["bound_checkpoint", "estimate_fourth_derivative"]
 
@@ -77,7 +74,7 @@ def _assumptions(model: nn.Module, data: DataSet, centre: str) -> list[str]:
 def bound_checkpoint(
     run: Run | Path | str,
     data: DataSet | None,
-    settings: "Theorem41",
+    settings: TrainedPointSettings,
     *,
     device: torch.device | str = "cpu",
     progress: Callable[[str], None] = lambda what: None,

@@ -23,8 +23,9 @@ from .networks.network_derivatives import NetworkDerivatives
 from .networks.network_function import Batch, LossFunction, Mode, NetworkFunction
 from .runs.build import build_model
 from .runs.checkpoint import Checkpoint
-from .runs.data import DataSet, load_data
+from .runs.data import load_data
 from .runs.data_digests import data_digest
+from .runs.data_set import DataSet
 from .runs.metrics import read_metrics
 from .runs.registries import DATA, MODELS
 from .runs.run import Run

@@ -1,11 +1,11 @@
 from .eigen_sam import EigenSAM, Eigensolver, eigen_perturbation
 from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
-from .method import Method, register
+from .method import Method
 from .methods.eigen_sam import EigenSAMSettings
 from .methods.sam import SAMSettings
 from .methods.sgd import SGDSettings
-from .registry import OPTIMIZERS
+from .registry import OPTIMIZERS, register
 from .sam import SAM
 from .settings import TrainSettings
 from .training import train

@@ -3,8 +3,8 @@
 import torch
 
 from ..ground.source_code import code_fingerprint, library_versions
-from ..landscapes.runs.data import DataSet
 from ..landscapes.runs.data_digests import data_digest
+from ..landscapes.runs.data_set import DataSet
 
 __all__ = ["READABLE", "run_identity"]
 

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 from ..landscapes.curvature.alignments import mean_alignment
 from ..landscapes.curvature.landscape_hessian import top_eigenpairs
 from ..landscapes.networks.network import NetworkLandscape
-from ..landscapes.runs.data import DataSet
+from ..landscapes.runs.data_set import DataSet
 from .two_pass import TwoPassOptimizer
 
 __all__ = ["evaluate", "measure_sharpness"]

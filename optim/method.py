@@ -1,19 +1,17 @@
 """What a run must know of an optimizer: its settings, and how it is made from them. Loads no torch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..ground.errors import InputError
 from ..ground.settings import check_settings
-from .registry import OPTIMIZERS
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-__all__ = ["Method", "method_from_dict", "register"]
+__all__ = ["Method"]
 
 
 class Method(ABC):
@@ -22,7 +20,7 @@ class Method(ABC):
     A file that registers a subclass is all that a new optimizer needs. Import what is heavy inside :meth:`make`.
 
     Attributes:
-        name: in :data:`OPTIMIZERS`, on the command line and in JSON; set by :func:`register`.
+        name: in ``OPTIMIZERS``, on the command line and in JSON; set by :func:`register`.
         label: as people write it, in pictures and tables.
     """
 
@@ -49,33 +47,3 @@ class Method(ABC):
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the name, then the fields."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
-
-
-def register(name: str, *, order: float = 100.0) -> Callable[[type[Method]], type[Method]]:
-    """A decorator: the settings class below it is the optimizer of this name.
-
-    Args:
-        name: as on the command line.
-        order: of lists and pictures.
-    """
-
-    def add(kind: type[Method]) -> type[Method]:
-        kind.name = name
-        return OPTIMIZERS.register(name, order=order)(kind)
-
-    return add
-
-
-def method_from_dict(found: Any) -> Method:
-    """Inverse of :meth:`Method.to_dict`.
-
-    Raises:
-        InputError: an unknown name or setting, or a value out of range.
-    """
-    if not isinstance(found, dict) or not isinstance(found.get("name"), str):
-        raise InputError(f"{found!r:.60} is not an optimizer; expected its name and settings")
-    kind = OPTIMIZERS[found["name"]]
-    try:
-        return kind(**{name: value for name, value in found.items() if name != "name"})
-    except TypeError as error:
-        raise InputError(f"settings of '{found['name']}' do not fit: {error}") from None

@@ -1,13 +1,43 @@
 """The optimizers that a run may name; each is one file in ``methods/``."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
+from ..ground.errors import InputError
 from ..ground.registry import Registry
+from .method import Method
 
-if TYPE_CHECKING:
-    from .method import Method
+__all__ = ["OPTIMIZERS", "method_from_dict", "register"]
 
-__all__ = ["OPTIMIZERS"]
-
-OPTIMIZERS: "Registry[type[Method]]" = Registry("optimizer", "eigensam.optim.methods")
+OPTIMIZERS: Registry[type[Method]] = Registry("optimizer", "eigensam.optim.methods")
 """By name, the settings class of a method."""
+
+
+def register(name: str, *, order: float = 100.0) -> Callable[[type[Method]], type[Method]]:
+    """A decorator: the settings class below it is the optimizer of this name.
+
+    Args:
+        name: as on the command line.
+        order: of lists and pictures.
+    """
+
+    def add(kind: type[Method]) -> type[Method]:
+        kind.name = name
+        return OPTIMIZERS.register(name, order=order)(kind)
+
+    return add
+
+
+def method_from_dict(found: Any) -> Method:
+    """Inverse of :meth:`Method.to_dict`.
+
+    Raises:
+        InputError: an unknown name or setting, or a value out of range.
+    """
+    if not isinstance(found, dict) or not isinstance(found.get("name"), str):
+        raise InputError(f"{found!r:.60} is not an optimizer; expected its name and settings")
+    kind = OPTIMIZERS[found["name"]]
+    try:
+        return kind(**{name: value for name, value in found.items() if name != "name"})
+    except TypeError as error:
+        raise InputError(f"settings of '{found['name']}' do not fit: {error}") from None

@@ -6,8 +6,8 @@ from typing import Any, Self
 from ..ground.errors import InputError
 from ..ground.settings import check_settings, setting, settings_of
 from ..landscapes.runs.registries import DATA, MODELS
-from .method import Method, method_from_dict
-from .registry import OPTIMIZERS
+from .method import Method
+from .registry import OPTIMIZERS, method_from_dict
 
 __all__ = ["TrainSettings"]
 

@@ -14,7 +14,7 @@ from ..ground.errors import InputError
 from ..ground.records import write_atomically
 from ..ground.run_files import LOCK, METRICS, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
-from ..landscapes.runs.data import DataSet
+from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.run import Run
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings

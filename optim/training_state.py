@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from ..ground.errors import InputError
 from ..landscapes.runs.build import build_model
-from ..landscapes.runs.data import DataSet
+from ..landscapes.runs.data_set import DataSet
 from .identity import READABLE, run_identity
 from .measurement import evaluate, measure_sharpness
 from .settings import TrainSettings

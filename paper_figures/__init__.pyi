@@ -1,6 +1,6 @@
 from .item import Claim, Item, Table
-from .preset import Preset, find_preset
-from .registry import ITEMS, PRESETS
+from .preset import PRESETS, Preset, find_preset
+from .registry import ITEMS
 from .resources import Resources
 from .trainings import Trainings
 

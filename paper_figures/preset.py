@@ -1,12 +1,13 @@
 """What is measured, under a name: which items, at which size."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from ..ground.registry import Registry
 from .item import Item
-from .registry import ITEMS, PRESETS
+from .registry import ITEMS
 
-__all__ = ["Preset", "find_preset"]
+__all__ = ["PRESETS", "Preset", "find_preset"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Preset:
             return dict(self.items)
         wanted = {name: ITEMS[name] for name in only}  # all are there before any is made
         return {name: self.items[name] if name in self.items else kind() for name, kind in wanted.items()}
+
+
+PRESETS: Registry[Callable[[], Preset]] = Registry("preset", f"{__package__}.presets")  # in two parts, as ITEMS
 
 
 def find_preset(name: str) -> Preset:

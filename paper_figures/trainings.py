@@ -9,7 +9,8 @@ from typing import Any
 from ..ground.fingerprints import fingerprint
 from ..ground.records import read_json
 from ..ground.workers import in_workers, one_thread
-from ..landscapes.runs.data import DataSet, load_data
+from ..landscapes.runs.data import load_data
+from ..landscapes.runs.data_set import DataSet
 from ..optim.identity import run_identity
 from ..optim.method import Method
 from ..optim.methods.eigen_sam import EigenSAMSettings

@@ -19,13 +19,11 @@ class Import:
         module: where it is looked up; a package if it is taken through a face.
         name: empty if the module itself is imported.
         line: of the statement.
-        runs: whether it does; what only a type checker reads does not.
     """
 
     module: str
     name: str
     line: int
-    runs: bool
 
 
 @cache
@@ -48,12 +46,6 @@ def imports(name: str) -> list[Import]:
     """Wherever they stand: also in functions and for type checkers only."""
     path = modules()[name]
     package = [*name.split(".")] if path.name == "__init__.py" else name.split(".")[:-1]
-    typed = {
-        id(inner)
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
     found = []
     for node in ast.walk(tree(path)):
         if not isinstance(node, ast.ImportFrom) or not (node.level or (node.module or "").startswith("eigensam")):
@@ -63,5 +55,5 @@ def imports(name: str) -> list[Import]:
         for alias in node.names:
             inner = f"{base}.{alias.name}".strip(".")
             module, taken = (inner, "") if inner in modules() else (base, alias.name)
-            found.append(Import(module, taken, node.lineno, id(node) not in typed))
+            found.append(Import(module, taken, node.lineno))
     return found

@@ -14,8 +14,8 @@ from ...ground.records import provenance, read_json, write_json
 from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR
 from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
-from .data import DataSet
 from .data_digests import data_digest
+from .data_set import DataSet
 from .registries import MODELS
 
 __all__ = ["Checkpoint"]

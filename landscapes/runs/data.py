@@ -1,43 +1,12 @@
 """Data sets as tensors: scikit-learn's digits built in, the rest through torchvision under a data root."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from ...ground.errors import InputError
+from .data_set import DataSet
 from .registries import DATA
 
-__all__ = ["DataSet", "load_data"]
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A classification data set in memory.
-
-    Attributes:
-        name: as on the command line.
-        train_inputs: standardised images, float32, shape ``(n, C, H, W)``.
-        train_targets: class numbers, int64, shape ``(n,)``.
-        test_inputs: as ``train_inputs``.
-        test_targets: as ``train_targets``.
-        classes: number of classes.
-        augmentable: natural images, for which padded crops and flips keep the class.
-    """
-
-    name: str
-    train_inputs: Tensor
-    train_targets: Tensor
-    test_inputs: Tensor
-    test_targets: Tensor
-    classes: int
-    augmentable: bool
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape ``(C, H, W)`` of one image."""
-        channels, height, width = self.train_inputs.shape[1:]
-        return channels, height, width
+__all__ = ["load_data"]
 
 
 def load_data(name: str, root: Path | str | None = None, *, download: bool = False) -> DataSet:

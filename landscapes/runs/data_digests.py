@@ -2,7 +2,7 @@
 
 import hashlib
 
-from .data import DataSet
+from .data_set import DataSet
 
 __all__ = ["data_digest"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data import DataSet
+    from .data_set import DataSet
 
 __all__ = ["DataSource"]
 

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 from ...ground.errors import InputError
 from ..networks.network import NetworkLandscape
 from .checkpoint import Checkpoint
-from .data import DataSet, load_data
+from .data import load_data
+from .data_set import DataSet
 from .metrics import read_metrics
 
 __all__ = ["Run"]

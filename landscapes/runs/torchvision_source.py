@@ -10,7 +10,7 @@ from .data_source import DataSource
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .data import DataSet
+    from .data_set import DataSet
 
 __all__ = ["BY_FLAG", "TorchvisionSource"]
 
@@ -43,7 +43,7 @@ class TorchvisionSource(DataSource):
         """Read both parts; what torchvision raises is said in one line with the repair."""
         from torchvision import datasets  # seconds to import
 
-        from .data import DataSet
+        from .data_set import DataSet
 
         factory = getattr(datasets, self.factory)
         try:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...ground.settings import setting
-from ..method import Method, register
+from ..method import Method
+from ..registry import register
 from .sam import radius
 
 if TYPE_CHECKING:

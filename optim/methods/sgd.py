@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..method import Method, register
+from ..method import Method
+from ..registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor

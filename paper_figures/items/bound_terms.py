@@ -14,7 +14,7 @@ from ..store import Provenance, single_threaded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...landscapes.runs.data import DataSet
+    from ...landscapes.runs.data_set import DataSet
     from ..trainings import Trainings
 
 __all__ = ["BoundTerms"]

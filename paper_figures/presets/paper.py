@@ -1,7 +1,6 @@
 """The network and data of the paper's Figure 1, over five seeds of ours; wants an accelerator."""
 
-from ..preset import Preset
-from ..registry import PRESETS
+from ..preset import PRESETS, Preset
 
 __all__ = ["paper"]
 

@@ -1,7 +1,6 @@
 """Minutes on two cores: digits and a small network, the items' own sizes."""
 
-from ..preset import Preset
-from ..registry import PRESETS
+from ..preset import PRESETS, Preset
 
 __all__ = ["quick"]
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .evidence import Evidence, Verdict, observed_slopes
 from .needed_terms import Term
-from .printing import as_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +40,17 @@ class WeakOrder:
             measured, ``laws``, the verdict at each ``rho scale``, and ``visible``, by term that the order needs the
             relative mistake in its coefficient from which on the verdict would have been another (None where none is
             seen).
+
+    Example:
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import derive, find_rule, verify_moments
+        >>> f, sde = Quadratic.random(2), derive(find_rule("sgd"), 1, 1)
+        >>> print(verify_moments(sde, landscape=f, etas=[1 / 32, 1 / 64, 1 / 128]))
+        sgd by moments: pass: slope 1.000, expected 1.000 +- 0.05
+                eta  weak error  slope
+            0.03125    0.001466
+           0.015625   0.0007328  1.000
+          0.0078125   0.0003664  1.000
     """
 
     method: Method
@@ -67,7 +77,23 @@ class WeakOrder:
         )
 
     def __str__(self) -> str:
-        return as_text(self)
+        columns, rows = self.table()
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        lines = [f"{self.rule} by {self.method}: {self.verdict}: {self.reason}"]
+        for row in (columns, *rows):
+            lines.append("  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        return "\n".join(lines)
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of step sizes, errors and slopes, as text."""
+        half_widths = self.details.get("half_widths")
+        error_name = "local error" if self.method == "one-step" else "weak error"
+        columns = ["eta", error_name, *(["+-"] if half_widths else []), "slope"]
+        rows = []
+        for i, (eta, error, slope) in enumerate(zip(self.etas, self.errors, [None, *self.slopes], strict=True)):
+            width = [f"{half_widths[i]:.2g}"] if half_widths else []
+            rows.append([f"{eta:.6g}", f"{error:.4g}", *width, "" if slope is None else f"{slope:.3f}"])
+        return columns, rows
 
     def plot(self) -> "Figure":
         """Draw errors against step sizes, see :func:`draw_weak_order`; ``.savefig("order.pdf")`` writes it."""

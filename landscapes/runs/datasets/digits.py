@@ -7,7 +7,7 @@ from ..data_source import DataSource
 from ..registries import DATA
 
 if TYPE_CHECKING:
-    from ..data import DataSet
+    from ..data_set import DataSet
 
 __all__ = ["Digits"]
 
@@ -24,7 +24,7 @@ class Digits(DataSource):
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 
-        from ..data import DataSet
+        from ..data_set import DataSet
 
         bunch = load_digits()
         # 0..16 grey levels; the constants do not depend on the split, as PAC-Bayes priors need.
