@@ -7,7 +7,7 @@ import pytest
 from eigensam.ground import InputError
 from eigensam.paper_figures import store
 
-MODULE = "eigensam.sde"
+MODULE = "eigensam.sde.rules.rule"
 
 
 def test_reuse(tmp_path, monkeypatch):
