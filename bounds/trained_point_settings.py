@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from ..ground.console import check_count
 from ..ground.errors import InputError
-from ..ground.settings import setting
+from ..ground.settings import check_types, setting
 
 __all__ = ["PriorCentre", "TrainedPointSettings"]
 
@@ -43,6 +43,7 @@ class TrainedPointSettings:
 
     def check(self) -> None:
         """Refuse what is out of range."""
+        check_types(self)
         from .bounded_loss import BoundedCrossEntropy
         from .inputs import check_delta, check_sigma
 

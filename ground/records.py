@@ -145,14 +145,13 @@ def _commit() -> str | None:
 def _software() -> dict[str, str | None]:
     import torch  # here: JSON alone needs none
 
-    everything = f"{_PACKAGE_NAME}.cli"  # imports all that a command can run
     return {
         "eigensam": version(_PACKAGE_NAME),
-        **library_versions(everything),
+        **library_versions(f"{_PACKAGE_NAME}.cli"),
         "platform": platform.platform(),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "git_commit": _commit(),
-        "code": code_fingerprint(everything),
+        "code": code_fingerprint(),
     }
 
 

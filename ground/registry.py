@@ -2,15 +2,25 @@
 
 import importlib
 import pkgutil
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .errors import InputError
 
 __all__ = ["Registry"]
 
 T = TypeVar("T")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # it becomes a name of files
+
+
+def _home(entry: Any) -> tuple[str, str]:
+    """Module and name of a function or class, or of an object's class."""
+    named = entry if hasattr(entry, "__qualname__") else type(entry)
+    return str(named.__module__), str(named.__qualname__)
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -29,7 +39,10 @@ class Registry(Mapping[str, T], Generic[T]):
         group: of the entry points, ``eigensam.<kind>`` with dashes.
 
     Raises:
-        InputError: asking for a name that is not there; registering a name twice.
+        InputError: asking for a name that is not there; registering a name twice, or one that is no name of a file.
+
+    Warns:
+        UserWarning: a plug-in that cannot be loaded, and why.
 
     Example:
         >>> colours = Registry("colour", "eigensam.ground")
@@ -58,10 +71,16 @@ class Registry(Mapping[str, T], Generic[T]):
             order: of the list; entries of equal order are listed by name.
         """
 
+        if not _NAME.fullmatch(name):
+            raise InputError(f"the {self.kind} {name!r} needs another name: small letters, digits, '-', '_' and '.'")
+
         def add(entry: T) -> T:
-            if name in self._entries:
+            home = _home(entry)
+            if not home[0].startswith(f"{self.package}."):
+                self._all()  # so that it is told of ours, and not ours of it
+            if name in self._entries and _home(self._entries[name][1]) != home:
                 raise InputError(f"the {self.kind} '{name}' is registered twice; choose another name for one of them")
-            self._entries[name] = (order, entry)
+            self._entries[name] = (order, entry)  # also anew: a cell that is run again
             return entry
 
         return add
@@ -81,6 +100,16 @@ class Registry(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return len(self._all())
 
+    def _load(self, point: Any) -> None:
+        """One that fails takes nothing away from the others."""
+        try:
+            point.load()
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            warnings.warn(
+                f"the {self.kind} plug-in {point.name} ({point.value}) cannot be loaded: {reason}", stacklevel=2
+            )
+
     def _all(self) -> dict[str, T]:
         if not self._complete:
             self._complete = True  # before: a module that is imported here may ask
@@ -88,7 +117,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
                     importlib.import_module(f"{self.package}.{module.name}")
                 for point in entry_points(group=self.group):
-                    point.load()
+                    self._load(point)
             except BaseException:
                 self._complete = False
                 raise

@@ -6,7 +6,7 @@ from typing import Any
 
 from .errors import InputError
 
-__all__ = ["check_settings", "setting", "settings_of"]
+__all__ = ["check_settings", "check_types", "setting", "settings_of"]
 
 _LARGEST = {int: 2**31 - 1, float: 1e30}  # anything beyond is a slip of the keyboard
 
@@ -53,9 +53,8 @@ def check_settings(settings: Any) -> None:
         ...
         eigensam.ground.errors.InputError: rho = -1.0 must be positive
     """
+    check_types(settings)
     found = settings_of(settings)
-    for each in found:
-        _check_type(each, getattr(settings, each.name))
     for each in found:
         value, choices = getattr(settings, each.name), each.metadata["choices"]
         if choices is not None and value not in choices():
@@ -64,6 +63,17 @@ def check_settings(settings: Any) -> None:
         value, holds = getattr(settings, each.name), each.metadata["holds"]
         if holds is not None and not holds(value):
             raise InputError(f"{each.name} = {value} {each.metadata['otherwise']}")
+
+
+def check_types(settings: Any) -> None:
+    """Refuse values of another type than the default's, and numbers of absurd size.
+
+    Raises:
+        InputError: what was found, and what was expected.
+    """
+    for each in settings_of(settings):
+        if each.default is not None:  # None says nothing of the type
+            _check_type(each, getattr(settings, each.name))
 
 
 def _check_type(each: Field[Any], value: Any) -> None:

@@ -6,12 +6,13 @@ other packages included: too much for ``eigensam --version``. So options are mad
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
+from .errors import InputError
 from .options import Only, only, strict
 
 __all__ = ["Chosen", "with_settings"]
@@ -112,6 +113,9 @@ class _Group:
 def _fields(settings: type) -> dict[str, tuple[Field[Any], Any]]:
     """Fields that are options, with their types."""
     hints = get_type_hints(settings)
+    for each in fields(settings):
+        if each.default is MISSING and each.metadata.get("option", True):
+            raise InputError(f"the setting '{each.name}' of {settings.__qualname__} has no default; give it one")
     return {each.name: (each, hints[each.name]) for each in fields(settings) if each.metadata.get("option", True)}
 
 
@@ -145,6 +149,11 @@ def _function(function: Callable[..., Any], groups: Mapping[str, _Group]) -> Cal
     for name, parameter in plain.items():
         alone = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(name))
         parameters += groups[name].parameters if name in groups else [alone]
+    names = [each.name for each in parameters]
+    if twice := sorted({name for name in ("help", *names) if ["help", *names].count(name) > 1}):
+        raise InputError(
+            f"the setting '{twice[0]}' of a plug-in has the name of another option of this command; rename it there"
+        )
     call.__doc__ = function.__doc__
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -20,6 +20,8 @@ _NO_NUMBERS = frozenset({"filelock", "jinja2", "joblib", "lazy_loader", "matplot
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where they are not called like their modules
 
+_OUTSIDE = {"benchmarks", "build", "dist", "docs", "setup.py", "tests"}  # of the folder, not of the package
+
 _FILE_NAME = re.compile(r"[\w-]+(\.[\w-]+)+")
 
 
@@ -75,6 +77,14 @@ class SourceCode:
                 waiting += [module.rpartition(".")[0], *self._imports(module, path), *self._named(path)]
         return found
 
+    def every_module(self) -> list[str]:
+        """Names of all modules of the package, used or not; packages themselves are left out, and so are tests."""
+        files = (path.relative_to(self.root) for path in self.root.rglob("*.py"))
+        inside = [path.with_suffix("").parts for path in files if not _OUTSIDE & {*path.parts[:1]}]
+        return sorted(
+            ".".join([self.name, *parts]) for parts in inside if parts[-1] != "__init__" and "." not in parts[0]
+        )
+
     def libraries(self, *modules: str) -> set[str]:
         """Names of everything that these modules import from elsewhere, the standard library aside."""
         every = (self._imports(module, path) for module, path in self.modules(*modules).items())
@@ -116,6 +126,7 @@ class SourceCode:
             folder = self._path(text)
             if folder is not None and folder.name == "__init__.py":
                 yield from (f"{text}.{file.stem}" for file in folder.parent.glob("*.py") if file != folder)
+                yield from (f"{text}.{file.parent.name}" for file in folder.parent.glob("*/__init__.py"))
 
     @staticmethod
     def _imports(module: str, path: Path) -> set[str]:
@@ -158,13 +169,14 @@ def _package() -> SourceCode:
 
 
 def code_fingerprint(*modules: str) -> str:
-    """SHA-256 of these modules of the package and of all that they import, read anew at each call.
+    """SHA-256 of these modules of the package and of all that they import, read anew at each call; of none, all.
 
     Example:
         >>> code_fingerprint("eigensam.landscapes.landscape") == code_fingerprint("eigensam.bounds.kl")
         False
     """
-    return _package().fingerprint(*modules)
+    package = _package()
+    return package.fingerprint(*(modules or package.every_module()))
 
 
 @cache

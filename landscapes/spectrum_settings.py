@@ -6,7 +6,7 @@ from typing import get_args
 
 from ..ground.console import check_count
 from ..ground.errors import InputError
-from ..ground.settings import setting
+from ..ground.settings import check_types, setting
 from .spectra.ends import End
 
 __all__ = ["ENDS", "MODES", "OPERATORS", "SpectrumSettings"]
@@ -76,6 +76,7 @@ class SpectrumSettings:
     double: bool = setting(False, "Compute in float64; the bound of the spectrum is then a certificate.")
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_count("--batches", self.batches, low=0)
         check_count("--batch-size", self.batch_size)
         check_count("--max-products", self.max_products)

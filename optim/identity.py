@@ -2,9 +2,12 @@
 
 import torch
 
+from ..ground.foreign_code import foreign_code
 from ..ground.source_code import code_fingerprint, library_versions
 from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
+from ..landscapes.runs.registries import DATA, MODELS
+from .settings import TrainSettings
 
 __all__ = ["READABLE", "run_identity"]
 
@@ -14,8 +17,13 @@ READABLE = ("device", "threads", "libraries")
 _TRAINS = f"{__package__}.training"
 
 
-def run_identity(data: DataSet, device: torch.device | str) -> dict[str, str]:
+def run_identity(data: DataSet, device: torch.device | str, settings: TrainSettings | None = None) -> dict[str, str]:
     """What a run depends on besides its settings: examples, device, threads, code, libraries; to the last bit.
+
+    Args:
+        data: that it trains on.
+        device: where.
+        settings: whose optimizer, network and data set may be another package's, whose code then counts, too.
 
     Example:
         >>> from eigensam.landscapes import load_data
@@ -24,7 +32,10 @@ def run_identity(data: DataSet, device: torch.device | str) -> dict[str, str]:
     """
     device = torch.device(device)
     versions = library_versions(_TRAINS)
+    entries = [] if settings is None else [settings.method, MODELS[settings.model], DATA[settings.data]]
+    others = foreign_code(*entries)
     return {
+        **({"code of other packages": others} if others else {}),
         "examples": data_digest(data),
         "device": str(device),
         "threads": str(torch.get_num_threads()) if device.type == "cpu" else "any",

@@ -1,6 +1,7 @@
 """The optimizers that a run may name; each is one file in ``methods/``."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from ..ground.errors import InputError
@@ -22,6 +23,10 @@ def register(name: str, *, order: float = 100.0) -> Callable[[type[Method]], typ
     """
 
     def add(kind: type[Method]) -> type[Method]:
+        if "name" in {each.name for each in fields(kind)}:  # type: ignore[arg-type]
+            raise InputError(f"a setting of '{name}' is called 'name', which is the optimizer's own; rename it")
+        if kind.__dict__.get("name", name) != name:
+            raise InputError(f"these settings are those of '{kind.name}' already; '{name}' needs a class of its own")
         kind.name = name
         return OPTIMIZERS.register(name, order=order)(kind)
 

@@ -50,7 +50,7 @@ class Training:
 
     def __init__(self, settings: TrainSettings, data: DataSet, device: torch.device) -> None:
         self.settings, self.data, self.device = settings, data, device
-        self.identity = run_identity(data, device)
+        self.identity = run_identity(data, device, settings)
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes)
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}

@@ -39,7 +39,9 @@ def _measure(name: str, item: Item, resources: Resources) -> Measured:
                 return item.measure(resources, lambda done, total: progress.update(task, completed=done, total=total))
 
         path = resources.out / f"{name}.json"
-        return measured(path, item.key(resources), type(item).__module__, measure, lambda: item.made_with(resources))
+        kind = type(item)
+        made_with = lambda: item.made_with(resources)  # noqa: E731
+        return measured(path, item.key(resources), kind.__module__, measure, made_with, kind=kind)
 
 
 def draw_items(items: Mapping[str, Item], found: Mapping[str, Measured], out: Path) -> dict[str, dict[str, Path]]:

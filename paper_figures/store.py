@@ -1,6 +1,5 @@
 """Measured results on disk, reused only for the same settings and the same code."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import Any
 
 from ..ground.errors import InputError
 from ..ground.fingerprints import fingerprint
+from ..ground.foreign_code import foreign_code
 from ..ground.records import provenance, read_json, through_json, write_json
-from ..ground.source_code import SourceCode, code_fingerprint, library_versions
+from ..ground.source_code import code_fingerprint, library_versions
 from ..ground.workers import one_thread
 
 __all__ = ["Measured", "Provenance", "measured", "result_key", "single_threaded"]
@@ -45,26 +45,22 @@ class Measured:
         return {"result": self.result, "made_with": self.made_with}
 
 
-def result_key(settings: Any, module: str) -> str:
+def result_key(settings: Any, module: str, kind: type | None = None) -> str:
     """Hash of settings, of the code of a module and its imports, and of the libraries that these compute with.
 
-    Equal keys give equal results, on one machine to the last bit. A module of another package counts with what it
-    imports from there, and with all of this package.
+    Equal keys give equal results, on one machine to the last bit. A class of another package counts with the files of
+    that package, and with all of this one.
+
+    Args:
+        settings: as JSON holds them.
+        module: that makes the result.
+        kind: class that makes it, where a module holds several.
     """
+    name = "" if kind is None else kind.__qualname__
     if module.partition(".")[0] != _PACKAGE:
-        ours = f"{_PACKAGE}.cli"
-        return fingerprint(settings, _code_of_others(module), code_fingerprint(ours), library_versions(ours))
-    return fingerprint(settings, code_fingerprint(module), library_versions(module))
-
-
-def _code_of_others(module: str) -> str:
-    package = sys.modules.get(module.partition(".")[0])
-    if package is not None and package.__file__ and hasattr(package, "__path__"):
-        return SourceCode(Path(package.__file__).parent, package.__name__).fingerprint(module)
-    file = sys.modules[module].__file__
-    if file is None:
-        raise InputError(f"the module {module} has no file that tells whether its code has changed; put it into one")
-    return fingerprint(Path(file).read_bytes())
+        every = library_versions(f"{_PACKAGE}.cli")
+        return fingerprint(settings, name, foreign_code(kind), code_fingerprint(), every)
+    return fingerprint(settings, name, code_fingerprint(module), library_versions(module))
 
 
 def single_threaded(device: str) -> Provenance:
@@ -81,6 +77,8 @@ def measured(
     module: str,
     measure: Callable[[], Any],
     made_with: Callable[[], Provenance] = provenance,
+    *,
+    kind: type | None = None,
 ) -> Measured:
     """The result in ``path`` if it belongs to these settings and this code, else a new one, written there.
 
@@ -90,6 +88,7 @@ def measured(
         module: whose code, with all that it imports, makes the result.
         measure: makes it anew.
         made_with: called after ``measure``.
+        kind: class in the module that makes the result.
 
     Raises:
         InputError: a file that is not JSON, or whose result was changed by hand; code that was edited meanwhile.
@@ -103,7 +102,7 @@ def measured(
         [1.0]
         [3.0]
     """
-    key = result_key(settings, module)
+    key = result_key(settings, module, kind)
     if path.is_file():
         record = read_json(path)
         if isinstance(record, dict) and record.get("fingerprint") == key and "made_with" in record:
@@ -111,7 +110,7 @@ def measured(
                 raise InputError(f"{path} is damaged: its result was changed after it was measured; remove the file")
             return Measured(record["result"], record["made_with"])
     result = through_json(measure())  # what a later run will read, to the last digit
-    if result_key(settings, module) != key:
+    if result_key(settings, module, kind) != key:
         raise InputError(f"the code was edited while {path} was measured, by the old or by the new; measure again")
     found = Measured(result, through_json(made_with()))
     record = {"fingerprint": key, "settings": settings, "made_with": found.made_with, "result": found.result}

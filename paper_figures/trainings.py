@@ -74,12 +74,14 @@ class Trainings:
     def directories(self, resources: Resources) -> dict[TrainSettings, Path]:
         """Where each run lives; the name carries the hash of all that the run depends on."""
         if self not in resources.loaded:
+            data, runs = self.data(resources), resources.out / "runs"
             with one_thread():  # as the workers
-                identity = run_identity(self.data(resources), resources.device)
-            runs = resources.out / "runs"
+                keys = {
+                    each: fingerprint(each.to_dict(), run_identity(data, resources.device, each))
+                    for each in self.runs()
+                }
             resources.loaded[self] = {
-                each: runs / f"{each.method.name}-seed{each.seed}-{fingerprint(each.to_dict(), identity)[:12]}"
-                for each in self.runs()
+                each: runs / f"{each.method.name}-seed{each.seed}-{key[:12]}" for each, key in keys.items()
             }
         found: dict[TrainSettings, Path] = resources.loaded[self]
         return found

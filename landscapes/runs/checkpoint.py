@@ -20,7 +20,7 @@ from .registries import MODELS
 
 __all__ = ["Checkpoint"]
 
-_FORMAT = "eigensam-checkpoint/1"
+_FORMAT = "eigensam-checkpoint/2"
 _MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
 
 

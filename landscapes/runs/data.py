@@ -32,7 +32,9 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
     if source.built_in:
         if root is not None or download:
             raise InputError(f"data '{name}' is built in; leave --data-root and --download out")
-        return source.load(name, None, download=False)
+        data = source.load(name, None, download=False)
+        _check(data, "what is built in")
+        return data
     if root is None:
         raise InputError(f"data '{name}' is not built in; give --data-root FOLDER (and --download to fetch it there)")
     if not download and not Path(root).is_dir():

@@ -22,7 +22,7 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
         epochs = Checkpoint.read(path.parent).settings.get("epochs", len(rows)) if finished else len(rows)
-        if [row["epoch"] for row in rows] != list(range(1, epochs + 1)):
+        if len(rows) != epochs or [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
             raise ValueError("lines are missing")
         return rows
     except OSError as error:

@@ -53,7 +53,8 @@ class Run:
 
     def __repr__(self) -> str:
         found = self.checkpoint
-        name = found.settings.get("optimizer", {}).get("name", "?")
+        optimizer = found.settings.get("optimizer")
+        name = optimizer.get("name") if isinstance(optimizer, dict) else "?"
         return f"Run({str(self.directory)!r}: {found.model} on {found.data} with {name}, seed {found.seed})"
 
     @property
@@ -115,6 +116,10 @@ class Run:
         """
         data = self.data() if data is None else data
         self.checkpoint.check_data(data)
+        if batch_size < 1 or (batches is not None and batches < 1):
+            raise InputError(
+                f"batch_size = {batch_size}, batches = {batches}; give at least 1, or None for all batches"
+            )
         count = None if batches is None else batches * batch_size
         if count is not None and count > len(data.train_targets):
             raise InputError(f"{batches} batches of {batch_size} are more than the {len(data.train_targets)} examples")

@@ -94,7 +94,7 @@ SIDECARS = {  # name of the run: what is changed in its sidecar
     "settings-text": {"settings": "lr=0.1"},
     "digest-missing": {"sha256": {}},
     "digest-other": {"sha256": {"checkpoint.safetensors": "0", "initial.safetensors": "0"}},
-    "format-next": {"format": "eigensam-checkpoint/2"},
+    "format-next": {"format": "eigensam-checkpoint/3"},
     "format-missing": {"format": None},
 }
 

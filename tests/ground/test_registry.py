@@ -75,3 +75,54 @@ def test_results_depend_on_every_entry(shapes):
     after = key()
     (shapes / "kinds" / "triangle.py").write_text("sides = 3\n")
     assert len({before, after, key()}) == 3
+
+
+def test_a_plug_in_that_fails_takes_nothing_away(shapes, monkeypatch):
+    class Broken:
+        name, value = "broken", "broken.module"
+
+        def load(self):
+            raise ZeroDivisionError("no corners")
+
+    monkeypatch.setattr("eigensam.ground.registry.entry_points", lambda group: [Broken()])
+    from shapes_for_test.registry import SHAPES
+
+    with pytest.warns(
+        UserWarning, match=r"the test shape plug-in broken \(broken.module\) cannot be loaded: no corners"
+    ):
+        assert list(SHAPES) == ["disc", "square"]
+    assert list(SHAPES) == ["disc", "square"]  # asked again, without a word
+
+
+def test_a_cell_that_is_run_again_and_a_name_of_ours(shapes):
+    """An entry from outside is compared with ours first; the same one again replaces itself."""
+    from shapes_for_test.registry import SHAPES
+
+    def triangle():
+        return 3
+
+    with pytest.raises(InputError, match="'disc' is registered twice"):
+        SHAPES.register("disc")(triangle)
+    SHAPES.register("triangle")(triangle)
+    SHAPES.register("triangle")(triangle)
+    assert list(SHAPES) == ["disc", "square", "triangle"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "", "A", "a b", "-a", "a/b"])
+def test_a_name_becomes_one_of_files(shapes, name):
+    from shapes_for_test.registry import SHAPES
+
+    with pytest.raises(InputError, match="needs another name"):
+        SHAPES.register(name)
+
+
+def test_packages_in_the_folder_count(shapes):
+    def key():
+        return SourceCode(shapes, "shapes_for_test").fingerprint("shapes_for_test.registry")
+
+    (shapes / "kinds" / "solids").mkdir()
+    (shapes / "kinds" / "solids" / "__init__.py").write_text("from .cube import sides\n")
+    (shapes / "kinds" / "solids" / "cube.py").write_text("sides = 6\n")
+    before = key()
+    (shapes / "kinds" / "solids" / "cube.py").write_text("sides = 7\n")
+    assert key() != before

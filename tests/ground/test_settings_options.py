@@ -68,3 +68,31 @@ def test_help_names_every_field(app):
     text = _run(app, "--help")
     for words in ("Draw it.", "--radius", "Half of the width.", "--width", "--count", "Of --shape circle"):
         assert words in text
+
+
+@dataclass(frozen=True)
+class Bare:
+    side: float
+
+
+@dataclass(frozen=True)
+class Clash:
+    last: int = 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Bare, "the setting 'side' of Bare has no default"),
+        (Clash, "the setting 'last' .* has the name of another option"),
+    ],
+)
+def test_settings_that_cannot_be_options_are_said(kind, message):
+    app = typer.Typer()
+
+    @app.command(cls=with_settings({}, settings=Chosen("shape", {"kind": kind})))
+    def draw(shape: Annotated[str, typer.Option()] = "kind", settings: Any = None, last: int = 7) -> None:
+        """Draw it."""
+
+    with pytest.raises(InputError, match=message):
+        _run(app)

@@ -136,3 +136,16 @@ def test_libraries():
         "python", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "sympy", "mpmath",
     }  # fmt: skip
     assert not any(number == "not installed" for number in versions.values())
+
+
+def test_what_a_result_was_made_with_is_every_module(package):
+    """One that no command imports may have made it: somebody's figure, or a session at a prompt."""
+    code = SourceCode(package, "p")
+    names = code.every_module()
+    before = code.fingerprint(*names)
+    assert "p.alone" in names
+    (package / "alone.py").write_text("changed = 1\n")
+    assert code.fingerprint(*names) != before
+    ours = SourceCode(Path(eigensam.__file__).parent, "eigensam").every_module()
+    assert {"eigensam.landscapes.spectra.traces", "eigensam.landscapes.analytic.valley", "eigensam.cli"} <= set(ours)
+    assert not [each for each in ours if "tests" in each or "benchmarks" in each]

@@ -19,6 +19,7 @@ from eigensam.optim import (
     TrainSettings,
     make_optimizer,
     register,
+    run_identity,
 )
 
 
@@ -154,3 +155,25 @@ def test_somebody_elses_optimizer_is_in_help_and_in_a_run(cli, refused, lazy, tm
     found = json.loads(written.read_text())["settings"]
     assert found["optimizer"] == {"name": "lazy", "rho": 0.5, "rest": 3}
     assert json.loads((out / "checkpoint.json").read_text())["settings"] == found
+
+
+def test_anothers_code_is_part_of_a_runs_identity(digits, lazy):
+    list(OPTIMIZERS)
+    plain, other = (run_identity(digits, "cpu", TrainSettings(name)) for name in ("sam", "lazy"))
+    assert other.keys() - plain.keys() == {"code of other packages"}
+    assert plain == run_identity(digits, "cpu")
+
+
+def test_settings_that_are_no_optimizers():
+    @dataclass(frozen=True)
+    class Named(Method):
+        name: str = setting("x", "Taken.")
+
+        def make(self, parameters, *, seed, **base):
+            raise NotImplementedError
+
+    with pytest.raises(InputError, match="a setting of 'named' is called 'name'"):
+        register("named")(Named)
+    with pytest.raises(InputError, match="these settings are those of 'sam' already; 'sam2' needs a class of its own"):
+        register("sam2")(SAMSettings)
+    assert SAMSettings.name == "sam"

@@ -80,7 +80,7 @@ def test_tensors_of_another_model(run):
     [
         (lambda s: s.pop("shape"), "damaged at 'shape'"),
         (lambda s: s.update(shape=[1, 8]), "is damaged at"),
-        (lambda s: s.update(format="other"), "is not of format 'eigensam-checkpoint/1'"),
+        (lambda s: s.update(format="other"), "is not of format 'eigensam-checkpoint/2'"),
         (lambda s: s.update(seed="x"), "is damaged at"),
         (lambda s: s.update(seed=float("inf")), "Infinity is no number"),
         (lambda s: s.update(seed=1.5), "is damaged at seed 1.5"),
