@@ -78,9 +78,9 @@ class Registry(Mapping[str, T], Generic[T]):
             home = _home(entry)
             if not home[0].startswith(f"{self.package}."):
                 self._all()  # so that it is told of ours, and not ours of it
-            if name in self._entries and _home(self._entries[name][1]) != home:
+            if name in self._entries and not (hasattr(entry, "__qualname__") and _home(self._entries[name][1]) == home):
                 raise InputError(f"the {self.kind} '{name}' is registered twice; choose another name for one of them")
-            self._entries[name] = (order, entry)  # also anew: a cell that is run again
+            self._entries[name] = (order, entry)  # also a function or class anew: a cell that is run again
             return entry
 
         return add

@@ -106,6 +106,9 @@ def test_a_cell_that_is_run_again_and_a_name_of_ours(shapes):
     SHAPES.register("triangle")(triangle)
     SHAPES.register("triangle")(triangle)
     assert list(SHAPES) == ["disc", "square", "triangle"]
+    SHAPES.register("object")(1)
+    with pytest.raises(InputError, match="'object' is registered twice"):  # objects of one class are not one entry
+        SHAPES.register("object")(2)
 
 
 @pytest.mark.parametrize("name", ["../evil", "", "A", "a b", "-a", "a/b"])
