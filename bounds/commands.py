@@ -1,12 +1,12 @@
 """``eigensam bound``: options and help; what it does is imported when it runs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..ground.choices import with_choices
 from ..ground.console import DataRoot, Device, Download, JsonFile, RunFolder
-from ..ground.settings_options import Chosen, with_settings
+from ..ground.settings_options import Chosen, Group, with_settings
 from .registry import BOUNDS
 
 __all__ = ["BoundCommand", "bound"]
@@ -21,7 +21,7 @@ ALL_BOUNDS = "eigensam.bounds.families"
 def bound(
     run: RunFolder,
     kind: Annotated[str, typer.Option(help="Which bound.", metavar="NAME")] = "theorem-4.1",
-    settings: Any = None,
+    settings: Group = None,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",

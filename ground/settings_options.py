@@ -15,7 +15,10 @@ from typer.core import TyperCommand
 from .errors import InputError
 from .options import Only, only, strict
 
-__all__ = ["Chosen", "with_settings"]
+__all__ = ["Chosen", "Group", "with_settings"]
+
+Group = Annotated[Any, typer.Option(parser=str, hidden=True)]
+"""A parameter that receives settings. Typer looks at it before the options of the group take its place."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Chosen:
 def with_settings(conditions: Mapping[str, Only], **groups: type | Chosen) -> type[TyperCommand]:
     """A class of commands that also take the fields of settings classes as options.
 
-    The command's function has a parameter for each group, without annotation, which receives the settings, made from
+    The command's function has a parameter for each group, a :data:`Group`, which receives the settings, made from
     what was given. Fields of one group with equal names are one option. A field's help is ``metadata["help"]``; one
     whose metadata say ``{"option": False}`` is left out.
 

@@ -1,6 +1,6 @@
 """``eigensam spectrum``: its flags, and how its result is printed; the work is imported when it begins."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +9,7 @@ from ..ground.console import DataRoot, Device, Download, JsonFile, PlotFile, Run
 from ..ground.device import find_device
 from ..ground.options import only_with
 from ..ground.outputs import Outputs
-from ..ground.settings_options import with_settings
+from ..ground.settings_options import Group, with_settings
 from .spectrum_settings import SpectrumSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SpectrumCommand = with_settings(
 
 def spectrum(
     run: RunFolder,
-    settings: Any = None,
+    settings: Group = None,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",

@@ -9,7 +9,7 @@ import typer
 from ..ground.choices import with_choices
 from ..ground.console import DataRoot, Device, Download, JsonFile, read_path
 from ..ground.options import Only
-from ..ground.settings_options import Chosen, with_settings
+from ..ground.settings_options import Chosen, Group, with_settings
 from ..landscapes.runs.registries import DATA
 from .registry import OPTIMIZERS
 from .settings import TrainSettings
@@ -36,11 +36,11 @@ def train_command(
     out: Annotated[
         Path, typer.Option(parser=read_path, metavar="FOLDER", help="The run directory to make; it must not exist.")
     ],
-    shared: Any = None,
+    shared: Group = None,
     optimizer: Annotated[
         str, typer.Option(metavar="NAME", help="The method that trains; its own options are below.")
     ] = "eigen-sam",
-    method: Any = None,
+    method: Group = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an unfinished run, bit for bit as if it had not stopped.")
     ] = False,

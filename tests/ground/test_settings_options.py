@@ -1,14 +1,14 @@
 """Fields of data classes are options: defaults, help, shared names, and refusals of another entry's options."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from eigensam.ground import InputError
-from eigensam.ground.settings_options import Chosen, with_settings
+from eigensam.ground.settings_options import Chosen, Group, with_settings
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def app():
     app = typer.Typer()
 
     @app.command(cls=with_settings({}, settings=Chosen("shape", {"circle": Circle, "box": Box})))
-    def draw(shape: Annotated[str, typer.Option()] = "circle", settings: Any = None, last: int = 7) -> None:
+    def draw(shape: Annotated[str, typer.Option()] = "circle", settings: Group = None, last: int = 7) -> None:
         """Draw it."""
         print(repr(settings), last)
 
@@ -91,7 +91,7 @@ def test_settings_that_cannot_be_options_are_said(kind, message):
     app = typer.Typer()
 
     @app.command(cls=with_settings({}, settings=Chosen("shape", {"kind": kind})))
-    def draw(shape: Annotated[str, typer.Option()] = "kind", settings: Any = None, last: int = 7) -> None:
+    def draw(shape: Annotated[str, typer.Option()] = "kind", settings: Group = None, last: int = 7) -> None:
         """Draw it."""
 
     with pytest.raises(InputError, match=message):
