@@ -70,7 +70,6 @@ class Registry(Mapping[str, T], Generic[T]):
             name: as on the command line.
             order: of the list; entries of equal order are listed by name.
         """
-
         if not _NAME.fullmatch(name):
             raise InputError(f"the {self.kind} {name!r} needs another name: small letters, digits, '-', '_' and '.'")
 

@@ -20,7 +20,8 @@ _NO_NUMBERS = frozenset({"filelock", "jinja2", "joblib", "lazy_loader", "matplot
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where they are not called like their modules
 
-_OUTSIDE = {"benchmarks", "build", "dist", "docs", "setup.py", "tests"}  # of the folder, not of the package
+_OUTSIDE = {"benchmarks", "build", "tests"}  # packages beside it that it is shipped without
+_NO_MODULES = {"__init__.py", "setup.py"}
 
 _FILE_NAME = re.compile(r"[\w-]+(\.[\w-]+)+")
 
@@ -78,12 +79,17 @@ class SourceCode:
         return found
 
     def every_module(self) -> list[str]:
-        """Names of all modules of the package, used or not; packages themselves are left out, and so are tests."""
-        files = (path.relative_to(self.root) for path in self.root.rglob("*.py"))
-        inside = [path.with_suffix("").parts for path in files if not _OUTSIDE & {*path.parts[:1]}]
-        return sorted(
-            ".".join([self.name, *parts]) for parts in inside if parts[-1] != "__init__" and "." not in parts[0]
-        )
+        """Names of all modules of the package, used or not; packages themselves are left out, and so are tests.
+
+        Only folders that are packages are entered: a virtual environment beside them is none of ours.
+        """
+        found, waiting = [], [(self.root, self.name)]
+        while waiting:
+            folder, name = waiting.pop()
+            found += [f"{name}.{file.stem}" for file in folder.glob("*.py") if file.name not in _NO_MODULES]
+            inner = (file.parent for file in folder.glob("*/__init__.py"))
+            waiting += [(each, f"{name}.{each.name}") for each in inner if each.name not in _OUTSIDE]
+        return sorted(found)
 
     def libraries(self, *modules: str) -> set[str]:
         """Names of everything that these modules import from elsewhere, the standard library aside."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import eigensam
 
 ROOT = Path(eigensam.__file__).parent
-OUTSIDE = {"benchmarks", "build", "dist", "docs", "out", "runs", "shared", "tests", "setup.py"}
+OUTSIDE = {"benchmarks", "build", "setup.py", "tests"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in ROOT.rglob("*.py"):
         parts = path.relative_to(ROOT).parts
-        if parts[0] not in OUTSIDE and not any(part.startswith(".") for part in parts):
+        ours = all((ROOT.joinpath(*parts[:i]) / "__init__.py").is_file() for i in range(len(parts)))
+        if ours and parts[0] not in OUTSIDE:
             found[".".join(parts).removesuffix(".py").removesuffix("__init__").rstrip(".")] = path
     return found
 

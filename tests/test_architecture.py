@@ -124,8 +124,7 @@ def takes_settings(path, function):
 
 def python_files():
     """Tests and benchmarks, too."""
-    parts = {path: path.relative_to(ROOT).parts for path in ROOT.rglob("*.py")}
-    return [p for p, names in parts.items() if names[0] not in ("build", "dist") and not names[0].startswith(".")]
+    return [*modules().values(), *(path for part in ("tests", "benchmarks") for path in (ROOT / part).rglob("*.py"))]
 
 
 def test_files_are_short():

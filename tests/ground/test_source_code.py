@@ -144,6 +144,9 @@ def test_what_a_result_was_made_with_is_every_module(package):
     names = code.every_module()
     before = code.fingerprint(*names)
     assert "p.alone" in names
+    (package / "venv" / "lib" / "python3.11").mkdir(parents=True)  # beside it, and none of it
+    (package / "venv" / "lib" / "python3.11" / "site.py").touch()
+    assert code.every_module() == names
     (package / "alone.py").write_text("changed = 1\n")
     assert code.fingerprint(*names) != before
     ours = SourceCode(Path(eigensam.__file__).parent, "eigensam").every_module()
