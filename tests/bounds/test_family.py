@@ -87,3 +87,9 @@ def test_help_loads_no_torch():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--max-products" in found.stdout
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 1.5), ("max_products", True), ("delta", "0.1")])
+def test_types_of_settings(name, value):
+    with pytest.raises(InputError, match=f"{name} = .* is not of type"):
+        BOUNDS["theorem-4.1"](**{name: value}).check()

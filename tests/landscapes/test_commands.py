@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from eigensam.landscapes import Checkpoint, GaussNewton, NetworkFunction, NetworkLandscape, top_eigenpairs
+from eigensam.ground import InputError
+from eigensam.landscapes import (
+    Checkpoint,
+    GaussNewton,
+    NetworkFunction,
+    NetworkLandscape,
+    SpectrumSettings,
+    top_eigenpairs,
+)
 
 
 def test_spectrum(cli, trained, tmp_path, digits):
@@ -143,3 +151,9 @@ def test_what_is_printed_of_a_bound_is_what_it_says_of_itself(cli, trained, tmp_
         outcome = cli("spectrum", trained, "--batches", 1, *flags, "--json", tmp_path / "s.json")
         assert text in " ".join(outcome.out.split())
         assert json.loads((tmp_path / "s.json").read_text())["bound"]["kind"] == kind
+
+
+@pytest.mark.parametrize(("name", "value"), [("top", "x"), ("probes", 2.5), ("density", "no")])
+def test_types_of_settings(name, value):
+    with pytest.raises(InputError, match=f"{name} = .* is not of type"):
+        SpectrumSettings(**{name: value})

@@ -63,3 +63,11 @@ def test_code_that_is_edited_meanwhile_is_noticed(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"the code was edited while .*r.json was measured"):
         store.measured(tmp_path / "r.json", {}, MODULE, dict)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_classes_of_one_module_are_two_measurements():
+    class First: ...
+
+    class Second: ...
+
+    assert len({store.result_key({}, "eigensam.bounds.kl", kind) for kind in (None, First, Second)}) == 3

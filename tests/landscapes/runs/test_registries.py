@@ -1,12 +1,14 @@
 """A network and a data set of another package: in the help, in a run, in what the run says of itself."""
 
+import dataclasses
 import json
 
 import pytest
 import torch
 from torch import nn
 
-from eigensam.landscapes import DATA, MODELS, DataSet, Run
+from eigensam.ground import InputError
+from eigensam.landscapes import DATA, MODELS, DataSet, Run, load_data
 from eigensam.landscapes.runs.data_source import DataSource
 
 
@@ -55,3 +57,15 @@ def test_in_the_help_in_a_run_and_in_its_json(cli, refused, others, tmp_path):
     assert run.landscape(batch_size=48).size == 2
     assert cli("spectrum", tmp_path / "r", "--json", tmp_path / "s.json").code == 0
     assert len(json.loads((tmp_path / "s.json").read_text())["eigenvalues"]) == 1
+
+
+def test_data_of_others_are_looked_at(others, monkeypatch):
+    whole = Noise.load
+
+    def short(self, name, root, *, download):
+        data = whole(self, name, root, download=download)
+        return dataclasses.replace(data, train_targets=data.train_targets[:-1])
+
+    monkeypatch.setattr(Noise, "load", short)
+    with pytest.raises(InputError, match=r"training images have .* labels"):
+        load_data("noise")
