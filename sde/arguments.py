@@ -7,17 +7,30 @@ import typer
 
 from ..ground.console import parse_number
 from ..ground.errors import InputError
-from .rules.rule import RULES, Rule
 
 if TYPE_CHECKING:
     from .rules.bindings import Values
+    from .rules.rule import Rule
 
-__all__ = ["RhoExponent", "RuleName", "read_exponent", "read_values"]
+__all__ = ["RhoExponent", "RuleName", "read_exponent", "read_values", "rule_names"]
 
 RuleName = Annotated[
-    str, typer.Argument(metavar="RULE", help=f"One of {', '.join(RULES)}; or an expression: 'grad(rho*g/norm(g))'.")
+    str,
+    typer.Argument(metavar="RULE", help="An update rule by its name, or an expression such as 'grad(rho*g/norm(g))'."),
 ]
 RhoExponent = Annotated[str, typer.Option(help="The rational number beta in rho = c eta^beta, such as 1/3.")]
+
+
+def rule_names() -> list[str]:
+    """Names of the known rules, for whom asks for help.
+
+    Example:
+        >>> rule_names()[:3]
+        ['sgd', 'usam', 'sam']
+    """
+    from .rules.rule import RULES  # here: the command starts without the language of rules
+
+    return list(RULES)
 
 
 def read_exponent(text: str) -> Fraction:
@@ -33,7 +46,7 @@ def read_exponent(text: str) -> Fraction:
         raise InputError(f"--rho-exponent '{text}' is not rational; give a fraction such as 1/3 or 0.5") from None
 
 
-def read_values(rule: Rule, given: list[str]) -> "Values":
+def read_values(rule: "Rule", given: list[str]) -> "Values":
     """``NAME=NUMBER`` as a parameter, ``NAME=NUMBER,NUMBER`` as a direction, which is normalised.
 
     Example:

@@ -10,13 +10,7 @@ from rich.console import Console
 
 from ..ground.console import JsonFile, read_file_path
 from ..ground.outputs import Outputs
-from ..ground.records import provenance
 from .arguments import RhoExponent, RuleName, read_exponent
-from .derivation.derived_sde import derive
-from .derivation.proof_document import proof_document
-from .derivation.summary import latex_summary, summary
-from .derivation.torch_code import torch_code
-from .rules.rule import find_rule
 
 __all__ = ["derive_command"]
 
@@ -47,6 +41,13 @@ def derive_command(
     json: JsonFile = None,
 ) -> None:
     """Derive the SDE of an update rule that has a given weak order, and prove it."""
+    from ..ground.records import provenance  # here: help and version need no derivation
+    from .derivation.derived_sde import derive
+    from .derivation.proof_document import proof_document
+    from .derivation.summary import latex_summary, summary
+    from .derivation.torch_code import torch_code
+    from .rules.rule import find_rule
+
     outputs = Outputs(json, files={"--proof": proof})
     beta = read_exponent(rho_exponent)
     with Console(stderr=True).status("deriving and proving"):  # many powers of rho take minutes

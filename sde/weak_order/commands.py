@@ -22,7 +22,6 @@ from ...ground.errors import InputError
 from ...ground.options import Only, only
 from ...ground.outputs import Outputs
 from ..arguments import RhoExponent, RuleName, read_exponent, read_values
-from ..rules.rule import find_rule
 from .plans import MomentsPlan, MonteCarloPlan, OneStepPlan, Precision, TorusPlan
 
 if TYPE_CHECKING:
@@ -188,6 +187,7 @@ def weak_order(
     """
     # Here, so that --help loads no torch.
     from ..derivation.derived_sde import derive, truncate
+    from ..rules.rule import find_rule
     from .chosen_landscape import default_landscape, given_landscape
     from .printing import print_weak_order
 
