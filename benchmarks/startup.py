@@ -1,7 +1,7 @@
 """What it costs to start the command, as a ratio to ``import torch``.
 
-Claim: ``eigensam derive sam`` costs at most 0.35 of ``import torch``, ``eigensam --version`` about 0.10. CPU time of whole
-processes, user and system, one thread, interleaved repeats.
+Claim: ``eigensam derive sam`` costs at most 0.35 of ``import torch``, ``eigensam --version`` about 0.10. CPU time of
+whole processes, user and system, one thread, interleaved repeats.
 """
 
 import argparse
