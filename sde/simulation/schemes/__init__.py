@@ -1,0 +1,1 @@
+"""The schemes: one file for each, found by being here."""

@@ -1,0 +1,25 @@
+"""Euler-Maruyama: ``x + h b + G dw``."""
+
+from typing import final
+
+from torch import Tensor
+
+from ..scheme import SCHEMES, PointFunctions, Scheme
+
+__all__ = ["EulerMaruyama"]
+
+
+@final
+class EulerMaruyama(Scheme):
+    """``x + h b(t, x) + G(t, x) dw`` with normal ``dw``."""
+
+    calculus = "ito"
+    weak_order = {"additive": 1, "scalar": 1, "diagonal": 1, "commuting": 1, "general": 1}
+    strong_order = {"additive": 1, "scalar": 0.5, "diagonal": 0.5, "commuting": 0.5, "general": 0.5}
+    source = "Maruyama 1955; Kloeden and Platen 1992, (10.2.4) and theorem 14.5.1"
+
+    def step(self, sde: PointFunctions, t: Tensor, x: Tensor, h: float, dw: Tensor, signs: Tensor) -> Tensor:
+        return x + h * sde.drift(t, x) + sde.diffusion(t, x) @ dw
+
+
+SCHEMES.register("euler-maruyama", order=1)(EulerMaruyama())
