@@ -18,8 +18,8 @@ _MOST_LEVELS = 62
 class MergeTree(Generic[S]):
     """Cells 0, 1, ..., at the leaves of a binary tree: siblings ``(2 i, 2 i + 1)`` merge as soon as both are there.
 
-    Node ``(level, i)`` is the statistic of the cells ``i 2^level ... (i + 1) 2^level - 1``, always made in one way. So the
-    result is the same for the same cells, in whichever order they came, from however many processes, with or
+    Node ``(level, i)`` is the statistic of the cells ``i 2^level ... (i + 1) 2^level - 1``, always made in one way. So
+    the result is the same for the same cells, in whichever order they came, from however many processes, with or
     without a stop in between.
 
     Whoever adds consecutive cells keeps at most ``2 log2(cells)`` nodes; cells without their siblings stay.

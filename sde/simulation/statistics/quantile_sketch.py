@@ -21,11 +21,9 @@ from .statistic import Arrays, FloatArray, IntArray, Intervals, columns
 __all__ = ["QuantileSketch", "quantile_ranks"]
 
 _TINY = float(np.finfo(np.float64).tiny)  # 2.2e-308; what is smaller counts as 0
-_FINEST, _COARSEST = (
-    1e-4,
-    0.5,
-)  # ours: of 10^7 buckets that exist, a cell may fill a range; above, estimates are useless
-_ROUNDING = 1e-9  # ours: share of the relative error that is kept for the logarithm's rounding, about 1e-12
+_LOG_LARGEST = math.log(np.finfo(np.float64).max)
+_FINEST, _COARSEST = 1e-4, 0.5  # ours: the finest has 10^7 buckets, 100 MB while a cell that fills them is read
+_ROUNDING = 1e-6  # ours: share of the relative error that is kept for the rounding of logarithms, at most 1e-12
 
 
 @dataclass(frozen=True)
@@ -107,41 +105,49 @@ class QuantileSketch:
         Raises:
             InputError: a number outside [0, 1].
         """
-        return self._ends(self._bucket_of_rank(self._rank(q)))[1]
+        if not 0 <= q <= 1:
+            raise InputError(f"{q} is no quantile; give a number from 0 to 1")
+        return self._value_of_rank(max(1, math.ceil(q * self.count)))
 
     def quantile_intervals(self, q: float, confidence: float = 0.95) -> Intervals:
         """Of the law's quantile, for independent values of any law, shape ``(..., p)``.
 
-        The interval reaches from one value of the sample to another, see :func:`quantile_ranks`, both replaced by the
-        outer ends of their buckets. An end is infinite where there are too few values.
+        The interval reaches from one value of the sample to another, see :func:`quantile_ranks`, and further by
+        ``alpha`` at both ends. An end is infinite where there are too few values.
 
         Raises:
             InputError: a ``q`` or a confidence outside (0, 1).
         """
         value = self.quantile(q)
         low_rank, high_rank = quantile_ranks(self.count, q, confidence)
-        low, high = np.full(self.shape, -np.inf), np.full(self.shape, np.inf)
-        if low_rank >= 1:
-            low = self._ends(self._bucket_of_rank(low_rank))[0]
-        if high_rank <= self.count:
-            high = self._ends(self._bucket_of_rank(high_rank))[2]
+        low = self._outward(low_rank, -1) if low_rank >= 1 else np.full(self.shape, -np.inf)
+        high = self._outward(high_rank, 1) if high_rank <= self.count else np.full(self.shape, np.inf)
         return Intervals(value, low, high)
 
-    def _rank(self, q: float) -> int:
-        if not 0 <= q <= 1:
-            raise InputError(f"{q} is no quantile; give a number from 0 to 1")
-        return max(1, math.ceil(q * self.count))
-
-    def _bucket_of_rank(self, rank: int) -> IntArray:
-        """The bucket of the value of this rank (from 1), for each component."""
+    def _value_of_rank(self, rank: int) -> FloatArray:
+        """The value of this rank (from 1) of each component, up to ``alpha`` of its size."""
         component = np.arange(math.prod(self.shape))
         place = np.searchsorted(np.cumsum(self.counts), component * self.count + rank)  # all have ``count`` values
-        return (self.keys[place] - component * self._width).reshape(self.shape)
+        buckets = (self.keys[place] - component * self._width).reshape(self.shape)
+        i = np.abs(buckets) + self._first
+        middle = i * self._log_gamma + math.log1p(-self._narrow_alpha)
+        result: FloatArray = np.sign(buckets) * np.exp(np.minimum(middle, _LOG_LARGEST))  # the last one reaches beyond
+        return result
+
+    def _outward(self, rank: int, direction: int) -> FloatArray:
+        """The end in this direction (-1 or 1) of where the value of a rank may lie."""
+        value = self._value_of_rank(rank)
+        with np.errstate(over="ignore"):  # the largest numbers have no bound
+            end: FloatArray = value / (1 - direction * self.alpha * np.sign(value)) + direction * _TINY * (value == 0)
+        return end
+
+    @property
+    def _narrow_alpha(self) -> float:
+        return self.alpha * (1 - _ROUNDING)
 
     @property
     def _log_gamma(self) -> float:
-        alpha = self.alpha * (1 - _ROUNDING)
-        return math.log1p(alpha) - math.log1p(-alpha)
+        return math.log1p(self._narrow_alpha) - math.log1p(-self._narrow_alpha)
 
     @property
     def _first(self) -> int:
@@ -151,7 +157,7 @@ class QuantileSketch:
     @property
     def _width(self) -> int:
         """More than the distance of any two numbers of buckets."""
-        return 2 * (math.ceil(math.log(np.finfo(np.float64).max) / self._log_gamma) + 2 - self._first) + 1
+        return 2 * (math.ceil(_LOG_LARGEST / self._log_gamma) + 2 - self._first) + 1
 
     def _buckets(self, array: FloatArray) -> IntArray:
         size = np.abs(array)
@@ -162,16 +168,6 @@ class QuantileSketch:
         np.ceil(size, out=size)
         size -= self._first
         return np.where(ordinary, np.copysign(size, array), 0).astype(np.int64)
-
-    def _ends(self, buckets: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Lower end, the point that is within ``alpha`` of all of a bucket, and upper end, in the order of numbers."""
-        i = np.abs(buckets) + self._first
-        most = math.log(np.finfo(np.float64).max)  # the last bucket reaches beyond
-        sign = np.sign(buckets).astype(np.float64)
-        inner, outer = sign * np.exp((i - 1) * self._log_gamma), sign * np.exp(np.minimum(i * self._log_gamma, most))
-        middle = sign * np.exp(np.minimum(i * self._log_gamma + math.log1p(-self.alpha), most))
-        smallest = np.where(buckets == 0, _TINY, 0.0)
-        return np.minimum(inner, outer) - smallest, middle, np.maximum(inner, outer) + smallest
 
     def to_arrays(self) -> Arrays:
         """Exactly, as named arrays."""
