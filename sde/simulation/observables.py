@@ -15,7 +15,6 @@ An engine uses it so::
 Paths that exploded are the engine's to report and to leave out: statistics take finite numbers only.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +30,7 @@ from .statistics.statistic import columns
 __all__ = ["Observable", "Recorder", "coordinates"]
 
 _MORE = 3  # probes than dimensions, so that a mean over paths has another shape than one over coordinates
+_ROUNDING = 3e-4  # of the largest value: half of single precision's digits; among so few, the others' influence is more
 _SPREAD = 0.1  # of the probes about the start, relative to 1 + |x|
 
 
@@ -109,8 +109,7 @@ class Observable:
         if len(sizes) > 1:
             raise InputError(f"the observable '{self.name}' has {sizes} components; expected one number for all states")
         scale = float(together.nan_to_num(0, 0, 0).abs().max())
-        rounding = math.sqrt(torch.finfo(together.dtype).eps) * scale  # half of the digits are right
-        if not torch.allclose(torch.cat(alone), together, rtol=0, atol=rounding, equal_nan=True):
+        if not torch.allclose(torch.cat(alone), together, rtol=0, atol=_ROUNDING * scale, equal_nan=True):
             raise InputError(
                 f"the observable '{self.name}' gives a path another value alone than among others; let each row of the "
                 "result depend on the same row of the states, and on no chance"

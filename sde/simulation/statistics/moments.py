@@ -120,12 +120,12 @@ class Moments:
     @property
     def skewness(self) -> FloatArray:
         """``m_3 / m_2^{3/2}`` with ``m_k`` the mean of ``u^k``; NaN for a constant."""
-        return self._standard(self.cubes, 1.5)
+        return self._standard(self.cubes, 3)
 
     @property
     def kurtosis(self) -> FloatArray:
         """``m_4 / m_2^2``, which is 3 for a normal law; NaN for a constant."""
-        return self._standard(self.fourths, 2.0)
+        return self._standard(self.fourths, 4)
 
     def mean_intervals(self, confidence: float = 0.95) -> Intervals:
         """Student's, shape ``(..., p)``.
@@ -139,8 +139,8 @@ class Moments:
     def variance_intervals(self, confidence: float = 0.95) -> Intervals:
         """Of the variances, which are the covariance's diagonal, for any law with eight moments and many vectors.
 
-        ``Var(s^2) = (mu_4 - sigma^4 (n - 3) / (n - 1)) / n``, with moments of the sample (Cramér 1946, section 27.4),
-        divided by ``s^4`` is the variance of ``log s^2``. The interval is symmetric in the logarithm, so it stays
+        ``Var(s^2) / sigma^4 = (kurtosis - (n - 3) / (n - 1)) / n`` (Cramér 1946, section 27.4), here with the kurtosis
+        of the sample, is about the variance of ``log s^2``. The interval is symmetric in the logarithm, so it stays
         positive. Where deviations are so small (1e-73) that fourth powers say nothing, it is all positive numbers.
 
         Raises:
@@ -154,7 +154,7 @@ class Moments:
         """
         quantile, n, variance = student_quantile(self.count, confidence), self.count, self.variance
         with np.errstate(divide="ignore", invalid="ignore"):
-            relative = (self.fourths / n / variance / variance - (n - 3) / (n - 1)) / n
+            relative = (self.kurtosis - (n - 3) / (n - 1)) / n
             width = np.where(self.fourths > _SMALLEST, quantile * np.sqrt(relative), np.inf)
         width = np.where(variance > 0, width, 0.0)
         return Intervals(variance, variance * np.exp(-width), variance * np.exp(width))
@@ -164,9 +164,12 @@ class Moments:
             raise InputError("one vector has no spread; give at least 2")
         return self.count - 1
 
-    def _standard(self, sums: FloatArray, power: float) -> FloatArray:
+    def _standard(self, sums: FloatArray, power: int) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(sums / self.count / (self._squares / self.count) ** power)
+            scale = np.sqrt(self._squares / self.count)
+            for _ in range(power):  # powers of the scale itself may underflow
+                sums = sums / scale
+            return sums / self.count
 
     def to_arrays(self) -> Arrays:
         """Exactly, as named arrays."""
