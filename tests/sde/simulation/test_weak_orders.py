@@ -15,7 +15,7 @@ from eigensam.sde.simulation.scheme import SCHEMES
 from . import exact_orders
 from .exact_orders import law, local_slopes, weak_slopes
 from .suite import CASES, SUITE
-from .wrong import DECEITS, changed, transposed
+from .wrong import DECEITS, changed, transposed, without_signs
 
 TOLERANCE = 0.1
 
@@ -143,3 +143,10 @@ def test_heun_taken_for_a_scheme_of_ito_is_noticed():
     wrong = type("Wrong", (type(SCHEMES["heun"]),), {"calculus": "ito"})()
     assert shortfall(weak_slopes(wrong, CASES["L1"]), wrong, "scalar") > 0.5
     assert shortfall(weak_slopes(wrong, CASES["P2"]), wrong, "scalar") > 0.5
+
+
+def test_what_the_published_problems_do_not_notice():
+    """N1's ``x1`` is a geometric Brownian motion, its commutator has one entry, 1/40, and T2's paths stay on a line."""
+    wrong = changed(SCHEMES["platen"], without_signs)
+    for case in ("N1", "T2"):
+        assert shortfall(weak_slopes(wrong, CASES[case]), wrong, "general") <= TOLERANCE
