@@ -2,18 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.func import jvp
 
 from .problem import SDEProblem
 from .scheme import Calculus
 
-__all__ = ["converted", "noise_along_itself"]
+__all__ = ["change_along", "converted", "noise_along_itself"]
+
+Diffusion = Callable[[Tensor, Any], Any]
 
 
-def noise_along_itself(diffusion: Callable[[Tensor, Any], Any], t: Tensor, x: Tensor) -> Tensor:
+def change_along(diffusion: Diffusion, t: Tensor, x: Tensor, direction: Tensor) -> Tensor:
+    """``sum_l v_l d_l G``, the diffusion's derivative along a direction ``v`` of shape ``(d,)``: shape ``(d, m)``.
+
+    The dual numbers are made of copies: torch makes none of a batch whose points share memory.
+    """
+    result: Tensor = jvp(lambda y: diffusion(t, y), (x.clone(),), (direction.clone(),))[1]
+    return result
+
+
+def noise_along_itself(diffusion: Diffusion, t: Tensor, x: Tensor) -> Tensor:
     """``sum_j (dG_j) G_j``: how each column of ``G`` changes along itself, shape ``(d,)``.
 
     Args:
@@ -26,17 +39,14 @@ def noise_along_itself(diffusion: Callable[[Tensor, Any], Any], t: Tensor, x: Te
         >>> noise_along_itself(lambda t, x: 3 * x[:, None], torch.tensor(0.0), torch.tensor([2.0])).tolist()
         [18.0]
     """
-    columns = diffusion(t, x)
-    result: Tensor = x.new_zeros(x.shape)
-    for j, column in enumerate(columns.unbind(1)):
-        result = result + jvp(lambda y, j=j: diffusion(t, y)[:, j], (x,), (column,))[1]
-    return result
+    columns = enumerate(diffusion(t, x).unbind(1))
+    return reduce(torch.add, (change_along(diffusion, t, x, column)[:, j] for j, column in columns))
 
 
 def converted(problem: SDEProblem, calculus: Calculus) -> SDEProblem:
     """The problem of the other calculus that has the same solution.
 
-    The Stratonovich drift is the Ito drift less ``1/2 sum_j (dG_j) G_j`` (Kloeden and Platen 1992, (4.9.11)).
+    The Stratonovich drift is the Ito drift less ``1/2 sum_j (dG_j) G_j`` (Kloeden and Platen 1992, section 4.9).
 
     Args:
         problem: of either calculus.

@@ -4,9 +4,8 @@ from types import MappingProxyType
 from typing import final
 
 from torch import Tensor
-from torch.func import jvp
 
-from ..calculus import noise_along_itself
+from ..calculus import change_along, noise_along_itself
 from ..scheme import SCHEMES, PointFunctions, Scheme
 
 __all__ = ["Milstein"]
@@ -27,7 +26,7 @@ class Milstein(Scheme):
     def step(self, sde: PointFunctions, t: Tensor, x: Tensor, h: float, dw: Tensor, signs: Tensor) -> Tensor:
         """Derivatives are directional: one of all columns, and one of each along itself."""
         kick = sde.diffusion(t, x) @ dw
-        change: Tensor = jvp(lambda y: sde.diffusion(t, y), (x,), (kick,))[1]
+        change = change_along(sde.diffusion, t, x, kick)
         return x + h * sde.drift(t, x) + kick + (change @ dw - h * noise_along_itself(sde.diffusion, t, x)) / 2
 
 

@@ -80,6 +80,17 @@ def test_a_step_is_traced_and_batched(name):
 
 
 @pytest.mark.parametrize("name", SCHEMES)
+def test_paths_that_start_together_may_share_their_memory(name):
+    """And so may the entries of a column."""
+    scheme = SCHEMES[name]
+    t, x, dw, signs = arguments(scheme, 5)
+    still = SDEProblem(PROBLEM.drift, lambda t, x: x.sum().expand(2, 3))
+    step = vmap(lambda x, dw, signs: scheme.step(still, t, x, 0.1, dw, signs))
+    together, apart = (step(start, dw, signs) for start in (x[0].expand(5, 2), x[0].repeat(5, 1)))
+    torch.testing.assert_close(together, apart)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
 def test_single_precision_is_kept(name):
     t, x, dw, signs = (each.float() for each in arguments(SCHEMES[name]))
     assert step_of(SCHEMES[name])(t, x, dw, signs).dtype == torch.float32

@@ -119,7 +119,7 @@ def test_a_transposed_diffusion_is_noticed(name, case):
     assert shortfall(weak_slopes(SCHEMES[name], transposed(CASES[case])), SCHEMES[name], "general") > 0.5
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", [name for name, scheme in SCHEMES.items() if "scalar" in scheme.weak_order])
 def test_a_sampler_with_two_per_cent_more_variance_is_noticed(name):
     wrong = changed(SCHEMES[name], lambda scheme, sde, t, x, h, dw, signs: (sde, t, x, h, 1.02**0.5 * dw, signs))
     assert shortfall(weak_slopes(wrong, CASES["L1"]), wrong, "scalar") > 0.5
