@@ -8,12 +8,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...ground.errors import InputError
 from .philox import MASK, philox
 from .scheme import Increments
 
-__all__ = ["Draw", "Draws"]
+__all__ = ["Draw", "Draws", "key_of"]
 
 _MOST_STEPS_OF_BITS = 8  # of one group: ours; a kernel is unrolled over whole groups
+
+
+def key_of(seed: int, device: torch.device) -> Tensor:
+    """The key of a run: two 32-bit words. As a tensor, so that one compiled kernel serves all seeds.
+
+    Raises:
+        InputError: a seed that is not a whole number from 0 to 2^63 - 1.
+
+    Example:
+        >>> key_of(2**32 + 5, torch.device("cpu")).tolist()
+        [5, 1]
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise InputError(f"seed {seed!r} is not a whole number from 0 to 2^63 - 1")
+    return torch.tensor([seed & MASK, seed >> 32], device=device)
 
 
 class Draw(NamedTuple):
@@ -35,14 +51,13 @@ class Draws:
         noise_dim: ``m``.
         signs: how many.
         dtype: of the numbers: with float64, uniform numbers have 53 random bits, with float32 32.
-        seed: from 0 to ``2^64 - 1``: the key.
 
     Example:
         >>> import torch
-        >>> draws = Draws("normal", noise_dim=2, signs=0, dtype=torch.float32, seed=0)
+        >>> draws = Draws("normal", noise_dim=2, signs=0, dtype=torch.float32)
         >>> draws.group_steps
         2
-        >>> steps = draws.group(torch.arange(3), torch.tensor(0))
+        >>> steps = draws.group(key_of(0, torch.device("cpu")), torch.arange(3), torch.tensor(0))
         >>> len(steps), steps[0].increments[0].shape
         (2, torch.Size([3]))
     """
@@ -51,7 +66,6 @@ class Draws:
     noise_dim: int
     signs: int
     dtype: torch.dtype
-    seed: int
 
     @property
     def _per_block(self) -> int:
@@ -75,31 +89,32 @@ class Draws:
     def _increment_blocks(self) -> int:
         return -(-self.group_steps * self.noise_dim // self._per_block)
 
-    def group(self, path: Tensor, group: Tensor) -> list[Draw]:
+    def group(self, key: Tensor, path: Tensor, group: Tensor) -> list[Draw]:
         """Draw the numbers of all steps of a group.
 
         Args:
+            key: from :func:`key_of`.
             path: numbers of the paths, shape ``(n,)``.
             group: number of the group, without a shape: ``step // group_steps``.
         """
         m, s, count = self.noise_dim, self.signs, self.group_steps
-        increments = self._increments(path, group, count * m)
-        signs = self._bits(self._words(path, group, self._increment_blocks, self.blocks), count * s)
+        increments = self._increments(key, path, group, count * m)
+        signs = self._bits(self._words(key, path, group, self._increment_blocks, self.blocks), count * s)
         return [Draw(increments[i * m : (i + 1) * m], signs[i * s : (i + 1) * s]) for i in range(count)]
 
-    def _increments(self, path: Tensor, group: Tensor, count: int) -> list[Tensor]:
-        words = self._words(path, group, 0, self._increment_blocks)
+    def _increments(self, key: Tensor, path: Tensor, group: Tensor, count: int) -> list[Tensor]:
+        words = self._words(key, path, group, 0, self._increment_blocks)
         if self.increments == "two-point":
             return self._bits(words, count)
         values = self._normals(words) if self.increments == "normal" else [self._three_point(word) for word in words]
         return [values[i % len(values)][i // len(values)] for i in range(count)]
 
-    def _words(self, path: Tensor, group: Tensor, first: int, end: int) -> tuple[Tensor, ...]:
+    def _words(self, key: Tensor, path: Tensor, group: Tensor, first: int, end: int) -> tuple[Tensor, ...]:
         """The four words of each block, shapes ``(blocks, n)``."""
         block = torch.arange(first, end, device=path.device)[:, None]
         zero = torch.zeros_like(block * path)
         counter = (zero + (path & MASK), zero + ((path >> 32) & MASK), zero + group, zero + block)
-        return philox(counter, (self.seed & MASK, self.seed >> 32))
+        return philox(counter, (key[0], key[1]))
 
     def _bits(self, words: Sequence[Tensor], count: int) -> list[Tensor]:
         """Signs: ``+- 1``."""

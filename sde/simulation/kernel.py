@@ -1,79 +1,79 @@
-"""Many steps of many paths in one call: random numbers, scheme and problem in one compiled function."""
+"""Many steps of many paths in one call: random numbers, scheme and problem in one function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .components.split import SplitFunction
 from .draws import Draw, Draws
 
-__all__ = ["Kernel", "compiled"]
+__all__ = ["Clock", "Kernel", "Step"]
 
-Move = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(number of the first step, numbers of the paths ``(n,)``, states ``(d, n)``) to states after the steps."""
+Step = Callable[..., Sequence[Tensor]]
+"""``(t, x_1, ..., x_d, dw_1, ..., dw_m, signs...)`` to components of the next state; each has one number per path."""
+
+Move = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""(key, number of the first step, numbers of the paths ``(n,)``, states ``(d, n)``) to states after the steps."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When steps are: step ``k`` goes from ``t0 + k h`` to ``t0 + (k + 1) h``."""
+
+    h: float
+    t0: float = 0.0
+
+    def time(self, step: Tensor, dtype: torch.dtype) -> Tensor:
+        """When a step begins; computed in double precision from its number, so that nothing adds up."""
+        return (step.to(torch.float64) * self.h + self.t0).to(dtype)
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A step as code on components, with the numbers that drive it.
+    """A step on components, and the numbers that drive it.
 
     Attributes:
-        step: code of ``step(t, x, dw, signs)``.
+        step: of the scheme.
         draws: of its random numbers.
-        h: length of a step.
-        t0: time at step 0.
-        device: of the states.
+        clock: times of steps.
+        group: draws the numbers of a group of steps: ``draws.group``, or that compiled.
     """
 
-    step: SplitFunction
+    step: Step
     draws: Draws
-    h: float
-    t0: float
-    device: torch.device
-
-    @property
-    def dim(self) -> int:
-        """Components of a state."""
-        return len(self.step.inputs[1])
+    clock: Clock
+    group: Callable[[Tensor, Tensor, Tensor], list[Draw]]
 
     def moves(self, groups: int) -> Move:
         """Function that takes the steps of so many whole groups; the first step begins a group."""
-        function, size = self.step.function(self.device), self.draws.group_steps
+        size = self.draws.group_steps
 
-        def move(first: Tensor, path: Tensor, states: Tensor) -> Tensor:
+        def move(key: Tensor, first: Tensor, path: Tensor, states: Tensor) -> Tensor:
             x = states.unbind(0)
             for g in range(groups):
-                for i, draw in enumerate(self.draws.group(path, first // size + g)):
-                    x = self._step(function, first + (g * size + i), x, draw)
+                for i, draw in enumerate(self.group(key, path, first // size + g)):
+                    x = self._moved(first + (g * size + i), x, draw)
             return torch.stack(x)
 
         return move
 
     def moves_once(self) -> Move:
         """Function that takes one step, wherever it lies in its group."""
-        function, size = self.step.function(self.device), self.draws.group_steps
+        size = self.draws.group_steps
 
-        def move(first: Tensor, path: Tensor, states: Tensor) -> Tensor:
-            draws, place = self.draws.group(path, first // size), first % size
-            chosen = draws[0]
-            for i, draw in enumerate(draws[1:], 1):
+        def move(key: Tensor, first: Tensor, path: Tensor, states: Tensor) -> Tensor:
+            steps, place = self.group(key, path, first // size), first % size
+            increments, signs = steps[0]
+            for i, other in enumerate(steps[1:], 1):
                 here = place == i
-                chosen = Draw(
-                    *(
-                        [torch.where(here, a, b) for a, b in zip(*both, strict=True)]
-                        for both in zip(draw, chosen, strict=True)
-                    )
-                )
-            return torch.stack(self._step(function, first, states.unbind(0), chosen))
+                increments = [torch.where(here, b, a) for a, b in zip(increments, other.increments, strict=True)]
+                signs = [torch.where(here, b, a) for a, b in zip(signs, other.signs, strict=True)]
+            return torch.stack(self._moved(first, states.unbind(0), Draw(increments, signs)))
 
         return move
 
-    def _step(self, function: Any, number: Tensor, x: Any, draw: Draw) -> Any:
-        dtype = self.draws.dtype
-        time = (number.to(torch.float64) * self.h + self.t0).to(dtype)
-        dw = [z * self.h**0.5 for z in draw.increments]
-        return [y.expand_as(x[0]) for y in function(time, *x, *dw, *draw.signs)]
+    def _moved(self, number: Tensor, x: Sequence[Tensor], draw: Draw) -> tuple[Tensor, ...]:
+        time = self.clock.time(number, self.draws.dtype)
+        dw = [z * self.clock.h**0.5 for z in draw.increments]
+        return tuple(y.expand_as(x[0]) for y in self.step(time, *x, *dw, *draw.signs))

@@ -17,7 +17,7 @@ _WEYL = (0x9E3779B9, 0xBB67AE85)
 Word = TypeVar("Word", torch.Tensor, int)
 
 
-def philox(counter: tuple[Word, Word, Word, Word], key: tuple[int, int]) -> tuple[Word, Word, Word, Word]:
+def philox(counter: tuple[Word, Word, Word, Word], key: tuple[Word, Word]) -> tuple[Word, Word, Word, Word]:
     """Four random 32-bit words for a counter of four words.
 
     Args:

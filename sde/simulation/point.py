@@ -123,7 +123,7 @@ class PointProblem:
     def _check_noise(self) -> None:
         """Refuse another kind of noise than declared, a function of chance, and a batch whose points are mixed."""
         kind, d, m = self.problem.noise, self._start.dim, self.noise_dim
-        if kind == "scalar" and m > 1 or kind == "diagonal" and m not in (0, d):
+        if (kind == "scalar" and m > 1) or (kind == "diagonal" and m not in (0, d)):
             wanted = "1 column" if kind == "scalar" else f"{d} columns"
             raise InputError(f"the noise is declared {kind}, which has {wanted}; the diffusion has {m}")
         for t, x in self.probes:

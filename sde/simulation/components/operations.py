@@ -28,14 +28,51 @@ _INFIX = {aten.add: "add", aten.sub: "sub", aten.mul: "mul", aten.div: "div"}
 # They copy components, whatever these are, or put zeros: done on labels.
 _MOVES = {
     getattr(aten, name)
-    for name in (
-        "alias as_strided cat clone constant_pad_nd detach diag_embed diagonal diagonal_scatter expand flip gather index "
-        "index_select lift_fresh_copy movedim narrow permute repeat roll select select_scatter slice slice_scatter split "
-        "split_with_sizes squeeze stack t transpose tril triu unbind unsqueeze view _unsafe_view reshape index_put"
-    ).split()
+    for name in [
+        "alias",
+        "as_strided",
+        "cat",
+        "clone",
+        "constant_pad_nd",
+        "detach",
+        "diag_embed",
+        "diagonal",
+        "diagonal_scatter",
+        "expand",
+        "flip",
+        "gather",
+        "index",
+        "index_select",
+        "lift_fresh_copy",
+        "movedim",
+        "narrow",
+        "permute",
+        "repeat",
+        "roll",
+        "select",
+        "select_scatter",
+        "slice",
+        "slice_scatter",
+        "split",
+        "split_with_sizes",
+        "squeeze",
+        "stack",
+        "t",
+        "transpose",
+        "tril",
+        "triu",
+        "unbind",
+        "unsqueeze",
+        "view",
+        "_unsafe_view",
+        "reshape",
+        "index_put",
+    ]
 }
 # Their result depends on shapes alone.
-_CREATES = {getattr(aten, name) for name in "zeros_like ones_like full_like new_zeros new_ones new_full".split()}
+_CREATES = {
+    getattr(aten, name) for name in ["zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"]
+}
 
 
 def apply(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str, Any], result: Any, inputs: Any) -> Any:

@@ -118,7 +118,7 @@ class Program:
             return b
         if name == "sub" and left == 0:
             return self.negative(b)
-        if name == "mul" and 0 in (left, right) or name == "div" and left == 0:
+        if (name == "mul" and 0 in (left, right)) or (name == "div" and left == 0):
             return self.constant(0.0 if dtype.is_floating_point else 0, dtype)
         if name in ("mul", "div") and right == 1:
             return a

@@ -13,13 +13,48 @@ from ....ground.errors import InputError
 
 __all__ = ["trace"]
 
-_MORE = (
-    "addmm addmv baddbmm linalg_vector_norm _softmax _log_softmax _softmax_backward_data "
-    "_log_softmax_backward_data logsumexp softplus softplus_backward gelu gelu_backward silu silu_backward elu "
-    "elu_backward leaky_relu leaky_relu_backward hardtanh hardtanh_backward mish log_sigmoid_forward "
-    "log_sigmoid_backward native_layer_norm native_layer_norm_backward tanh_backward sigmoid_backward "
-    "threshold_backward softshrink logit sinc xlogy linalg_cross cross norm trace addcmul addcdiv lerp"
-).split()
+_MORE = [
+    "addmm",
+    "addmv",
+    "baddbmm",
+    "linalg_vector_norm",
+    "_softmax",
+    "_log_softmax",
+    "_softmax_backward_data",
+    "_log_softmax_backward_data",
+    "logsumexp",
+    "softplus",
+    "softplus_backward",
+    "gelu",
+    "gelu_backward",
+    "silu",
+    "silu_backward",
+    "elu",
+    "elu_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "hardtanh",
+    "hardtanh_backward",
+    "mish",
+    "log_sigmoid_forward",
+    "log_sigmoid_backward",
+    "native_layer_norm",
+    "native_layer_norm_backward",
+    "tanh_backward",
+    "sigmoid_backward",
+    "threshold_backward",
+    "softshrink",
+    "logit",
+    "sinc",
+    "xlogy",
+    "linalg_cross",
+    "cross",
+    "norm",
+    "trace",
+    "addcmul",
+    "addcdiv",
+    "lerp",
+]
 
 
 def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> GraphModule:
