@@ -45,15 +45,14 @@ class Histogram:
             raise InputError(f"values have shape {array.shape}; expected (paths, ..., components)")
         *shape, p, count = array.shape
         found = checked_edges(edges, p)
-        bins = found.shape[1] + 1
-        array = array.reshape(-1, p, count)
-        counts = np.empty((len(array), p, bins), np.int64)
-        for component, own in enumerate(found):
-            places = np.searchsorted(own, array[:, component], side="right")
-            places -= array[:, component] == own[-1]
-            for time, each in enumerate(places):
-                counts[time, component] = np.bincount(each, minlength=bins)
-        return cls(found, counts.reshape(*shape, p, bins))
+        counts = np.empty((*shape, p, found.shape[1] + 1), np.int64)
+        ordered = np.sort(array)
+        for place in np.ndindex(*shape, p):
+            row, own = ordered[place], found[place[-1]]
+            below = np.searchsorted(row, own)
+            below[-1] = np.searchsorted(row, own[-1], side="right")
+            counts[place] = np.diff(below, prepend=0, append=count)
+        return cls(found, counts)
 
     def merge(self, other: Self) -> Self:
         """Of both streams, in any order.

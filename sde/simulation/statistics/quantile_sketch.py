@@ -8,7 +8,7 @@ number at a time; here arrays are taken, and one sketch holds the buckets of all
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +22,7 @@ __all__ = ["QuantileSketch", "quantile_ranks"]
 
 _TINY = float(np.finfo(np.float64).tiny)  # 2.2e-308; what is smaller counts as 0
 _LOG_LARGEST = math.log(np.finfo(np.float64).max)
-_FINEST, _COARSEST = 1e-4, 0.5  # ours: the finest has 10^7 buckets, 100 MB while a cell that fills them is read
+_FINEST, _COARSEST = 1e-4, 0.5  # ours: below, each value has a bucket of its own; above, nothing is said
 _ROUNDING = 1e-6  # ours: share of the relative error that is kept for the rounding of logarithms, at most 1e-12
 
 
@@ -70,14 +70,10 @@ class QuantileSketch:
         array = columns(values)
         *shape, count = array.shape
         sketch = cls(alpha, tuple(shape), count, np.empty(0, np.int64), np.empty(0, np.int64))
-        keys, counts = [], []
-        for component, buckets in enumerate(sketch._buckets(array).reshape(-1, count)):
-            lowest = buckets.min()
-            filled = np.bincount(buckets - lowest)
-            places = np.flatnonzero(filled)
-            keys.append(places + (lowest + component * sketch._width))
-            counts.append(filled[places])
-        return cls(alpha, tuple(shape), count, np.concatenate(keys), np.concatenate(counts))
+        buckets = np.sort(sketch._buckets(array).reshape(-1, count))
+        keys = (buckets + sketch._width * np.arange(len(buckets))[:, None]).ravel()
+        starts = _starts(keys)
+        return replace(sketch, keys=keys[starts], counts=np.diff(starts, append=len(keys)))
 
     def merge(self, other: Self) -> Self:
         """Of both streams, in any order.
@@ -93,7 +89,7 @@ class QuantileSketch:
         keys = np.concatenate([self.keys, other.keys])
         order = np.argsort(keys, kind="stable")  # which takes two sorted parts as they are
         keys = keys[order]
-        starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+        starts = _starts(keys)
         counts = np.add.reduceat(np.concatenate([self.counts, other.counts])[order], starts)
         return type(self)(self.alpha, self.shape, self.count + other.count, keys[starts], counts)
 
@@ -186,6 +182,11 @@ class QuantileSketch:
         return cls(
             float(arrays["alpha"]), shape, int(arrays["count"]), np.array(arrays["keys"]), np.array(arrays["counts"])
         )
+
+
+def _starts(keys: IntArray) -> IntArray:
+    """Where each number begins in a sorted sequence."""
+    return np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
 
 
 def quantile_ranks(count: int, q: float, confidence: float) -> tuple[int, int]:

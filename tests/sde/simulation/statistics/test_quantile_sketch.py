@@ -162,12 +162,13 @@ def test_coverage_of_a_law_with_steps():
     assert hits(intervals, 1.0).mean() >= CONFIDENCE
 
 
-def test_intervals_are_widened_by_the_relative_error():
+@pytest.mark.parametrize("q", [0.7, 0.2])
+def test_intervals_are_widened_by_the_relative_error(q):
     """Without that, the values of the sample between which the quantile lies are outside."""
     values = np.random.default_rng(7).standard_normal((500, 50))
-    ordered, (low, high) = np.sort(values, axis=0), quantile_ranks(500, 0.7, CONFIDENCE)
+    ordered, (low, high) = np.sort(values, axis=0), quantile_ranks(500, q, CONFIDENCE)
     sketch = QuantileSketch.of(values, 0.2)
-    found = sketch.quantile_intervals(0.7)
+    found = sketch.quantile_intervals(q)
     assert (found.low <= ordered[low - 1]).all()
     assert (ordered[high - 1] <= found.high).all()
     assert not (sketch._value_of_rank(low) <= ordered[low - 1]).all()
