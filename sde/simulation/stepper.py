@@ -117,12 +117,14 @@ def _moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
 @lru_cache(maxsize=256)
 def _compiled_moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
     """Once for each code, whatever seed and number of paths."""
-    return _compiled(_moves(kernel, groups))
+    result: Callable[..., Tensor] = _compiled(_moves(kernel, groups))
+    return result
 
 
 @lru_cache(maxsize=64)
 def _compiled_group(draws: Draws) -> Callable[..., list[Draw]]:
-    return _compiled(lambda key, path, group: draws.group(key, path, group))
+    result: Callable[..., list[Draw]] = _compiled(lambda key, path, group: draws.group(key, path, group))
+    return result
 
 
 def _compiled(function: Any) -> Any:
