@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .calculus import load_forward_rules
 from .problem import SDEProblem
 from .state import Start
 
@@ -154,6 +155,7 @@ class PointProblem:
 
     def _check_kind(self, t: Tensor, x: Tensor) -> None:
         g = self.diffusion(t, x)
+        load_forward_rules()
         slopes: Tensor = torch.func.jacfwd(lambda y: self.diffusion(t, y))(x)  # (i, j, l): d_l G_ij
         size = 1e-4 * float(slopes.abs().max() + g.abs().max())
         kind, every = self.problem.noise, torch.arange(len(x), device=x.device)
