@@ -29,8 +29,8 @@ class PointProblem:
         noise_dim: ``m``.
 
     Raises:
-        InputError: shapes, types or devices that do not fit; functions that fail, are not finite at the start, depend
-            on chance, or mix the points of a batch; noise of another kind than declared.
+        InputError: shapes, types or devices that do not fit; functions that fail, are not finite at the start, change
+            their argument, depend on chance, or mix the points of a batch; noise of another kind than declared.
     """
 
     def __init__(self, problem: SDEProblem, start: Start, horizon: float) -> None:
@@ -86,9 +86,9 @@ class PointProblem:
         return torch.cat([found.get(name, like.new_zeros(size, *width)) for name, size in self._start.blocks])
 
     def _tried(self, name: str, t: Tensor, x: Tensor) -> Tensor:
-        function = getattr(self, name)
+        function, given = getattr(self, name), x.clone()
         try:
-            found = function(t, x)
+            found = function(t, given)
         except InputError:
             raise
         except Exception as error:
@@ -99,6 +99,8 @@ class PointProblem:
             ) from error
         if not isinstance(found, Tensor):
             raise InputError(f"the {name} gives {type(found).__name__}; expected a tensor")
+        if not torch.equal(given, x):
+            raise InputError(f"the {name} changes the point that it is given; compute with a copy: x.clone()")
         return found
 
     def _expect(self, name: str, found: Tensor, shape: tuple[int, ...]) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from eigensam.ground import InputError
 from eigensam.landscapes import TiltedTorus
-from eigensam.sde import Engine, derive, derived_problem, drift_and_covariance, find_rule, simulate
+from eigensam.sde import Engine, SDEProblem, derive, derived_problem, drift_and_covariance, find_rule, simulate
 from eigensam.sde.simulation.command_settings import SimulateSettings
 from eigensam.sde.simulation.derived_ensemble import chosen_landscape, read_start, simulate_derived
 
@@ -68,3 +68,14 @@ def test_settings_reach_the_run():
     assert found.observed().quantiles.alpha == 0.01
     longer = simulate_derived(TORUS, sde, SimulateSettings(steps=3, paths=7, backend="eager"))
     assert longer.times[-1] == pytest.approx(0.3)
+
+
+def test_a_drift_that_changes_its_argument_is_refused_and_the_start_stays():
+    def drift(t, x):
+        x[0] = 1.0
+        return -x
+
+    start = torch.full((2,), 3.0)
+    with pytest.raises(InputError, match="the drift changes the point that it is given; compute with a copy"):
+        simulate(SDEProblem(drift, None), start, dt=0.1, steps=2, paths=4)
+    assert start.tolist() == [3.0, 3.0]
