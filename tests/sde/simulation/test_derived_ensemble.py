@@ -7,8 +7,17 @@ import pytest
 import torch
 
 from eigensam.ground import InputError
-from eigensam.landscapes import TiltedTorus
-from eigensam.sde import Engine, SDEProblem, derive, derived_problem, drift_and_covariance, find_rule, simulate
+from eigensam.landscapes import TiltedTorus, Valley
+from eigensam.sde import (
+    Engine,
+    SDEProblem,
+    derive,
+    derived_problem,
+    drift_and_covariance,
+    find_rule,
+    simulate,
+    truncate,
+)
 from eigensam.sde.simulation.command_settings import SimulateSettings
 from eigensam.sde.simulation.derived_ensemble import chosen_landscape, read_start, simulate_derived
 
@@ -79,3 +88,15 @@ def test_a_drift_that_changes_its_argument_is_refused_and_the_start_stays():
     with pytest.raises(InputError, match="the drift changes the point that it is given; compute with a copy"):
         simulate(SDEProblem(drift, None), start, dt=0.1, steps=2, paths=4)
     assert start.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "drift_order", "end"), [("sgd", 1, 1.45), ("sam", 2, 0.46), ("sam", 3, 0.003)], ids=lambda v: str(v)
+)
+def test_how_far_the_drifts_go_along_a_valley(rule, drift_order, end):
+    """The README's numbers."""
+    sde = truncate(find_rule(rule), Fraction(1, 3), drift_order)
+    problem = derived_problem(Valley(), sde, rho=0.3, eta=0.1)
+    start = torch.tensor([1.5, 0.1], dtype=torch.float64)
+    found = simulate(problem, start, dt=0.1, steps=400, paths=1000, engine=Engine(backend="eager"))
+    assert float(f"{found.mean[-1, 0]:.{3 if end < 0.1 else 2}f}") == end
