@@ -100,8 +100,10 @@ def _check(code: StepCode, step: Callable[..., Tensor], point: PointProblem, h: 
         normal = torch.randn(sizes[1], generator=generator, dtype=torch.float64).to(x)
         signs = 2 * torch.randint(0, 2, (sizes[2],), generator=generator).to(x) - 1
         dw = normal * h**0.5
-        right = step(t, x, dw, signs)
-        found = torch.stack([y.reshape(-1)[0] for y in code.step(t, *x[:, None], *dw[:, None], *signs[:, None])])
+        right = step(t, x, dw, signs).detach()
+        with torch.no_grad():
+            components = code.step(t, *x[:, None], *dw[:, None], *signs[:, None])
+        found = torch.stack([y.reshape(-1)[0] for y in components])
         loose = _LOOSE[point.dtype]
         scale = float(torch.cat([x, right]).nan_to_num(0, 0, 0).abs().max())
         if not torch.allclose(found, right, rtol=loose, atol=loose * scale, equal_nan=True):
