@@ -6,7 +6,10 @@ from typing import Any
 
 from .examples import Example
 
-__all__ = ["CONTESTANTS", "Contestant", "Run", "Task", "contestant"]
+__all__ = ["CONTESTANTS", "STEP", "Contestant", "Run", "Task", "contestant"]
+
+STEP = 2.0**-7
+"""A power of two: every library, in either type of numbers, makes the same number of steps of it."""
 
 Run = Callable[[int, int], Any]
 """Steps and seed to an array of final points, ``(paths, d)``, computed when it is returned."""

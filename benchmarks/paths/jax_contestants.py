@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import lineax
 
-from .check import STEP
-from .contest import Run, Task, contestant
+from .contest import STEP, Run, Task, contestant
 
 __all__: list[str] = []
 
@@ -78,7 +77,7 @@ def _diffrax(task: Task, path: Callable[[Any, float], Any]) -> Run:
             return lineax.DiagonalLinearOperator(found) if example.noise == "diagonal" else found
 
         def one_path(key: Any) -> Any:
-            terms = diffrax.MultiTerm(
+            terms: Any = diffrax.MultiTerm(
                 diffrax.ODETerm(lambda t, x, args: functions.drift(t, x)),
                 diffrax.ControlTerm(diffusion, path(key, steps * STEP)),
             )

@@ -1,14 +1,17 @@
 """Interleaved repeats: seconds per number drawn, in seconds per number of the floor of the same round."""
 
+import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
-__all__ = ["FLOOR", "floor", "quartiles", "ratios", "rounds"]
+__all__ = ["FLOOR", "Timed", "floor", "one_core", "quartiles", "ratios", "rounds"]
 
 FLOOR = "floor"
 BUFFER = 2**14
@@ -16,6 +19,20 @@ BUFFER = 2**14
 
 Timed = dict[str, tuple[Callable[[int], Any], int]]
 """Name to a function of the round's number, and how many random numbers its call needs."""
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """One thread of torch, and one core for libraries that ask how many there are when they first compute."""
+    before, threads = os.sched_getaffinity(0), torch.get_num_threads()
+    torch.set_num_threads(1)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        os.sched_setaffinity(0, before)
+        torch.set_num_threads(threads)
 
 
 def floor(dtype: str, device: str, numbers: int) -> tuple[Callable[[int], Any], int]:
@@ -38,7 +55,7 @@ def rounds(timed: Timed, repeats: int, seldom: dict[str, int], device: str) -> I
     takes part in so many rounds only.
     """
     clock = process_time if device == "cpu" else perf_counter
-    finish = torch.cuda.synchronize if device == "cuda" else (lambda: None)
+    finish: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else (lambda: None)
     for function, _ in timed.values():
         function(0)
     for repeat in range(repeats):
@@ -55,10 +72,10 @@ def rounds(timed: Timed, repeats: int, seldom: dict[str, int], device: str) -> I
         yield seconds
 
 
-def ratios(measured: list[dict[str, float]]) -> dict[str, list[float]]:
-    """To the floor of the same round."""
+def ratios(measured: list[dict[str, float]], unit: str = FLOOR) -> dict[str, list[float]]:
+    """To the floor, or to someone else, of the same round."""
     names = {name for each in measured for name in each}
-    return {name: [each[name] / each[FLOOR] for each in measured if name in each] for name in names}
+    return {name: [each[name] / each[unit] for each in measured if name in each] for name in names}
 
 
 def quartiles(values: list[float]) -> list[float]:

@@ -8,8 +8,7 @@ import torch
 import torchsde
 from torch import Tensor
 
-from .check import STEP
-from .contest import Run, Task, contestant
+from .contest import STEP, Run, Task, contestant
 from .examples import Functions
 
 __all__: list[str] = []
