@@ -1,10 +1,15 @@
-"""Mean and covariance of a stream of vectors, in memory that does not grow with it."""
+"""Mean and covariance of a stream of vectors whose blocks come in their order, kept as JSON in a state file.
+
+:class:`~eigensam.sde.simulation.statistics.moments.Moments` has more moments, and sums of another order.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .statistics.moments import pooled_products
 
 __all__ = ["StreamingStatistics"]
 
@@ -45,9 +50,7 @@ class StreamingStatistics:
         deviations = block - mean
         total = self.count + len(block)
         shift = mean - self.mean
-        self.products = (
-            self.products + deviations.T @ deviations + np.outer(shift, shift) * (self.count * len(block) / total)
-        )
+        self.products = pooled_products(self.products, deviations.T @ deviations, shift, self.count, len(block))
         self.mean = self.mean + shift * (len(block) / total)
         self.count = total
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from eigensam.sde.simulation.runge_kutta import runge_kutta_step
+from eigensam.sde.simulation.runge_kutta import runge_kutta_step, timed_runge_kutta_step
 
 
 @pytest.mark.parametrize("time", [0.0, 0.1, -0.7, 2.0])
@@ -51,3 +51,17 @@ def test_arrays_of_any_kind():
         many = np.array([[mpmath.mpf(entry) for entry in row] for row in x], dtype=object)
         found = runge_kutta_step(lambda y: y - y**3, many, mpmath.mpf(1) / 4)
     np.testing.assert_allclose(found.astype(float), double, rtol=0, atol=1e-15)
+
+
+def test_time_is_a_further_coordinate_whose_drift_is_1():
+    """The autonomous step in ``(t, x)``; and the local error for ``dx/dt = t x`` is of order 5."""
+    found = timed_runge_kutta_step(lambda t, x: np.sin(t) * x**2, 0.3, 0.7, 0.2)
+    longer = runge_kutta_step(lambda y: np.array([1.0, np.sin(y[0]) * y[1] ** 2]), np.array([0.3, 0.7]), 0.2)
+    assert found == pytest.approx(longer[1], rel=1e-14)
+    with mpmath.workdps(60):
+        start = mpmath.mpf(1) / 2
+        errors = [
+            abs(timed_runge_kutta_step(lambda t, x: t * x, start, mpmath.mpf(1), h) - mpmath.exp(h * (start + h / 2)))
+            for h in (mpmath.mpf(2) ** -16, mpmath.mpf(2) ** -17)
+        ]
+        assert float(mpmath.log(errors[0] / errors[1], 2)) == pytest.approx(5, abs=1e-3)

@@ -1,0 +1,75 @@
+"""Ito or Stratonovich: one SDE's drift in either calculus, by derivatives of its diffusion."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import jvp
+
+from .problem import SDEProblem
+from .scheme import Calculus
+
+__all__ = ["change_along", "converted", "noise_along_itself"]
+
+Diffusion = Callable[[Tensor, Any], Any]
+
+
+def change_along(diffusion: Diffusion, t: Tensor, x: Tensor, direction: Tensor) -> Tensor:
+    """``sum_l v_l d_l G``, the diffusion's derivative along a direction ``v`` of shape ``(d,)``: shape ``(d, m)``.
+
+    The dual numbers are made of copies: torch makes none of a batch whose points share memory.
+    """
+    result: Tensor = jvp(lambda y: diffusion(t, y), (x.clone(),), (direction.clone(),))[1]
+    return result
+
+
+def noise_along_itself(diffusion: Diffusion, t: Tensor, x: Tensor) -> Tensor:
+    """``sum_j (dG_j) G_j``: how each column of ``G`` changes along itself, shape ``(d,)``.
+
+    Args:
+        diffusion: ``G(t, x)``, shape ``(d, m)``.
+        t: time, without a shape.
+        x: point, shape ``(d,)``.
+
+    Example:
+        >>> import torch
+        >>> noise_along_itself(lambda t, x: 3 * x[:, None], torch.tensor(0.0), torch.tensor([2.0])).tolist()
+        [18.0]
+    """
+    columns = enumerate(diffusion(t, x).unbind(1))
+    return reduce(torch.add, (change_along(diffusion, t, x, column)[:, j] for j, column in columns))
+
+
+def converted(problem: SDEProblem, calculus: Calculus) -> SDEProblem:
+    """The problem of the other calculus that has the same solution.
+
+    The Stratonovich drift is the Ito drift less ``1/2 sum_j (dG_j) G_j`` (Kloeden and Platen 1992, section 4.9).
+
+    Args:
+        problem: of either calculus.
+        calculus: wanted.
+
+    Returns:
+        The problem itself if it is of this calculus already.
+
+    Example:
+        The Ito equation ``dX = X dW`` is ``dX = -X/2 dt + X o dW``:
+
+        >>> import torch
+        >>> from eigensam.sde.simulation.problem import SDEProblem
+        >>> ito = SDEProblem(lambda t, x: 0 * x, lambda t, x: x[:, None], "scalar")
+        >>> converted(ito, "stratonovich").drift(torch.tensor(0.0), torch.tensor([2.0])).tolist()
+        [-1.0]
+    """
+    if calculus == problem.calculus:
+        return problem
+    share = 0.5 if calculus == "ito" else -0.5
+
+    def drift(t: Tensor, x: Tensor) -> Tensor:
+        result: Tensor = problem.drift(t, x) + share * noise_along_itself(problem.diffusion, t, x)
+        return result
+
+    return replace(problem, drift=drift, calculus=calculus)

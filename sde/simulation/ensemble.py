@@ -1,0 +1,124 @@
+"""The loop over chunks of paths: moved, looked at, and counted in cells."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ...ground.errors import InputError
+from .cells import Cells
+from .observables import Recorder
+from .state import Start
+from .statistics.merge_tree import MergeTree
+from .statistics.observed import CellStatistics
+from .stepper import Stepper
+
+__all__ = ["Ensemble", "Kept"]
+
+_LANES = 16  # chunks are multiples: a processor's vector, so that no path is moved by other instructions than the rest
+
+
+@dataclass
+class Kept:
+    """What there is so far of consecutive paths.
+
+    Attributes:
+        tree: statistics of complete cells.
+        final: states at the end, shape ``(paths, d)``; None if they are not kept.
+        trajectories: of the first paths, shape ``(k, times, d)``.
+        done: number of the first path that is missing.
+    """
+
+    tree: MergeTree[CellStatistics] = field(default_factory=MergeTree)
+    final: Tensor | None = None
+    trajectories: Tensor | None = None
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What all chunks have in common.
+
+    Attributes:
+        stepper: moves states.
+        start: where paths begin.
+        recorder: what is observed.
+        looks: numbers of steps after which, from 0 on.
+        times: when that is.
+    """
+
+    stepper: Stepper
+    start: Start
+    recorder: Recorder
+    looks: list[int]
+    times: list[float]
+
+    def run(self, kept: Kept, first: int, end: int, chunk: int, after: Callable[[int], None]) -> None:
+        """Move the paths that are missing.
+
+        Args:
+            kept: what is there; more is put in.
+            first: number of this process's first path: where ``kept.final`` begins.
+            end: number after its last one.
+            chunk: paths that are moved together.
+            after: called after each chunk with the number of path-steps that it took.
+
+        Raises:
+            InputError: paths that leave the finite numbers; what is complete before is kept.
+        """
+
+        def complete(cell: int, values: Mapping[str, Tensor]) -> None:
+            kept.tree.add(cell, self.recorder.of_cell({name: each.permute(2, 0, 1) for name, each in values.items()}))
+
+        cells = Cells(kept.done, end, complete)
+        width = _width(end - kept.done, chunk)
+        for begin in range(kept.done, end, width):
+            count = min(width, end - begin)
+            path = torch.arange(begin, begin + width, device=self.start.points.device)
+            states, values = self._chunk(path, count, kept)
+            if kept.final is not None:
+                kept.final[begin - first : begin - first + count] = states[:, :count].T
+            cells.add(values)
+            kept.done = cells.done
+            after(count * self.looks[-1])
+
+    def _chunk(self, path: Tensor, count: int, kept: Kept) -> tuple[Tensor, dict[str, Tensor]]:
+        """States at the end, shape ``(d, n)``, and values at all looks, shapes ``(times, p, count)``."""
+        begin = int(path[0])
+        states = self.start.of_paths(begin, len(path))
+        values = {
+            name: torch.empty(len(self.looks), size, count, dtype=states.dtype)
+            for name, size in self.recorder.sizes.items()
+        }
+        for k, step in enumerate(self.looks):
+            if k:
+                before = self.looks[k - 1]
+                states = self.stepper.advance(before, step - before, path, states)
+                self._refuse_explosion(states[:, :count], begin, k)
+            rows = states[:, :count].T
+            for name, found in self.recorder.observe(rows).items():
+                values[name][k] = found.T
+            if kept.trajectories is not None and begin < len(kept.trajectories):
+                shown = kept.trajectories[begin : begin + count, k]
+                shown[:] = rows[: len(shown)]
+        return states, values
+
+    def _refuse_explosion(self, states: Tensor, begin: int, k: int) -> None:
+        if bool(states.isfinite().all()):
+            return
+        lost = ~states.isfinite().all(0)
+        number, count = int(lost.sum()), begin + len(lost)
+        path = begin + int(lost.nonzero()[0])
+        raise InputError(
+            f"{number} of {count} paths so far ({100 * number / count:.2g} %) left the finite numbers between t = "
+            f"{self.times[k - 1]:g} and {self.times[k]:g}, the first is path {path}; a mean over the others would be wrong: "
+            "take smaller steps, or a drift that holds paths back"
+        )
+
+
+def _width(paths: int, chunk: int) -> int:
+    """Paths of a chunk: all chunks the same, so that one kernel serves them, and none nearly empty."""
+    count = max(1, -(-paths // chunk))
+    each = max(1, -(-paths // count))
+    return -(-each // _LANES) * _LANES

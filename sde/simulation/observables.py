@@ -1,0 +1,202 @@
+"""What is observed of an ensemble, and the statistics of it, cell by cell.
+
+An engine uses it so::
+
+    recorder = Recorder(observables, times, x0)         # refuses bad functions and options before any path is computed
+    tree = MergeTree()                                  # or MergeTree.from_arrays(stored, CellStatistics.from_arrays)
+    for cell in cells:                                  # in any order, in any process
+        values = {name: empty(n, len(times), p) for name, p in recorder.sizes.items()}
+        for k, states in enumerate(...):                # at recorded times, shape (n, d)
+            for name, found in recorder.observe(states).items():
+                values[name][:, k] = found
+        tree.add(cell, recorder.of_cell(values))
+    statistics = tree.result()                          # statistics["x"].moments.mean, ...
+
+Paths that exploded are the engine's to report and to leave out: statistics take finite numbers only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ...ground.errors import InputError
+from .statistics.observed import CellStatistics, ObservedStatistics
+from .statistics.statistic import columns
+
+__all__ = ["Observable", "Recorder", "coordinates"]
+
+_MORE = 3  # probes than dimensions, so that a mean over paths has another shape than one over coordinates
+_ROUNDING = 3e-4  # of the largest value: half of single precision's digits; among so few, the others' influence is more
+_SPREAD = 0.1  # of the probes about the start, relative to 1 + |x|
+
+
+def coordinates(states: Tensor) -> Tensor:
+    """The state itself."""
+    return states
+
+
+@dataclass(frozen=True)
+class Observable:
+    """What a user asks to be observed. Mean, covariance and moments are always kept.
+
+    Args:
+        name: of its statistics.
+        function: states, shape ``(n, d)``, to values, shape ``(n, p)`` or ``(n,)``; each path's value is its own. Truth
+            values count as 0 and 1, so that the mean of ``lambda x: x[:, 0] > 1`` is a probability.
+        alpha: relative error of quantiles, from 1e-4 to 0.5; none are kept without.
+        edges: of a histogram, shape ``(bins + 1,)`` for all components or ``(p, bins + 1)``.
+
+    Raises:
+        InputError: a name that is empty or holds ``/``, or a function that cannot be called.
+
+    Example:
+        >>> radius = Observable("radius", lambda x: x.norm(dim=1), alpha=0.01, edges=[0, 1, 2])
+        >>> radius.observe(torch.tensor([[3.0, 4.0]])).tolist()
+        [[5.0]]
+    """
+
+    name: str = "x"
+    function: Callable[[Tensor], Tensor] = coordinates
+    alpha: float | None = None
+    edges: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name or "/" in self.name:
+            raise InputError(f"an observable is named {self.name!r}; give a text that is not empty and has no '/'")
+        if not callable(self.function):
+            raise InputError(
+                f"the function of '{self.name}' is of type {type(self.function).__name__}; give a function of states"
+            )
+
+    def observe(self, states: Tensor) -> Tensor:
+        """Values at states of shape ``(n, d)``: shape ``(n, p)``, of the states' type.
+
+        Raises:
+            InputError: values that are no real tensor, or of another shape.
+        """
+        found = self.function(states)
+        if not isinstance(found, Tensor) or found.is_complex():
+            kind = str(found.dtype) if isinstance(found, Tensor) else type(found).__name__
+            raise InputError(f"the observable '{self.name}' gives {kind}; expected a tensor of real numbers")
+        values = found[:, None] if found.ndim == 1 else found
+        n = len(states)
+        if values.ndim != 2 or len(values) != n or values.shape[1] == 0:
+            raise InputError(
+                f"the observable '{self.name}' gives shape {tuple(found.shape)} for states of shape "
+                f"{tuple(states.shape)}; expected ({n},) or ({n}, p): the first axis counts paths"
+            )
+        return values.detach().to(states.dtype)
+
+    def checked_size(self, probes: Tensor) -> int:
+        """How many components it has, when it does with states, shape ``(n, d)``, what an observable may do.
+
+        Raises:
+            InputError: states that it changes, a value of a path that depends on the other paths or on chance, a number
+                of components that does, and errors of :meth:`observe`.
+        """
+        kept = probes.clone()
+        together = self.observe(kept)
+        if not torch.equal(kept, probes):
+            raise InputError(
+                f"the observable '{self.name}' changes the states that it is given; compute with a copy: x.clone()"
+            )
+        alone = [self.observe(probes[i : i + 1].clone()) for i in range(len(probes))]
+        sizes = sorted({each.shape[1] for each in (together, *alone)})
+        if len(sizes) > 1:
+            raise InputError(f"the observable '{self.name}' has {sizes} components; expected one number for all states")
+        scale = float(together.nan_to_num(0, 0, 0).abs().max())
+        if not torch.allclose(torch.cat(alone), together, rtol=0, atol=_ROUNDING * scale, equal_nan=True):
+            raise InputError(
+                f"the observable '{self.name}' gives a path another value alone than among others; let each row of the "
+                "result depend on the same row of the states, and on no chance"
+            )
+        return sizes[0]
+
+
+class Recorder:
+    """Observables at some times, checked; of values it makes statistics.
+
+    Args:
+        observables: with different names.
+        times: at which they are observed.
+        start: where paths begin, shape ``(d,)`` or ``(n, d)``. Functions are tried out near the first one.
+
+    Attributes:
+        sizes: components ``p`` by name.
+
+    Raises:
+        InputError: no observable, no time, two of one name, and errors of observables and of their options.
+
+    Example:
+        >>> recorder = Recorder([Observable(), Observable("high", lambda x: x[:, 0] > 1)], [0.0, 0.5], torch.zeros(2))
+        >>> recorder.sizes
+        {'x': 2, 'high': 1}
+        >>> at = [recorder.observe(torch.tensor([[0.0, 1.0], [2.0, 3.0]]) + t) for t in (0.0, 0.5)]
+        >>> values = {name: torch.stack([each[name] for each in at], 1) for name in recorder.sizes}
+        >>> recorder.of_cell(values)["x"].moments.mean.tolist()
+        [[1.0, 2.0], [1.5, 2.5]]
+    """
+
+    def __init__(self, observables: Sequence[Observable], times: Sequence[float], start: Tensor) -> None:
+        names = [each.name for each in observables]
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"observables are named {names}; give at least one, and each a name of its own")
+        if not len(times):
+            raise InputError("there is no time to observe at; give at least one")
+        self.observables = tuple(observables)
+        self.times = tuple(times)
+        probes = _probes(start)
+        self.sizes = {each.name: each.checked_size(probes) for each in observables}
+        self.of_cell({name: np.zeros((1, len(times), size)) for name, size in self.sizes.items()})
+
+    def observe(self, states: Tensor) -> dict[str, Tensor]:
+        """Values of all observables at states of shape ``(n, d)``: shape ``(n, p)``, by name.
+
+        Raises:
+            InputError: errors of :meth:`Observable.observe`, and another number of components than before.
+        """
+        found = {each.name: each.observe(states) for each in self.observables}
+        for name, values in found.items():
+            if values.shape[1] != self.sizes[name]:
+                raise InputError(
+                    f"the observable '{name}' has {values.shape[1]} components now and had {self.sizes[name]} before; "
+                    "expected one number for all states"
+                )
+        return found
+
+    def of_cell(self, values: Mapping[str, Tensor | ArrayLike]) -> CellStatistics:
+        """Statistics of the paths of a cell.
+
+        Args:
+            values: by name, shape ``(n, times, p)``. Without a copy where memory has the paths next to each other.
+
+        Raises:
+            InputError: values of another shape or that are not finite, with the observable, path and time.
+        """
+        result = {}
+        for each in self.observables:
+            found = values[each.name]
+            array = found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
+            expected = (len(self.times), self.sizes[each.name])
+            if array.shape[1:] != expected:
+                raise InputError(
+                    f"values of '{each.name}' have shape {array.shape}; expected (paths, {expected[0]}, {expected[1]})"
+                )
+            try:
+                ready = np.moveaxis(columns(array), -1, 0)
+                result[each.name] = ObservedStatistics.of(ready, each.alpha, each.edges)
+            except InputError as error:
+                raise InputError(f"the observable '{each.name}': {error}") from None
+        return CellStatistics(result)
+
+
+def _probes(start: Tensor) -> Tensor:
+    """Different states near the start, shape ``(n, d)``, the same in every run."""
+    first = start.reshape(-1, start.shape[-1])[0]
+    generator = torch.Generator().manual_seed(0)
+    uniform = 2 * torch.rand(len(first) + _MORE, len(first), generator=generator, dtype=torch.float64) - 1
+    return first + _SPREAD * (1 + first.abs()) * uniform.to(first)

@@ -1,0 +1,146 @@
+"""What a simulation gives: statistics over time with intervals, final states, some trajectories."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...ground.errors import InputError
+from .statistics.observed import CellStatistics, ObservedStatistics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Simulation"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Simulation:
+    """Paths of an SDE, as far as they are kept. All statistics are estimates with intervals.
+
+    Attributes:
+        times: of the looks, shape ``(times,)``; the first is the start.
+        statistics: by observable: moments, quantiles, histogram.
+        final: states at the end, shape ``(paths, d)``, or blocks by name; None if they were not kept.
+        trajectories: of the first paths, shape ``(k, times, d)``, or blocks by name; None without any.
+        paths: how many.
+        dt: length of a step.
+        steps: how many.
+        scheme: its name.
+        seed: of the random numbers.
+        backend: "compiled" or "eager": with one of them, results are the same to the last bit.
+        how: why this backend, and what was not split.
+        seconds: that the run took, without what was there before.
+        path_steps: steps of all paths that were computed in that time.
+    """
+
+    times: Array
+    statistics: CellStatistics
+    final: Any
+    trajectories: Any
+    paths: int
+    dt: float
+    steps: int
+    scheme: str
+    seed: int
+    backend: str
+    how: str
+    seconds: float
+    path_steps: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Simulation({self.paths} paths, t = {self.times[0]:g} to {self.times[-1]:g} in {self.steps} steps by "
+            f"{self.scheme}, {self.backend}: {self.how})"
+        )
+
+    def observed(self, name: str | None = None) -> ObservedStatistics:
+        """Statistics of an observable; None: of the first.
+
+        Raises:
+            InputError: a name that was not observed.
+        """
+        names = list(self.statistics.observed)
+        name = names[0] if name is None else name
+        if name not in names:
+            raise InputError(f"'{name}' was not observed; choose one of: {', '.join(names)}")
+        return self.statistics[name]
+
+    @property
+    def mean(self) -> Array:
+        """Of the first observable, which is the state by default: shape ``(times, d)``."""
+        return self.observed().moments.mean
+
+    @property
+    def variance(self) -> Array:
+        """Of the first observable's components, unbiased, shape ``(times, d)``."""
+        return self.observed().moments.variance
+
+    @property
+    def covariance(self) -> Array:
+        """Of the first observable, unbiased, shape ``(times, d, d)``."""
+        return self.observed().moments.covariance
+
+    def to_dict(self, confidence: float = 0.95) -> dict[str, Any]:
+        """A JSON-ready dictionary of all statistics; states are left out."""
+        return {
+            "paths": self.paths,
+            "dt": self.dt,
+            "steps": self.steps,
+            "scheme": self.scheme,
+            "seed": self.seed,
+            "backend": self.backend,
+            "how": self.how,
+            "confidence": confidence,
+            "times": self.times.tolist(),
+            "observables": {name: _statistics(each, confidence) for name, each in self.statistics.observed.items()},
+        }
+
+    def plot(self, file: Path | str | None = None, *, name: str | None = None, confidence: float = 0.95) -> "Figure":
+        """Draw an observable over time: mean, its interval, the spread of paths, and kept trajectories.
+
+        Args:
+            file: to write, by its ending: .svg, .pdf or .png. None: only return the figure.
+            name: of the observable; None: the first.
+            confidence: of the mean's interval.
+
+        Raises:
+            InputError: another ending, or an observable that was not observed.
+        """
+        from .plot import draw_simulation  # here: whoever draws nothing loads no matplotlib
+
+        return draw_simulation(self, None if file is None else Path(file), name, confidence)
+
+
+def _statistics(observed: ObservedStatistics, confidence: float) -> dict[str, Any]:
+    moments = observed.moments
+    mean = moments.mean_intervals(confidence) if moments.count > 1 else None
+    spread = moments.variance_intervals(confidence) if moments.count > 1 else None
+    result: dict[str, Any] = {"mean": moments.mean.tolist()}
+    if mean is not None and spread is not None:
+        result |= {
+            "mean_low": mean.low.tolist(),
+            "mean_high": mean.high.tolist(),
+            "covariance": moments.covariance.tolist(),
+            "variance_low": spread.low.tolist(),
+            "variance_high": spread.high.tolist(),
+            "skewness": moments.skewness.tolist(),
+            "kurtosis": moments.kurtosis.tolist(),
+        }
+    if observed.quantiles is not None:
+        result["quantiles"] = {
+            f"{q:g}": observed.quantiles.quantiles(q).value.tolist() for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+        }
+    if observed.histogram is not None:
+        found = observed.histogram.densities(confidence)
+        result["histogram"] = {
+            "edges": observed.histogram.edges.tolist(),
+            "density": found.value.tolist(),
+            "density_low": found.low.tolist(),
+            "density_high": found.high.tolist(),
+        }
+    return result

@@ -1,0 +1,52 @@
+"""What the results of a simulation depend on, so that a stored part is continued by nothing else."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...ground.fingerprints import fingerprint
+from ...ground.source_code import code_fingerprint, library_versions
+from .looks import Record
+from .observables import Recorder
+from .point import PointProblem
+from .state import Start
+from .step_code import StepCode
+
+__all__ = ["run_identity"]
+
+_CODE = f"{__package__}.simulate"  # the module that runs imports all that results depend on
+
+
+def run_identity(
+    point: PointProblem, code: StepCode, start: Start, recorder: Recorder, record: Record
+) -> dict[str, str | int]:
+    """Each part under its name: a number, or a fingerprint.
+
+    Split code says all that a step computes, to the last constant. Where a step is not split, and of observables,
+    functions are known by their code and closure, and by their values where paths start: either alone could miss a
+    difference.
+    """
+    states = torch.stack([x for _, x in point.probes])
+    problem = point.problem
+    functions = "" if code.source else fingerprint(problem.drift, problem.diffusion, _values(point))
+    libraries = library_versions(_CODE)
+    return {
+        "code of eigensam": code_fingerprint(_CODE),
+        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
+        "device": str(point.device),
+        "type of numbers": str(point.dtype),
+        "drift and diffusion": fingerprint(code.source, functions),
+        "start": fingerprint(start.points, start.blocks),
+        "looks": fingerprint(list(recorder.times)),
+        "observables": fingerprint(
+            [(each.name, each.function, each.alpha, each.edges) for each in recorder.observables],
+            recorder.observe(states),
+        ),
+        "trajectories": record.trajectories,
+        "final states": int(record.final),
+    }
+
+
+def _values(point: PointProblem) -> Sequence[Tensor]:
+    return [function(t, x) for t, x in point.probes for function in (point.drift, point.diffusion)]

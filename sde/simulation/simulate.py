@@ -1,0 +1,258 @@
+"""Simulate an ensemble of paths of an SDE."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...ground.console import progress_bar
+from ...ground.errors import InputError
+from .draws import Draws, key_of
+from .ensemble import Ensemble, Kept
+from .kernel import Clock
+from .looks import Record, looks_of
+from .observables import Observable, Recorder, coordinates
+from .parts import Part, gather, part_of
+from .point import PointProblem
+from .problem import SDEProblem
+from .result import Simulation
+from .run_identity import run_identity
+from .run_store import RunStore
+from .scheme import SCHEMES
+from .state import Start, start_of
+from .statistics.merge_tree import MergeTree
+from .step_code import step_code
+from .stepper import Backend, Stepper, Work, make_stepper
+
+__all__ = ["Engine", "simulate", "whole_steps"]
+
+_CHUNK_BYTES = {"cpu": 2**18, "cuda": 2**26}  # ours: of the states of a chunk; a processor's second cache
+_VALUES_BYTES = 2**28  # of what is observed of a chunk
+_FEWEST = 1024  # paths of a chunk, where it is left to us
+_MOST = 2**32  # a word of the random numbers' counter
+_LONG = 2e8  # ours: path-steps; some seconds
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How an ensemble is computed.
+
+    Args:
+        backend: "compiled", "eager", or "auto": compiled where the run is longer than compilation takes.
+        checkpoint: folder where what is complete is kept; a run with the same settings goes on from there.
+        seconds: between two writes into it.
+        progress: whether a long run shows a bar on stderr.
+
+    Raises:
+        InputError: an unknown backend, or seconds that are negative.
+    """
+
+    backend: Backend = "auto"
+    checkpoint: Path | str | None = None
+    seconds: float = 60.0
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.backend not in get_args(Backend):
+            raise InputError(f"unknown backend {self.backend!r}; choose one of: {', '.join(get_args(Backend))}")
+        if not self.seconds >= 0:
+            raise InputError(f"seconds = {self.seconds!r} between two writes; give a number of at least 0")
+
+
+def simulate(
+    problem: SDEProblem,
+    x0: Any,
+    *,
+    dt: float,
+    steps: int,
+    paths: int,
+    seed: int = 0,
+    chunk: int | None = None,
+    scheme: str = "euler-maruyama",
+    record: Record | None = None,
+    engine: Engine | None = None,
+) -> Simulation:
+    """Move many independent paths and keep statistics of them.
+
+    A scheme's step of the problem is recorded, split into its components and, where that pays, compiled together with
+    the random numbers that it needs. A path's noise is a function of seed, path and step: ``chunk``, number of
+    processes and restarts change no bit. Under ``torch.distributed`` each process moves a part of the paths, and all of
+    them return the whole.
+
+    Args:
+        problem: drift, diffusion, calculus, kind of noise.
+        x0: start, shape ``(d,)`` or ``(paths, d)``, or blocks of these shapes by name. Its type (float32 or float64) and
+            device are those of all paths.
+        dt: length of a step.
+        steps: how many.
+        paths: how many.
+        seed: of the random numbers, from 0 to ``2^63 - 1``.
+        chunk: paths that are moved together; None: as many as a processor's cache holds.
+        scheme: one of ``SCHEMES``.
+        record: what is kept; None: about 50 looks at the states, and all final states.
+        engine: backend, checkpoint, progress.
+
+    Raises:
+        InputError: a problem that the scheme does not solve, functions that cannot be recorded, paths that explode,
+            settings out of range, a checkpoint of another run.
+
+    Example:
+        An Ornstein-Uhlenbeck process, whose variance becomes 1/2:
+
+        >>> import torch
+        >>> problem = SDEProblem(lambda t, x: -x, lambda t, x: torch.ones(1, 1, dtype=x.dtype), noise="additive")
+        >>> found = simulate(problem, torch.zeros(1), dt=0.01, steps=500, paths=10_000)
+        >>> round(found.variance[-1, 0], 1), found.final.shape
+        (0.5, torch.Size([10000, 1]))
+    """
+    record, engine = record or Record(), engine or Engine()
+    if not isinstance(problem, SDEProblem):
+        raise InputError(f"found {type(problem).__name__}; expected an SDEProblem(drift, diffusion)")
+    _check_settings(dt, steps, paths, chunk)
+    key, start, method = key_of(seed, torch.device("cpu")), start_of(x0, paths), SCHEMES[scheme]
+    method.check(scheme, problem.calculus, problem.noise)
+    point = PointProblem(problem, start, dt * steps)
+    draws = Draws(method.increments, point.noise_dim, method.sign_count(point.noise_dim), point.dtype)
+    looks = looks_of(record, steps, draws.group_steps)
+    clock = Clock(dt, problem.t0)
+    times = [problem.t0 + k * dt for k in looks]
+    recorder = Recorder(_structured(record.observables, start), times, start.points)
+    code = step_code(method, point, dt)
+    width, part = chunk or _chunk(start, recorder), part_of(paths)
+    stride = max(after - before for before, after in pairwise(looks))
+    work = Work(steps * part.share, steps * -(-part.share // width), stride)
+    stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
+    settings = {"scheme": scheme, "dt": repr(dt), "steps": steps, "paths": paths, "seed": seed, "part": str(part)}
+    store = None
+    if engine.checkpoint is not None:
+        identity = run_identity(point, code, start, recorder, record) | settings | {"backend": stepper.name}
+        store = RunStore(part.folder(Path(engine.checkpoint)), identity, engine.seconds)
+    kept = _room(record, start, len(looks), part)
+    ensemble = Ensemble(stepper, start, recorder, looks, times)
+    path_steps, seconds = _run(ensemble, kept, part, width, store, engine)
+    gather(kept, part, paths)
+    return Simulation(
+        times=np.array(times),
+        statistics=kept.tree.result(),
+        final=_shown(start, kept.final),
+        trajectories=_shown(start, kept.trajectories),
+        paths=paths,
+        dt=dt,
+        steps=steps,
+        scheme=scheme,
+        seed=seed,
+        backend=stepper.name,
+        how=stepper.why,
+        seconds=seconds,
+        path_steps=path_steps,
+    )
+
+
+def whole_steps(horizon: float, dt: float) -> int:
+    """How many steps a horizon takes.
+
+    Raises:
+        InputError: ``dt`` does not divide it.
+
+    Example:
+        >>> whole_steps(2.0, 0.01)
+        200
+    """
+    if not (0 < horizon < math.inf and 0 < dt < math.inf):
+        raise InputError(f"a horizon of {horizon!r} in steps of {dt!r}; give two positive numbers")
+    steps = round(horizon / dt)
+    if steps < 1 or not math.isclose(steps * dt, horizon, rel_tol=1e-9):
+        better = horizon / max(steps, 1)
+        raise InputError(f"dt = {dt:g} does not divide the horizon {horizon:g}; take e.g. dt = {better:.12g}")
+    return steps
+
+
+def _check_settings(dt: float, steps: int, paths: int, chunk: int | None) -> None:
+    if not isinstance(dt, float | int) or isinstance(dt, bool) or not 0 < dt < math.inf:
+        raise InputError(f"dt = {dt!r}; give a positive number")
+    counts = {"steps": (steps, _MOST), "paths": (paths, _MOST**2), "chunk": (1 if chunk is None else chunk, _MOST)}
+    for name, (value, most) in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < most:
+            raise InputError(f"{name} = {value!r}; give a whole number from 1 to {most - 1}")
+
+
+def _structured(observables: Sequence[Observable], start: Start) -> list[Observable]:
+    """Observables of flat states: those of a user are given blocks where there are some."""
+    if not start.blocks:
+        return list(observables)
+
+    def flat(function: Callable[[Any], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda states: function(start.structured(states))
+
+    return [
+        each if each.function is coordinates else replace(each, function=flat(each.function)) for each in observables
+    ]
+
+
+def _chunk(start: Start, recorder: Recorder) -> int:
+    """Paths whose states fit a cache, and whose values at all looks fit in memory."""
+    size = start.points.element_size()
+    values = size * len(recorder.times) * sum(recorder.sizes.values())
+    bytes_ = _CHUNK_BYTES.get(start.points.device.type, _CHUNK_BYTES["cuda"])
+    return max(_FEWEST, min(bytes_ // (size * start.dim), _VALUES_BYTES // values))
+
+
+def _room(record: Record, start: Start, looks: int, part: Part) -> Kept:
+    like, count = start.points, part.end - part.first
+    final = like.new_empty(count, start.dim) if record.final else None
+    shown = like.new_zeros(record.trajectories, looks, start.dim) if record.trajectories else None
+    return Kept(MergeTree(), final, shown, part.first)
+
+
+def _run(
+    ensemble: Ensemble, kept: Kept, part: Part, width: int, store: RunStore | None, engine: Engine
+) -> tuple[int, float]:
+    """Do what is missing; path-steps and seconds that it took."""
+    if store is not None:
+        store.read(kept, part.first)
+    missing, began = (part.end - kept.done) * ensemble.looks[-1], time.perf_counter()
+    with _bar(missing, ensemble.stepper, engine) as advance:
+
+        def after(path_steps: int) -> None:
+            advance(path_steps)
+            if store is not None:
+                store.write(kept, part.first)
+
+        try:
+            ensemble.run(kept, part.first, part.end, width, after)
+        finally:  # what is complete is kept, whatever happened
+            if store is not None:
+                store.write(kept, part.first, now=True)
+    return missing, time.perf_counter() - began
+
+
+@contextmanager
+def _bar(path_steps: int, stepper: Stepper, engine: Engine) -> Iterator[Callable[[int], None]]:
+    """Shows how far a long run is, and how fast."""
+    if not engine.progress or path_steps < _LONG:
+        yield lambda done: None
+        return
+    where = "" if engine.checkpoint is None else f", kept in {engine.checkpoint}"
+    began, total = time.perf_counter(), 0
+    with progress_bar(f"path-steps, {stepper.name} ({stepper.why}){where}", path_steps) as (progress, task):
+
+        def advance(done: int) -> None:
+            nonlocal total
+            total += done
+            speed = total / (time.perf_counter() - began)
+            text = f"path-steps, {stepper.name}, {speed:.2g} per second{where}"
+            progress.update(task, advance=done, description=text)
+
+        yield advance
+
+
+def _shown(start: Start, states: Tensor | None) -> Any:
+    return None if states is None else start.structured(states)

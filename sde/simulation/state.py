@@ -1,0 +1,89 @@
+"""A state as a structure of named blocks, and as one vector."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...ground.errors import InputError
+
+__all__ = ["Start", "State", "start_of"]
+
+State = Tensor | Mapping[str, Tensor]
+"""Positions alone, or blocks by name: their last axes together are the state's ``d`` components."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where paths begin.
+
+    Attributes:
+        points: ``(d,)``, one for all paths, or ``(paths, d)``.
+        blocks: names and sizes of the parts of a state; empty if it is positions alone.
+    """
+
+    points: Tensor
+    blocks: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def dim(self) -> int:
+        """``d``."""
+        return int(self.points.shape[-1])
+
+    @property
+    def first(self) -> Tensor:
+        """Start of path 0, shape ``(d,)``."""
+        return self.points if self.points.ndim == 1 else self.points[0]
+
+    def of_paths(self, first: int, count: int) -> Tensor:
+        """Starts of consecutive paths, shape ``(d, count)``; beyond the last path that of the last."""
+        if self.points.ndim == 1:
+            return self.points[:, None].repeat(1, count)
+        numbers = torch.arange(first, first + count, device=self.points.device).clamp(max=len(self.points) - 1)
+        return self.points[numbers].T.contiguous()
+
+    def structured(self, flat: Tensor) -> Any:
+        """A tensor of shape ``(..., d)``, or its blocks by name."""
+        if not self.blocks:
+            return flat
+        names, sizes = zip(*self.blocks, strict=True)
+        return dict(zip(names, flat.split(list(sizes), dim=-1), strict=True))
+
+
+def start_of(x0: Any, paths: int) -> Start:
+    """Read where paths begin.
+
+    Args:
+        x0: a tensor of shape ``(d,)`` or ``(paths, d)``, or such tensors by name.
+        paths: how many there will be.
+
+    Raises:
+        InputError: other types or shapes, numbers that are not float32 or float64, or not finite.
+
+    Example:
+        >>> start = start_of({"x": torch.zeros(2), "m": torch.ones(1)}, paths=5)
+        >>> start.points.tolist(), start.blocks
+        ([0.0, 0.0, 1.0], (('x', 2), ('m', 1)))
+    """
+    if isinstance(x0, Mapping):
+        if not x0 or not all(isinstance(name, str) and name.isidentifier() for name in x0):
+            raise InputError(f"blocks of the start are named {list(x0)}; give names such as 'x' and 'm'")
+        parts = {name: start_of(part, paths).points for name, part in x0.items()}
+        if len({(part.dtype, part.device) for part in parts.values()}) > 1:
+            raise InputError("blocks of the start differ in type or device; give all of them the same")
+        rows = [part.expand(paths, -1) if any(p.ndim == 2 for p in parts.values()) else part for part in parts.values()]
+        return Start(torch.cat(rows, -1), tuple((name, int(part.shape[-1])) for name, part in parts.items()))
+    if not isinstance(x0, Tensor):
+        raise InputError(f"the start is of type {type(x0).__name__}; give a tensor, such as torch.tensor([0.5, 1.0])")
+    if x0.dtype not in (torch.float32, torch.float64):
+        raise InputError(
+            f"the start has numbers of type {x0.dtype}; give float32 or float64, which all paths will have"
+        )
+    if x0.ndim not in (1, 2) or math.prod(x0.shape) == 0 or (x0.ndim == 2 and len(x0) != paths):
+        raise InputError(f"the start has shape {tuple(x0.shape)}; expected (d,) or ({paths}, d), one row for each path")
+    if not bool(x0.isfinite().all()):
+        raise InputError("the start holds numbers that are not finite; start somewhere else")
+    return Start(x0.detach())

@@ -1,0 +1,106 @@
+"""A scheme's step of a problem as a function of components, which is checked to be the step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ...ground.errors import InputError
+from .components.operations import NotSplit
+from .components.split import SplitFunction, split
+from .kernel import Step
+from .point import PointProblem
+from .scheme import Scheme
+
+__all__ = ["StepCode", "step_code"]
+
+# Ours: relative error of the code beside the function that it was made of; sums are taken in another order.
+_LOOSE = {torch.float32: 2e-4, torch.float64: 1e-9}
+_MOST_OPERATIONS = 6000  # of split code; compiling more takes longer than most runs
+
+
+@dataclass(frozen=True)
+class StepCode:
+    """A step on components.
+
+    Attributes:
+        step: as :class:`Kernel` takes it.
+        operations: how many of it a path takes; unknown ones count as many.
+        source: its code, which says all that it depends on; empty where it is not split.
+        why_batched: what could not be split, so that points are moved in batches; empty if it was.
+    """
+
+    step: Step
+    operations: int
+    source: str = ""
+    why_batched: str = ""
+
+
+def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
+    """Split a step into components, or move batches where that is not possible.
+
+    Raises:
+        InputError: a course that depends on numbers, or code that gives other numbers than the function.
+    """
+
+    def step(t: Tensor, x: Tensor, dw: Tensor, signs: Tensor) -> Tensor:
+        return scheme.step(point, t, x, h, dw, signs)
+
+    sizes = (len(point.probes[0][1]), point.noise_dim, scheme.sign_count(point.noise_dim))
+    like = (point.time(0.0), *(torch.zeros(size, dtype=point.dtype, device=point.device) for size in sizes))
+    try:
+        code = split(step, like, ("t", "x", "dw", "signs"))
+    except NotSplit as reason:
+        found = StepCode(_in_batches(step, sizes), _MOST_OPERATIONS, why_batched=f"{reason} is not split")
+    else:
+        if code.operations > _MOST_OPERATIONS:
+            why = f"{code.operations} operations in components are too many to compile"
+            found = StepCode(_in_batches(step, sizes), _MOST_OPERATIONS, why_batched=why)
+        else:
+            found = StepCode(_function(code, point.device), code.operations, code.source)
+    _check(found, step, point, h, sizes)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _function(code: SplitFunction, device: torch.device) -> Step:
+    """One function for one code, by which its compiled kernels are found again."""
+    return code.function(device)
+
+
+def _in_batches(step: Callable[..., Tensor], sizes: Sequence[int]) -> Step:
+    """The step as a function of components, by ``vmap`` over rows."""
+    d, m, _ = sizes
+
+    def batched(t: Tensor, *parts: Tensor) -> Sequence[Tensor]:
+        n = parts[0].shape[0]
+
+        def rows(components: Sequence[Tensor]) -> Tensor:
+            return torch.stack(tuple(components), 1) if components else parts[0].new_zeros(n, 0)
+
+        x, dw, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
+        return torch.func.vmap(step, in_dims=(None, 0, 0, 0))(t, x, dw, signs).unbind(1)  # type: ignore[no-any-return]
+
+    return batched
+
+
+def _check(code: StepCode, step: Callable[..., Tensor], point: PointProblem, h: float, sizes: Sequence[int]) -> None:
+    """Compare the code with the function where paths start.
+
+    What was recorded once may depend on more than was seen then: on Python's state, or on numbers that left torch.
+    """
+    generator = torch.Generator().manual_seed(1)
+    for t, x in point.probes:
+        normal = torch.randn(sizes[1], generator=generator, dtype=torch.float64).to(x)
+        signs = 2 * torch.randint(0, 2, (sizes[2],), generator=generator).to(x) - 1
+        dw = normal * h**0.5
+        right = step(t, x, dw, signs)
+        found = torch.stack([y.reshape(-1)[0] for y in code.step(t, *x[:, None], *dw[:, None], *signs[:, None])])
+        scale = float(torch.cat([x, right]).nan_to_num(0, 0, 0).abs().max())
+        if not torch.allclose(found, right, rtol=_LOOSE[point.dtype], atol=_LOOSE[point.dtype] * scale, equal_nan=True):
+            raise InputError(
+                f"recorded, a step gives {found.tolist()} where drift and diffusion give {right.tolist()}; they may depend "
+                "on t and x alone, in torch operations: no numpy, no numbers that change outside"
+            )

@@ -1,0 +1,146 @@
+"""How states are moved: compiled where that pays, in eager operations elsewhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import FunctionType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .draws import Draw, Draws
+from .kernel import Clock, Kernel
+from .step_code import StepCode
+
+__all__ = ["Backend", "Stepper", "Work", "make_stepper"]
+
+Backend = Literal["auto", "compiled", "eager"]
+
+# Ours, measured on one core of a server, in seconds: they decide between the two for "auto", the same way every time.
+_COMPILATION, _COMPILATION_PER_OPERATION = 5.0, 0.01
+_EAGER_PER_OPERATION, _EAGER_PER_NUMBER = 4e-6, 0.4e-9
+_MOST_OPERATIONS = 900  # of one compiled call, ours: more steps in a call are hardly faster, and longer to compile
+_PER_BLOCK = 110  # operations that four random words and their increments take
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much there is to do.
+
+    Attributes:
+        path_steps: steps of all paths together.
+        chunk_steps: steps of all chunks together.
+        stride: steps between two looks at the states.
+    """
+
+    path_steps: int
+    chunk_steps: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """Moves states through steps.
+
+    Attributes:
+        kernel: one step, and its random numbers.
+        key: of the random numbers.
+        groups: groups of steps in one call.
+        compiled: whether calls are.
+        why: of the choice, for people.
+    """
+
+    kernel: Kernel
+    key: Tensor
+    groups: int
+    compiled: bool
+    why: str
+
+    @property
+    def name(self) -> str:
+        """Of the backend: results of one are the same to the last bit."""
+        return "compiled" if self.compiled else "eager"
+
+    def advance(self, step: int, count: int, path: Tensor, states: Tensor) -> Tensor:
+        """States after ``count`` steps.
+
+        Args:
+            step: number of the first step.
+            count: how many.
+            path: numbers of the paths, shape ``(n,)``.
+            states: shape ``(d, n)``.
+        """
+        size = self.kernel.draws.group_steps
+        end, number = step + count, torch.tensor(step, device=states.device)
+        while step < end:
+            whole = step % size == 0 and end - step >= size * self.groups
+            states = self._function(whole)(self.key, number, path, states)
+            taken = size * self.groups if whole else 1
+            step += taken
+            number.add_(taken)
+        return states
+
+    def _function(self, whole: bool) -> Callable[..., Tensor]:
+        groups = self.groups if whole else 0
+        return _compiled_moves(self.kernel, groups) if self.compiled else _moves(self.kernel, groups)
+
+
+def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: Work, backend: Backend) -> Stepper:
+    """Choose how states are moved.
+
+    Args:
+        code: of a step.
+        draws: its random numbers.
+        clock: times of steps.
+        key: of the random numbers.
+        work: how much there is to do.
+        backend: "auto" compiles where the run is longer than compilation.
+    """
+    each = code.operations + _PER_BLOCK * draws.blocks / draws.group_steps
+    groups = _groups(work.stride // draws.group_steps, each * draws.group_steps)
+    compilation = _COMPILATION + _COMPILATION_PER_OPERATION * each * draws.group_steps * groups
+    eager = each * (work.chunk_steps * _EAGER_PER_OPERATION + work.path_steps * _EAGER_PER_NUMBER)
+    compiled = backend == "compiled" or (backend == "auto" and eager > 1.5 * compilation)
+    kernel = Kernel(code.step, draws, clock, draws.group)
+    if code.why_batched:
+        kernel = replace(kernel, group=_compiled_group(draws)) if compiled else kernel
+        return Stepper(kernel, key, groups, False, f"points in batches: {code.why_batched}")
+    about = f"eager operations would take about {eager:.2g} s, compilation {compilation:.2g} s"
+    return Stepper(kernel, key, groups, compiled, about if backend == "auto" else "as asked")
+
+
+def _moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
+    return kernel.moves(groups) if groups else kernel.moves_once()
+
+
+@lru_cache(maxsize=256)
+def _compiled_moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
+    """Once for each code, whatever seed and number of paths."""
+    return _compiled(_moves(kernel, groups))
+
+
+@lru_cache(maxsize=64)
+def _compiled_group(draws: Draws) -> Callable[..., list[Draw]]:
+    return _compiled(lambda key, path, group: draws.group(key, path, group))
+
+
+def _compiled(function: Any) -> Any:
+    """Compiled as a function of its own: else the compiler takes all kernels, whose Python code is one, for variants of
+    one function and gives up after a few.
+    """
+    own = FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    return torch.compile(own, fullgraph=True, dynamic=False)
+
+
+def _groups(available: int, operations: float) -> int:
+    """Groups in one call: as many as the code may hold, best such that calls fit between two looks."""
+    most = max(1, min(available, int(_MOST_OPERATIONS / operations)))
+    divisors = [g for g in range(1, most + 1) if available % g == 0]
+    return divisors[-1] if 2 * divisors[-1] >= most else most
