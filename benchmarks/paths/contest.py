@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .examples import Example
+import torch
+
+from .examples import Example, Functions
 
 __all__ = ["CONTESTANTS", "STEP", "Contestant", "Run", "Task", "contestant"]
 
@@ -32,6 +34,11 @@ class Task:
     dtype: str = "float32"
     increments: str = "normal"
     device: str = "cpu"
+
+    def functions(self, xp: Any) -> Functions:
+        """In torch or jax.numpy, on the device."""
+        with torch.device(self.device):
+            return self.example.make(xp, getattr(xp, self.dtype))
 
 
 @dataclass(frozen=True)

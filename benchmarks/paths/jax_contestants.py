@@ -30,7 +30,7 @@ def _scan(task: Task, chunk: int) -> Run:
 
     @partial(jax.jit, static_argnums=1)
     def compute(key: Any, steps: int) -> Any:
-        functions = example.make(jnp, dtype)
+        functions = task.functions(jnp)
 
         def point(t: Any, x: Any, z: Any) -> Any:
             return x + STEP * functions.drift(t, x) + example.kick(functions.diffusion(t, x), z) * STEP**0.5
@@ -70,7 +70,7 @@ def _diffrax(task: Task, path: Callable[[Any, float], Any]) -> Run:
 
     @partial(jax.jit, static_argnums=1)
     def compute(key: Any, steps: int) -> Any:
-        functions = example.make(jnp, dtype)
+        functions = task.functions(jnp)
 
         def diffusion(t: Any, x: Any, args: Any) -> Any:
             found = functions.diffusion(t, x)

@@ -9,7 +9,6 @@ import torchsde
 from torch import Tensor
 
 from .contest import STEP, Run, Task, contestant
-from .examples import Functions
 
 __all__: list[str] = []
 
@@ -17,13 +16,6 @@ __all__: list[str] = []
 def _start(task: Task) -> Tensor:
     x0 = torch.tensor(task.example.x0, dtype=getattr(torch, task.dtype), device=task.device)
     return x0.repeat(task.paths, 1)
-
-
-def _functions(task: Task) -> Functions:
-    if task.device == "cpu":
-        return task.example.make(torch, getattr(torch, task.dtype))
-    with torch.device(task.device):
-        return task.example.make(torch, getattr(torch, task.dtype))
 
 
 def _draw(task: Task) -> Tensor:
@@ -35,7 +27,7 @@ def _draw(task: Task) -> Tensor:
 
 @contestant("eager", "plain torch loop", two_point=True, cuda=True)
 def _eager(task: Task) -> Run:
-    functions = _functions(task)
+    functions = task.functions(torch)
 
     @torch.no_grad()
     def run(steps: int, seed: int) -> Tensor:
@@ -52,7 +44,7 @@ def _eager(task: Task) -> Run:
 
 @contestant("vmap", "torch.compile of torch.func.vmap", two_point=True, cuda=True)
 def _compiled_vmap(task: Task) -> Run:
-    functions = _functions(task)
+    functions = task.functions(torch)
 
     @torch.compile(dynamic=False)
     def step(t: Tensor, x: Tensor, z: Tensor) -> Tensor:
@@ -81,7 +73,7 @@ class _ForTorchsde(torch.nn.Module):
 
     def __init__(self, task: Task) -> None:
         super().__init__()
-        self.functions, self.noise_type = _functions(task), task.example.noise
+        self.functions, self.noise_type = task.functions(torch), task.example.noise
 
     def f(self, t: Tensor, y: Tensor) -> Any:
         return self.functions.drift(t, y)
