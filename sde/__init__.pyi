@@ -2,6 +2,7 @@ from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
+from .simulation.calculus import converted
 from .simulation.coefficients import (
     Coefficients,
     coefficients,
@@ -9,6 +10,15 @@ from .simulation.coefficients import (
     exact_increments,
     mean_and_covariance,
 )
+from .simulation.covariance_problem import covariance_problem
+from .simulation.derived_problem import derived_problem
+from .simulation.looks import Record
+from .simulation.observables import Observable
+from .simulation.paths_along import paths_along
+from .simulation.problem import SDEProblem
+from .simulation.result import Simulation
+from .simulation.scheme import SCHEMES, Scheme
+from .simulation.simulate import Engine, simulate, whole_steps
 from .weak_order.claim import ETAS, TOLERANCE, step_count
 from .weak_order.divisor_check import Divisor, divisors
 from .weak_order.evidence import observed_slopes
@@ -23,20 +33,30 @@ from .weak_order.verdict import WeakOrder
 __all__ = [
     "ETAS",
     "RULES",
+    "SCHEMES",
     "SDE",
     "TOLERANCE",
     "Coefficients",
     "Divisor",
+    "Engine",
     "MomentsPlan",
     "MonteCarloPlan",
+    "Observable",
     "OneStepPlan",
+    "Record",
     "Rule",
+    "SDEProblem",
+    "Scheme",
+    "Simulation",
     "TorusGrid",
     "TorusPlan",
     "WeakOrder",
     "affine_moments",
     "coefficients",
+    "converted",
+    "covariance_problem",
     "derive",
+    "derived_problem",
     "divisors",
     "drift_and_covariance",
     "exact_increments",
@@ -46,10 +66,13 @@ __all__ = [
     "mean_and_covariance",
     "multi_step_sam",
     "observed_slopes",
+    "paths_along",
+    "simulate",
     "step_count",
     "truncate",
     "verify_moments",
     "verify_monte_carlo",
     "verify_on_torus",
     "verify_one_step",
+    "whole_steps",
 ]

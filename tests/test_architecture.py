@@ -107,8 +107,8 @@ def test_faces(face):
     assert named.keys() & {path.stem for path in (ROOT / face).iterdir()} == set()
 
 
-MANY = {"eigenvalue_bound"}
-"""Its parameters are the quantities of the theorem."""
+MANY = {"eigenvalue_bound", "simulate"}
+"""Their parameters are the quantities of the theorem, and those of an ensemble."""
 
 
 def takes_settings(path, function):

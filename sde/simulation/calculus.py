@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
+from ...ground.errors import InputError
 from .problem import SDEProblem
 from .scheme import Calculus
 
@@ -55,6 +56,9 @@ def converted(problem: SDEProblem, calculus: Calculus) -> SDEProblem:
     Returns:
         The problem itself if it is of this calculus already.
 
+    Raises:
+        InputError: functions for batches; when it is simulated, a state of blocks.
+
     Example:
         The Ito equation ``dX = X dW`` is ``dX = -X/2 dt + X o dW``:
 
@@ -66,10 +70,17 @@ def converted(problem: SDEProblem, calculus: Calculus) -> SDEProblem:
     """
     if calculus == problem.calculus:
         return problem
+    diffusion = problem.diffusion
+    if diffusion is None:
+        return replace(problem, calculus=calculus)
+    if problem.batched:
+        raise InputError("a problem for batches cannot be converted; write its functions for one point")
     share = 0.5 if calculus == "ito" else -0.5
 
     def drift(t: Tensor, x: Tensor) -> Tensor:
-        result: Tensor = problem.drift(t, x) + share * noise_along_itself(problem.diffusion, t, x)
+        if not isinstance(x, Tensor):
+            raise InputError("a problem with a state of blocks cannot be converted; write it for one vector")
+        result: Tensor = problem.drift(t, x) + share * noise_along_itself(diffusion, t, x)
         return result
 
     return replace(problem, drift=drift, calculus=calculus)

@@ -62,7 +62,7 @@ class Ensemble:
             first: number of this process's first path: where ``kept.final`` begins.
             end: number after its last one.
             chunk: paths that are moved together.
-            after: called after each chunk with the number of path-steps that it took.
+            after: called after each look with the number of path-steps since the one before.
 
         Raises:
             InputError: paths that leave the finite numbers; what is complete before is kept.
@@ -76,14 +76,16 @@ class Ensemble:
         for begin in range(kept.done, end, width):
             count = min(width, end - begin)
             path = torch.arange(begin, begin + width, device=self.start.points.device)
-            states, values = self._chunk(path, count, kept)
+            states, values = self._chunk(path, count, kept, after)
             if kept.final is not None:
                 kept.final[begin - first : begin - first + count] = states[:, :count].T
             cells.add(values)
             kept.done = cells.done
-            after(count * self.looks[-1])
+            after(0)
 
-    def _chunk(self, path: Tensor, count: int, kept: Kept) -> tuple[Tensor, dict[str, Tensor]]:
+    def _chunk(
+        self, path: Tensor, count: int, kept: Kept, after: Callable[[int], None]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """States at the end, shape ``(d, n)``, and values at all looks, shapes ``(times, p, count)``."""
         begin = int(path[0])
         states = self.start.of_paths(begin, len(path))
@@ -96,6 +98,7 @@ class Ensemble:
                 before = self.looks[k - 1]
                 states = self.stepper.advance(before, step - before, path, states)
                 self._refuse_explosion(states[:, :count], begin, k)
+                after(count * (step - before))
             rows = states[:, :count].T
             for name, found in self.recorder.observe(rows).items():
                 values[name][k] = found.T
@@ -112,8 +115,8 @@ class Ensemble:
         path = begin + int(lost.nonzero()[0])
         raise InputError(
             f"{number} of {count} paths so far ({100 * number / count:.2g} %) left the finite numbers between t = "
-            f"{self.times[k - 1]:g} and {self.times[k]:g}, the first is path {path}; a mean over the others would be wrong: "
-            "take smaller steps, or a drift that holds paths back"
+            f"{self.times[k - 1]:g} and {self.times[k]:g}, the first is path {path}; a mean over the others would be "
+            "wrong: take smaller steps, or a drift that holds paths back"
         )
 
 

@@ -43,8 +43,8 @@ class PointProblem:
             g = self._tried("diffusion", self.time(problem.t0), x)
             if g.ndim != 2:
                 raise InputError(
-                    f"the diffusion gives shape {tuple(g.shape)} at one point; expected ({start.dim}, m): write noise of "
-                    "one Brownian motion as a column, g[:, None], and diagonal noise as torch.diag(g)"
+                    f"the diffusion gives shape {tuple(g.shape)} at one point; expected ({start.dim}, m): write noise "
+                    "of one Brownian motion as a column, g[:, None], and diagonal noise as torch.diag(g)"
                 )
             self._expect("diffusion", g, (start.dim, g.shape[1]))
             self.noise_dim = g.shape[1]
@@ -91,9 +91,10 @@ class PointProblem:
         except InputError:
             raise
         except Exception as error:
+            why = str(error).splitlines()[0] if str(error) else "no reason given"
             raise InputError(
-                f"the {name} fails at the start ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
-                f"; it is called with a time without a shape and one point of shape ({self._start.dim},)"
+                f"the {name} fails at the start ({type(error).__name__}: {why}); it is called with a time without a "
+                f"shape and one point of shape ({self._start.dim},)"
             ) from error
         if not isinstance(found, Tensor):
             raise InputError(f"the {name} gives {type(found).__name__}; expected a tensor")
@@ -104,8 +105,8 @@ class PointProblem:
             raise InputError(f"the {name} gives shape {tuple(found.shape)} at one point; expected {shape}")
         if found.dtype != self.dtype or found.device != self.device:
             raise InputError(
-                f"the {name} gives {found.dtype} on {found.device} for a start of {self.dtype} on {self.device}; make its "
-                "constants with dtype=x.dtype and device=x.device"
+                f"the {name} gives {found.dtype} on {found.device} for a start of {self.dtype} on {self.device}; make "
+                "its constants with dtype=x.dtype and device=x.device"
             )
         if not bool(found.isfinite().all()):
             raise InputError(f"the {name} is not finite at the start: {found.tolist()}; start somewhere else")

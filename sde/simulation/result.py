@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...ground.errors import InputError
 from .statistics.observed import CellStatistics, ObservedStatistics
+from .statistics.statistic import Intervals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Simulation"]
 
 Array = NDArray[np.float64]
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # ours: of a table
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,29 +121,24 @@ class Simulation:
 
 def _statistics(observed: ObservedStatistics, confidence: float) -> dict[str, Any]:
     moments = observed.moments
-    mean = moments.mean_intervals(confidence) if moments.count > 1 else None
-    spread = moments.variance_intervals(confidence) if moments.count > 1 else None
-    result: dict[str, Any] = {"mean": moments.mean.tolist()}
-    if mean is not None and spread is not None:
-        result |= {
-            "mean_low": mean.low.tolist(),
-            "mean_high": mean.high.tolist(),
+    result: dict[str, Any] = {"mean": {"value": moments.mean.tolist()}}
+    if moments.count > 1:
+        result = {
+            "mean": _interval(moments.mean_intervals(confidence)),
+            "variance": _interval(moments.variance_intervals(confidence)),
             "covariance": moments.covariance.tolist(),
-            "variance_low": spread.low.tolist(),
-            "variance_high": spread.high.tolist(),
             "skewness": moments.skewness.tolist(),
             "kurtosis": moments.kurtosis.tolist(),
         }
     if observed.quantiles is not None:
         result["quantiles"] = {
-            f"{q:g}": observed.quantiles.quantiles(q).value.tolist() for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+            f"{q:g}": _interval(observed.quantiles.quantile_intervals(q, confidence)) for q in _QUANTILES
         }
     if observed.histogram is not None:
-        found = observed.histogram.densities(confidence)
-        result["histogram"] = {
-            "edges": observed.histogram.edges.tolist(),
-            "density": found.value.tolist(),
-            "density_low": found.low.tolist(),
-            "density_high": found.high.tolist(),
-        }
+        density = _interval(observed.histogram.densities(confidence))
+        result["histogram"] = {"edges": observed.histogram.edges.tolist(), "density": density}
     return result
+
+
+def _interval(found: Intervals) -> dict[str, Any]:
+    return {"value": found.value.tolist(), "low": found.low.tolist(), "high": found.high.tolist()}

@@ -89,8 +89,8 @@ def simulate(
 
     Args:
         problem: drift, diffusion, calculus, kind of noise.
-        x0: start, shape ``(d,)`` or ``(paths, d)``, or blocks of these shapes by name. Its type (float32 or float64) and
-            device are those of all paths.
+        x0: start, shape ``(d,)`` or ``(paths, d)``, or blocks of these shapes by name. Its type, float32 or float64,
+            and its device are those of all paths.
         dt: length of a step.
         steps: how many.
         paths: how many.
@@ -130,7 +130,14 @@ def simulate(
     stride = max(after - before for before, after in pairwise(looks))
     work = Work(steps * part.share, steps * -(-part.share // width), stride)
     stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
-    settings = {"scheme": scheme, "dt": repr(dt), "steps": steps, "paths": paths, "seed": seed, "part": str(part)}
+    settings: dict[str, str | int] = {
+        "scheme": scheme,
+        "dt": repr(dt),
+        "steps": steps,
+        "paths": paths,
+        "seed": seed,
+        "part": str(part),
+    }
     store = None
     if engine.checkpoint is not None:
         identity = run_identity(point, code, start, recorder, record) | settings | {"backend": stepper.name}
@@ -242,14 +249,14 @@ def _bar(path_steps: int, stepper: Stepper, engine: Engine) -> Iterator[Callable
         return
     where = "" if engine.checkpoint is None else f", kept in {engine.checkpoint}"
     began, total = time.perf_counter(), 0
-    with progress_bar(f"path-steps, {stepper.name} ({stepper.why}){where}", path_steps) as (progress, task):
+    with progress_bar(f"{path_steps:.3g} path-steps, {stepper.name}{where}", 100) as (progress, task):
 
         def advance(done: int) -> None:
             nonlocal total
             total += done
             speed = total / (time.perf_counter() - began)
-            text = f"path-steps, {stepper.name}, {speed:.2g} per second{where}"
-            progress.update(task, advance=done, description=text)
+            text = f"{path_steps:.3g} path-steps, {stepper.name}, {speed:.2g} per second{where}"
+            progress.update(task, completed=100 * total // path_steps, description=text)
 
         yield advance
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
-from .components.operations import NotSplit
+from .components.operations import NotSplitError
 from .components.split import SplitFunction, split
 from .kernel import Step
 from .point import PointProblem
@@ -52,7 +52,7 @@ def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
     like = (point.time(0.0), *(torch.zeros(size, dtype=point.dtype, device=point.device) for size in sizes))
     try:
         code = split(step, like, ("t", "x", "dw", "signs"))
-    except NotSplit as reason:
+    except NotSplitError as reason:
         found = StepCode(_in_batches(step, sizes), _MOST_OPERATIONS, why_batched=f"{reason} is not split")
     else:
         if code.operations > _MOST_OPERATIONS:
@@ -81,7 +81,7 @@ def _in_batches(step: Callable[..., Tensor], sizes: Sequence[int]) -> Step:
             return torch.stack(tuple(components), 1) if components else parts[0].new_zeros(n, 0)
 
         x, dw, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
-        return torch.func.vmap(step, in_dims=(None, 0, 0, 0))(t, x, dw, signs).unbind(1)  # type: ignore[no-any-return]
+        return torch.func.vmap(step, in_dims=(None, 0, 0, 0))(t, x, dw, signs).unbind(1)
 
     return batched
 
@@ -98,9 +98,10 @@ def _check(code: StepCode, step: Callable[..., Tensor], point: PointProblem, h: 
         dw = normal * h**0.5
         right = step(t, x, dw, signs)
         found = torch.stack([y.reshape(-1)[0] for y in code.step(t, *x[:, None], *dw[:, None], *signs[:, None])])
+        loose = _LOOSE[point.dtype]
         scale = float(torch.cat([x, right]).nan_to_num(0, 0, 0).abs().max())
-        if not torch.allclose(found, right, rtol=_LOOSE[point.dtype], atol=_LOOSE[point.dtype] * scale, equal_nan=True):
+        if not torch.allclose(found, right, rtol=loose, atol=loose * scale, equal_nan=True):
             raise InputError(
-                f"recorded, a step gives {found.tolist()} where drift and diffusion give {right.tolist()}; they may depend "
-                "on t and x alone, in torch operations: no numpy, no numbers that change outside"
+                f"recorded, a step gives {found.tolist()} where drift and diffusion give {right.tolist()}; they may "
+                "depend on t and x alone, in torch operations: no numpy, no numbers that change outside"
             )

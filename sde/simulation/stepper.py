@@ -19,7 +19,7 @@ Backend = Literal["auto", "compiled", "eager"]
 
 # Ours, measured on one core of a server, in seconds: they decide between the two for "auto", the same way every time.
 _COMPILATION, _COMPILATION_PER_OPERATION = 5.0, 0.01
-_EAGER_PER_OPERATION, _EAGER_PER_NUMBER = 4e-6, 0.4e-9
+_EAGER_PER_OPERATION, _EAGER_PER_NUMBER = 4e-6, 1.2e-9
 _MOST_OPERATIONS = 900  # of one compiled call, ours: more steps in a call are hardly faster, and longer to compile
 _PER_BLOCK = 110  # operations that four random words and their increments take
 
@@ -46,7 +46,7 @@ class Stepper:
     Attributes:
         kernel: one step, and its random numbers.
         key: of the random numbers.
-        groups: groups of steps in one call.
+        groups: groups of steps in one call; 0: a call takes one step.
         compiled: whether calls are.
         why: of the choice, for people.
     """
@@ -74,7 +74,7 @@ class Stepper:
         size = self.kernel.draws.group_steps
         end, number = step + count, torch.tensor(step, device=states.device)
         while step < end:
-            whole = step % size == 0 and end - step >= size * self.groups
+            whole = self.groups > 0 and step % size == 0 and end - step >= size * self.groups
             states = self._function(whole)(self.key, number, path, states)
             taken = size * self.groups if whole else 1
             step += taken
@@ -97,9 +97,13 @@ def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: 
         work: how much there is to do.
         backend: "auto" compiles where the run is longer than compilation.
     """
-    each = code.operations + _PER_BLOCK * draws.blocks / draws.group_steps
-    groups = _groups(work.stride // draws.group_steps, each * draws.group_steps)
-    compilation = _COMPILATION + _COMPILATION_PER_OPERATION * each * draws.group_steps * groups
+    size = draws.group_steps
+    each = code.operations + _PER_BLOCK * draws.blocks / size
+    once = code.operations + _PER_BLOCK * draws.blocks  # a step by itself makes the numbers of its whole group
+    groups = _groups(work.stride // size, each * size)
+    if each * size > _MOST_OPERATIONS and once < 0.6 * each * size:
+        groups = 0
+    compilation = _COMPILATION + _COMPILATION_PER_OPERATION * (each * size * groups or once)
     eager = each * (work.chunk_steps * _EAGER_PER_OPERATION + work.path_steps * _EAGER_PER_NUMBER)
     compiled = backend == "compiled" or (backend == "auto" and eager > 1.5 * compilation)
     kernel = Kernel(code.step, draws, clock, draws.group)
@@ -117,12 +121,14 @@ def _moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
 @lru_cache(maxsize=256)
 def _compiled_moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
     """Once for each code, whatever seed and number of paths."""
-    return _compiled(_moves(kernel, groups))
+    result: Callable[..., Tensor] = _compiled(_moves(kernel, groups))
+    return result
 
 
 @lru_cache(maxsize=64)
 def _compiled_group(draws: Draws) -> Callable[..., list[Draw]]:
-    return _compiled(lambda key, path, group: draws.group(key, path, group))
+    result: Callable[..., list[Draw]] = _compiled(lambda key, path, group: draws.group(key, path, group))
+    return result
 
 
 def _compiled(function: Any) -> Any:
@@ -141,6 +147,8 @@ def _compiled(function: Any) -> Any:
 
 def _groups(available: int, operations: float) -> int:
     """Groups in one call: as many as the code may hold, best such that calls fit between two looks."""
+    if not available:
+        return 0
     most = max(1, min(available, int(_MOST_OPERATIONS / operations)))
     divisors = [g for g in range(1, most + 1) if available % g == 0]
     return divisors[-1] if 2 * divisors[-1] >= most else most

@@ -10,12 +10,12 @@ from torch import Tensor
 from ....ground.errors import InputError
 from .program import Program
 
-__all__ = ["NotSplit", "apply"]
+__all__ = ["NotSplitError", "apply"]
 
 aten = torch.ops.aten
 
 
-class NotSplit(Exception):
+class NotSplitError(Exception):
     """An operation that has no rule here; the argument is its name."""
 
 
@@ -87,7 +87,7 @@ def apply(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str, 
         inputs: ``args`` with tensors without values.
 
     Raises:
-        NotSplit: no rule for it.
+        NotSplitError: no rule for it.
         InputError: it is random.
     """
     packet = target.overloadpacket
@@ -114,7 +114,7 @@ def apply(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str, 
         return _RULES[packet](program, result, *args, **kwargs)
     if torch.Tag.pointwise in target.tags and isinstance(result, Tensor):
         return _pointwise(program, target, args, kwargs, result, inputs)
-    raise NotSplit(str(target))
+    raise NotSplitError(str(target))
 
 
 def _flat(value: Any) -> list[Any]:
@@ -149,7 +149,7 @@ def _converted(program: Program, label: int, dtype: torch.dtype) -> int:
 def _moved(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str, Any], inputs: Any) -> Any:
     """Labels moved as their values would be; indices must be known, and what is filled in is 0."""
     if any(isinstance(each, float | int) and each != 0 for each in _fillings(target, args)):
-        raise NotSplit(f"{target} with a filling other than 0")
+        raise NotSplitError(f"{target} with a filling other than 0")
     first = next(each for each in _flat((*inputs,)) if isinstance(each, Tensor))
     zero = program.constant(0.0 if first.dtype.is_floating_point else 0, first.dtype)
 
@@ -158,7 +158,7 @@ def _moved(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str,
             return labels - zero  # so that the zeros that are filled in are the label of 0
         number = program.known(labels)
         if number is None:
-            raise NotSplit(f"{target} with an index that depends on the state")
+            raise NotSplitError(f"{target} with an index that depends on the state")
         return number.to(like.dtype)
 
     likes = iter([each for each in _flat((*inputs,)) if isinstance(each, Tensor)])
@@ -320,7 +320,7 @@ def _cholesky(
     """The lower factor, column by column; a matrix that has none gives NaN, as the library's failure is seen there."""
     d, dtype = a.shape[-1], program.dtype(int(a.flatten()[0]))
     if a.ndim != 2:
-        raise NotSplit("aten.linalg_cholesky_ex of several matrices")
+        raise NotSplitError("aten.linalg_cholesky_ex of several matrices")
     zero = program.constant(0.0, dtype)
     factor = [[zero] * d for _ in range(d)]
     for j in range(d):
@@ -362,9 +362,11 @@ def _std(program: Program, result: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 @_rule(aten.mv)
 def _mv(program: Program, result: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return _mm(program, result, a, b[:, None])[:, 0]
+    columns: Tensor = _mm(program, result, a, b[:, None])
+    return columns[:, 0]
 
 
 @_rule(aten.dot)
 def _dot(program: Program, result: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return _mm(program, result, a[None], b[:, None])[0, 0]
+    product: Tensor = _mm(program, result, a[None], b[:, None])
+    return product[0, 0]

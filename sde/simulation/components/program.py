@@ -87,7 +87,7 @@ class Program:
         found = [self._values[label] for label in labels.flatten().tolist()]
         if not all(isinstance(value, _Constant) for value in found) or not found:
             return None
-        numbers = [value.value for value in found]  # type: ignore[union-attr]
+        numbers = [value.value for value in found]
         return torch.tensor(numbers, dtype=found[0].dtype).reshape(labels.shape)
 
     def dtype(self, label: int) -> torch.dtype:

@@ -52,7 +52,7 @@ def split(function: Callable[..., Tensor], arguments: Sequence[Tensor], names: S
 
     Raises:
         InputError: its course depends on numbers.
-        NotSplit: it uses an operation whose components are not known here.
+        NotSplitError: it uses an operation whose components are not known here.
 
     Example:
         A rotation, in four operations:

@@ -1,0 +1,70 @@
+"""A derived SDE on a landscape as a problem to simulate."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from ...ground.errors import InputError
+from ...landscapes.landscape import Landscape
+from ..derivation.derived_sde import SDE
+from ..rules.bindings import Values, bind
+from .coefficients import coefficients
+from .covariance_problem import semidefinite_root
+from .problem import SDEProblem
+
+__all__ = ["Root", "derived_problem"]
+
+Root = Literal["minibatches", "coordinates"]
+
+
+def derived_problem(
+    landscape: Landscape, sde: SDE, *, rho: float, eta: float, values: Values | None = None, root: Root = "minibatches"
+) -> SDEProblem:
+    """``dX = b dt + sqrt(eta) Sigma^{1/2} dW`` with ``b`` and ``Sigma`` of a derived SDE.
+
+    Time is ``t = k eta`` at step ``k`` of the rule.
+
+    Args:
+        landscape: the family of losses.
+        sde: from :func:`derive` or :func:`truncate`.
+        rho: perturbation radius.
+        eta: learning rate: it is in the drift's correction and the factor of the covariance, and not the step length.
+        values: of the rule's other parameters and directions.
+        root: of the covariance. "minibatches": one Brownian motion for each of the ``M`` minibatches, whose columns are
+            ``(h_m - E h) / sqrt(M)``; nothing is factorised. "coordinates": ``d`` of them, by Cholesky's factor: fewer
+            random numbers where ``M > d``.
+
+    Raises:
+        InputError: another object than an SDE, a learning rate or radius that is not positive, an unknown root, or a
+            symbol of the rule without a value.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import derive, derived_problem, find_rule
+        >>> f = Quadratic([[2.0]], centres=[[0.0], [1.0]])
+        >>> problem = derived_problem(f, derive(find_rule("sgd"), 2, 1), rho=0.1, eta=0.5)
+        >>> t, x = torch.zeros((), dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+        >>> problem.drift(t, x).tolist(), problem.diffusion(t, x).tolist()
+        ([-1.5], [[-0.5, 0.5]])
+    """
+    if not isinstance(sde, SDE):
+        raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
+    if not eta > 0 or not rho >= 0:
+        raise InputError(f"eta = {eta!r} and rho = {rho!r}; give a positive learning rate and a radius of at least 0")
+    if root not in ("minibatches", "coordinates"):
+        raise InputError(f"unknown root {root!r}; choose one of: minibatches, coordinates")
+
+    def drift(t: Tensor, x: Tensor) -> Tensor:
+        return coefficients(landscape, sde, x, rho, values).drift(eta)
+
+    def columns(t: Tensor, x: Tensor) -> Tensor:
+        found: Tensor = coefficients(landscape, sde, x, rho, values).columns().mT
+        return found * (eta / landscape.size) ** 0.5
+
+    def factor(t: Tensor, x: Tensor) -> Tensor:
+        found = columns(t, x)
+        return semidefinite_root(found @ found.mT)
+
+    bind(sde.rule, landscape, rho, values)  # refuses at once what is missing
+    return SDEProblem(drift, columns if root == "minibatches" else factor)
