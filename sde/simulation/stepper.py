@@ -106,12 +106,18 @@ def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: 
     compilation = _COMPILATION + _COMPILATION_PER_OPERATION * (each * size * groups or once)
     eager = each * (work.chunk_steps * _EAGER_PER_OPERATION + work.path_steps * _EAGER_PER_NUMBER)
     compiled = backend == "compiled" or (backend == "auto" and eager > 1.5 * compilation)
-    kernel = Kernel(code.step, draws, clock, draws.group)
+    kernel = Kernel(code.step, draws, clock, _group(draws))
     if code.why_batched:
         kernel = replace(kernel, group=_compiled_group(draws)) if compiled else kernel
         return Stepper(kernel, key, groups, False, f"points in batches: {code.why_batched}")
     about = f"eager operations would take about {eager:.2g} s, compilation {compilation:.2g} s"
     return Stepper(kernel, key, groups, compiled, about if backend == "auto" else "as asked")
+
+
+@lru_cache(maxsize=64)
+def _group(draws: Draws) -> Callable[[Tensor, Tensor, Tensor], list[Draw]]:
+    """One method for equal draws: methods of two objects differ, and every run would be compiled anew."""
+    return draws.group
 
 
 def _moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
