@@ -1,6 +1,7 @@
 """What a function of one point computes, as a graph of tensor operations."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -74,14 +75,11 @@ def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> Gra
         >>> [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
         ['aten.sin.default', 'aten.add.Tensor']
     """
-    table = {**core_aten_decompositions(), **get_decompositions(_packets(_MORE))}
-    for kept in (torch.ops.aten.mv.default, torch.ops.aten.dot.default):
-        table.pop(kept, None)
     try:
-        graph = _recorded(function, arguments, table)
+        graph = _recorded(function, arguments)
         if any(_writes(node.target) for node in graph.graph.nodes):
             functional = torch.func.functionalize(function, remove="mutations")
-            graph = _recorded(functional, arguments, table)
+            graph = _recorded(functional, arguments)
     except InputError:
         raise
     except Exception as error:  # whatever a user's function meets at tensors without values
@@ -95,8 +93,17 @@ def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> Gra
     return graph
 
 
-def _recorded(function: Callable[..., Tensor], arguments: tuple[Tensor, ...], table: Any) -> GraphModule:
-    made = make_fx(function, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
+@cache
+def _table() -> dict[Any, Any]:
+    """Once: torch looks through all of its operations for it, for longer than a small ensemble takes."""
+    table = {**core_aten_decompositions(), **get_decompositions(_packets(_MORE))}
+    for kept in (torch.ops.aten.mv.default, torch.ops.aten.dot.default):
+        table.pop(kept, None)
+    return table
+
+
+def _recorded(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> GraphModule:
+    made = make_fx(function, decomposition_table=_table(), tracing_mode="fake", _allow_non_fake_inputs=True)
     result: GraphModule = made(*arguments)
     return result
 
