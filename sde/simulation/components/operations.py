@@ -8,15 +8,11 @@ import torch
 from torch import Tensor
 
 from ....ground.errors import InputError
-from .program import Program
+from .program import NotSplitError, Program
 
-__all__ = ["NotSplitError", "apply"]
+__all__ = ["apply"]
 
 aten = torch.ops.aten
-
-
-class NotSplitError(Exception):
-    """An operation that has no rule here; the argument is its name."""
 
 
 _MOST_PRODUCTS = 64  # of a constant matrix that is written out in components: ours; above, compilation takes long
@@ -114,7 +110,7 @@ def apply(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str, 
         return _RULES[packet](program, result, *args, **kwargs)
     if torch.Tag.pointwise in target.tags and isinstance(result, Tensor):
         return _pointwise(program, target, args, kwargs, result, inputs)
-    raise NotSplitError(str(target))
+    raise NotSplitError(f"there is no code in components for {target}")
 
 
 def _flat(value: Any) -> list[Any]:

@@ -1,12 +1,12 @@
 """What a function of one point computes, as a graph of tensor operations."""
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -94,9 +94,15 @@ def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> Gra
 
 
 @cache
-def _table() -> dict[Any, Any]:
-    """Once: torch looks through all of its operations for it, for longer than a small ensemble takes."""
-    table = {**core_aten_decompositions(), **get_decompositions(_packets(_MORE))}
+def _table() -> dict[Any, Callable[..., Any]]:
+    """What operations consist of, for those that have no rule of their own in :mod:`.operations`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own: a part of it uses what torch has deprecated
+        from torch._decomp import core_aten_decompositions, get_decompositions
+    table = {
+        **core_aten_decompositions(),
+        **get_decompositions([getattr(torch.ops.aten, name) for name in _MORE if hasattr(torch.ops.aten, name)]),
+    }
     for kept in (torch.ops.aten.mv.default, torch.ops.aten.dot.default):
         table.pop(kept, None)
     return table
@@ -106,10 +112,6 @@ def _recorded(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) ->
     made = make_fx(function, decomposition_table=_table(), tracing_mode="fake", _allow_non_fake_inputs=True)
     result: GraphModule = made(*arguments)
     return result
-
-
-def _packets(names: list[str]) -> list[Any]:
-    return [getattr(torch.ops.aten, name) for name in names if hasattr(torch.ops.aten, name)]
 
 
 def _writes(target: Any) -> bool:
