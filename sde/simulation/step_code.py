@@ -60,7 +60,15 @@ def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
             found = StepCode(_in_batches(step, sizes), _MOST_OPERATIONS, why_batched=why)
         else:
             found = StepCode(_function(code, point.device), code.operations, code.source)
-    _check(found, step, point, h, sizes)
+    try:
+        _check(found, step, point, h, sizes)
+    except RuntimeError as error:
+        if not found.why_batched:
+            raise
+        raise InputError(
+            f"{found.why_batched}, and in batches it fails ({str(error).splitlines()[0]}); write drift and diffusion "
+            "in torch operations whose course does not depend on numbers: torch.where for a mask, no .item()"
+        ) from error
     return found
 
 
@@ -81,7 +89,8 @@ def _in_batches(step: Callable[..., Tensor], sizes: Sequence[int]) -> Step:
             return torch.stack(tuple(components), 1) if components else parts[0].new_zeros(n, 0)
 
         x, dw, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
-        return torch.func.vmap(step, in_dims=(None, 0, 0, 0))(t, x, dw, signs).unbind(1)
+        # without what derivatives by a module's parameters would need, which is memory of all steps
+        return torch.func.vmap(step, in_dims=(None, 0, 0, 0))(t, x, dw, signs).detach().unbind(1)
 
     return batched
 
@@ -96,7 +105,7 @@ def _check(code: StepCode, step: Callable[..., Tensor], point: PointProblem, h: 
         normal = torch.randn(sizes[1], generator=generator, dtype=torch.float64).to(x)
         signs = 2 * torch.randint(0, 2, (sizes[2],), generator=generator).to(x) - 1
         dw = normal * h**0.5
-        right = step(t, x, dw, signs)
+        right = step(t, x, dw, signs).detach()
         found = torch.stack([y.reshape(-1)[0] for y in code.step(t, *x[:, None], *dw[:, None], *signs[:, None])])
         loose = _LOOSE[point.dtype]
         scale = float(torch.cat([x, right]).nan_to_num(0, 0, 0).abs().max())

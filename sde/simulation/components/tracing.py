@@ -54,6 +54,8 @@ _MORE = [
     "addcmul",
     "addcdiv",
     "lerp",
+    "dist",
+    "unfold",
 ]
 
 
@@ -96,7 +98,10 @@ def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> Gra
 
 
 def _recorded(function: Callable[..., Tensor], arguments: tuple[Tensor, ...], table: Any) -> GraphModule:
-    made = make_fx(function, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
+    def called(*given: Tensor) -> Tensor:  # without the function's arguments that have defaults
+        return function(*given)
+
+    made = make_fx(called, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
     result: GraphModule = made(*arguments)
     return result
 
