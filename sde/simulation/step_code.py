@@ -63,7 +63,15 @@ def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
             found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, why_batched=why)
         else:
             found = StepCode(_function(code, point.device), code.operations, code.source)
-    _check(found, step, point, h, sizes)
+    try:
+        _check(found, step, point, h, sizes)
+    except RuntimeError as error:
+        if not found.why_batched:
+            raise
+        raise InputError(
+            f"{found.why_batched}, and in batches it fails ({str(error).splitlines()[0]}); write drift and diffusion "
+            "in torch operations whose course does not depend on numbers: torch.where for a mask, no .item()"
+        ) from error
     return found
 
 

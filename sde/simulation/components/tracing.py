@@ -55,6 +55,8 @@ _MORE = [
     "addcmul",
     "addcdiv",
     "lerp",
+    "dist",
+    "unfold",
 ]
 
 
@@ -109,7 +111,10 @@ def _table() -> dict[Any, Callable[..., Any]]:
 
 
 def _recorded(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> GraphModule:
-    made = make_fx(function, decomposition_table=_table(), tracing_mode="fake", _allow_non_fake_inputs=True)
+    def called(*given: Tensor) -> Tensor:  # without the function's arguments that have defaults
+        return function(*given)
+
+    made = make_fx(called, decomposition_table=_table(), tracing_mode="fake", _allow_non_fake_inputs=True)
     result: GraphModule = made(*arguments)
     return result
 
