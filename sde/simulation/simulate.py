@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ...ground.console import progress_bar
 from ...ground.errors import InputError
+from .cells import CELL
 from .draws import Draws, key_of
-from .ensemble import Ensemble, Kept
+from .ensemble import Ensemble, Kept, chunk_width
 from .kernel import Clock
 from .looks import Record, looks_of
 from .observables import Observable, Recorder, coordinates
@@ -126,7 +127,10 @@ def simulate(
     times = [problem.t0 + k * dt for k in looks]
     recorder = Recorder(_structured(record.observables, start), times, start.points)
     code = step_code(method, point, dt)
-    width, part = chunk or _chunk(start, recorder), part_of(paths)
+    part = part_of(paths)
+    width = chunk_width(part.end - part.first, chunk or _chunk(start, recorder))
+    if code.why_batched:  # a library's products may depend on the others in a batch: cells are the same in every run
+        width = min(CELL, chunk_width(paths, paths))
     stride = max(after - before for before, after in pairwise(looks))
     work = Work(steps * part.share, steps * -(-part.share // width), stride)
     stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
