@@ -121,7 +121,7 @@ class Ensemble:
 
 
 def chunk_width(paths: int, chunk: int) -> int:
-    """Paths of a chunk, at most about ``chunk``: all chunks the same, so that one kernel serves them, and none nearly empty.
+    """Paths of a chunk, about ``chunk`` at most: all chunks alike, so that one kernel serves them, none nearly empty.
 
     Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one.
     """
