@@ -63,9 +63,8 @@ def derived_problem(
         return bound_coefficients(landscape, sde, x, rho, bound).drift(eta)
 
     def columns(t: Tensor, x: Tensor) -> Tensor:
-        found = bound_coefficients(landscape, sde, x, rho, bound).columns().mT
-        scaled: Tensor = found * (eta / landscape.size) ** 0.5
-        return scaled
+        found: Tensor = bound_coefficients(landscape, sde, x, rho, bound).columns().mT
+        return found * float((eta / landscape.size) ** 0.5)
 
     def factor(t: Tensor, x: Tensor) -> Tensor:
         found = columns(t, x)

@@ -77,7 +77,7 @@ class Draws:
     def group_steps(self) -> int:
         """Steps that share blocks: a power of two."""
         if self.increments == "two-point":
-            return max(1, min(_MOST_STEPS_OF_BITS, 1 << int(math.log2(128 / max(1, self.noise_dim)))))
+            return 1 << int(math.log2(min(_MOST_STEPS_OF_BITS, max(1, 128 // max(1, self.noise_dim)))))
         return self._per_block // math.gcd(self.noise_dim, self._per_block)
 
     @property

@@ -14,7 +14,7 @@ from .statistics.merge_tree import MergeTree
 from .statistics.observed import CellStatistics
 from .stepper import Stepper
 
-__all__ = ["Ensemble", "Kept"]
+__all__ = ["Ensemble", "Kept", "chunk_width"]
 
 _LANES = 16  # chunks are multiples: a processor's vector, so that no path is moved by other instructions than the rest
 
@@ -54,14 +54,15 @@ class Ensemble:
     looks: list[int]
     times: list[float]
 
-    def run(self, kept: Kept, first: int, end: int, chunk: int, after: Callable[[int], None]) -> None:
+    @torch.no_grad()  # a network's weights ask for gradients, and every step would be kept for them
+    def run(self, kept: Kept, first: int, end: int, width: int, after: Callable[[int], None]) -> None:
         """Move the paths that are missing.
 
         Args:
             kept: what is there; more is put in.
             first: number of this process's first path: where ``kept.final`` begins.
             end: number after its last one.
-            chunk: paths that are moved together.
+            width: paths that are moved together.
             after: called after each look with the number of path-steps since the one before.
 
         Raises:
@@ -72,7 +73,6 @@ class Ensemble:
             kept.tree.add(cell, self.recorder.of_cell({name: each.permute(2, 0, 1) for name, each in values.items()}))
 
         cells = Cells(kept.done, end, complete)
-        width = _width(end - kept.done, chunk)
         for begin in range(kept.done, end, width):
             count = min(width, end - begin)
             path = torch.arange(begin, begin + width, device=self.start.points.device)
@@ -120,8 +120,12 @@ class Ensemble:
         )
 
 
-def _width(paths: int, chunk: int) -> int:
-    """Paths of a chunk: all chunks the same, so that one kernel serves them, and none nearly empty."""
+def chunk_width(paths: int, chunk: int) -> int:
+    """Paths of a chunk, about ``chunk`` at most: all chunks alike, so that one kernel serves them, none nearly empty.
+
+    Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one.
+    """
     count = max(1, -(-paths // chunk))
     each = max(1, -(-paths // count))
-    return -(-each // _LANES) * _LANES
+    unit = max(_LANES, 1 << max(0, each.bit_length() - 5))
+    return -(-each // unit) * unit

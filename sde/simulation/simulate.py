@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ...ground.console import progress_bar
 from ...ground.errors import InputError
+from .cells import CELL
 from .draws import Draws, key_of
-from .ensemble import Ensemble, Kept
+from .ensemble import Ensemble, Kept, chunk_width
 from .kernel import Clock
 from .looks import Record, looks_of
 from .observables import Observable, Recorder, coordinates
@@ -126,7 +127,10 @@ def simulate(
     times = [problem.t0 + k * dt for k in looks]
     recorder = Recorder(_structured(record.observables, start), times, start.points)
     code = step_code(method, point, dt)
-    width, part = chunk or _chunk(start, recorder), part_of(paths)
+    part = part_of(paths)
+    width = chunk_width(part.end - part.first, chunk or _chunk(start, recorder))
+    if code.why_batched:  # a library's products may depend on the others in a batch: cells are the same in every run
+        width = min(CELL, chunk_width(paths, paths))
     stride = max(after - before for before, after in pairwise(looks))
     work = Work(steps * part.share, steps * -(-part.share // width), stride)
     stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
@@ -225,22 +229,23 @@ def _run(
     ensemble: Ensemble, kept: Kept, part: Part, width: int, store: RunStore | None, engine: Engine
 ) -> tuple[int, float]:
     """Do what is missing; path-steps and seconds that it took."""
-    if store is not None:
-        store.read(kept, part.first)
-    missing, began = (part.end - kept.done) * ensemble.looks[-1], time.perf_counter()
-    with _bar(missing, ensemble.stepper, engine) as advance:
+    with nullcontext() if store is None else store.held():
+        if store is not None:
+            store.read(kept, part.first)
+        missing, began = (part.end - kept.done) * ensemble.looks[-1], time.perf_counter()
+        with _bar(missing, ensemble.stepper, engine) as advance:
 
-        def after(path_steps: int) -> None:
-            advance(path_steps)
-            if store is not None:
-                store.write(kept, part.first)
+            def after(path_steps: int) -> None:
+                advance(path_steps)
+                if store is not None:
+                    store.write(kept, part.first)
 
-        try:
-            ensemble.run(kept, part.first, part.end, width, after)
-        finally:  # what is complete is kept, whatever happened
-            if store is not None:
-                store.write(kept, part.first, now=True)
-    return missing, time.perf_counter() - began
+            try:
+                ensemble.run(kept, part.first, part.end, width, after)
+            finally:  # what is complete is kept, whatever happened
+                if store is not None:
+                    store.write(kept, part.first, now=True)
+        return missing, time.perf_counter() - began
 
 
 @contextmanager

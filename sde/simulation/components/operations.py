@@ -1,5 +1,6 @@
 """Tensor operations on labels: what each does to the components."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
@@ -8,15 +9,11 @@ import torch
 from torch import Tensor
 
 from ....ground.errors import InputError
-from .program import Program
+from .program import NotSplitError, Program
 
-__all__ = ["NotSplitError", "apply"]
+__all__ = ["apply"]
 
 aten = torch.ops.aten
-
-
-class NotSplitError(Exception):
-    """An operation that has no rule here; the argument is its name."""
 
 
 _MOST_PRODUCTS = 64  # of a constant matrix that is written out in components: ours; above, compilation takes long
@@ -56,6 +53,7 @@ _MOVES = {
         "split",
         "split_with_sizes",
         "squeeze",
+        "squeeze_",
         "stack",
         "t",
         "transpose",
@@ -114,7 +112,7 @@ def apply(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str, 
         return _RULES[packet](program, result, *args, **kwargs)
     if torch.Tag.pointwise in target.tags and isinstance(result, Tensor):
         return _pointwise(program, target, args, kwargs, result, inputs)
-    raise NotSplitError(str(target))
+    raise NotSplitError(f"there is no code in components for {target}")
 
 
 def _flat(value: Any) -> list[Any]:
@@ -187,8 +185,8 @@ def _pointwise(
     floats = [each for each in _flat((*inputs,)) if isinstance(each, Tensor) and each.dtype != torch.bool]
     common = reduce(torch.promote_types, [each.dtype for each in floats]) if floats else torch.bool
     places = [isinstance(each, Tensor) for each in args]
-    shown = ", ".join("{}" if place else repr(each) for place, each in zip(places, args, strict=True))
-    more = "".join(f", {name}={value!r}" for name, value in kwargs.items())
+    shown = ", ".join("{}" if place else _shown(each) for place, each in zip(places, args, strict=True))
+    more = "".join(f", {name}={_shown(value)}" for name, value in kwargs.items())
     form = f"torch.ops.{target}({shown}{more})"
     tensors = [
         each if program.dtype(int(each.flatten()[0])) == torch.bool else _of_type(program, each, common)
@@ -196,6 +194,11 @@ def _pointwise(
         if isinstance(each, Tensor)
     ]
     return _each(lambda *row: program.call(form, [_as_tensor(program, a) for a in row], result.dtype), *tensors)
+
+
+def _shown(value: Any) -> str:
+    """Python code of an argument that is no tensor."""
+    return f'float("{value}")' if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
 def _of_type(program: Program, value: Any, dtype: torch.dtype) -> Tensor:
@@ -264,26 +267,32 @@ def _prod(
     return _reduced(_of_type(program, a, result.dtype), dims, keepdim, product)
 
 
-def _extreme(name: str) -> Rule:
+def _paired(name: str) -> Rule:
+    """A reduction by an operation on two numbers."""
+
     def rule(program: Program, result: Tensor, a: Tensor, dims: Any = None, keepdim: bool = False) -> Tensor:
+        if not isinstance(result, Tensor):
+            raise NotSplitError(f"{name} with the place where it is")
+
         def pair(x: int, y: int) -> int:
             both = [_as_tensor(program, each) for each in (x, y)]
             return program.call(f"torch.ops.aten.{name}.default({{}}, {{}})", both, result.dtype)
 
-        return _reduced(a, dims, keepdim, lambda row: reduce(pair, row))
+        return _reduced(_of_type(program, a, result.dtype), dims, keepdim, lambda row: reduce(pair, row))
 
     return rule
 
 
-_rule(aten.amax)(_extreme("maximum"))
-_rule(aten.amin)(_extreme("minimum"))
+_rule(aten.amax, aten.max)(_paired("maximum"))
+_rule(aten.amin, aten.min)(_paired("minimum"))
+_rule(aten.any)(_paired("logical_or"))
 
 
 def _product(program: Program, matrix: Tensor, labels: Tensor) -> Tensor:
     """A constant matrix times a vector."""
     parts = [_as_tensor(program, label) for label in labels.tolist()]
     form = f"product({program.array(matrix)}, [{', '.join(['{}'] * len(parts))}])"
-    product = program.call(form, parts, matrix.dtype)
+    product = program.call(form, parts, matrix.dtype, matrix.numel())
     return torch.tensor([program.call(f"{{}}[{i}]", (product,), matrix.dtype) for i in range(len(matrix))])
 
 
@@ -350,6 +359,12 @@ def _var(
         return program.infix("div", squares, program.constant(float(len(row) - correction), result.dtype))
 
     return _reduced(a, dims, keepdim, variance)
+
+
+@_rule(aten.var_mean)
+def _var_mean(program: Program, result: Any, a: Tensor, dims: Any = None, **kwargs: Any) -> list[Tensor]:
+    mean = _mean(program, result[1], a, dims, kwargs.get("keepdim", False))
+    return [_var(program, result[0], a, dims, **kwargs), mean]
 
 
 @_rule(aten.std)

@@ -12,11 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Program"]
+__all__ = ["NotSplitError", "Program"]
 
 aten = torch.ops.aten
 
 Number = float | int | bool
+
+_MOST_VALUES = 200_000  # ours: some seconds of Python; such a function is moved in batches
+
+
+class NotSplitError(Exception):
+    """What has no code in components; the argument says why."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class _Call:
     form: str
     arguments: tuple[int, ...]
     dtype: torch.dtype
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Program:
 
     def _label(self, key: Any, value: _Constant | _Call | _Input) -> int:
         if key not in self._labels:
+            if len(self._values) == _MOST_VALUES:
+                raise NotSplitError(f"it has more than {_MOST_VALUES} values in components")
             self._labels[key] = len(self._values)
             self._values.append(value)
         return self._labels[key]
@@ -99,9 +108,9 @@ class Program:
         value = self._values[label]
         return value.value if isinstance(value, _Constant) else None
 
-    def call(self, form: str, arguments: Sequence[int], dtype: torch.dtype) -> int:
-        """The value of an expression with places ``{}`` for other values."""
-        return self._label((form, *arguments), _Call(form, tuple(arguments), dtype))
+    def call(self, form: str, arguments: Sequence[int], dtype: torch.dtype, weight: int = 1) -> int:
+        """The value of an expression with places ``{}`` for other values, which takes so many operations."""
+        return self._label((form, *arguments), _Call(form, tuple(arguments), dtype, weight))
 
     def infix(self, name: str, a: int, b: int) -> int:
         """Sum, difference, product or quotient of two values of one type; those with 0 and 1 cost nothing.
@@ -164,7 +173,8 @@ class Program:
 
     def count(self, outputs: Sequence[int]) -> int:
         """How many operations the outputs take."""
-        return len(self._used(outputs))
+        calls = [self._values[label] for label in self._used(outputs)]
+        return sum(call.weight for call in calls if isinstance(call, _Call))
 
     def source(self, name: str, inputs: Sequence[str], outputs: Sequence[int]) -> str:
         """Python code of a function from the inputs to a tuple of outputs.
