@@ -8,13 +8,22 @@ import torch
 
 from eigensam.ground import InputError
 from eigensam.sde import find_rule
-from eigensam.sde.arguments import read_exponent, read_values
+from eigensam.sde.arguments import read_exponent, read_sde, read_values
 
 
 def test_exponents_are_exact():
     assert [read_exponent(text) for text in ("1/3", "0.5", "2")] == [Fraction(1, 3), Fraction(1, 2), Fraction(2)]
     with pytest.raises(InputError, match=r"--rho-exponent .pi. is not rational; give a fraction"):
         read_exponent("pi")
+
+
+def test_an_sde_is_of_an_order_or_has_powers_of_rho():
+    sam, beta = find_rule("sam"), Fraction(1, 3)
+    assert read_sde(sam, None, None, beta).weak_order == 1
+    assert max(read_sde(sam, None, 2, beta).drift) == 1
+    assert read_sde(sam, 2, None, Fraction(2, 3)).weak_order == 2
+    with pytest.raises(InputError, match="--weak-order chooses the powers of rho, --drift-order gives them: use one"):
+        read_sde(sam, 1, 2, beta)
 
 
 def test_directions_become_unit_vectors():
