@@ -60,7 +60,7 @@ def derived_problem(
 
     def columns(t: Tensor, x: Tensor) -> Tensor:
         found: Tensor = coefficients(landscape, sde, x, rho, values).columns().mT
-        return found * (eta / landscape.size) ** 0.5
+        return found * float((eta / landscape.size) ** 0.5)
 
     def factor(t: Tensor, x: Tensor) -> Tensor:
         found = columns(t, x)

@@ -121,7 +121,11 @@ class Ensemble:
 
 
 def _width(paths: int, chunk: int) -> int:
-    """Paths of a chunk: all chunks the same, so that one kernel serves them, and none nearly empty."""
+    """Paths of a chunk: all chunks the same, so that one kernel serves them, and none nearly empty.
+
+    Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one.
+    """
     count = max(1, -(-paths // chunk))
     each = max(1, -(-paths // count))
-    return -(-each // _LANES) * _LANES
+    unit = max(_LANES, 1 << max(0, each.bit_length() - 5))
+    return -(-each // unit) * unit

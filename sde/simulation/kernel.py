@@ -37,22 +37,22 @@ class Kernel:
         step: of the scheme.
         draws: of its random numbers.
         clock: times of steps.
-        group: draws the numbers of a group of steps: ``draws.group``, or that compiled.
+        compiled_group: ``draws.group``, compiled, where calls are not; None: as it is.
     """
 
     step: Step
     draws: Draws
     clock: Clock
-    group: Callable[[Tensor, Tensor, Tensor], list[Draw]]
+    compiled_group: Callable[[Tensor, Tensor, Tensor], list[Draw]] | None = None
 
     def moves(self, groups: int) -> Move:
         """Function that takes the steps of so many whole groups; the first step begins a group."""
-        size = self.draws.group_steps
+        size, numbers = self.draws.group_steps, self.compiled_group or self.draws.group
 
         def move(key: Tensor, first: Tensor, path: Tensor, states: Tensor) -> Tensor:
             x = states.unbind(0)
             for g in range(groups):
-                for i, draw in enumerate(self.group(key, path, first // size + g)):
+                for i, draw in enumerate(numbers(key, path, first // size + g)):
                     x = self._moved(first + (g * size + i), x, draw)
             return torch.stack(x)
 
@@ -60,10 +60,10 @@ class Kernel:
 
     def moves_once(self) -> Move:
         """Function that takes one step, wherever it lies in its group."""
-        size = self.draws.group_steps
+        size, numbers = self.draws.group_steps, self.compiled_group or self.draws.group
 
         def move(key: Tensor, first: Tensor, path: Tensor, states: Tensor) -> Tensor:
-            steps, place = self.group(key, path, first // size), first % size
+            steps, place = numbers(key, path, first // size), first % size
             increments, signs = steps[0]
             for i, other in enumerate(steps[1:], 1):
                 here = place == i

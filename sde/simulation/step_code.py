@@ -6,10 +6,12 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 
 from ...ground.errors import InputError
-from .components.operations import NotSplitError
+from .components.program import NotSplitError
 from .components.split import SplitFunction, split
+from .components.tracing import trace
 from .kernel import Step
 from .point import PointProblem
 from .scheme import Scheme
@@ -50,14 +52,15 @@ def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
 
     sizes = (len(point.probes[0][1]), point.noise_dim, scheme.sign_count(point.noise_dim))
     like = (point.time(0.0), *(torch.zeros(size, dtype=point.dtype, device=point.device) for size in sizes))
+    graph = trace(step, like)
     try:
-        code = split(step, like, ("t", "x", "dw", "signs"))
+        code = split(graph, like, ("t", "x", "dw", "signs"))
     except NotSplitError as reason:
-        found = StepCode(_in_batches(step, sizes), _MOST_OPERATIONS, why_batched=f"{reason} is not split")
+        found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, why_batched=str(reason))
     else:
         if code.operations > _MOST_OPERATIONS:
             why = f"{code.operations} operations in components are too many to compile"
-            found = StepCode(_in_batches(step, sizes), _MOST_OPERATIONS, why_batched=why)
+            found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, why_batched=why)
         else:
             found = StepCode(_function(code, point.device), code.operations, code.source)
     try:
@@ -78,8 +81,8 @@ def _function(code: SplitFunction, device: torch.device) -> Step:
     return code.function(device)
 
 
-def _in_batches(step: Callable[..., Tensor], sizes: Sequence[int]) -> Step:
-    """The step as a function of components, by ``vmap`` over rows."""
+def _in_batches(graph: GraphModule, sizes: Sequence[int]) -> Step:
+    """A recorded step as a function of components, by ``vmap`` over rows."""
     d, m, _ = sizes
 
     def batched(t: Tensor, *parts: Tensor) -> Sequence[Tensor]:
@@ -89,8 +92,9 @@ def _in_batches(step: Callable[..., Tensor], sizes: Sequence[int]) -> Step:
             return torch.stack(tuple(components), 1) if components else parts[0].new_zeros(n, 0)
 
         x, dw, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
+        moved: Tensor = torch.func.vmap(graph, in_dims=(None, 0, 0, 0))(t, x, dw, signs)
         # without what derivatives by a module's parameters would need, which is memory of all steps
-        return torch.func.vmap(step, in_dims=(None, 0, 0, 0))(t, x, dw, signs).detach().unbind(1)
+        return moved.detach().unbind(1)
 
     return batched
 

@@ -75,15 +75,15 @@ class Stepper:
         end, number = step + count, torch.tensor(step, device=states.device)
         while step < end:
             whole = self.groups > 0 and step % size == 0 and end - step >= size * self.groups
-            states = self._function(whole)(self.key, number, path, states)
+            states = self._function(whole, len(path))(self.key, number, path, states)
             taken = size * self.groups if whole else 1
             step += taken
             number.add_(taken)
         return states
 
-    def _function(self, whole: bool) -> Callable[..., Tensor]:
+    def _function(self, whole: bool, paths: int) -> Callable[..., Tensor]:
         groups = self.groups if whole else 0
-        return _compiled_moves(self.kernel, groups) if self.compiled else _moves(self.kernel, groups)
+        return _compiled_moves(self.kernel, groups, paths) if self.compiled else _moves(self.kernel, groups)
 
 
 def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: Work, backend: Backend) -> Stepper:
@@ -106,9 +106,9 @@ def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: 
     compilation = _COMPILATION + _COMPILATION_PER_OPERATION * (each * size * groups or once)
     eager = each * (work.chunk_steps * _EAGER_PER_OPERATION + work.path_steps * _EAGER_PER_NUMBER)
     compiled = backend == "compiled" or (backend == "auto" and eager > 1.5 * compilation)
-    kernel = Kernel(code.step, draws, clock, draws.group)
+    kernel = Kernel(code.step, draws, clock)
     if code.why_batched:
-        kernel = replace(kernel, group=_compiled_group(draws)) if compiled else kernel
+        kernel = replace(kernel, compiled_group=_compiled_group(draws)) if compiled else kernel
         return Stepper(kernel, key, groups, False, f"points in batches: {code.why_batched}")
     about = f"eager operations would take about {eager:.2g} s, compilation {compilation:.2g} s"
     return Stepper(kernel, key, groups, compiled, about if backend == "auto" else "as asked")
@@ -119,8 +119,8 @@ def _moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
 
 
 @lru_cache(maxsize=256)
-def _compiled_moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:
-    """Once for each code, whatever seed and number of paths."""
+def _compiled_moves(kernel: Kernel, groups: int, paths: int) -> Callable[..., Tensor]:
+    """Once for each code and number of paths, whatever the seed."""
     result: Callable[..., Tensor] = _compiled(_moves(kernel, groups))
     return result
 

@@ -12,11 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Program"]
+__all__ = ["NotSplitError", "Program"]
 
 aten = torch.ops.aten
 
 Number = float | int | bool
+
+_MOST_VALUES = 200_000  # ours: some seconds of Python; such a function is moved in batches
+
+
+class NotSplitError(Exception):
+    """What has no code in components; the argument says why."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Program:
 
     def _label(self, key: Any, value: _Constant | _Call | _Input) -> int:
         if key not in self._labels:
+            if len(self._values) == _MOST_VALUES:
+                raise NotSplitError(f"it has more than {_MOST_VALUES} values in components")
             self._labels[key] = len(self._values)
             self._values.append(value)
         return self._labels[key]

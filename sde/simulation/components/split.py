@@ -11,7 +11,6 @@ from torch.fx import GraphModule, Node
 from .matrices import product
 from .operations import apply
 from .program import Program
-from .tracing import trace
 
 __all__ = ["SplitFunction", "split"]
 
@@ -42,34 +41,34 @@ class SplitFunction:
         return result
 
 
-def split(function: Callable[..., Tensor], arguments: Sequence[Tensor], names: Sequence[str]) -> SplitFunction:
-    """Split a function of small tensors, of at most one dimension, into code on components.
+def split(graph: GraphModule, arguments: Sequence[Tensor], names: Sequence[str]) -> SplitFunction:
+    """Split a recorded function of small tensors, of at most one dimension, into code on components.
 
     Args:
-        function: of tensors without a shape or of shape ``(k,)`` to a tensor of shape ``(d,)``.
+        graph: of tensors without a shape or of shape ``(k,)`` to a tensor of shape ``(d,)``, from :func:`trace`.
         arguments: tensors of the shapes and types to come.
         names: of the arguments.
 
     Raises:
-        InputError: its course depends on numbers.
-        NotSplitError: it uses an operation whose components are not known here.
+        NotSplitError: it uses an operation whose components are not known here, or has too many.
+        InputError: it draws random numbers.
 
     Example:
-        A rotation, in four operations:
+        A rotation, in five operations:
 
         >>> import torch
-        >>> turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
-        >>> found = split(lambda x: turn @ x + x.sin(), (torch.zeros(2),), ("x",))
+        >>> from eigensam.sde.simulation.components.tracing import trace
+        >>> turn, x = torch.tensor([[0.0, -1.0], [1.0, 0.0]]), torch.zeros(2)
+        >>> found = split(trace(lambda x: turn @ x + x.sin(), (x,)), (x,), ("x",))
         >>> print(found.source)
         def step(x_0, x_1):
             v0 = -x_1
             v1 = torch.ops.aten.sin.default(x_0)
-            v2 = v0 + v1
-            v3 = torch.ops.aten.sin.default(x_1)
-            v4 = x_0 + v3
-            return (v2, v4,)
+            v2 = torch.ops.aten.sin.default(x_1)
+            v3 = v0 + v1
+            v4 = x_0 + v2
+            return (v3, v4,)
     """
-    graph = trace(function, tuple(arguments))
     program = Program()
     labels: list[Tensor] = []
     inputs = []

@@ -1,11 +1,12 @@
 """What a function of one point computes, as a graph of tensor operations."""
 
+import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -76,14 +77,11 @@ def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> Gra
         >>> [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
         ['aten.sin.default', 'aten.add.Tensor']
     """
-    table = {**core_aten_decompositions(), **get_decompositions(_packets(_MORE))}
-    for kept in (torch.ops.aten.mv.default, torch.ops.aten.dot.default):
-        table.pop(kept, None)
     try:
-        graph = _recorded(function, arguments, table)
+        graph = _recorded(function, arguments)
         if any(_writes(node.target) for node in graph.graph.nodes):
             functional = torch.func.functionalize(function, remove="mutations")
-            graph = _recorded(functional, arguments, table)
+            graph = _recorded(functional, arguments)
     except InputError:
         raise
     except Exception as error:  # whatever a user's function meets at tensors without values
@@ -97,17 +95,28 @@ def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> Gra
     return graph
 
 
-def _recorded(function: Callable[..., Tensor], arguments: tuple[Tensor, ...], table: Any) -> GraphModule:
+@cache
+def _table() -> dict[Any, Callable[..., Any]]:
+    """What operations consist of, for those that have no rule of their own in :mod:`.operations`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own: a part of it uses what torch has deprecated
+        from torch._decomp import core_aten_decompositions, get_decompositions
+    table = {
+        **core_aten_decompositions(),
+        **get_decompositions([getattr(torch.ops.aten, name) for name in _MORE if hasattr(torch.ops.aten, name)]),
+    }
+    for kept in (torch.ops.aten.mv.default, torch.ops.aten.dot.default):
+        table.pop(kept, None)
+    return table
+
+
+def _recorded(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> GraphModule:
     def called(*given: Tensor) -> Tensor:  # without the function's arguments that have defaults
         return function(*given)
 
-    made = make_fx(called, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)
+    made = make_fx(called, decomposition_table=_table(), tracing_mode="fake", _allow_non_fake_inputs=True)
     result: GraphModule = made(*arguments)
     return result
-
-
-def _packets(names: list[str]) -> list[Any]:
-    return [getattr(torch.ops.aten, name) for name in names if hasattr(torch.ops.aten, name)]
 
 
 def _writes(target: Any) -> bool:
