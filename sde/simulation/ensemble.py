@@ -54,6 +54,7 @@ class Ensemble:
     looks: list[int]
     times: list[float]
 
+    @torch.no_grad()  # a network's weights ask for gradients, and every step would be kept for them
     def run(self, kept: Kept, first: int, end: int, chunk: int, after: Callable[[int], None]) -> None:
         """Move the paths that are missing.
 

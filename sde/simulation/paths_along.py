@@ -64,5 +64,5 @@ def paths_along(problem: SDEProblem, x0: Any, increments: Tensor, *, dt: float, 
     states = [start.points.expand(n, -1).clone()]
     for k in range(steps):
         t = point.time(problem.t0 + k * dt)
-        states.append(torch.func.vmap(step, in_dims=(None, 0, 0))(t, states[-1], increments[:, k]))
+        states.append(torch.func.vmap(step, in_dims=(None, 0, 0))(t, states[-1], increments[:, k]).detach())
     return start.structured(torch.stack(states, 1))

@@ -98,7 +98,7 @@ class PointProblem:
             ) from error
         if not isinstance(found, Tensor):
             raise InputError(f"the {name} gives {type(found).__name__}; expected a tensor")
-        return found
+        return found.detach()
 
     def _expect(self, name: str, found: Tensor, shape: tuple[int, ...]) -> None:
         if tuple(found.shape) != shape:
@@ -146,15 +146,15 @@ class PointProblem:
         for name in ("drift", "diffusion")[: 2 if self.noise_dim else 1]:
             function, one = getattr(self.problem, name), getattr(self, name)
             together = function(t, self._start.structured(points))
-            alone = torch.stack([one(t, x) for x in points])
+            alone = torch.stack([one(t, x).detach() for x in points])
             rows = torch.stack([self._flat(_row(together, i), tuple(alone.shape[1:])) for i in range(len(points))])
             scale = float(alone.nan_to_num(0, 0, 0).abs().max())
             if rows.shape != alone.shape or not torch.allclose(rows, alone, rtol=0, atol=1e-4 * scale, equal_nan=True):
                 raise InputError(f"the {name} gives a point another value alone than in a batch; each row is its own")
 
     def _check_kind(self, t: Tensor, x: Tensor) -> None:
-        g = self.diffusion(t, x)
-        slopes: Tensor = torch.func.jacfwd(lambda y: self.diffusion(t, y))(x)  # (i, j, l): d_l G_ij
+        g = self._tried("diffusion", t, x)
+        slopes: Tensor = torch.func.jacfwd(lambda y: self.diffusion(t, y))(x).detach()  # (i, j, l): d_l G_ij
         size = 1e-4 * float(slopes.abs().max() + g.abs().max())
         kind, every = self.problem.noise, torch.arange(len(x), device=x.device)
         if kind == "additive":

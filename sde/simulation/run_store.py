@@ -2,12 +2,14 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ...ground.errors import InputError
@@ -42,6 +44,30 @@ class RunStore:
     _written: int = 0
     _pieces: dict[str, str] = field(default_factory=dict)  # name: digest
     _last: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The folder is made, and no other process writes into it meanwhile.
+
+        Raises:
+            InputError: it cannot be made, or another process holds it.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "lock")
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise InputError(
+                f"another process is writing into {self.folder}; choose another checkpoint folder"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot write into {self.folder}: {error.strerror or error}; choose another one"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def read(self, kept: Kept, first: int) -> None:
         """Put in what an earlier process left.

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -223,22 +223,23 @@ def _run(
     ensemble: Ensemble, kept: Kept, part: Part, width: int, store: RunStore | None, engine: Engine
 ) -> tuple[int, float]:
     """Do what is missing; path-steps and seconds that it took."""
-    if store is not None:
-        store.read(kept, part.first)
-    missing, began = (part.end - kept.done) * ensemble.looks[-1], time.perf_counter()
-    with _bar(missing, ensemble.stepper, engine) as advance:
+    with nullcontext() if store is None else store.held():
+        if store is not None:
+            store.read(kept, part.first)
+        missing, began = (part.end - kept.done) * ensemble.looks[-1], time.perf_counter()
+        with _bar(missing, ensemble.stepper, engine) as advance:
 
-        def after(path_steps: int) -> None:
-            advance(path_steps)
-            if store is not None:
-                store.write(kept, part.first)
+            def after(path_steps: int) -> None:
+                advance(path_steps)
+                if store is not None:
+                    store.write(kept, part.first)
 
-        try:
-            ensemble.run(kept, part.first, part.end, width, after)
-        finally:  # what is complete is kept, whatever happened
-            if store is not None:
-                store.write(kept, part.first, now=True)
-    return missing, time.perf_counter() - began
+            try:
+                ensemble.run(kept, part.first, part.end, width, after)
+            finally:  # what is complete is kept, whatever happened
+                if store is not None:
+                    store.write(kept, part.first, now=True)
+        return missing, time.perf_counter() - began
 
 
 @contextmanager

@@ -93,8 +93,7 @@ def _in_batches(graph: GraphModule, sizes: Sequence[int]) -> Step:
 
         x, dw, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
         moved: Tensor = torch.func.vmap(graph, in_dims=(None, 0, 0, 0))(t, x, dw, signs)
-        # without what derivatives by a module's parameters would need, which is memory of all steps
-        return moved.detach().unbind(1)
+        return moved.unbind(1)
 
     return batched
 
@@ -110,7 +109,9 @@ def _check(code: StepCode, step: Callable[..., Tensor], point: PointProblem, h: 
         signs = 2 * torch.randint(0, 2, (sizes[2],), generator=generator).to(x) - 1
         dw = normal * h**0.5
         right = step(t, x, dw, signs).detach()
-        found = torch.stack([y.reshape(-1)[0] for y in code.step(t, *x[:, None], *dw[:, None], *signs[:, None])])
+        with torch.no_grad():
+            components = code.step(t, *x[:, None], *dw[:, None], *signs[:, None])
+        found = torch.stack([y.reshape(-1)[0] for y in components])
         loose = _LOOSE[point.dtype]
         scale = float(torch.cat([x, right]).nan_to_num(0, 0, 0).abs().max())
         if not torch.allclose(found, right, rtol=loose, atol=loose * scale, equal_nan=True):
