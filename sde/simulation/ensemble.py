@@ -16,7 +16,6 @@ from .stepper import Stepper
 
 __all__ = ["Ensemble", "Kept"]
 
-_LANES = 16  # chunks are multiples: a processor's vector, so that no path is moved by other instructions than the rest
 
 
 @dataclass
@@ -46,6 +45,7 @@ class Ensemble:
         recorder: what is observed.
         looks: numbers of steps after which, from 0 on.
         times: when that is.
+        lanes: chunks are a multiple of so many paths, which steps and observables ask for.
     """
 
     stepper: Stepper
@@ -53,6 +53,7 @@ class Ensemble:
     recorder: Recorder
     looks: list[int]
     times: list[float]
+    lanes: int
 
     @torch.no_grad()  # a network's weights ask for gradients, and every step would be kept for them
     def run(self, kept: Kept, first: int, end: int, chunk: int, after: Callable[[int], None]) -> None:
@@ -73,7 +74,7 @@ class Ensemble:
             kept.tree.add(cell, self.recorder.of_cell({name: each.permute(2, 0, 1) for name, each in values.items()}))
 
         cells = Cells(kept.done, end, complete)
-        width = _width(end - kept.done, chunk)
+        width = _width(end - kept.done, chunk, self.lanes)
         for begin in range(kept.done, end, width):
             count = min(width, end - begin)
             path = torch.arange(begin, begin + width, device=self.start.points.device)
@@ -100,9 +101,9 @@ class Ensemble:
                 states = self.stepper.advance(before, step - before, path, states)
                 self._refuse_explosion(states[:, :count], begin, k)
                 after(count * (step - before))
-            rows = states[:, :count].T
+            rows = states.T
             for name, found in self.recorder.observe(rows).items():
-                values[name][k] = found.T
+                values[name][k] = found[:count].T
             if kept.trajectories is not None and begin < len(kept.trajectories):
                 shown = kept.trajectories[begin : begin + count, k]
                 shown[:] = rows[: len(shown)]
@@ -121,12 +122,12 @@ class Ensemble:
         )
 
 
-def _width(paths: int, chunk: int) -> int:
+def _width(paths: int, chunk: int, lanes: int) -> int:
     """Paths of a chunk: all chunks the same, so that one kernel serves them, and none nearly empty.
 
     Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one.
     """
     count = max(1, -(-paths // chunk))
     each = max(1, -(-paths // count))
-    unit = max(_LANES, 1 << max(0, each.bit_length() - 5))
+    unit = max(lanes, 1 << max(0, each.bit_length() - 5))
     return -(-each // unit) * unit

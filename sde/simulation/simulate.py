@@ -143,7 +143,7 @@ def simulate(
         identity = run_identity(point, code, start, recorder, record) | settings | {"backend": stepper.name}
         store = RunStore(part.folder(Path(engine.checkpoint)), identity, engine.seconds)
     kept = _room(record, start, len(looks), part)
-    ensemble = Ensemble(stepper, start, recorder, looks, times)
+    ensemble = Ensemble(stepper, start, recorder, looks, times, max(code.lanes, recorder.lanes))
     path_steps, seconds = _run(ensemble, kept, part, width, store, engine)
     gather(kept, part, paths)
     return Simulation(
