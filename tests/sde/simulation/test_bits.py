@@ -15,7 +15,7 @@ STATES = (Observable(),)
 OBSERVED = (
     *STATES,
     Observable("radius", lambda x: x.norm(dim=1), alpha=0.01, edges=np.linspace(0, 4, 9)),
-    Observable("distances", lambda x: torch.cdist(x, torch.ones(3, 2, dtype=x.dtype))),
+    Observable("distances", lambda x: torch.cdist(x[:, :2], torch.ones(3, 2, dtype=x.dtype))),
 )
 
 
@@ -78,7 +78,7 @@ def test_chunks(name, dtype):
     whole = bits(run(name, dtype, observables=STATES))
     for chunk in (7, 100, 512, 1000, 4500):
         assert same(bits(run(name, dtype, chunk, observables=STATES)), whole), chunk
-    fewer = run(name, dtype, 100, paths=1000)
+    fewer = run(name, dtype, 100, paths=1000, observables=STATES)
     assert (
         fewer.final.numpy().tobytes() == whole["final"][:1000].tobytes()
     )  # a path knows nothing of how many there are
