@@ -21,6 +21,7 @@ from .paper_figures.preset import PRESETS
 from .paper_figures.registry import ITEMS
 from .sde.arguments import rule_names
 from .sde.commands import derive_command
+from .sde.simulation.commands import SimulateCommand, simulate_command
 from .sde.weak_order.commands import WEAK_ORDER_OPTIONS, weak_order
 
 __all__ = ["app", "main"]
@@ -55,6 +56,7 @@ def _options(
 app.command("figures", cls=with_choices(strict({}), preset=PRESETS, only=ITEMS))(figures)
 app.command("derive", cls=with_choices(strict({}), rule=rule_names))(derive_command)
 app.command("weak-order", cls=with_choices(strict(WEAK_ORDER_OPTIONS), rule=rule_names))(weak_order)
+app.command("simulate", cls=SimulateCommand)(simulate_command)
 app.command("order-table", cls=strict({}))(order_table)
 app.command("train", cls=TrainCommand)(train_command)
 app.command("spectrum", cls=SpectrumCommand)(spectrum)

@@ -13,7 +13,8 @@ Plural methods return one value per minibatch; singular methods return the mean 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import final
+from copy import copy
+from typing import Self, final
 
 import sympy
 import torch
@@ -107,6 +108,27 @@ class Landscape(ABC):
         self.dtype = dtype
         self.device = device
         self._sound_orders = {0}  # of derivative; the gradient is taken on trust
+
+    def to(self, dtype: torch.dtype, device: torch.device | str | None = None) -> Self:
+        """The same landscape with other numbers: tensors among its attributes are converted.
+
+        Args:
+            dtype: floating type of points and results.
+            device: where they live; None: where they are.
+
+        Example:
+            >>> from eigensam.landscapes import TiltedTorus
+            >>> f = TiltedTorus.default(2).to(torch.float32)
+            >>> f.gradient(torch.zeros(2)).dtype
+            torch.float32
+        """
+        result = copy(self)
+        result.dtype, result.device = dtype, self.device if device is None else torch.device(device)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(result, name, value.to(result.device, dtype))
+        result._sound_orders = {0}
+        return result
 
     def formulas(self, x: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
         """The minibatches' losses as exact formulas in the given symbols, where there are such.

@@ -14,7 +14,7 @@ COMMANDS = [command.name for command in app.registered_commands]
 
 
 def test_commands():
-    assert COMMANDS == ["figures", "derive", "weak-order", "order-table", "train", "spectrum", "bound"]
+    assert COMMANDS == ["figures", "derive", "weak-order", "simulate", "order-table", "train", "spectrum", "bound"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -25,7 +25,8 @@ def test_help_names_json(cli, command):
 
 
 @pytest.mark.parametrize(
-    "command", [["derive", "sam"], ["weak-order", "sam"], ["train", "--out", "r"], ["figures", "--out", "f"]]
+    "command",
+    [["derive", "sam"], ["weak-order", "sam"], ["simulate", "sam"], ["train", "--out", "r"], ["figures", "--out", "f"]],
 )
 def test_unwritable_json_is_refused_before_work(refused, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)

@@ -20,8 +20,9 @@ def loaded(code, *arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--version"], ["--help"], ["derive", "sam"], ["train", "--help"], ["weak-order", "--help"], ["figures", "--help"],
-     ["spectrum", "--help"], ["bound", "--help"], ["order-table", "--help"]],
+    [["--version"], ["--help"], ["derive", "sam"], ["train", "--help"], ["weak-order", "--help"],
+     ["simulate", "--help"], ["figures", "--help"], ["spectrum", "--help"], ["bound", "--help"],
+     ["order-table", "--help"]],
     ids=" ".join,
 )  # fmt: skip
 def test_commands_that_compute_nothing(arguments):

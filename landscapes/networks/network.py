@@ -113,6 +113,18 @@ class NetworkLandscape(Landscape):
         network = self.network
         super().__init__(network.dim, len(batches), network.dtype, network.device)
 
+    def to(self, dtype: torch.dtype, device: torch.device | str | None = None) -> Self:
+        """Itself, if that changes nothing.
+
+        Raises:
+            InputError: another type or device than the network's, which would have to be converted, and its batches.
+        """
+        if dtype == self.dtype and torch.device(self.device if device is None else device) == self.device:
+            return self
+        raise InputError(
+            f"the network has numbers of type {self.dtype} on {self.device}; convert it, and make its landscape anew"
+        )
+
     @classmethod
     def from_tensors(
         cls,

@@ -36,7 +36,8 @@ def derived_problem(
 
     Raises:
         InputError: another object than an SDE, a learning rate or radius that is not positive, an unknown root, or a
-            symbol of the rule without a value.
+            symbol of the rule without a value; when it is simulated, a start of another type or device than the
+            landscape, see :meth:`Landscape.to`.
 
     Example:
         >>> import torch
@@ -56,6 +57,7 @@ def derived_problem(
         raise InputError(f"unknown root {root!r}; choose one of: minibatches, coordinates")
 
     def drift(t: Tensor, x: Tensor) -> Tensor:
+        _check_type(landscape, x)
         return coefficients(landscape, sde, x, rho, values).drift(eta)
 
     def columns(t: Tensor, x: Tensor) -> Tensor:
@@ -68,3 +70,11 @@ def derived_problem(
 
     bind(sde.rule, landscape, rho, values)  # refuses at once what is missing
     return SDEProblem(drift, columns if root == "minibatches" else factor)
+
+
+def _check_type(landscape: Landscape, x: Tensor) -> None:
+    if (x.dtype, x.device) != (landscape.dtype, landscape.device):
+        raise InputError(
+            f"the start has {x.dtype} on {x.device}, the landscape {landscape.dtype} on {landscape.device}; give the "
+            f"problem landscape.to({x.dtype}, '{x.device}'), or start there"
+        )

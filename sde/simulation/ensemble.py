@@ -14,7 +14,7 @@ from .statistics.merge_tree import MergeTree
 from .statistics.observed import CellStatistics
 from .stepper import Stepper
 
-__all__ = ["Ensemble", "Kept"]
+__all__ = ["Ensemble", "Kept", "chunk_width"]
 
 
 
@@ -45,7 +45,6 @@ class Ensemble:
         recorder: what is observed.
         looks: numbers of steps after which, from 0 on.
         times: when that is.
-        lanes: chunks are a multiple of so many paths, which steps and observables ask for.
     """
 
     stepper: Stepper
@@ -53,17 +52,16 @@ class Ensemble:
     recorder: Recorder
     looks: list[int]
     times: list[float]
-    lanes: int
 
     @torch.no_grad()  # a network's weights ask for gradients, and every step would be kept for them
-    def run(self, kept: Kept, first: int, end: int, chunk: int, after: Callable[[int], None]) -> None:
+    def run(self, kept: Kept, first: int, end: int, width: int, after: Callable[[int], None]) -> None:
         """Move the paths that are missing.
 
         Args:
             kept: what is there; more is put in.
             first: number of this process's first path: where ``kept.final`` begins.
             end: number after its last one.
-            chunk: paths that are moved together.
+            width: paths that are moved together.
             after: called after each look with the number of path-steps since the one before.
 
         Raises:
@@ -74,7 +72,6 @@ class Ensemble:
             kept.tree.add(cell, self.recorder.of_cell({name: each.permute(2, 0, 1) for name, each in values.items()}))
 
         cells = Cells(kept.done, end, complete)
-        width = _width(end - kept.done, chunk, self.lanes)
         for begin in range(kept.done, end, width):
             count = min(width, end - begin)
             path = torch.arange(begin, begin + width, device=self.start.points.device)
@@ -122,10 +119,11 @@ class Ensemble:
         )
 
 
-def _width(paths: int, chunk: int, lanes: int) -> int:
-    """Paths of a chunk: all chunks the same, so that one kernel serves them, and none nearly empty.
+def chunk_width(paths: int, chunk: int, lanes: int) -> int:
+    """Paths of a chunk, about ``chunk``: all chunks the same, so that one kernel serves them, and none nearly empty.
 
-    Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one.
+    Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one, and to
+    a multiple of ``lanes``: among so many, bits of a path do not depend on the others.
     """
     count = max(1, -(-paths // chunk))
     each = max(1, -(-paths // count))

@@ -61,6 +61,14 @@ class Simulation:
             f"{self.scheme}, {self.backend}: {self.how})"
         )
 
+    @property
+    def speed(self) -> str:
+        """How fast it was, for people."""
+        if not self.path_steps:
+            return "all of it was there before"
+        rate = f"{self.path_steps / self.seconds:.2g} path-steps per second"
+        return f"{rate} ({self.path_steps:.3g} in {self.seconds:.3g} s, compilation included)"
+
     def observed(self, name: str | None = None) -> ObservedStatistics:
         """Statistics of an observable; None: of the first.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ...ground.console import progress_bar
 from ...ground.errors import InputError
 from .draws import Draws, key_of
-from .ensemble import Ensemble, Kept
+from .ensemble import Ensemble, Kept, chunk_width
 from .kernel import Clock
 from .looks import Record, looks_of
 from .observables import Observable, Recorder, coordinates
@@ -126,7 +126,9 @@ def simulate(
     times = [problem.t0 + k * dt for k in looks]
     recorder = Recorder(_structured(record.observables, start), times, start.points)
     code = step_code(method, point, dt)
-    width, part = chunk or _chunk(start, recorder), part_of(paths)
+    part = part_of(paths)
+    lanes = max(code.lanes, recorder.lanes)
+    width = chunk_width(part.end - part.first, chunk or _chunk(start, recorder), lanes)
     stride = max(after - before for before, after in pairwise(looks))
     work = Work(steps * part.share, steps * -(-part.share // width), stride)
     stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
@@ -143,7 +145,7 @@ def simulate(
         identity = run_identity(point, code, start, recorder, record) | settings | {"backend": stepper.name}
         store = RunStore(part.folder(Path(engine.checkpoint)), identity, engine.seconds)
     kept = _room(record, start, len(looks), part)
-    ensemble = Ensemble(stepper, start, recorder, looks, times, max(code.lanes, recorder.lanes))
+    ensemble = Ensemble(stepper, start, recorder, looks, times)
     path_steps, seconds = _run(ensemble, kept, part, width, store, engine)
     gather(kept, part, paths)
     return Simulation(

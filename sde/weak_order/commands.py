@@ -18,10 +18,18 @@ from ...ground.console import (
     read_file_path,
     read_path,
 )
-from ...ground.errors import InputError
 from ...ground.options import Only, only
 from ...ground.outputs import Outputs
-from ..arguments import RhoExponent, RuleName, read_exponent, read_values
+from ..arguments import (
+    DerivedOrder,
+    DriftOrder,
+    RhoExponent,
+    RuleName,
+    SymbolValue,
+    read_exponent,
+    read_sde,
+    read_values,
+)
 from .plans import MomentsPlan, MonteCarloPlan, OneStepPlan, Precision, TorusPlan
 
 if TYPE_CHECKING:
@@ -75,19 +83,8 @@ WEAK_ORDER_OPTIONS: dict[str, Only] = {
 
 def weak_order(
     rule: RuleName,
-    weak_order: Annotated[
-        int | None,
-        typer.Option(
-            help="Derive the SDE of this order, 1 or 2; 1 if neither this nor --drift-order is given.",
-            rich_help_panel=_SDE,
-        ),
-    ] = None,
-    drift_order: Annotated[
-        int | None,
-        typer.Option(
-            help="Instead, keep rho^0 to rho^(m-1) in the drift, whatever order that gives.", rich_help_panel=_SDE
-        ),
-    ] = None,
+    weak_order: DerivedOrder = None,
+    drift_order: DriftOrder = None,
     rho_exponent: RhoExponent = "1/3",
     rho_scale: Annotated[
         float,
@@ -95,14 +92,7 @@ def weak_order(
             help="The constant c in rho = c eta^beta (ours: 0.8 shows the powers of rho apart).", rich_help_panel=_SDE
         ),
     ] = 0.8,
-    value: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=NUMBER[,NUMBER]",
-            help="Value of a symbol of the rule, such as alpha=0.2, or v=1,0 for a direction, which is normalised.",
-            rich_help_panel=_SDE,
-        ),
-    ] = None,
+    value: SymbolValue = None,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -186,7 +176,6 @@ def weak_order(
     Exit code 0 if the verdict is pass, 1 if it is fail or inconclusive.
     """
     # Here, so that --help loads no torch.
-    from ..derivation.derived_sde import derive, truncate
     from ..rules.rule import find_rule
     from .chosen_landscape import default_landscape, given_landscape
     from .printing import print_weak_order
@@ -195,9 +184,7 @@ def weak_order(
     steps = [float(parse_number("--etas", text)) for text in etas.split(",")] if etas else None
     beta = read_exponent(rho_exponent)
     found = find_rule(rule)
-    if weak_order is not None and drift_order is not None:
-        raise InputError("--weak-order chooses the powers of rho, --drift-order gives them: use one of both")
-    sde = truncate(found, beta, drift_order) if drift_order is not None else derive(found, weak_order or 1, beta)
+    sde = read_sde(found, weak_order, drift_order, beta)
     if landscape is None:
         f = default_landscape(method, dim)
     else:

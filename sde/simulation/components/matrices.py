@@ -9,7 +9,7 @@ __all__ = ["product"]
 def product(matrix: Tensor, parts: list[Tensor]) -> tuple[Tensor, ...]:
     """``A v`` of a vector whose components are tensors of one number per path.
 
-    Column by column, so that a path's result does not depend on how many others there are, as it does where a library
+    A sum over columns, so that a path's result does not depend on how many others there are, as it does where a library
     multiplies whole matrices.
 
     Args:
@@ -21,5 +21,10 @@ def product(matrix: Tensor, parts: list[Tensor]) -> tuple[Tensor, ...]:
         (tensor([3., 3., 3.]),)
     """
     vector = torch.stack(torch.broadcast_tensors(*parts))
-    shape = (*matrix.shape, *[1] * (vector.ndim - 1))
-    return (matrix.reshape(shape) * vector).sum(1).unbind(0)
+    columns = matrix.reshape(*matrix.shape, *[1] * (vector.ndim - 1))
+    if torch.compiler.is_compiling():
+        return (columns * vector).sum(1).unbind(0)  # one loop, in which nothing is stored
+    total = columns[:, 0] * vector[0]
+    for j in range(1, len(vector)):
+        total = total + columns[:, j] * vector[j]
+    return total.unbind(0)

@@ -292,7 +292,7 @@ def _product(program: Program, matrix: Tensor, labels: Tensor) -> Tensor:
     """A constant matrix times a vector."""
     parts = [_as_tensor(program, label) for label in labels.tolist()]
     form = f"product({program.array(matrix)}, [{', '.join(['{}'] * len(parts))}])"
-    product = program.call(form, parts, matrix.dtype)
+    product = program.call(form, parts, matrix.dtype, matrix.numel())
     return torch.tensor([program.call(f"{{}}[{i}]", (product,), matrix.dtype) for i in range(len(matrix))])
 
 

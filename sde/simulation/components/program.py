@@ -38,6 +38,7 @@ class _Call:
     form: str
     arguments: tuple[int, ...]
     dtype: torch.dtype
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ class Program:
         value = self._values[label]
         return value.value if isinstance(value, _Constant) else None
 
-    def call(self, form: str, arguments: Sequence[int], dtype: torch.dtype) -> int:
-        """The value of an expression with places ``{}`` for other values."""
-        return self._label((form, *arguments), _Call(form, tuple(arguments), dtype))
+    def call(self, form: str, arguments: Sequence[int], dtype: torch.dtype, weight: int = 1) -> int:
+        """The value of an expression with places ``{}`` for other values, which takes so many operations."""
+        return self._label((form, *arguments), _Call(form, tuple(arguments), dtype, weight))
 
     def infix(self, name: str, a: int, b: int) -> int:
         """Sum, difference, product or quotient of two values of one type; those with 0 and 1 cost nothing.
@@ -172,7 +173,8 @@ class Program:
 
     def count(self, outputs: Sequence[int]) -> int:
         """How many operations the outputs take."""
-        return len(self._used(outputs))
+        calls = [self._values[label] for label in self._used(outputs)]
+        return sum(call.weight for call in calls if isinstance(call, _Call))
 
     def source(self, name: str, inputs: Sequence[str], outputs: Sequence[int]) -> str:
         """Python code of a function from the inputs to a tuple of outputs.
