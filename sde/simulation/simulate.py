@@ -30,7 +30,7 @@ from .scheme import SCHEMES
 from .state import Start, start_of
 from .statistics.merge_tree import MergeTree
 from .step_code import step_code
-from .stepper import Backend, Stepper, Work, make_stepper
+from .stepper import Backend, Stepper, Work, make_stepper, tried
 
 __all__ = ["Engine", "simulate", "whole_steps"]
 
@@ -128,10 +128,11 @@ def simulate(
     code = step_code(method, point, dt)
     part = part_of(paths)
     lanes = max(code.lanes, recorder.lanes)
-    width = chunk_width(part.end - part.first, chunk or _chunk(start, recorder), lanes)
+    width = chunk_width(part.share, chunk or _chunk(start, recorder), lanes)
     stride = max(after - before for before, after in pairwise(looks))
     work = Work(steps * part.share, steps * -(-part.share // width), stride)
     stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
+    stepper = tried(stepper, torch.arange(width, device=point.device), start.of_paths(0, width), engine.backend)
     settings: dict[str, str | int] = {
         "scheme": scheme,
         "dt": repr(dt),
