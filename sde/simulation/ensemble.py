@@ -16,8 +16,6 @@ from .stepper import Stepper
 
 __all__ = ["Ensemble", "Kept", "chunk_width"]
 
-_LANES = 16  # chunks are multiples: a processor's vector, so that no path is moved by other instructions than the rest
-
 
 @dataclass
 class Kept:
@@ -99,9 +97,9 @@ class Ensemble:
                 states = self.stepper.advance(before, step - before, path, states)
                 self._refuse_explosion(states[:, :count], begin, k)
                 after(count * (step - before))
-            rows = states[:, :count].T
+            rows = states.T
             for name, found in self.recorder.observe(rows).items():
-                values[name][k] = found.T
+                values[name][k] = found[:count].T
             if kept.trajectories is not None and begin < len(kept.trajectories):
                 shown = kept.trajectories[begin : begin + count, k]
                 shown[:] = rows[: len(shown)]
@@ -120,12 +118,13 @@ class Ensemble:
         )
 
 
-def chunk_width(paths: int, chunk: int) -> int:
-    """Paths of a chunk, about ``chunk`` at most: all chunks alike, so that one kernel serves them, none nearly empty.
+def chunk_width(paths: int, chunk: int, lanes: int) -> int:
+    """Paths of a chunk, about ``chunk``: all chunks the same, so that one kernel serves them, and none nearly empty.
 
-    Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one.
+    Rounded up to five leading bits, so that runs of other sizes find the kernel that was compiled for this one, and to
+    a multiple of ``lanes``: among so many, bits of a path do not depend on the others.
     """
     count = max(1, -(-paths // chunk))
     each = max(1, -(-paths // count))
-    unit = max(_LANES, 1 << max(0, each.bit_length() - 5))
+    unit = max(lanes, 1 << max(0, each.bit_length() - 5))
     return -(-each // unit) * unit

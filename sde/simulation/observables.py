@@ -31,6 +31,7 @@ __all__ = ["Observable", "Recorder", "coordinates"]
 
 _MORE = 3  # probes than dimensions, so that a mean over paths has another shape than one over coordinates
 _ROUNDING = 3e-4  # of the largest value: half of single precision's digits; among so few, the others' influence is more
+_BATCH = 512  # ours: states of a call of a user's function
 _SPREAD = 0.1  # of the probes about the start, relative to 1 + |x|
 
 
@@ -127,6 +128,7 @@ class Recorder:
 
     Attributes:
         sizes: components ``p`` by name.
+        lanes: for the same bits, whatever the others are, a state is observed among a multiple of so many.
 
     Raises:
         InputError: no observable, no time, two of one name, and errors of observables and of their options.
@@ -149,6 +151,7 @@ class Recorder:
             raise InputError("there is no time to observe at; give at least one")
         self.observables = tuple(observables)
         self.times = tuple(times)
+        self.lanes = 1 if all(each.function is coordinates for each in observables) else _BATCH
         probes = _probes(start)
         self.sizes = {each.name: each.checked_size(probes) for each in observables}
         self.of_cell({name: np.zeros((1, len(times), size)) for name, size in self.sizes.items()})
@@ -156,10 +159,13 @@ class Recorder:
     def observe(self, states: Tensor) -> dict[str, Tensor]:
         """Values of all observables at states of shape ``(n, d)``: shape ``(n, p)``, by name.
 
+        Functions are called with a fixed number of states: in products of matrices, rounding depends on it.
+
         Raises:
             InputError: errors of :meth:`Observable.observe`, and another number of components than before.
         """
-        found = {each.name: each.observe(states) for each in self.observables}
+        batches = [states] if self.lanes == 1 else [each.contiguous() for each in states.split(self.lanes)]
+        found = {each.name: torch.cat([each.observe(batch) for batch in batches]) for each in self.observables}
         for name, values in found.items():
             if values.shape[1] != self.sizes[name]:
                 raise InputError(

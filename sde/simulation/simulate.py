@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ...ground.console import progress_bar
 from ...ground.errors import InputError
-from .cells import CELL
 from .draws import Draws, key_of
 from .ensemble import Ensemble, Kept, chunk_width
 from .kernel import Clock
@@ -31,7 +30,7 @@ from .scheme import SCHEMES
 from .state import Start, start_of
 from .statistics.merge_tree import MergeTree
 from .step_code import step_code
-from .stepper import Backend, Stepper, Work, make_stepper
+from .stepper import Backend, Stepper, Work, make_stepper, tried
 
 __all__ = ["Engine", "simulate", "whole_steps"]
 
@@ -128,12 +127,12 @@ def simulate(
     recorder = Recorder(_structured(record.observables, start), times, start.points)
     code = step_code(method, point, dt)
     part = part_of(paths)
-    width = chunk_width(part.end - part.first, chunk or _chunk(start, recorder))
-    if code.why_batched:  # a library's products may depend on the others in a batch: cells are the same in every run
-        width = min(CELL, chunk_width(paths, paths))
+    lanes = max(code.lanes, recorder.lanes)
+    width = chunk_width(part.share, chunk or _chunk(start, recorder), lanes)
     stride = max(after - before for before, after in pairwise(looks))
     work = Work(steps * part.share, steps * -(-part.share // width), stride)
     stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
+    stepper = tried(stepper, torch.arange(width, device=point.device), start.of_paths(0, width), engine.backend)
     settings: dict[str, str | int] = {
         "scheme": scheme,
         "dt": repr(dt),

@@ -20,6 +20,7 @@ __all__ = ["StepCode", "step_code"]
 
 # Ours: relative error of the code beside the function that it was made of; sums are taken in another order.
 _LOOSE = {torch.float32: 2e-4, torch.float64: 1e-9}
+_LANES, _BATCH = 16, 512  # ours: of components, a processor's vector; of rows, enough that calls cost little
 _MOST_OPERATIONS = 6000  # of split code; compiling more takes longer than most runs
 
 
@@ -31,12 +32,15 @@ class StepCode:
         step: as :class:`Kernel` takes it.
         operations: how many of it a path takes; unknown ones count as many.
         source: its code, which says all that it depends on; empty where it is not split.
+        lanes: paths that are moved are a multiple of these, so that each is moved by the same instructions whatever
+            the others are.
         why_batched: what could not be split, so that points are moved in batches; empty if it was.
     """
 
     step: Step
     operations: int
     source: str = ""
+    lanes: int = _LANES
     why_batched: str = ""
 
 
@@ -56,11 +60,11 @@ def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
     try:
         code = split(graph, like, ("t", "x", "dw", "signs"))
     except NotSplitError as reason:
-        found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, why_batched=str(reason))
+        found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, lanes=_BATCH, why_batched=str(reason))
     else:
         if code.operations > _MOST_OPERATIONS:
             why = f"{code.operations} operations in components are too many to compile"
-            found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, why_batched=why)
+            found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, lanes=_BATCH, why_batched=why)
         else:
             found = StepCode(_function(code, point.device), code.operations, code.source)
     try:
@@ -82,7 +86,10 @@ def _function(code: SplitFunction, device: torch.device) -> Step:
 
 
 def _in_batches(graph: GraphModule, sizes: Sequence[int]) -> Step:
-    """A recorded step as a function of components, by ``vmap`` over rows."""
+    """A recorded step as a function of components, by ``vmap`` over a fixed number of rows.
+
+    In products of matrices, rounding depends on how many rows there are.
+    """
     d, m, _ = sizes
 
     def batched(t: Tensor, *parts: Tensor) -> Sequence[Tensor]:
@@ -92,8 +99,9 @@ def _in_batches(graph: GraphModule, sizes: Sequence[int]) -> Step:
             return torch.stack(tuple(components), 1) if components else parts[0].new_zeros(n, 0)
 
         x, dw, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
-        moved: Tensor = torch.func.vmap(graph, in_dims=(None, 0, 0, 0))(t, x, dw, signs)
-        return moved.unbind(1)
+        vmapped = torch.func.vmap(graph, in_dims=(None, 0, 0, 0))
+        batches = zip(*(each.split(_BATCH) for each in (x, dw, signs)), strict=True)
+        return torch.cat([vmapped(t, *batch) for batch in batches]).unbind(1)
 
     return batched
 

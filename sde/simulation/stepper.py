@@ -9,11 +9,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ...ground.errors import InputError
 from .draws import Draw, Draws
 from .kernel import Clock, Kernel
 from .step_code import StepCode
 
-__all__ = ["Backend", "Stepper", "Work", "make_stepper"]
+__all__ = ["Backend", "Stepper", "Work", "make_stepper", "tried"]
 
 Backend = Literal["auto", "compiled", "eager"]
 
@@ -112,6 +113,34 @@ def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: 
         return Stepper(kernel, key, groups, False, f"points in batches: {code.why_batched}")
     about = f"eager operations would take about {eager:.2g} s, compilation {compilation:.2g} s"
     return Stepper(kernel, key, groups, compiled, about if backend == "auto" else "as asked")
+
+
+@torch.no_grad()  # as all later calls, for which it would be compiled once more
+def tried(stepper: Stepper, path: Tensor, states: Tensor, backend: Backend) -> Stepper:
+    """The stepper, if its first call succeeds; one in eager operations where nothing compiles it.
+
+    Args:
+        stepper: from :func:`make_stepper`.
+        path: numbers of the paths of a chunk, shape ``(n,)``.
+        states: shape ``(d, n)``.
+        backend: what was asked for.
+
+    Raises:
+        InputError: it does not compile, and that was asked for.
+    """
+    kernel = stepper.kernel
+    if not stepper.compiled and kernel.compiled_group is None:
+        return stepper
+    from torch._dynamo.exc import TorchDynamoException  # here: it takes a second, and eager runs do without
+
+    try:
+        stepper.advance(0, max(1, stepper.groups * kernel.draws.group_steps), path, states)
+    except TorchDynamoException as error:
+        why = f"nothing compiles it ({str(error).splitlines()[0]})"
+        if backend == "compiled":
+            raise InputError(f"{why}; install a C++ compiler, or let the backend be auto or eager") from error
+        return replace(stepper, kernel=replace(kernel, compiled_group=None), compiled=False, why=why)
+    return stepper
 
 
 def _moves(kernel: Kernel, groups: int) -> Callable[..., Tensor]:

@@ -231,8 +231,8 @@ def _reduced(labels: Tensor, dims: Any, keepdim: bool, function: Callable[[list[
     along = sorted({each % count for each in chosen}) if count else []
     kept = [each for each in range(count) if each not in along]
     shape = [labels.shape[each] for each in kept]
-    rows = labels.permute(*kept, *along).reshape(*shape, -1) if count else labels.reshape(1)
-    found = [function(row) for row in rows.reshape(-1, rows.shape[-1]).tolist()]
+    rows = labels.permute(*kept, *along).reshape(math.prod(shape), math.prod(labels.shape[each] for each in along))
+    found = [function(row) for row in rows.tolist()]
     result = torch.tensor(found, dtype=torch.int64)
     final = [1 if each in along else labels.shape[each] for each in range(count)] if keepdim else shape
     return result.reshape(final)
@@ -365,14 +365,6 @@ def _var(
 def _var_mean(program: Program, result: Any, a: Tensor, dims: Any = None, **kwargs: Any) -> list[Tensor]:
     mean = _mean(program, result[1], a, dims, kwargs.get("keepdim", False))
     return [_var(program, result[0], a, dims, **kwargs), mean]
-
-
-@_rule(aten.std)
-def _std(program: Program, result: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    return _each(
-        lambda a: program.call("torch.ops.aten.sqrt.default({})", (_as_tensor(program, a),), result.dtype),
-        _var(program, result, *args, **kwargs),
-    )
 
 
 @_rule(aten.mv)

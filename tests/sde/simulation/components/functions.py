@@ -110,7 +110,7 @@ SPLIT = {
     # reductions
     "sums": lambda x: x.sum() * x + x.mean() + x.prod() + torch.outer(x, x).sum(0) + torch.outer(x, x).mean(1),
     "extremes": lambda x: x.max() * x + x.min() + x.amax(0, keepdim=True) * x + torch.outer(x, x).amin(0),
-    "spread": lambda x: x.var() + x.std(correction=0) * x + torch.var_mean(x)[1] + torch.std_mean(x)[0],
+    "spread": lambda x: x.var() + x.std(correction=0) * x + torch.var_mean(x)[0] * torch.std_mean(x)[1],
     "norms": lambda x: x / x.norm() + x / x.norm(p=1) + x / torch.linalg.vector_norm(x, 3) + x / x.norm(p=float("inf")),
     "unit vectors": lambda x: F.normalize(x, dim=0) + F.cosine_similarity(x, x.roll(1), dim=0) + torch.dist(x, 2 * x),
     "cumulated": lambda x: x.cumsum(0) + x.cumprod(0) + torch.outer(x, x).cumsum(1)[1],
@@ -118,7 +118,7 @@ SPLIT = {
     # products
     "matrix times vector": lambda x: own(A, x) @ x,
     "vector times matrix": lambda x: x @ own(A, x),
-    "matrices": lambda x: (own(A, x) @ torch.diag(x) @ own(A, x))[0] + x.dot(x.roll(1)) * x,
+    "matrices": lambda x: (own(A, x) @ torch.diag(x) @ (own(A, x) + torch.outer(x, x.sin())))[0] + x.dot(x.roll(1)) * x,
     "batches": lambda x: torch.bmm(own(A, x).expand(2, 3, 3), x.expand(2, 3)[:, :, None])[1, :, 0],
     "Einstein's sum": lambda x: torch.einsum("ij,j,i->i", own(A, x), x, x) + torch.kron(x, x)[:3],
     "cross product": lambda x: torch.linalg.cross(x, x.roll(1) + 1),
@@ -150,7 +150,7 @@ SPLIT = {
     "ranges": lambda x: torch.arange(3) * x + torch.linspace(0, 1, 3, dtype=x.dtype) * x + x * (torch.arange(3) // 2),
     "whole numbers": lambda x: x + torch.arange(3) + x * (torch.arange(3) / 2) + x * torch.tensor([True, False, True]),
     "another type": lambda x: (x.double().sin() * A[0]).to(x.dtype) + x.float().exp().to(x.dtype),
-    "no number": lambda x: torch.where(x > 100, x.new_tensor([float("inf"), float("nan"), -0.0]), x) * -0.0 + x,
+    "no number": lambda x: torch.where(x > 1e301, x.new_tensor([float("inf"), float("nan"), -0.0]), x) * -0.0 + x,
     "numpy's constants": lambda x: x * float(np.sqrt(2.0)) + torch.from_numpy(np.arange(3.0)).to(x.dtype),
 }
 

