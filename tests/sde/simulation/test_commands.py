@@ -15,7 +15,7 @@ from eigensam.sde.simulation.stepper import Backend
 
 QUADRATIC = {"kind": "quadratic", "hessian": [[2.0, 0.0], [0.0, 0.5]], "centres": [[1.0, 0.0], [-1.0, 2.0]]}
 FORMULA = {"kind": "formula", "coordinates": ["x", "y"], "losses": ["x**2 + sin(y)", "(x - 1)**2 + y**4/4 + x*y"]}
-SHORT = ("simulate", "sam", "--paths", 300, "--horizon", 1, "--backend", "eager")
+SHORT = ("simulate", "sam", "--paths", 300, "--horizon", 1, "--backend", "eager", "--scheme", "euler-maruyama")
 
 
 @pytest.fixture
@@ -108,10 +108,10 @@ def test_a_checkpoint_of_another_run_is_refused(cli, refused, tmp_path):
 
 
 def test_single_precision_on_a_formula_from_a_point_of_its_own(result, landscape):
-    arguments = ("simulate", "usam", "--weak-order", 2, "--rho-exponent", 1, "--landscape", landscape(FORMULA))
+    arguments = ("simulate", "usam", "--rho-exponent", "1/2", "--landscape", landscape(FORMULA))
     options = ("--start", "-0.5,1/4", "--dtype", "float32", "--paths", 50, "--steps", 10, "--backend", "eager")
     for root in ROOTS:
-        found, _ = result(*arguments, *options, "--root", root, "--quantiles", 0, "--scheme", "platen")
+        found, _ = result(*arguments, *options, "--root", root, "--quantiles", 0, "--scheme", "weak-euler")
         assert found["made_with"]["dtype"] == "float32"
         assert found["observables"]["x"]["mean"]["value"][0] == [-0.5, 0.25]
         assert "quantiles" not in found["observables"]["x"]
