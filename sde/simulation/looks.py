@@ -18,7 +18,7 @@ class Record:
     Args:
         every: steps between two looks; the start and the end are looked at in any case. None: about 50 looks.
         observables: whose statistics are kept, see :class:`Observable`.
-        trajectories: of the first so many paths the states at every look are kept.
+        trajectories: of the first so many paths, or of all if there are fewer, the states at every look are kept.
         final: whether the states of all paths at the end are.
 
     Raises:

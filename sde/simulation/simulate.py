@@ -117,6 +117,7 @@ def simulate(
     if not isinstance(problem, SDEProblem):
         raise InputError(f"found {type(problem).__name__}; expected an SDEProblem(drift, diffusion)")
     _check_settings(dt, steps, paths, chunk)
+    record = replace(record, trajectories=min(record.trajectories, paths))
     key, start, method = key_of(seed, torch.device("cpu")), start_of(x0, paths), SCHEMES[scheme]
     method.check(scheme, problem.calculus, problem.noise)
     point = PointProblem(problem, start, dt * steps)

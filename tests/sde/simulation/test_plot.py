@@ -94,6 +94,13 @@ def test_blocks_are_drawn_and_called_by_their_names():
     np.testing.assert_allclose(axes[3].lines[2].get_ydata(), found.trajectories["p"][2, :, 1])
 
 
+def test_there_are_no_more_trajectories_than_paths():
+    found = run(paths=3, trajectories=8)
+    assert found.trajectories.shape == (3, len(found.times), 1)
+    assert found.trajectories[:, -1].tolist() == found.final.tolist()
+    assert labels(found.plot())[1] == "3 of the paths"
+
+
 def test_files(tmp_path):
     found = run(paths=5)
     for ending in ("svg", "pdf", "png"):
