@@ -45,7 +45,8 @@ class Simulation:
         seed: of the random numbers.
         backend: "compiled" or "eager": with one of them, results are the same to the last bit.
         how: why this backend, and what was not split.
-        seconds: that the run took, without what was there before.
+        preparation: seconds before the first path: recording, splitting, most of compilation.
+        seconds: that the paths took, without those that were there before.
         path_steps: steps of all paths that were computed in that time.
     """
 
@@ -62,6 +63,7 @@ class Simulation:
     seed: int
     backend: str
     how: str
+    preparation: float
     seconds: float
     path_steps: int
 
@@ -93,7 +95,7 @@ class Simulation:
         if not self.path_steps:
             return "all of it was there before"
         rate = f"{self.path_steps / self.seconds:.2g} path-steps per second"
-        return f"{rate} ({self.path_steps:.3g} in {self.seconds:.3g} s, compilation included)"
+        return f"{rate} ({self.path_steps:.3g} in {self.seconds:.3g} s, after {self.preparation:.3g} s of preparation)"
 
     def observed(self, name: str | None = None) -> ObservedStatistics:
         """Statistics of an observable; None: of the first.

@@ -113,6 +113,7 @@ def simulate(
         >>> round(float(found.variance[-1, 0]), 1), found.final.shape
         (0.5, torch.Size([10000, 1]))
     """
+    began = time.perf_counter()
     record, engine = record or Record(), engine or Engine()
     if not isinstance(problem, SDEProblem):
         raise InputError(f"found {type(problem).__name__}; expected an SDEProblem(drift, diffusion)")
@@ -148,6 +149,7 @@ def simulate(
         store = RunStore(part.folder(Path(engine.checkpoint)), identity, engine.seconds)
     kept = _room(record, start, len(looks), part)
     ensemble = Ensemble(stepper, start, recorder, looks, times)
+    preparation = time.perf_counter() - began
     path_steps, seconds = _run(ensemble, kept, part, width, store, engine)
     gather(kept, part, paths)
     return Simulation(
@@ -164,6 +166,7 @@ def simulate(
         seed=seed,
         backend=stepper.name,
         how=stepper.why,
+        preparation=preparation,
         seconds=seconds,
         path_steps=path_steps,
     )
