@@ -128,6 +128,7 @@ class Recorder:
 
     Attributes:
         sizes: components ``p`` by name.
+        events: names of those whose values are truth values.
         lanes: for the same bits, whatever the others are, a state is observed among a multiple of so many.
 
     Raises:
@@ -154,6 +155,7 @@ class Recorder:
         self.lanes = 1 if all(each.function is coordinates for each in observables) else _BATCH
         probes = _probes(start)
         self.sizes = {each.name: each.checked_size(probes) for each in observables}
+        self.events = frozenset(each.name for each in observables if each.function(probes.clone()).dtype == torch.bool)
         self.of_cell({name: np.zeros((1, len(times), size)) for name, size in self.sizes.items()})
 
     def observe(self, states: Tensor) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ground.pictures import LINES, new_figure
-from .statistics.moments import Moments
+from .mean_intervals import mean_intervals
 from .statistics.observed import ObservedStatistics
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ Array = NDArray[np.float64]
 _MOST_PANELS, _MOST_TRACES = 6, 30
 _FEW = 12  # looks that are marked
 _BANDS = ((0.05, 0.95, "0.88"), (0.25, 0.75, "0.76"))  # quantiles, and how light a grey lies between them
-_ROUNDING = 1e-9
 _PATH: Any = {"color": "0.45", "linewidth": 0.5, "zorder": 2}
 
 
@@ -36,12 +35,14 @@ class Curves:
         times: of the looks, shape ``(times,)``.
         observed: statistics.
         traces: values along some paths, shape ``(k, times, p)``; ``k`` may be 0.
+        events: whether values are truth values, whose mean says all.
     """
 
     labels: Sequence[str]
     times: Array
     observed: ObservedStatistics
     traces: Array
+    events: bool
 
 
 def draw_curves(every: Sequence[Curves], title: str, confidence: float) -> "Figure":
@@ -70,7 +71,7 @@ def draw_curves(every: Sequence[Curves], title: str, confidence: float) -> "Figu
 def _draw(axes: "Axes", curves: Curves, i: int, confidence: float) -> None:
     moments, t = curves.observed.moments, curves.times
     style = LINES[0]
-    if moments.count > 1 and not _are_events(moments, i):
+    if moments.count > 1 and not curves.events:
         for low, high, grey, label in _bands(curves, i):
             axes.fill_between(t, low, high, color=grey, linewidth=0, zorder=1, label=label)
         for k, path in enumerate(curves.traces[:_MOST_TRACES, :, i]):
@@ -79,22 +80,13 @@ def _draw(axes: "Axes", curves: Curves, i: int, confidence: float) -> None:
     label = "mean" if moments.count > 1 else "the path"
     axes.plot(t, moments.mean[:, i], color=style["color"], marker=mark, zorder=4, label=label)
     if moments.count > 1:
-        interval = moments.mean_intervals(confidence)
+        interval = mean_intervals(moments, confidence, events=curves.events)
         low, high = interval.low[:, i], interval.high[:, i]
         share = f"its {100 * confidence:g} % interval"
         axes.fill_between(t, low, high, color=style["color"], alpha=0.35, linewidth=0, zorder=3, label=share)
     axes.set_xlabel("time $t$")
     axes.set_ylabel(curves.labels[i])
     axes.margins(x=0.02)
-
-
-def _are_events(moments: Moments, i: int) -> bool:
-    """Whether all values are 0 or 1, so that the mean is a probability and says all: ``E x^2 (1 - x)^2 = 0``."""
-    n, m = moments.count, moments.mean[:, i]
-    second, third, fourth = moments.products[:, i, i] / n, moments.cubes[:, i] / n, moments.fourths[:, i] / n
-    square = second + m**2
-    excess = square - 2 * (third + 3 * m * second + m**3) + fourth + 4 * m * third + 6 * m**2 * second + m**4
-    return bool((abs(excess) <= _ROUNDING * square).all())
 
 
 def _bands(curves: Curves, i: int) -> Iterator[tuple[Array, Array, str, str]]:

@@ -1,6 +1,6 @@
 """What a simulation gives: statistics over time with intervals, final states, some trajectories."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from ...ground.errors import InputError
 from ...ground.pictures import PICTURES, render, save_figure
 from ...ground.records import write_atomically
 from .end_table import end_table
+from .mean_intervals import mean_intervals
 from .statistics.observed import CellStatistics, ObservedStatistics
 from .statistics.statistic import Intervals
 
@@ -37,6 +38,7 @@ class Simulation:
         final: states at the end, shape ``(paths, d)``, or blocks by name; None if they were not kept.
         trajectories: of the first paths, shape ``(k, times, d)``, or blocks by name; None without any.
         traces: by observable, its values along these, shape ``(k, times, p)``; ``k`` is 0 without any.
+        events: observables whose values are truth values, so that means are probabilities.
         labels: by observable, names of its components, such as ``x[0]``.
         paths: how many.
         dt: length of a step.
@@ -55,6 +57,7 @@ class Simulation:
     final: Any
     trajectories: Any
     traces: Mapping[str, Array]
+    events: Collection[str]
     labels: Mapping[str, Sequence[str]]
     paths: int
     dt: float
@@ -87,7 +90,7 @@ class Simulation:
 
     def table(self, confidence: float = 0.95) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of statistics at the end, as text: a row for each component of each observable."""
-        return end_table(self.statistics, self.labels, confidence)
+        return end_table(self.statistics, self.labels, self.events, confidence)
 
     @property
     def speed(self) -> str:
@@ -114,6 +117,19 @@ class Simulation:
         """Of the first observable, which is the state by default: shape ``(times, d)``."""
         return self.observed().moments.mean
 
+    def mean_intervals(self, name: str | None = None, confidence: float = 0.95) -> Intervals:
+        """Of an observable's mean, shape ``(times, p)``: Student's, or Clopper and Pearson's of truth values.
+
+        Args:
+            name: of the observable; None: the first.
+            confidence: of each interval alone.
+
+        Raises:
+            InputError: a name that was not observed, fewer than two paths, or a confidence outside (0, 1).
+        """
+        name = next(iter(self.statistics.observed)) if name is None else name
+        return mean_intervals(self.observed(name).moments, confidence, events=name in self.events)
+
     @property
     def variance(self) -> Array:
         """Of the first observable's components, unbiased, shape ``(times, d)``."""
@@ -138,7 +154,7 @@ class Simulation:
             "times": self.times.tolist(),
             "kind": "estimate",
             "observables": {
-                name: {"components": list(self.labels[name]), **_statistics(each, confidence)}
+                name: {"components": list(self.labels[name]), **_statistics(each, confidence, name in self.events)}
                 for name, each in self.statistics.observed.items()
             },
         }
@@ -160,8 +176,8 @@ class Simulation:
         if path is not None and path.suffix not in ("", *PICTURES):
             raise InputError(f"{path} ends in '{path.suffix}'; choose one of: {', '.join(PICTURES)}, or no ending")
         names = list(self.statistics.observed) if name is None else [name]
-        every = {n: self.observed(n) for n in names}
-        curves = [Curves(self.labels[n], self.times, each, self.traces[n]) for n, each in every.items()]
+        observed = [(n, self.observed(n)) for n in names]
+        curves = [Curves(self.labels[n], self.times, each, self.traces[n], n in self.events) for n, each in observed]
         paths = f"{self.paths} paths" if self.paths > 1 else "1 path"
         figure = draw_curves(curves, f"{paths}, {self.scheme}, step {self.dt:g}", confidence)
         if path is not None and not path.suffix:
@@ -171,12 +187,12 @@ class Simulation:
         return figure
 
 
-def _statistics(observed: ObservedStatistics, confidence: float) -> dict[str, Any]:
+def _statistics(observed: ObservedStatistics, confidence: float, events: bool) -> dict[str, Any]:
     moments = observed.moments
     result: dict[str, Any] = {"mean": {"value": moments.mean.tolist()}}
     if moments.count > 1:
         result = {
-            "mean": _interval(moments.mean_intervals(confidence)),
+            "mean": _interval(mean_intervals(moments, confidence, events=events)),
             "variance": _interval(moments.variance_intervals(confidence)),
             "covariance": moments.covariance.tolist(),
             "skewness": moments.skewness.tolist(),

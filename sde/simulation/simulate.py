@@ -158,6 +158,7 @@ def simulate(
         final=_shown(start, kept.final),
         trajectories=_shown(start, kept.trajectories),
         traces=_traces(recorder, kept.trajectories),
+        events=recorder.events,
         labels={each.name: _labels(each, recorder.sizes[each.name], start) for each in recorder.observables},
         paths=paths,
         dt=dt,

@@ -78,9 +78,21 @@ def test_observables_are_drawn_with_their_own_values_along_the_paths():
 
 def test_a_probability_is_drawn_without_spread():
     high = Observable("high", lambda x: x[:, 0] > 0.3)
-    half = Observable("half", lambda x: 0.5 * (x[:, 0] > 0.3).to(x))  # 0 and 1/2 are no truth values
+    half = Observable("half", lambda x: 0.5 * (x[:, 0] > 0.3).to(x))  # these are no truth values
     figure = run(observables=[high, half], trajectories=2).plot()
     assert [(len(axes.lines), len(axes.collections)) for axes in shown(figure)] == [(1, 1), (3, 2)]
+
+
+def test_what_was_never_seen_may_still_happen():
+    """0 of 50 paths: below ``1 - (1 - confidence)^(1/50) = 0.071`` with confidence 0.975 at the upper end."""
+    never = Observable("never", lambda x: x[:, 0] > 1e3)
+    found = run(observables=[Observable(), never])
+    high = 1 - 0.025 ** (1 / 50)
+    assert found.mean_intervals("never").high[-1, 0] == pytest.approx(high)
+    assert found.table()[1][1][1:3] == ["0", f"[0, {high:.5g}]"]
+    assert found.to_dict()["observables"]["never"]["mean"]["high"][-1] == [pytest.approx(high)]
+    np.testing.assert_array_equal(found.mean_intervals().high, found.observed().moments.mean_intervals().high)
+    assert found.observed("never").moments.mean_intervals().high[-1, 0] == 0  # Student's is wrong there
 
 
 def test_blocks_are_drawn_and_called_by_their_names():
