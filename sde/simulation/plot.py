@@ -78,7 +78,7 @@ def _draw(axes: "Axes", curves: Curves, i: int, confidence: float) -> None:
             axes.plot(t, path, **_PATH, label=None if k else f"{min(len(curves.traces), _MOST_TRACES)} of the paths")
     mark = style["marker"] if len(t) <= _FEW else None
     label = "mean" if moments.count > 1 else "the path"
-    axes.plot(t, moments.mean[:, i], color=style["color"], marker=mark, zorder=4, label=label)
+    axes.plot(t, moments.mean[:, i], color=style["color"], marker=mark, markersize=4.5, zorder=4, label=label)
     if moments.count > 1:
         interval = mean_intervals(moments, confidence, events=curves.events)
         low, high = interval.low[:, i], interval.high[:, i]
