@@ -103,28 +103,22 @@ def run(device: str, quick: bool, repeats: int, only: str) -> dict[str, Any]:
     if device == "cuda":
         result["gpu"] = on_gpu(result, chosen)
     elif not only:
-        paths = 1000 if quick else 10**5
-        result["first_call_seconds"] = calls = processes.first_calls(
-            ["ours", "vmap", "scan"], paths, 512, 1 if quick else 3
-        )
+        print("first calls and memory, in new processes", flush=True)
+        paths = {"ours": 10**5, "small": 100, "vmap": 10**5, "scan": 10**5}
+        result["first_call_seconds"] = calls = processes.first_calls(paths, 512, 1 if quick else 3)
         for name, states in calls.items():
-            print(
-                f"first call, {CONTESTANTS[name].title}: cold {states['cold'][1]:.1f} s, warm {states['warm'][1]:.1f} s"
-            )
-        few = 10**5 if quick else 10**7
-        result["memory_states"] = {
-            "ours": processes.memory_growth("ours", few, 3 * few, 16),
-            "scan": processes.memory_growth("scan", few // 10, 3 * few // 10, 16),
-            "eager": processes.memory_growth("eager", few // 10, 3 * few // 10, 16),
-        }
-        print("peak memory grows, in states: ", result["memory_states"])
+            print(f"  first call, {name}: cold {states['cold'][1]:.1f} s, warm {states['warm'][1]:.1f} s", flush=True)
+        few = {"ours": 10**5 if quick else 10**7, "eager": 10**6, "scan": 10**6}
+        result["memory_states"] = {name: processes.memory_growth(name, n, 3 * n, 16) for name, n in few.items()}
+        for name, grown in result["memory_states"].items():
+            print(f"  peak memory grows by {grown:.2f} states, {name}", flush=True)
     return result
 
 
 def main() -> None:
     """Measure, print, write JSON, picture and table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the paths: whether the script works")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")

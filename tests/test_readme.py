@@ -13,7 +13,8 @@ BLOCKS = re.findall(r"\*\*(\w+)\*\*: .*?\n\n```python\n(.*?)```", README, re.DOT
 
 
 def test_there_is_one_example_of_each_package():
-    assert [name for name, _ in BLOCKS] == ["eigensam", "landscapes", "sde", "optim", "bounds", "paper_figures"]
+    packages = ["eigensam", "landscapes", "sde", "simulation", "optim", "bounds", "paper_figures"]
+    assert [name for name, _ in BLOCKS] == packages
     assert all(len(ast.parse(code).body) <= 5 for _, code in BLOCKS)
 
 

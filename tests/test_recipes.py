@@ -1,4 +1,4 @@
-"""The ten scripts of docs/recipes.md run as they stand, each in a folder of its own."""
+"""The eleven scripts of docs/recipes.md run as they stand, each in a folder of its own."""
 
 import re
 import warnings
@@ -25,9 +25,9 @@ def _as_before(monkeypatch, tmp_path):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
 
-def test_ten():
-    assert len(SCRIPTS) == 10
-    assert TEXT.count("```python") == 10
+def test_eleven():
+    assert len(SCRIPTS) == 11
+    assert TEXT.count("```python") == 11
 
 
 @pytest.mark.parametrize(("title", "script"), SCRIPTS, ids=[title for title, _ in SCRIPTS])

@@ -44,15 +44,19 @@ def cases(device: str = "cpu", shrink: int = 1) -> dict[str, Case]:
     def task(example: str, paths: int, dtype: str = "float32", increments: str = "normal") -> Task:
         return Task(EXAMPLES[example], paths // shrink, dtype, increments, device)
 
-    tree, long = {"diffrax-tree": 128}, {"eager": 2048, "torchsde": 512, "torchsde-fast": 2048, "diffrax-tree": 512}
+    slow = {"diffrax-tree": 128, "eager": 512, "torchsde": 512, "torchsde-fast": 512, "diffrax-unsafe": 512}
+    long = slow | {"diffrax-tree": 512, "eager": 2048, "torchsde-fast": 2048, "diffrax-unsafe": 2**14}
+    few = dict.fromkeys((*slow, "vmap", "scan", "scan-chunks"), 64)
+    ten = dict.fromkeys((*slow, "scan", "scan-chunks"), 64)
+    absent = ("diffrax-tree",)
     return {
-        "10³ paths": Case(task("sam", 10**3), 2**15 // shrink, 1.35, long),
-        "10⁵ paths": Case(task("sam", 10**5), 512, 0.80, tree),
-        "10⁶ paths": Case(task("sam", 10**6), 64, 0.80, absent=("diffrax-tree",)),
-        "float64": Case(task("sam", 10**5, "float64"), 128, 0.40, absent=("diffrax-tree",)),
-        "two-point increments": Case(task("sam", 10**5, increments="two-point"), 512, 0.45),
-        "derived SDE, 10⁵ paths": Case(task("derived", 10**5), 256, 0.80, absent=("diffrax-tree",)),
-        "derived SDE, 10⁶ paths": Case(task("derived", 10**6), 32, 0.80, absent=("diffrax-tree",)),
-        "10 × 10 matrix": Case(task("matrix", 10**5), 64, 2.0, absent=("diffrax-tree",)),
-        "two 10 × 10 matrices": Case(task("matrices", 10**5), 64, 2.0, absent=("diffrax-tree",)),
+        "10³ paths": Case(task("sam", 10**3), 2**16 // shrink, 1.35, long),
+        "10⁵ paths": Case(task("sam", 10**5), 2048, 0.80, slow),
+        "10⁶ paths": Case(task("sam", 10**6), 256, 0.80, few, absent),
+        "float64": Case(task("sam", 10**5, "float64"), 512, 0.40, dict.fromkeys(slow, 128), absent),
+        "two-point increments": Case(task("sam", 10**5, increments="two-point"), 2048, 0.45, slow),
+        "derived SDE, 10⁵ paths": Case(task("derived", 10**5), 512, 0.80, dict.fromkeys((*slow, "scan"), 128), absent),
+        "derived SDE, 10⁶ paths": Case(task("derived", 10**6), 64, 0.80, dict.fromkeys((*slow, "scan"), 16), absent),
+        "10 × 10 matrix": Case(task("matrix", 10**5), 256, 2.0, ten, absent),
+        "two 10 × 10 matrices": Case(task("matrices", 10**5), 256, 2.0, ten, absent),
     }

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,19 +45,17 @@ def device_limits() -> dict[str, float]:
     }
 
 
-def shares(task: Task, path_steps: float, steps_per_call: int, limits: dict[str, float]) -> dict[str, Any]:
+def shares(task: Task, path_steps: float, limits: dict[str, float]) -> dict[str, float]:
     """Of the limits, at so many path-steps per second.
 
-    A call reads and writes the state once; a normal number in float32 takes one word of the generator, in float64 two.
+    Copying counts as if every step read and wrote all states, which a call of many steps does once: more than 1 is what
+    no loop over single steps can reach. A normal number takes one word of the generator in float32, two in float64.
     """
     words = {"float32": 1, "float64": 2}[task.dtype]
-    state = len(task.example.x0) * 4 * words
+    traffic = path_steps * 2 * 4 * words * len(task.example.x0)
+    integers = path_steps * task.example.noise_dim * words * PHILOX_OPERATIONS
     return {
         "path_steps_per_second": path_steps,
-        "of_copy_bandwidth": path_steps * 2 * state / steps_per_call / limits["copy_bytes"],
-        "of_integer_throughput": path_steps
-        * task.example.noise_dim
-        * words
-        * PHILOX_OPERATIONS
-        / limits["integer_operations"],
+        "of_copy_bandwidth": traffic / limits["copy_bytes"],
+        "of_integer_throughput": integers / limits["integer_operations"],
     }

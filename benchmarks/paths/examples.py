@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from eigensam.sde.simulation.scheme import Noise
+
 __all__ = ["ETA", "EXAMPLES", "RHO", "VALLEY", "Example", "Functions"]
 
 RHO, ETA = 0.1, 0.1
@@ -41,7 +43,7 @@ class Example:
 
     title: str
     x0: tuple[float, ...]
-    noise: str
+    noise: Noise
     noise_dim: int
     make: Callable[[Any, Any], Functions]
 

@@ -1,8 +1,11 @@
 """Ito or Stratonovich: one SDE's drift in either calculus, by derivatives of its diffusion."""
 
+import contextlib
+import importlib
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import torch
@@ -13,9 +16,20 @@ from ...ground.errors import InputError
 from .problem import SDEProblem
 from .scheme import Calculus
 
-__all__ = ["change_along", "converted", "noise_along_itself"]
+__all__ = ["change_along", "converted", "load_forward_rules", "noise_along_itself"]
 
 Diffusion = Callable[[Tensor, Any], Any]
+
+
+@cache
+def load_forward_rules() -> None:
+    """Load torch's rules of forward derivatives without the warning that torch gives of itself, with which it compiles
+    them when the first is needed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        with contextlib.suppress(ImportError):  # its place is torch's own
+            importlib.import_module("torch._decomp.decompositions_for_jvp")
 
 
 def change_along(diffusion: Diffusion, t: Tensor, x: Tensor, direction: Tensor) -> Tensor:
@@ -23,6 +37,7 @@ def change_along(diffusion: Diffusion, t: Tensor, x: Tensor, direction: Tensor) 
 
     The dual numbers are made of copies: torch makes none of a batch whose points share memory.
     """
+    load_forward_rules()
     result: Tensor = jvp(lambda y: diffusion(t, y), (x.clone(),), (direction.clone(),))[1]
     return result
 

@@ -3,6 +3,7 @@
 ``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -17,6 +18,7 @@ from ..rules.rule import Rule
 
 __all__ = [
     "Coefficients",
+    "bound_coefficients",
     "coefficients",
     "drift_and_covariance",
     "exact_increments",
@@ -103,10 +105,15 @@ def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: 
     """
     if not isinstance(sde, SDE):
         raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
+    return bound_coefficients(landscape, sde, x, rho, bind(sde.rule, landscape, rho, values))
+
+
+def bound_coefficients(
+    landscape: Landscape, sde: SDE, x: Tensor, rho: float, bound: Mapping[str, float | Tensor]
+) -> Coefficients:
+    """As :func:`coefficients`, with values that :func:`bind` has checked: in a course that depends on no number."""
     x = _points(landscape, x)
-    increments, correction, covariance = compile_torch_code(sde)(
-        landscape, x, rho, bind(sde.rule, landscape, rho, values)
-    )
+    increments, correction, covariance = compile_torch_code(sde)(landscape, x, rho, bound)
     shape = (*x.shape[:-2], landscape.size, landscape.dim)
     correction = correction.expand(*x.shape[:-2], 1, landscape.dim).squeeze(-2)
     return Coefficients(increments.expand(shape), correction, covariance.expand(shape))

@@ -8,7 +8,7 @@ from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values, bind
-from .coefficients import coefficients
+from .coefficients import bound_coefficients
 from .covariance_problem import semidefinite_root
 from .problem import SDEProblem
 
@@ -56,19 +56,20 @@ def derived_problem(
     if root not in ("minibatches", "coordinates"):
         raise InputError(f"unknown root {root!r}; choose one of: minibatches, coordinates")
 
+    bound = bind(sde.rule, landscape, rho, values)  # once: it looks at numbers, which no recorded function may
+
     def drift(t: Tensor, x: Tensor) -> Tensor:
         _check_type(landscape, x)
-        return coefficients(landscape, sde, x, rho, values).drift(eta)
+        return bound_coefficients(landscape, sde, x, rho, bound).drift(eta)
 
     def columns(t: Tensor, x: Tensor) -> Tensor:
-        found: Tensor = coefficients(landscape, sde, x, rho, values).columns().mT
+        found: Tensor = bound_coefficients(landscape, sde, x, rho, bound).columns().mT
         return found * float((eta / landscape.size) ** 0.5)
 
     def factor(t: Tensor, x: Tensor) -> Tensor:
         found = columns(t, x)
         return semidefinite_root(found @ found.mT)
 
-    bind(sde.rule, landscape, rho, values)  # refuses at once what is missing
     return SDEProblem(drift, columns if root == "minibatches" else factor)
 
 

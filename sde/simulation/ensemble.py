@@ -17,7 +17,6 @@ from .stepper import Stepper
 __all__ = ["Ensemble", "Kept", "chunk_width"]
 
 
-
 @dataclass
 class Kept:
     """What there is so far of consecutive paths.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .calculus import load_forward_rules
 from .problem import SDEProblem
 from .state import Start
 
@@ -28,8 +29,8 @@ class PointProblem:
         noise_dim: ``m``.
 
     Raises:
-        InputError: shapes, types or devices that do not fit; functions that fail, are not finite at the start, depend
-            on chance, or mix the points of a batch; noise of another kind than declared.
+        InputError: shapes, types or devices that do not fit; functions that fail, are not finite at the start, change
+            their argument, depend on chance, or mix the points of a batch; noise of another kind than declared.
     """
 
     def __init__(self, problem: SDEProblem, start: Start, horizon: float) -> None:
@@ -85,9 +86,9 @@ class PointProblem:
         return torch.cat([found.get(name, like.new_zeros(size, *width)) for name, size in self._start.blocks])
 
     def _tried(self, name: str, t: Tensor, x: Tensor) -> Tensor:
-        function = getattr(self, name)
+        function, given = getattr(self, name), x.clone()
         try:
-            found = function(t, x)
+            found = function(t, given)
         except InputError:
             raise
         except Exception as error:
@@ -98,6 +99,8 @@ class PointProblem:
             ) from error
         if not isinstance(found, Tensor):
             raise InputError(f"the {name} gives {type(found).__name__}; expected a tensor")
+        if not torch.equal(given, x):
+            raise InputError(f"the {name} changes the point that it is given; compute with a copy: x.clone()")
         return found.detach()
 
     def _expect(self, name: str, found: Tensor, shape: tuple[int, ...]) -> None:
@@ -154,6 +157,7 @@ class PointProblem:
 
     def _check_kind(self, t: Tensor, x: Tensor) -> None:
         g = self._tried("diffusion", t, x)
+        load_forward_rules()
         slopes: Tensor = torch.func.jacfwd(lambda y: self.diffusion(t, y))(x).detach()  # (i, j, l): d_l G_ij
         size = 1e-4 * float(slopes.abs().max() + g.abs().max())
         kind, every = self.problem.noise, torch.arange(len(x), device=x.device)

@@ -1,5 +1,6 @@
 """What a simulation gives: statistics over time with intervals, final states, some trajectories."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ground.errors import InputError
+from ...ground.pictures import PICTURES, render, save_figure
+from ...ground.records import write_atomically
+from .end_table import end_table
 from .statistics.observed import CellStatistics, ObservedStatistics
 from .statistics.statistic import Intervals
 
@@ -18,18 +22,22 @@ __all__ = ["Simulation"]
 
 Array = NDArray[np.float64]
 
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # ours: of a table
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # ours: of the JSON
+_MOST_ROWS = 10  # ours: of a table in a notebook
 
 
 @dataclass(frozen=True, repr=False)
 class Simulation:
-    """Paths of an SDE, as far as they are kept. All statistics are estimates with intervals.
+    """Paths of an SDE, as far as they are kept. All statistics are estimates; an interval says how far chance goes, for
+    each number alone, and does not hold the error of the step. Prints as a table of what there is at the end.
 
     Attributes:
         times: of the looks, shape ``(times,)``; the first is the start.
         statistics: by observable: moments, quantiles, histogram.
         final: states at the end, shape ``(paths, d)``, or blocks by name; None if they were not kept.
         trajectories: of the first paths, shape ``(k, times, d)``, or blocks by name; None without any.
+        traces: by observable, its values along these, shape ``(k, times, p)``; ``k`` is 0 without any.
+        labels: by observable, names of its components, such as ``x[0]``.
         paths: how many.
         dt: length of a step.
         steps: how many.
@@ -45,6 +53,8 @@ class Simulation:
     statistics: CellStatistics
     final: Any
     trajectories: Any
+    traces: Mapping[str, Array]
+    labels: Mapping[str, Sequence[str]]
     paths: int
     dt: float
     steps: int
@@ -56,10 +66,26 @@ class Simulation:
     path_steps: int
 
     def __repr__(self) -> str:
+        columns, rows = self.table()
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        lines = [f"Simulation of {self.run}", f"estimates at t = {self.times[-1]:g}"]
+        for row in (columns, *rows[:_MOST_ROWS]):
+            lines.append("  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        if len(rows) > _MOST_ROWS:
+            lines.append(f"  and {len(rows) - _MOST_ROWS} more rows")
+        return "\n".join(lines)
+
+    @property
+    def run(self) -> str:
+        """What was computed and how, for people."""
+        paths = f"{self.paths} paths" if self.paths > 1 else "1 path"
         return (
-            f"Simulation({self.paths} paths, t = {self.times[0]:g} to {self.times[-1]:g} in {self.steps} steps by "
-            f"{self.scheme}, {self.backend}: {self.how})"
+            f"{paths}, {self.steps} steps of {self.dt:g} by {self.scheme}, seed {self.seed}; {self.backend}: {self.how}"
         )
+
+    def table(self, confidence: float = 0.95) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of statistics at the end, as text: a row for each component of each observable."""
+        return end_table(self.statistics, self.labels, confidence)
 
     @property
     def speed(self) -> str:
@@ -108,23 +134,39 @@ class Simulation:
             "how": self.how,
             "confidence": confidence,
             "times": self.times.tolist(),
-            "observables": {name: _statistics(each, confidence) for name, each in self.statistics.observed.items()},
+            "kind": "estimate",
+            "observables": {
+                name: {"components": list(self.labels[name]), **_statistics(each, confidence)}
+                for name, each in self.statistics.observed.items()
+            },
         }
 
     def plot(self, file: Path | str | None = None, *, name: str | None = None, confidence: float = 0.95) -> "Figure":
-        """Draw an observable over time: mean, its interval, the spread of paths, and kept trajectories.
+        """Draw observables over time: mean with its interval, where the paths lie, and those that were kept.
 
         Args:
-            file: to write, by its ending: .svg, .pdf or .png. None: only return the figure.
-            name: of the observable; None: the first.
+            file: to write, by its ending: .svg, .pdf or .png; a name without ending: all three. None: none.
+            name: of the observable; None: all, as far as there is room.
             confidence: of the mean's interval.
 
         Raises:
             InputError: another ending, or an observable that was not observed.
         """
-        from .plot import draw_simulation  # here: whoever draws nothing loads no matplotlib
+        from .plot import Curves, draw_curves  # here: whoever draws nothing loads no matplotlib
 
-        return draw_simulation(self, None if file is None else Path(file), name, confidence)
+        path = None if file is None else Path(file)
+        if path is not None and path.suffix not in ("", *PICTURES):
+            raise InputError(f"{path} ends in '{path.suffix}'; choose one of: {', '.join(PICTURES)}, or no ending")
+        names = list(self.statistics.observed) if name is None else [name]
+        every = {n: self.observed(n) for n in names}
+        curves = [Curves(self.labels[n], self.times, each, self.traces[n]) for n, each in every.items()]
+        paths = f"{self.paths} paths" if self.paths > 1 else "1 path"
+        figure = draw_curves(curves, f"{paths}, {self.scheme}, step {self.dt:g}", confidence)
+        if path is not None and not path.suffix:
+            save_figure(figure, path)
+        elif path is not None:
+            write_atomically(path, render(figure, path.suffix[1:]))
+        return figure
 
 
 def _statistics(observed: ObservedStatistics, confidence: float) -> dict[str, Any]:

@@ -154,6 +154,8 @@ def simulate(
         statistics=kept.tree.result(),
         final=_shown(start, kept.final),
         trajectories=_shown(start, kept.trajectories),
+        traces=_traces(recorder, kept.trajectories),
+        labels={each.name: _labels(each, recorder.sizes[each.name], start) for each in recorder.observables},
         paths=paths,
         dt=dt,
         steps=steps,
@@ -267,3 +269,21 @@ def _bar(path_steps: int, stepper: Stepper, engine: Engine) -> Iterator[Callable
 
 def _shown(start: Start, states: Tensor | None) -> Any:
     return None if states is None else start.structured(states)
+
+
+def _traces(recorder: Recorder, trajectories: Tensor | None) -> dict[str, np.ndarray]:
+    """Values of observables along kept paths."""
+    if trajectories is None:
+        return {name: np.zeros((0, len(recorder.times), size)) for name, size in recorder.sizes.items()}
+    found = recorder.observe(trajectories.flatten(0, 1))
+    return {name: each.unflatten(0, trajectories.shape[:2]).cpu().double().numpy() for name, each in found.items()}
+
+
+def _labels(observable: Observable, size: int, start: Start) -> list[str]:
+    """Names of components; those of the state are called as its blocks."""
+    whole = observable.function is coordinates and start.blocks
+    return [
+        name if width == 1 else f"{name}[{i}]"
+        for name, width in (start.blocks if whole else [(observable.name, size)])
+        for i in range(width)
+    ]

@@ -6,11 +6,13 @@ WEAK = ("weak-order", "usam", "--rho-exponent", "1/2")
 MOMENTS = (*WEAK, "--method", "moments")
 SAMPLED = (*WEAK, "--method", "monte-carlo")
 ONE_STEP = (*WEAK, "--method", "one-step")
+SIMULATE = ("simulate", "sam")
 TRAIN = ("train", "--epochs", 1, "--out", "new")
 SPECTRUM = ("spectrum", "run")
 BOUND = ("bound", "run")
 EVERY_JSON = [  # derive has all of BAD_FILES
     WEAK,
+    SIMULATE,
     ("order-table", "--out", "new"),
     TRAIN,
     SPECTRUM,
@@ -44,6 +46,8 @@ TABLE = [
     *(("derive", "sam", "--proof", path) for path in [*BAD_FILES, "-"]),
     *((*SAMPLED, "--state", path) for path in [*BAD_FILES, "-"]),
     *((*WEAK, "--plot", path) for path in [*BAD_FILES, "-", "a", "a.gif", "a.PNG", ".svg", "a.svg/", "loop/a.svg"]),
+    *((*SIMULATE, "--plot", path) for path in ("/", "-", "a", "a.gif", "file/a.svg")),
+    *((*SIMULATE, "--checkpoint", path) for path in BAD_FOLDERS),
     *((*SPECTRUM, "--plot", path) for path in ("/", "-", "a.gif", "/dev/full", "file/a.svg")),
     *(
         ("train", "--epochs", 1, "--out", path)
@@ -69,6 +73,10 @@ TABLE = [
     (*WEAK, "--json", "a.svg", "--plot", "a.svg"),
     (*SAMPLED, "--json", "a", "--state", "folder/../a"),
     (*SAMPLED, "--plot", "a.svg", "--state", "a.svg"),
+    (*SIMULATE, "--json", "a.svg", "--plot", "./a.svg"),
+    (*SIMULATE, "--json", "new/a", "--checkpoint", "new"),
+    (*SIMULATE, "--plot", "new.svg", "--checkpoint", "new.svg"),
+    (*SIMULATE, "--landscape", "good.json", "--json", "good.json"),
     (*SPECTRUM, "--json", "a.svg", "--plot", "./a.svg"),
     (*MOMENTS, "--landscape", "good.json", "--json", "good.json"),
     (*MOMENTS, "--landscape", "to-good", "--json", "good.json"),
@@ -82,6 +90,7 @@ TABLE = [
     (*SAMPLED, "--seed", 1, "--seed", 2),
     ("derive", "sam", "--json", "a", "--json", "b"),
     ("derive", "sam", "--format", "text", "--format", "text"),
+    (*SIMULATE, "--seed", 1, "--seed", 2),
     (*TRAIN, "--out", "other"),
     (*SPECTRUM, "--double", "--double"),
     (*SPECTRUM, "--check", "--no-check"),
@@ -109,6 +118,8 @@ TABLE = [
             ("--data-root", "folder"),
         )
     ),
+    (*SIMULATE, "--landscape", "good.json", "--dim", 1),
+    (*SIMULATE, "--steps", 5, "--horizon", 1),
     (*SAMPLED, "--batches", 2),
     (*SAMPLED, "--paths", 100, "--most-paths", 100),
     (*MOMENTS, "--landscape", "good.json", "--dim", 1),
@@ -179,6 +190,27 @@ TABLE = [
     ),
     (*WEAK, "--value", "beta=1"),
     (*WEAK, "--value", "=1"),
+    *((*SIMULATE, "--eta", text) for text in ("0", "-1", "nan", "inf", "x", "1e999")),
+    *((*SIMULATE, "--rho", text) for text in ("-1", "nan", "inf", "x")),
+    *((*SIMULATE, "--rho-exponent", text) for text in ("0", "x")),
+    *((*SIMULATE, "--horizon", text) for text in ("0", "-1", "nan", "inf", "x", "0.25", "1e30")),
+    *((*SIMULATE, "--steps", text) for text in ("-1", "9" * 40, "x", "1.5")),
+    *((*SIMULATE, "--dt", text) for text in ("-1", "nan", "inf", "x", "0.3")),
+    *((*SIMULATE, "--paths", text) for text in ("0", "-1", "9" * 40, "x")),
+    *((*SIMULATE, "--seed", text) for text in ("-1", "9" * 40, "x")),
+    *((*SIMULATE, "--chunk", text) for text in ("-1", "9" * 40, "x")),
+    *((*SIMULATE, "--scheme", text) for text in ("", "leapfrog", "heun")),
+    *((*SIMULATE, "--start", text) for text in ("", "x", "nan", "1,", "1,2,3", "1/0")),
+    *((*SIMULATE, "--root", text) for text in ("", "cholesky")),
+    *((*SIMULATE, "--dtype", text) for text in ("", "float16")),
+    *((*SIMULATE, "--backend", text) for text in ("", "triton")),
+    *((*SIMULATE, "--every", text) for text in ("-1", "x")),
+    *((*SIMULATE, "--trajectories", text) for text in ("-1", "x", "10001")),
+    *((*SIMULATE, "--quantiles", text) for text in ("-1", "1", "1e-5", "nan")),
+    *((*SIMULATE, "--dim", text) for text in ("0", "4", "x")),
+    *((*SIMULATE, "--value", text) for text in ("", "beta=1")),
+    (*SIMULATE, "--weak-order", 1, "--drift-order", 1),
+    ("simulate", "cr-sam"),
     *(("train", "--out", "new", "--epochs", text) for text in ("0", "-1", "nan", "x", "", "9" * 40)),
     *((*TRAIN, "--batch-size", text) for text in ("0", "-1", "5000", "x", "9" * 40)),
     *((*TRAIN, "--lr", text) for text in ("0", "-1", "nan", "inf", "x", "1e999")),
@@ -201,7 +233,7 @@ TABLE = [
     (*TRAIN, "--augment"),
     *(
         (*command, "--device", text)
-        for command in (TRAIN, SPECTRUM, BOUND, ("figures", "--out", "new"))
+        for command in (TRAIN, SIMULATE, SPECTRUM, BOUND, ("figures", "--out", "new"))
         for text in ("", "gpu", "hpu", "xla", "cuda:-1", "meta")
     ),
     *((*SPECTRUM, "--top", text) for text in ("0", "-1", "9" * 40, "x")),
@@ -229,6 +261,7 @@ TABLE = [
     *(("figures", "--out", "new", "--jobs", text) for text in ("-1", "x", "9" * 40)),
     # files
     *((*MOMENTS, "--landscape", f"{name}.json") for name in LANDSCAPES),
+    *((*SIMULATE, "--landscape", path) for path in ("", "nowhere.json", "folder", "run", "pipe", "cut.json")),
     *(
         (*MOMENTS, "--landscape", path)
         for path in (

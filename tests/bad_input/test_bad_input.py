@@ -47,6 +47,7 @@ def _no_work(monkeypatch):
         "optim.training.Training",
         "paper_figures.measuring.measured",
         "landscapes.measured_spectrum.lanczos_quadrature",
+        "sde.simulation.simulate.Ensemble",
     ):
         monkeypatch.setattr(f"eigensam.{work}", lambda *_, **__: pytest.fail("work began"))
 

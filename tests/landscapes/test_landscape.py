@@ -270,3 +270,15 @@ def test_landscapes_of_ones_own_check_themselves(dtype):
     # what torch would have said
     products = contracted_gradient_of(wrong._losses, wrong._expand(x), [(1.0, (wrong._expand(u),))])
     assert not torch.allclose(products, right.hessian_products(x, u), rtol=0.1)
+
+
+def test_in_single_precision(landscape, x, u):
+    """The same derivatives up to rounding, of float32 points; the landscape itself stays as it was."""
+    single = landscape.to(torch.float32)
+    terms = [(1.0, ()), (0.2, (u,)), (0.02, (u, u))]
+    found = single.contracted_gradients(x.float(), [(c, [each.float() for each in given]) for c, given in terms])
+    exact = landscape.contracted_gradients(x, terms)
+    assert (found.dtype, single.dtype, landscape.dtype) == (torch.float32, torch.float32, torch.float64)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-5)
+    assert single.losses(x.float()).dtype == torch.float32
+    assert exact.dtype == torch.float64

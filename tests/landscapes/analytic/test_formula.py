@@ -116,3 +116,12 @@ def test_a_network_has_no_formula():
     )
     with pytest.raises(InputError, match="NetworkLandscape has no closed formula; use an analytic landscape"):
         f.formulas([X])
+
+
+def test_in_single_precision():
+    x, y = sympy.symbols("x y")
+    f = FormulaLandscape([x, y], [(1 - x) ** 2 + sympy.exp(x * y / 3), sympy.pi * sympy.sin(y) ** 2])
+    point = torch.tensor([0.3, 0.7], dtype=torch.float64)
+    found = f.to(torch.float32).hessian_products(point.float(), point.float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), f.hessian_products(point, point), rtol=1e-5, atol=1e-5)

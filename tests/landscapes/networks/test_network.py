@@ -234,3 +234,10 @@ def test_points_per_pass_is_positive():
         NetworkLandscape.from_tensors(
             nn.Linear(1, 1), nn.functional.mse_loss, torch.ones(1, 1), torch.ones(1, 1), points_per_pass=0
         )
+
+
+def test_the_type_of_numbers_is_the_networks():
+    f = NetworkLandscape.from_tensors(nn.Linear(1, 1), nn.functional.mse_loss, torch.ones(1, 1), torch.ones(1, 1))
+    assert f.to(torch.float32) is f
+    with pytest.raises(InputError, match=r"numbers of type torch\.float32 on cpu; convert it"):
+        f.to(torch.float64)

@@ -58,7 +58,7 @@ def problem_of(root="coordinates"):
     return derived_problem(landscape, sde, rho=RHO, eta=ETA, root=root)
 
 
-@pytest.mark.parametrize("root, scheme", [("minibatches", "splitting"), ("coordinates", "platen")])
+@pytest.mark.parametrize(("root", "scheme"), [("minibatches", "splitting"), ("coordinates", "platen")])
 def test_sam_against_its_semigroup(exact, root, scheme):
     mean, half_width = simulated(problem_of(root), scheme)
     assert np.all(np.abs(mean - exact.numpy()) < half_width + STEP_ERROR)
