@@ -114,8 +114,9 @@ def simulate(
         (0.5, torch.Size([10000, 1]))
     """
     record, engine = record or Record(), engine or Engine()
-    if not isinstance(problem, SDEProblem):
-        raise InputError(f"found {type(problem).__name__}; expected an SDEProblem(drift, diffusion)")
+    for name, found, kind in (("problem", problem, SDEProblem), ("record", record, Record), ("engine", engine, Engine)):
+        if not isinstance(found, kind):
+            raise InputError(f"{name} is of type {type(found).__name__}; expected {kind.__name__}(...)")
     _check_settings(dt, steps, paths, chunk)
     key, start, method = key_of(seed, torch.device("cpu")), start_of(x0, paths), SCHEMES[scheme]
     method.check(scheme, problem.calculus, problem.noise)
