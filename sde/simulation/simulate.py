@@ -110,7 +110,7 @@ def simulate(
         >>> import torch
         >>> problem = SDEProblem(lambda t, x: -x, lambda t, x: torch.ones(1, 1, dtype=x.dtype), noise="additive")
         >>> found = simulate(problem, torch.zeros(1), dt=0.01, steps=500, paths=10_000)
-        >>> round(found.variance[-1, 0], 1), found.final.shape
+        >>> round(float(found.variance[-1, 0]), 1), found.final.shape
         (0.5, torch.Size([10000, 1]))
     """
     record, engine = record or Record(), engine or Engine()
