@@ -56,7 +56,8 @@ def noise_along_itself(diffusion: Diffusion, t: Tensor, x: Tensor) -> Tensor:
         [18.0]
     """
     columns = enumerate(diffusion(t, x).unbind(1))
-    return reduce(torch.add, (change_along(diffusion, t, x, column)[:, j] for j, column in columns))
+    changes = (change_along(diffusion, t, x, column)[:, j] for j, column in columns)
+    return reduce(torch.add, changes, torch.zeros_like(x))
 
 
 def converted(problem: SDEProblem, calculus: Calculus) -> SDEProblem:

@@ -1,5 +1,6 @@
 """An SDE to simulate: drift and diffusion as functions, the calculus, and what is known of the noise."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -36,7 +37,7 @@ class SDEProblem:
     these names and return one; blocks that the diffusion leaves out have no noise.
 
     Raises:
-        InputError: an unknown kind of noise or calculus, or something that is no function.
+        InputError: an unknown kind of noise or calculus, something that is no function, a time that is no number.
 
     Example:
         Geometric Brownian motion:
@@ -61,3 +62,5 @@ class SDEProblem:
             function = getattr(self, name)
             if not callable(function) and not (name == "diffusion" and function is None):
                 raise InputError(f"the {name} is of type {type(function).__name__}; give a function of t and x")
+        if not isinstance(self.t0, float | int) or not math.isfinite(self.t0):
+            raise InputError(f"t0 = {self.t0!r}; give a finite number")

@@ -115,8 +115,9 @@ def simulate(
     """
     began = time.perf_counter()
     record, engine = record or Record(), engine or Engine()
-    if not isinstance(problem, SDEProblem):
-        raise InputError(f"found {type(problem).__name__}; expected an SDEProblem(drift, diffusion)")
+    for name, found, kind in (("problem", problem, SDEProblem), ("record", record, Record), ("engine", engine, Engine)):
+        if not isinstance(found, kind):
+            raise InputError(f"{name} is of type {type(found).__name__}; expected {kind.__name__}(...)")
     _check_settings(dt, steps, paths, chunk)
     record = replace(record, trajectories=min(record.trajectories, paths))
     key, start, method = key_of(seed, torch.device("cpu")), start_of(x0, paths), SCHEMES[scheme]

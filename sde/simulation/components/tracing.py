@@ -92,6 +92,7 @@ def trace(function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> Gra
             "float() or .numpy()"
         ) from error
     graph.graph.eliminate_dead_code()
+    graph.recompile()
     return graph
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from eigensam.sde.simulation import simulate as simulation
+from eigensam.sde.simulation.draws import Draws
 from eigensam.sde.simulation.looks import Record
 from eigensam.sde.simulation.observables import Observable
 from eigensam.sde.simulation.problem import SDEProblem
@@ -163,3 +165,15 @@ def test_trajectories_of_more_paths_than_a_chunk_and_than_there_are():
     found = run("components", torch.float32, 16, paths=40, record=Record(every=1, trajectories=60))
     assert found.trajectories.shape == (60, 5, 2)
     assert torch.equal(found.trajectories[:40, -1], found.final)
+
+
+def test_wrong_on_purpose(monkeypatch):
+    """Numbers that belong to a place in a chunk, and no longer to a path."""
+
+    class OfPlaces(Draws):
+        def group(self, key, path, group):
+            return super().group(key, path - path[0], group)
+
+    monkeypatch.setattr(simulation, "Draws", OfPlaces)
+    whole, parts = (bits(run("components", torch.float64, chunk, 1000, observables=STATES)) for chunk in (None, 100))
+    assert not same(parts, whole)

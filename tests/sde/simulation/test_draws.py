@@ -15,7 +15,7 @@ from .sampling import WRONG, CoarseSquare, drawn, faults
 
 LAWS = get_args(Increments)
 FLOATS = (torch.float32, torch.float64)
-DIMS = (*range(1, 9), 10, 16, 31, 33, 64, 65, 70)
+DIMS = (1, 2, 3, 4, 5, 7, 8, 31, 33, 64, 65)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

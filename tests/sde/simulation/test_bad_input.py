@@ -1,0 +1,361 @@
+"""Each refusal of a simulation: what was found, what was expected, how to repair."""
+
+import math
+import re
+
+import pytest
+import torch
+
+from eigensam.ground.errors import InputError
+from eigensam.landscapes import Quadratic
+from eigensam.sde import derive, derived_problem, find_rule
+from eigensam.sde.simulation.calculus import converted
+from eigensam.sde.simulation.covariance_problem import covariance_problem
+from eigensam.sde.simulation.draws import key_of
+from eigensam.sde.simulation.looks import Record
+from eigensam.sde.simulation.observables import Observable
+from eigensam.sde.simulation.paths_along import paths_along
+from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.scheme import SCHEMES
+from eigensam.sde.simulation.simulate import Engine, simulate, whole_steps
+
+from .components.functions import NOT_BATCHED, NOT_RECORDED
+from .suite import matrix, vector
+
+START = vector(0.5, -0.5)
+
+
+def drift(t, x):
+    return -x
+
+
+def noise(t, x):
+    return torch.stack([x.cos(), 0.1 * x], 1)
+
+
+def diagonal(t, x):
+    return torch.diag(x.cos())
+
+
+def column(t, x):
+    return x.cos()[:, None]
+
+
+def run(problem=None, start=START, **settings):
+    problem = SDEProblem(drift, noise) if problem is None else problem
+    return simulate(problem, start, **{"dt": 0.1, "steps": 4, "paths": 20, "engine": Engine("eager"), **settings})
+
+
+def sde(b=drift, g=noise, kind="general", **options):
+    return SDEProblem(b, g, kind, **options)
+
+
+class Counter:
+    """Gives another number each time."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, t, x):
+        self.count += 1
+        return x * self.count
+
+
+COUNTER = Counter()
+
+
+class Late:
+    """Changes after all checks of the functions, before the code is compared."""
+
+    def __call__(self, t, x):
+        recorded = type(x) is not torch.Tensor or torch._C._functorch.is_functorch_wrapped_tensor(x)
+        return -2 * x if recorded else -x
+
+
+SETTINGS = {
+    "no problem": (lambda: run("sde"), "problem is of type str; expected SDEProblem"),
+    "no record": (lambda: run(record="all"), "record is of type str; expected Record"),
+    "no engine": (lambda: run(engine="eager"), "engine is of type str; expected Engine"),
+    **{
+        f"dt {value!r}": (lambda value=value: run(dt=value), r"dt = .*; give a positive number")
+        for value in (0, -0.1, math.nan, math.inf, "0.1", True, None)
+    },
+    **{
+        f"{name} {value!r}": (lambda name=name, value=value: run(**{name: value}), f"{name} = .*; give a whole number")
+        for name in ("steps", "paths", "chunk")
+        for value in (0, -1, 1.5, "3", True, 2**64)
+    },
+    "too many steps": (lambda: run(steps=2**32), "steps = 4294967296; give a whole number from 1 to 4294967295"),
+    "seed": (lambda: run(seed=-1), r"seed -1 is not a whole number from 0 to 2\^63 - 1"),
+    "seed of numpy": (lambda: key_of(1.0, torch.device("cpu")), "seed 1.0 is not a whole number"),
+    "unknown scheme": (lambda: run(scheme="rk4"), "(?s)rk4.*euler-maruyama"),
+    "another calculus": (
+        lambda: run(scheme="heun"),
+        "solves stratonovich problems with .* found ito with general noise",
+    ),
+    "another noise": (lambda: run(scheme="milstein"), "solves ito problems with .* found ito with general noise"),
+    "backend": (lambda: Engine("fast"), "unknown backend 'fast'; choose one of: auto, compiled, eager"),
+    "seconds": (lambda: Engine(seconds=-1), "seconds = -1 between two writes; give a number of at least 0"),
+    "no seconds": (lambda: Engine(seconds=math.nan), "seconds = nan between two writes"),
+    "every": (lambda: Record(every=0), "every = 0 steps; give a whole number of at least 1, or None"),
+    "half a step": (lambda: Record(every=0.5), "every = 0.5 steps"),
+    "trajectories": (lambda: Record(trajectories=-1), "trajectories = -1; give a whole number of at least 0"),
+    "no observable": (lambda: run(record=Record(observables=())), "observables are named .*; give at least one"),
+    "two of one name": (
+        lambda: run(record=Record(observables=(Observable(), Observable()))),
+        "observables are named .*each a name of its own",
+    ),
+    "an observable of all paths": (
+        lambda: run(record=Record(observables=(Observable("f", lambda x: x - x.mean(0)),))),
+        "another value alone than among others",
+    ),
+    "horizon": (lambda: whole_steps(1.0, 0.3), r"dt = 0.3 does not divide the horizon 1; take e.g. dt = 0.3333"),
+    "short horizon": (lambda: whole_steps(0.01, 0.1), "does not divide the horizon 0.01; take e.g. dt = 0.01"),
+    "no horizon": (lambda: whole_steps(math.inf, 0.1), "a horizon of inf in steps of 0.1; give two positive numbers"),
+    "negative step": (lambda: whole_steps(1.0, -0.1), "a horizon of 1.0 in steps of -0.1"),
+}
+
+STARTS = {
+    "a list": ([0.5, -0.5], "the start is of type list; give a tensor"),
+    "whole numbers": (torch.tensor([1, 2]), "numbers of type torch.int64; give float32 or float64"),
+    "half precision": (START.half(), "numbers of type torch.float16; give float32 or float64"),
+    "complex": (START + 0j, "numbers of type torch.complex128"),
+    "a number": (torch.tensor(0.5), r"the start has shape \(\); expected \(d,\) or \(20, d\)"),
+    "nothing": (torch.zeros(0), r"the start has shape \(0,\)"),
+    "too few rows": (torch.zeros(19, 2), r"the start has shape \(19, 2\); expected \(d,\) or \(20, d\)"),
+    "three axes": (torch.zeros(20, 2, 1), r"the start has shape \(20, 2, 1\)"),
+    "not a number": (vector(0.5, math.nan), "the start holds numbers that are not finite"),
+    "infinite, later": (
+        torch.cat([matrix((0, 0)).expand(19, 2), matrix((0, math.inf))]),
+        "numbers that are not finite",
+    ),
+    "no blocks": ({}, r"blocks of the start are named \[\]; give names such as 'x' and 'm'"),
+    "names of blocks": ({"a b": START}, r"blocks of the start are named \['a b'\]"),
+    "types of blocks": ({"x": START, "m": START.float()}, "blocks of the start differ in type or device"),
+    "a list in a block": ({"x": [0.5]}, "the start is of type list"),
+}
+
+PROBLEMS = {
+    "kind of noise": (lambda: sde(kind="white"), "noise 'white' is unknown; choose one of: additive, scalar"),
+    "calculus": (lambda: sde(calculus="Ito"), "calculus 'Ito' is unknown; choose one of: ito, stratonovich"),
+    "drift": (lambda: sde(1.0), "the drift is of type float; give a function of t and x"),
+    "no drift": (lambda: sde(None), "the drift is of type NoneType; give a function of t and x"),
+    "diffusion": (lambda: sde(g=1.0), "the diffusion is of type float; give a function of t and x"),
+    "start of time": (lambda: sde(t0=math.nan), "t0 = nan; give a finite number"),
+    "shape of the drift": (
+        lambda: sde(lambda t, x: x[:1]),
+        r"the drift gives shape \(1,\) at one point; expected \(2,\)",
+    ),
+    "a drift for batches": (lambda: sde(lambda t, x: x[:, 0]), "the drift fails at the start"),
+    "no batch": (lambda: sde(lambda t, x: -x[0], batched=True), "fails|gives shape"),
+    "shape of the diffusion": (
+        lambda: sde(g=lambda t, x: x),
+        r"the diffusion gives shape \(2,\) .* as a column, g\[:, None\]",
+    ),
+    "rows of the diffusion": (
+        lambda: sde(g=lambda t, x: x[None]),
+        r"the diffusion gives shape \(1, 2\) .* expected \(2, 2\)",
+    ),
+    "type of the drift": (lambda: sde(lambda t, x: x.float()), r"the drift gives torch.float32 .* with dtype=x.dtype"),
+    "type of the diffusion": (lambda: sde(g=lambda t, x: noise(t, x).half()), "the diffusion gives torch.float16"),
+    "infinite drift": (lambda: sde(lambda t, x: x / 0), "the drift is not finite at the start"),
+    "diffusion without a value": (lambda: sde(g=lambda t, x: noise(t, x).log()), "the diffusion is not finite"),
+    "a number": (lambda: sde(lambda t, x: 1.0), "the drift gives float; expected a tensor"),
+    "failure": (
+        lambda: sde(lambda t, x: x @ torch.ones(3)),
+        r"the drift fails at the start \(RuntimeError: .*\); it is called",
+    ),
+    "failure without a word": (
+        lambda: sde(silent),
+        r"the drift fails at the start \(ZeroDivisionError: no reason given\)",
+    ),
+    "in place": (lambda: sde(lambda t, x: x.mul_(-1)), "the drift changes the point that it is given; .* x.clone"),
+    "chance": (lambda: sde(lambda t, x: x * torch.rand(())), "the drift gives other numbers when it is asked again"),
+    "counter": (lambda: sde(g=lambda t, x: COUNTER(t, noise(t, x))), "the diffusion gives other numbers"),
+    "points that mix": (lambda: sde(lambda t, x: x - x.mean(0), batched=True), "another value alone than in a batch"),
+    "blocks": (lambda: sde(), "fails"),
+    "outside": (lambda: sde(Late()), "recorded, a step gives .* where drift and diffusion give"),
+    **{
+        name: (lambda f=f: sde(lambda t, x: f(torch.cat([x, x[:1]]))[:2]), r"cannot be recorded \(")
+        for name, f in NOT_RECORDED.items()
+    },
+    **{
+        name: (
+            lambda f=f: sde(lambda t, x: f(torch.cat([x, x[:1]]))[:2]),
+            r"in batches it fails \(.*torch.where for a mask, no .item\(\)",
+        )
+        for name, f in NOT_BATCHED.items()
+    },
+    # another kind of noise than declared
+    "not additive": (lambda: sde(kind="additive"), "declared additive, but the diffusion depends on x"),
+    "hardly additive": (
+        lambda: sde(g=lambda t, x: torch.ones(2, 1, dtype=x.dtype) + 1e-3 * x[:, None], kind="additive"),
+        "declared additive, but the diffusion depends on x",
+    ),
+    "not scalar": (lambda: sde(kind="scalar"), "declared scalar, which has 1 column; the diffusion has 2"),
+    "columns of diagonal noise": (
+        lambda: sde(g=column, kind="diagonal"),
+        "declared diagonal, which has 2 columns; .* has 1",
+    ),
+    "not diagonal": (lambda: sde(kind="diagonal"), "declared diagonal, but an entry off the diagonal, or another x_i"),
+    "diagonal, of others": (
+        lambda: sde(g=lambda t, x: torch.diag(x.flip(0)), kind="diagonal"),
+        "declared diagonal, but an entry off the diagonal, or another x_i, counts",
+    ),
+    "not commuting": (lambda: sde(kind="commuting"), "declared commuting, but .* is not symmetric in j and k"),
+    # covariances
+    "covariance of another shape": (
+        lambda: covariance_problem(drift, drift),
+        r"the covariance gives \(2,\) at one point",
+    ),
+    "no covariance": (lambda: covariance_problem(drift, lambda t, x: 1.0), "the covariance gives float at one point"),
+    "asymmetric": (
+        lambda: covariance_problem(drift, lambda t, x: matrix((1, 0.5), (0.4, 1))),
+        r"the covariance is not symmetric at .*; return \(S \+ S.T\) / 2",
+    ),
+    "negative": (
+        lambda: covariance_problem(drift, lambda t, x: matrix((1, 2), (2, 1))),
+        "the covariance is not positive semidefinite at .*: its lowest eigenvalue is -1",
+    ),
+    "negative a little": (
+        lambda: covariance_problem(drift, lambda t, x: matrix((1, 0), (0, -1e-6))),
+        "the covariance is not positive semidefinite",
+    ),
+}
+
+
+def silent(t, x):
+    raise ZeroDivisionError
+
+
+BLOCKS = {"x": vector(1.0), "m": vector(0.0)}
+IN_BLOCKS = {
+    "a tensor": (lambda t, s: s["x"], r"functions return a dictionary of them; found Tensor"),
+    "nothing": (lambda t, s: {}, r"with a start of blocks x, m, .* found \[\]"),
+    "another name": (lambda t, s: {"x": s["x"], "v": s["m"]}, r"found \['x', 'v'\]"),
+    "another size": (lambda t, s: {"x": s["x"], "m": s["x"].repeat(2)}, r"fails at the start|gives shape|block"),
+}
+
+
+def refused(call, match):
+    with pytest.raises(InputError, match=match) as found:
+        call()
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings(name):
+    refused(*SETTINGS[name])
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_starts(name):
+    start, match = STARTS[name]
+    refused(lambda: run(start=start), match)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_problems(name):
+    make, match = PROBLEMS[name]
+    if name == "blocks":
+        refused(lambda: run(make(), BLOCKS), match)
+    else:
+        scheme = "milstein" if "diagonal" in name or "scalar" in name else "euler-maruyama"
+        refused(lambda: run(make(), scheme=scheme), match)
+
+
+@pytest.mark.parametrize("name", IN_BLOCKS)
+def test_blocks(name):
+    function, match = IN_BLOCKS[name]
+    refused(lambda: run(sde(function, None), BLOCKS), match)
+
+
+def test_conversions():
+    problem = sde(batched=True)
+    refused(lambda: converted(problem, "stratonovich"), "a problem for batches cannot be converted")
+    blocks = converted(sde(lambda t, s: s, lambda t, s: s), "stratonovich")
+    refused(lambda: run(blocks, BLOCKS, scheme="heun"), "a problem with a state of blocks cannot be converted")
+
+
+def test_derived_problems():
+    landscape, right = Quadratic([[2.0]], centres=[[0.0], [1.0]]), derive(find_rule("sgd"), 2, 1)
+    values = {"rho": 0.1, "eta": 0.5}
+    refused(lambda: derived_problem(landscape, "sgd", **values), "found str; expected an SDE: derive")
+    for name, value in (("eta", 0.0), ("eta", math.nan), ("rho", -1.0)):
+        refused(lambda changed={**values, name: value}: derived_problem(landscape, right, **changed), "give a positive")
+    refused(lambda: derived_problem(landscape, right, root="svd", **values), "unknown root 'svd'; choose one of")
+    problem = derived_problem(landscape, right, **values)
+    refused(lambda: run(problem, torch.ones(1)), "the start has torch.float32 on cpu, the landscape torch.float64")
+
+
+ALONG = {
+    "two-point": (
+        lambda: along(scheme="weak-euler"),
+        "'weak-euler' follows no Brownian path; choose one of: .*milstein",
+    ),
+    "signs": (lambda: along(scheme="platen"), "'platen' follows no Brownian path"),
+    "unknown": (lambda: along(scheme="rk4"), "(?s)rk4.*euler-maruyama"),
+    "another kind": (lambda: along(scheme="milstein"), "found ito with general noise"),
+    "no tensor": (lambda: along([[0.1]]), r"increments are list; give a tensor of shape \(paths, steps, m\)"),
+    "two axes": (lambda: along(torch.zeros(3, 2)), r"increments are \(3, 2\)"),
+    "no step": (lambda: along(torch.zeros(3, 0, 2)), r"increments are \(3, 0, 2\)"),
+    "columns": (lambda: along(torch.zeros(3, 4, 1, dtype=START.dtype)), r"shape \(3, 4, 1\), .* expected \(3, 4, 2\)"),
+    "type": (lambda: along(torch.zeros(3, 4, 2)), "torch.float32 on cpu; expected"),
+    "dt": (lambda: along(dt=0), "dt = 0; give a positive number"),
+    "start": (lambda: along(start=torch.zeros(4, 2, dtype=START.dtype)), r"the start has shape \(4, 2\)"),
+}
+
+
+def along(increments=None, start=START, dt=0.1, scheme="euler-maruyama"):
+    increments = torch.zeros(3, 4, 2, dtype=START.dtype) if increments is None else increments
+    return paths_along(sde(), start, increments, dt=dt, scheme=scheme)
+
+
+@pytest.mark.parametrize("name", ALONG)
+def test_paths_along(name):
+    refused(*ALONG[name])
+
+
+def test_what_was_not_observed():
+    refused(lambda: run().observed("y"), "'y' was not observed; choose one of: x")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_impossible_pairs_are_refused_before_anything_is_computed(scheme):
+    kind = SCHEMES[scheme]
+    other = "stratonovich" if kind.calculus == "ito" else "ito"
+    refused(lambda: run(sde(silent, calculus=other), scheme=scheme), f"the scheme '{scheme}' solves {kind.calculus}")
+
+
+# paths that explode
+
+
+def cubic(t, x):
+    """Euler's scheme leaves the finite numbers where ``x^2 > 2 / h``."""
+    return -(x**3)
+
+
+def test_exploding_paths_are_reported(tmp_path):
+    """With how many, when, and which; cells before are kept."""
+    start = torch.ones(10_000, 1, dtype=torch.float64)
+    start[[9000, 9001, 9100]] = 9.0
+    one = SDEProblem(cubic, lambda t, x: torch.ones_like(x)[:, None], "additive")
+    record, settings = Record(every=5), {"dt": 0.1, "steps": 20, "paths": 10_000, "chunk": 4096}
+    with pytest.raises(InputError) as found:
+        simulate(one, start, record=record, engine=Engine("eager", checkpoint=tmp_path, seconds=0), **settings)
+    match = re.search(
+        r"(\d+) of (\d+) paths so far \((.*) %\) left the finite numbers between t = (\S+) and (\S+),", str(found.value)
+    )
+    lost, seen, share, before, after = match.groups()
+    assert int(lost) == 3
+    assert float(share) == pytest.approx(100 * 3 / int(seen), rel=0.1)
+    assert 9100 < int(seen) <= 10_000
+    assert (float(before), float(after)) == (0.5, 1.0)
+    assert "the first is path 9000; a mean over the others would be wrong: take smaller steps" in str(found.value)
+    assert '"done": 4096' in (tmp_path / "simulation.json").read_text()
+
+
+def test_paths_that_come_back_have_not_exploded():
+    one = SDEProblem(cubic, None)
+    found = simulate(one, vector(3.0), dt=0.1, steps=20, paths=10, engine=Engine("eager"))
+    assert found.final.isfinite().all()

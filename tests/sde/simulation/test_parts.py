@@ -1,0 +1,107 @@
+"""Several processes give every process the bits of one."""
+
+import subprocess
+import sys
+import textwrap
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed
+
+from eigensam.sde.simulation.cells import CELL, Cells
+from eigensam.sde.simulation.looks import Record
+from eigensam.sde.simulation.parts import _bounds, part_of
+from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.simulate import Engine, simulate
+
+from .test_bits import OBSERVED, bits, mixing, pulled, same
+
+PROCESS = """
+    import sys
+    from datetime import timedelta
+    from pathlib import Path
+    import numpy as np
+    import torch
+    from torch import distributed
+    from eigensam.tests.sde.simulation.test_bits import bits
+    from eigensam.tests.sde.simulation.test_parts import run
+    torch.set_num_threads(1)
+    rank, folder = int(sys.argv[1]), Path(sys.argv[2])
+    for world in (3, 2):
+        if rank < world:
+            method = f"file://{folder / f'world{world}'}"
+            distributed.init_process_group("gloo", method, timedelta(seconds=60), world, rank)
+            found = [run(folder / f"checkpoint{world}") for _ in range(2)]
+            assert found[-1].path_steps == 0
+            for i, each in enumerate(found):
+                np.savez(folder / f"{world}-{rank}-{i}.npz", **bits(each))
+            distributed.destroy_process_group()
+"""
+
+
+def run(folder=None):
+    """Two cells: of three processes, one has nothing to do. Trajectories are of more paths than the first cell."""
+    return simulate(
+        SDEProblem(pulled, mixing),
+        torch.tensor([1.0, -0.5], dtype=torch.float64),
+        dt=0.1,
+        steps=4,
+        paths=5000,
+        chunk=1000,
+        record=Record(every=2, observables=OBSERVED, trajectories=4100),
+        engine=Engine("eager", checkpoint=folder),
+    )
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch has no torch.distributed")
+def test_two_and_three_processes(tmp_path):
+    """Also of what they kept on disk."""
+    code = textwrap.dedent(PROCESS)
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(rank), str(tmp_path)], stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for rank in range(3)
+    ]
+    expected = bits(run())
+    said = [process.communicate(timeout=120)[1].decode() for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], said
+    files = sorted(tmp_path.glob("*.npz"))
+    assert len(files) == 2 * (3 + 2)
+    for file in files:
+        with np.load(file) as found:
+            assert same(dict(found), expected), file
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+@pytest.mark.parametrize("paths", [1, CELL, CELL + 1, 5 * CELL - 3, 20 * CELL])
+def test_parts_are_whole_cells_of_all_paths(paths, world):
+    parts = [_bounds(paths, rank, world) for rank in range(world)]
+    assert parts[0][0] == 0
+    assert parts[-1][1] == paths
+    assert all(first % CELL == 0 and first <= end for first, end in parts)
+    assert all(a[1] == b[0] for a, b in pairwise(parts))
+
+
+def test_one_process_has_all():
+    part = part_of(10)
+    assert (part.first, part.end, part.share) == (0, 10, 10)
+    assert str(part) == "paths 0 to 10"
+
+
+@pytest.mark.parametrize("first", [0, CELL])
+@pytest.mark.parametrize("size", [16, 100, CELL - 1, CELL, CELL + 1, 3 * CELL, 10**6])
+def test_cells(first, size):
+    """Each path once, in its cell, however they come."""
+    end, found = first + 2 * CELL + 7, {}
+    cells = Cells(first, end, lambda cell, values: found.update({cell: values["x"]}))
+    for begin in range(first, end, size):
+        cells.add({"x": torch.arange(begin, min(end, begin + size)).reshape(1, 1, -1)})
+        assert cells.done % CELL == 0 or cells.done == end
+        assert begin + size - CELL < cells.done or cells.done == end
+    assert cells.done == end
+    assert [each.shape[-1] for each in found.values()] == [CELL, CELL, 7]
+    assert [cell * CELL for cell in found] == [int(each[0, 0, 0]) for each in found.values()]
+    assert torch.equal(torch.cat(list(found.values()), -1)[0, 0], torch.arange(first, end))
