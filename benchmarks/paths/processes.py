@@ -30,8 +30,11 @@ def time_first_call(name: str, paths: int, steps: int) -> float:
 
 
 def peak_memory(name: str, paths: int, steps: int) -> int:
-    """Bytes of this process at its peak, by Linux' VmHWM, since ru_maxrss begins with the parent's."""
-    CONTESTANTS[name].make(Task(EXAMPLES["sam"], paths))(steps, 0)
+    """Bytes of this process at the peak of its second call, since compiling may take more; by Linux' VmHWM."""
+    run = CONTESTANTS[name].make(Task(EXAMPLES["sam"], paths))
+    run(steps, 0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    run(steps, 1)
     return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 
@@ -64,7 +67,6 @@ def first_calls(paths: dict[str, int], steps: int, repeats: int) -> dict[str, di
 def memory_growth(name: str, few: int, many: int, steps: int) -> float:
     """Growth of the peak between two numbers of paths, in states of the paths that were added."""
     with tempfile.TemporaryDirectory() as cache:
-        _in_new_process("peak_memory", name, 1000, steps, cache=cache)  # neither of the two compiles
         low, high = (_in_new_process("peak_memory", name, paths, steps, cache=cache) for paths in (few, many))
     state = len(EXAMPLES["sam"].x0) * np.dtype(np.float32).itemsize
     return (high - low) / ((many - few) * state)

@@ -42,11 +42,24 @@ def table(result: dict[str, Any]) -> str:
     lines += ["| case | eigensam, in floors | at most | best of the others | |", "| --- | --- | --- | --- | --- |"]
     for name, case in result["cases"].items():
         found = case["in_floors"]
-        best = min(found.keys() - {FLOOR, OURS}, key=lambda other: found[other][1])
+        best = min((who for who in found if who != FLOOR and not who.startswith(OURS)), key=lambda who: found[who][1])
         lines.append(
             f"| {name}: {case['title']} | {_text(*found[OURS])} | {case['limit']:.2f} | {_text(*found[best])} "
             f"| {titles[best]} |"
         )
+    if calls := result.get("first_call_seconds"):
+        lines += [
+            "",
+            "| first call, seconds | nothing compiled on disk | compiled code on disk |",
+            "| --- | --- | --- |",
+        ]
+        named = {name: titles.get(name, "eigensam, 100 paths, which are not compiled") for name in calls}
+        lines += [
+            f"| {named[name]} | {_text(*each['cold'])} | {_text(*each['warm'])} |" for name, each in calls.items()
+        ]
+    if memory := result.get("memory_states"):
+        lines += ["", "| peak memory grows, for each path more, by so many states | |", "| --- | --- |"]
+        lines += [f"| {titles[name]} | {grown:.1f} |" for name, grown in memory.items()]
     return "\n".join(lines)
 
 
@@ -70,7 +83,7 @@ def draw(result: dict[str, Any]) -> "Figure":
 
 def _rows(axes: "Axes", rows: dict[str, list[float]], ours: str) -> None:
     """A point with its quartiles and number in each row, of another shape unless it is ours; the floor as a line."""
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     for row, (name, (low, median, high)) in enumerate(rows.items()):
         style = LINES[0] if name.startswith(ours) else LINES[1]
@@ -88,7 +101,9 @@ def _rows(axes: "Axes", rows: dict[str, list[float]], ours: str) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.2)
     axes.set_xscale("log")
     axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axvline(1, color="black", linestyle=":", linewidth=1.2)
     axes.annotate("floor", (1, 0), (2, 3), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8)
 

@@ -120,7 +120,7 @@ def _torchsde_default(task: Task) -> Run:
     return _torchsde(task, _ForTorchsde(task))
 
 
-@contestant("torchsde-fast", "torchsde, told the step, with products", cuda=True)
+@contestant("torchsde-fast", "torchsde, told the step", cuda=True)
 def _torchsde_fast(task: Task) -> Run:
     """Of its settings (tree made beforehand, cache, dyadic tree, ``BrownianPath``) these were the fastest."""
     small = task.example.noise == "general" and task.example.noise_dim <= 4

@@ -182,6 +182,8 @@ def _pointwise(
         return _each(lambda a, b: program.infix(_INFIX[packet], a, b), *sides)
     if packet is aten.neg:
         return _each(program.negative, args[0])
+    if target is aten.pow.Tensor_Scalar and result.dtype.is_floating_point and 2 * args[1] in range(-6, 7):
+        return _each(lambda a: _power(program, a, args[1]), _of_type(program, args[0], result.dtype))
     floats = [each for each in _flat((*inputs,)) if isinstance(each, Tensor) and each.dtype != torch.bool]
     common = reduce(torch.promote_types, [each.dtype for each in floats]) if floats else torch.bool
     places = [isinstance(each, Tensor) for each in args]
@@ -194,6 +196,18 @@ def _pointwise(
         if isinstance(each, Tensor)
     ]
     return _each(lambda *row: program.call(form, [_as_tensor(program, a) for a in row], result.dtype), *tensors)
+
+
+def _power(program: Program, a: int, exponent: float) -> int:
+    """A small whole or half power as products, a root and a quotient: a general power, compiled, takes far longer."""
+    whole, half = divmod(abs(exponent), 1)
+    factors = [a] * int(whole)
+    dtype = program.dtype(a)
+    if half:
+        factors.append(program.call("torch.ops.aten.sqrt.default({})", [_as_tensor(program, a)], dtype))
+    one = program.constant(1.0, dtype)
+    found = reduce(lambda b, c: program.infix("mul", b, c), factors) if factors else one
+    return program.infix("div", one, found) if exponent < 0 else found
 
 
 def _shown(value: Any) -> str:

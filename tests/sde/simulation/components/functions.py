@@ -69,6 +69,7 @@ SPLIT = {
     # number by number
     "sine": lambda x: x.sin() + x.cos() - x.tanh() * x.atan(),
     "powers": lambda x: x**3 + x.abs() ** 0.5 - x**2 + 2**x,
+    "powers of roots": lambda x: (1 + x * x) ** -0.5 + x.abs() ** 1.5 + (2 + x) ** -2 + x.abs() ** 0.3 + x**1.0 * x**0,
     "power of two tensors": lambda x: x.abs() ** x,
     "exponentials": lambda x: x.exp() + x.expm1() + x.abs().log1p() + x.erf() + (x / 10).erfinv(),
     "special functions": lambda x: x.abs().lgamma() + x.sinc() + torch.i0(x) + torch.xlogy(x.abs(), x.abs()),
