@@ -118,6 +118,7 @@ def simulate(
         if not isinstance(found, kind):
             raise InputError(f"{name} is of type {type(found).__name__}; expected {kind.__name__}(...)")
     _check_settings(dt, steps, paths, chunk)
+    dt = float(dt)  # one of numpy has another text
     key, start, method = key_of(seed, torch.device("cpu")), start_of(x0, paths), SCHEMES[scheme]
     method.check(scheme, problem.calculus, problem.noise)
     point = PointProblem(problem, start, dt * steps)
