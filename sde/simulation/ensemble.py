@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
-from .cells import Cells
+from .cells import CELL, Cells
 from .observables import Recorder
 from .state import Start
 from .statistics.merge_tree import MergeTree
@@ -68,7 +68,11 @@ class Ensemble:
         """
 
         def complete(cell: int, values: Mapping[str, Tensor]) -> None:
-            kept.tree.add(cell, self.recorder.of_cell({name: each.permute(2, 0, 1) for name, each in values.items()}))
+            rows = {name: each.permute(2, 0, 1) for name, each in values.items()}
+            try:
+                kept.tree.add(cell, self.recorder.of_cell(rows))
+            except InputError as error:
+                raise InputError(f"of the paths from number {cell * CELL} on, {error}") from None
 
         cells = Cells(kept.done, end, complete)
         for begin in range(kept.done, end, width):

@@ -120,6 +120,7 @@ def simulate(
             raise InputError(f"{name} is of type {type(found).__name__}; expected {kind.__name__}(...)")
     _check_settings(dt, steps, paths, chunk)
     record = replace(record, trajectories=min(record.trajectories, paths))
+    dt = float(dt)  # one of numpy has another text
     key, start, method = key_of(seed, torch.device("cpu")), start_of(x0, paths), SCHEMES[scheme]
     method.check(scheme, problem.calculus, problem.noise)
     point = PointProblem(problem, start, dt * steps)

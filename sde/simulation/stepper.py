@@ -99,7 +99,7 @@ def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: 
         backend: "auto" compiles where the run is longer than compilation.
     """
     size = draws.group_steps
-    each = code.operations + _PER_BLOCK * draws.blocks / size
+    each = max(1, code.operations + _PER_BLOCK * draws.blocks / size)
     once = code.operations + _PER_BLOCK * draws.blocks  # a step by itself makes the numbers of its whole group
     groups = _groups(work.stride // size, each * size)
     if each * size > _MOST_OPERATIONS and once < 0.6 * each * size:

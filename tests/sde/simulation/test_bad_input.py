@@ -355,6 +355,16 @@ def test_exploding_paths_are_reported(tmp_path):
     assert '"done": 4096' in (tmp_path / "simulation.json").read_text()
 
 
+def test_observables_without_a_value_are_reported():
+    """With the cell: which of its paths, at which look, which component."""
+    start = torch.zeros(5000, 2, dtype=torch.float64)
+    start[4099, 1] = -1.0
+    record = Record(every=4, observables=(Observable("root", lambda x: x.sqrt()),))
+    still = SDEProblem(lambda t, x: 0 * x, None)
+    match = r"of the paths from number 4096 on, the observable 'root': the value at \(3, 0, 1\) of .* is nan"
+    refused(lambda: run(still, start, paths=5000, record=record), match)
+
+
 def test_paths_that_come_back_have_not_exploded():
     one = SDEProblem(cubic, None)
     found = simulate(one, vector(3.0), dt=0.1, steps=20, paths=10, engine=Engine("eager"))

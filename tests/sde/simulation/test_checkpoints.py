@@ -9,6 +9,7 @@ import textwrap
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -160,6 +161,10 @@ def test_functions_without_components_are_told_apart(tmp_path):
         other = SDEProblem(lambda t, x, factor=factor: sorted_pull(t, x) * factor, mixing)
         with pytest.raises(InputError, match="differs in drift and diffusion;"):
             run(tmp_path, problem=other)
+
+
+def test_a_step_length_of_numpy_is_no_other_run(stored):
+    assert run(stored, dt=np.float64(0.1)).path_steps == 0
 
 
 def test_progress_and_chunks_are_no_other_run(stored, whole):
