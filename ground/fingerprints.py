@@ -107,10 +107,19 @@ def _object(value: Any, home: str) -> _Content:
 
     kind = type(value)
     if isinstance(value, nn.Module):
-        return _Content(_name(kind), (kind, value.training, dict(value.state_dict())))
+        return _Content(_name(kind), (kind, value.training, dict(value.state_dict()), _plain_parts(value)))
     if is_dataclass(value):
         return _Content(_name(kind), [kind, *(getattr(value, field.name) for field in fields(value))])
     return _Content(_name(kind), (kind, vars(value)) if _package(kind) == home and hasattr(value, "__dict__") else ())
+
+
+def _plain_parts(module: Any) -> list[Any]:
+    """What a module's state leaves out: attributes such as a slope, and buffers that are not saved."""
+    parts = []
+    for name, each in module.named_modules():
+        attributes = {key: found for key, found in vars(each).items() if key != "training" and not key.startswith("_")}
+        parts.append((name, type(each).__qualname__, attributes, dict(each.named_buffers(recurse=False))))
+    return parts
 
 
 def _nested(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -31,12 +31,6 @@ class Cells:
         self._next, self._end, self._complete = first, end, complete
         self._parts: list[Mapping[str, Tensor]] = []
 
-    @property
-    def done(self) -> int:
-        """Number of the first path whose cell is not complete."""
-        waiting = sum(next(iter(part.values())).shape[-1] for part in self._parts)
-        return self._next - waiting
-
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Values of the next paths, by name, shapes ``(times, p, n)``."""
         count, used = next(iter(values.values())).shape[-1], 0

@@ -9,9 +9,11 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .problem import SDEProblem
 
-__all__ = ["covariance_problem", "semidefinite_root"]
+__all__ = ["covariance_problem", "row_root", "semidefinite_root"]
 
-_SMALL = {torch.float32: 1e-5, torch.float64: 1e-12}  # of the largest variance: rounding of a zero pivot
+_SMALL = {torch.float32: 1e-5, torch.float64: 1e-12}  # of a component's own variance: what rounding leaves of zero
+
+_BELOW = 20  # times that far below zero rounding has been seen to leave a pivot
 
 
 def semidefinite_root(covariance: Tensor) -> Tensor:
@@ -27,19 +29,54 @@ def semidefinite_root(covariance: Tensor) -> Tensor:
         >>> semidefinite_root(torch.tensor([[4.0, 2.0], [2.0, 1.0]])).tolist()
         [[2.0, 0.0], [1.0, 0.0]]
     """
-    d, small = len(covariance), _SMALL[covariance.dtype] * covariance.diagonal().abs().amax()
+    d, small = len(covariance), _SMALL[covariance.dtype]
+    variance = covariance.diagonal()
+    scale = torch.where(variance == 0, torch.ones_like(variance), variance.abs()).sqrt()
+    correlation = covariance / (scale[:, None] * scale)  # so that small components are not taken for rounding
+    nothing, number = torch.zeros_like(scale), torch.arange(d, device=covariance.device)
     columns: list[Tensor] = []
     for j in range(d):
-        rest = covariance[:, j]
+        rest = correlation[:, j]
         for column in columns:
             rest = rest - column * column[j]
-        pivot = rest[j]
-        zero = pivot.abs() <= small
-        root = torch.sqrt(torch.where(zero, torch.ones_like(pivot), pivot))
-        column = torch.where(zero, torch.zeros_like(rest), rest / root)
-        below = torch.arange(d, device=covariance.device) >= j
-        columns.append(torch.where(below, column, torch.zeros_like(column)))
-    return torch.stack(columns, 1)
+        rest, pivot = torch.where(number >= j, rest, nothing), rest[j]
+        vanishes = (pivot <= small) & (pivot >= -_BELOW * small) & (rest.abs().amax() <= (_BELOW * small) ** 0.5)
+        root = torch.sqrt(torch.where(vanishes, torch.ones_like(pivot), torch.where(pivot > small, pivot, -1.0)))
+        columns.append(torch.where(vanishes, nothing, rest / root))
+    return torch.stack(columns, 1) * scale[:, None]
+
+
+def row_root(columns: Tensor) -> Tensor:
+    """The lower factor ``G`` with ``G G^T = C C^T``, without that product, which has half of the digits.
+
+    Rows of ``C`` are made orthogonal one after the other (Gram and Schmidt), each relative to its own length.
+
+    Args:
+        columns: ``C``, shape ``(d, M)``.
+
+    Example:
+        >>> import torch
+        >>> row_root(torch.tensor([[3.0, 4.0], [0.0, 1e-9]])).tolist()
+        [[5.0, 0.0], [8.000000106630974e-10, 6.000000274515719e-10]]
+    """
+    small = _SMALL[columns.dtype]
+    directions: list[Tensor] = []
+    rows: list[Tensor] = []
+    for row in columns:
+        entries: list[Tensor] = []
+        rest = row
+        for _ in range(2):  # twice is enough (Parlett): the first leaves rounding of the row's length
+            for j, direction in enumerate(directions):
+                part = (rest * direction).sum()
+                rest = rest - part * direction
+                entries[j : j + 1] = [entries[j] + part] if j < len(entries) else [part]
+        square, whole = (rest * rest).sum(), (row * row).sum()
+        vanishes = square <= small**2 * whole
+        length = torch.sqrt(torch.where(vanishes, torch.ones_like(square), square))
+        directions.append(torch.where(vanishes, torch.zeros_like(rest), rest / length))
+        own = torch.where(vanishes, torch.zeros_like(length), length)
+        rows.append(torch.stack([*entries, own, *[torch.zeros_like(own)] * (len(columns) - len(entries) - 1)]))
+    return torch.stack(rows)
 
 
 def covariance_problem(

@@ -9,7 +9,7 @@ from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values, bind
 from .coefficients import bound_coefficients
-from .covariance_problem import semidefinite_root
+from .covariance_problem import row_root
 from .problem import SDEProblem
 
 __all__ = ["Root", "derived_problem"]
@@ -31,8 +31,8 @@ def derived_problem(
         eta: learning rate: it is in the drift's correction and the factor of the covariance, and not the step length.
         values: of the rule's other parameters and directions.
         root: of the covariance. "minibatches": one Brownian motion for each of the ``M`` minibatches, whose columns are
-            ``(h_m - E h) / sqrt(M)``; nothing is factorised. "coordinates": ``d`` of them, by Cholesky's factor: fewer
-            random numbers where ``M > d``.
+            ``(h_m - E h) / sqrt(M)``; nothing is factorised. "coordinates": ``d`` of them, by the columns' triangular
+            factor: fewer random numbers where ``M > d``.
 
     Raises:
         InputError: another object than an SDE, a learning rate or radius that is not positive, an unknown root, or a
@@ -67,8 +67,7 @@ def derived_problem(
         return found * float((eta / landscape.size) ** 0.5)
 
     def factor(t: Tensor, x: Tensor) -> Tensor:
-        found = columns(t, x)
-        return semidefinite_root(found @ found.mT)
+        return row_root(columns(t, x))
 
     return SDEProblem(drift, columns if root == "minibatches" else factor)
 

@@ -22,16 +22,23 @@ class Kept:
     """What there is so far of consecutive paths.
 
     Attributes:
-        tree: statistics of complete cells.
-        final: states at the end, shape ``(paths, d)``; None if they are not kept.
+        first: number of the first path, which begins a cell.
+        end: number after the last.
+        final: states at the end, shape ``(end - first, d)``; None if they are not kept.
         trajectories: of the first paths, shape ``(k, times, d)``.
-        done: number of the first path that is missing.
+        tree: statistics of complete cells.
     """
 
-    tree: MergeTree[CellStatistics] = field(default_factory=MergeTree)
+    first: int
+    end: int
     final: Tensor | None = None
     trajectories: Tensor | None = None
-    done: int = 0
+    tree: MergeTree[CellStatistics] = field(default_factory=MergeTree)
+
+    @property
+    def done(self) -> int:
+        """Number of the first path that is missing: what the tree holds says it, and nothing else could differ."""
+        return min(self.end, self.first + CELL * len(self.tree))
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,11 @@ class Ensemble:
     times: list[float]
 
     @torch.no_grad()  # a network's weights ask for gradients, and every step would be kept for them
-    def run(self, kept: Kept, first: int, end: int, width: int, after: Callable[[int], None]) -> None:
+    def run(self, kept: Kept, width: int, after: Callable[[int], None]) -> None:
         """Move the paths that are missing.
 
         Args:
             kept: what is there; more is put in.
-            first: number of this process's first path: where ``kept.final`` begins.
-            end: number after its last one.
             width: paths that are moved together.
             after: called after each look with the number of path-steps since the one before.
 
@@ -74,15 +79,15 @@ class Ensemble:
             except InputError as error:
                 raise InputError(f"of the paths from number {cell * CELL} on, {error}") from None
 
-        cells = Cells(kept.done, end, complete)
-        for begin in range(kept.done, end, width):
+        first, end, done = kept.first, kept.end, kept.done
+        cells = Cells(done, end, complete)
+        for begin in range(done, end, width):
             count = min(width, end - begin)
             path = torch.arange(begin, begin + width, device=self.start.points.device)
             states, values = self._chunk(path, count, kept, after)
             if kept.final is not None:
                 kept.final[begin - first : begin - first + count] = states[:, :count].T
             cells.add(values)
-            kept.done = cells.done
             after(0)
 
     def _chunk(
@@ -99,7 +104,7 @@ class Ensemble:
             if k:
                 before = self.looks[k - 1]
                 states = self.stepper.advance(before, step - before, path, states)
-                self._refuse_explosion(states[:, :count], begin, k)
+                self._refuse_explosion(states[:, :count], begin, begin - kept.first, k)
                 after(count * (step - before))
             rows = states.T
             for name, found in self.recorder.observe(rows).items():
@@ -109,11 +114,11 @@ class Ensemble:
                 shown[:] = rows[: len(shown)]
         return states, values
 
-    def _refuse_explosion(self, states: Tensor, begin: int, k: int) -> None:
+    def _refuse_explosion(self, states: Tensor, begin: int, before: int, k: int) -> None:
         if bool(states.isfinite().all()):
             return
         lost = ~states.isfinite().all(0)
-        number, count = int(lost.sum()), begin + len(lost)
+        number, count = int(lost.sum()), before + len(lost)
         path = begin + int(lost.nonzero()[0])
         raise InputError(
             f"{number} of {count} paths so far ({100 * number / count:.2g} %) left the finite numbers between t = "

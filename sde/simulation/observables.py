@@ -158,6 +158,11 @@ class Recorder:
         self.events = frozenset(each.name for each in observables if each.function(probes.clone()).dtype == torch.bool)
         self.of_cell({name: np.zeros((1, len(times), size)) for name, size in self.sizes.items()})
 
+    @property
+    def bytes_of_path(self) -> int:
+        """Of its values at all times, in double precision."""
+        return 8 * len(self.times) * sum(self.sizes.values())
+
     def observe(self, states: Tensor) -> dict[str, Tensor]:
         """Values of all observables at states of shape ``(n, d)``: shape ``(n, p)``, by name.
 

@@ -1,17 +1,20 @@
 """Several processes, each with a part of the paths (``torch.distributed``)."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
 import torch.distributed as processes
 
+from ...ground.errors import InputError
 from .cells import CELL
 from .ensemble import Kept
 from .statistics.merge_tree import MergeTree
 from .statistics.observed import CellStatistics
 
-__all__ = ["Part", "gather", "part_of"]
+__all__ = ["Part", "check_agreement", "failing_together", "gather", "part_of"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,47 @@ def _bounds(paths: int, rank: int, world: int) -> tuple[int, int]:
     return CELL * (cells * rank // world), min(paths, CELL * (cells * (rank + 1) // world))
 
 
+def check_agreement(part: Part, identity: Mapping[str, str | int]) -> None:
+    """Refuse processes that were asked for different runs, whose parts are of no whole.
+
+    Raises:
+        InputError: what differs from the first process.
+    """
+    if part.world == 1:
+        return
+    every: list[Any] = [None] * part.world
+    processes.all_gather_object(every, {name: value for name, value in identity.items() if name != "part"})
+    for rank, other in enumerate(every):
+        names = [name for name, value in other.items() if value != every[0].get(name)]
+        if names:
+            raise InputError(
+                f"process {rank} was asked for another run than process 0: they differ in {', '.join(names)}; give all "
+                "processes the same"
+            )
+
+
+@contextmanager
+def failing_together(part: Part) -> Iterator[None]:
+    """What one process refuses all refuse, who would wait for it else.
+
+    Raises:
+        InputError: the first process's that has one.
+    """
+    own: InputError | None = None
+    try:
+        yield
+    except InputError as error:
+        own = error
+    if part.world > 1:
+        every: list[str | None] = [None] * part.world
+        processes.all_gather_object(every, None if own is None else str(own))
+        first = next(((rank, text) for rank, text in enumerate(every) if text is not None), None)
+        if first is not None and own is None:
+            raise InputError(f"in process {first[0]}: {first[1]}")
+    if own is not None:
+        raise own
+
+
 def gather(kept: Kept, part: Part, paths: int) -> None:
     """Give every process what all have."""
     if part.world == 1:
@@ -77,4 +121,4 @@ def gather(kept: Kept, part: Part, paths: int) -> None:
             if end > first:
                 processes.broadcast(whole[first:end], src=rank)
         kept.final = whole
-    torch.distributed.barrier()
+    processes.barrier()

@@ -106,7 +106,7 @@ class RunStore:
                 raise InputError(f"{self.folder / piece} is damaged; remove {self.folder}")
             if kept.final is not None:
                 kept.final[begin : begin + len(rows)] = rows.to(kept.final)
-        kept.done = self._written = found["done"]
+        self._written = kept.done
         self._pieces = dict(found["pieces"])
 
     def _differs(self, theirs: Mapping[str, object], name: str) -> bool:

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from ...ground.console import progress_bar
 from ...ground.errors import InputError
+from .cells import CELL
 from .draws import Draws, key_of
 from .ensemble import Ensemble, Kept, chunk_width
 from .kernel import Clock
 from .looks import Record, looks_of
 from .observables import Observable, Recorder, coordinates
-from .parts import Part, gather, part_of
+from .parts import Part, check_agreement, failing_together, gather, part_of
 from .point import PointProblem
 from .problem import SDEProblem
 from .result import Simulation
@@ -28,14 +29,16 @@ from .run_identity import run_identity
 from .run_store import RunStore
 from .scheme import SCHEMES
 from .state import Start, start_of
-from .statistics.merge_tree import MergeTree
-from .step_code import step_code
+from .step_code import StepCode, step_code
 from .stepper import Backend, Stepper, Work, make_stepper, tried
 
 __all__ = ["Engine", "simulate", "whole_steps"]
 
 _CHUNK_BYTES = {"cpu": 2**18, "cuda": 2**26}  # ours: of the states of a chunk; a processor's second cache
-_VALUES_BYTES = 2**28  # of what is observed of a chunk
+_WIDEST = {"cpu": 2**15, "cuda": 2**24}  # paths: a processor's longer vectors go to threads, with other bits at seams
+_VALUES = 2**28  # bytes of what is observed of a chunk
+_MOST_MEMORY, _COPIES = 2**33, 8  # bytes, and how many double-precision numbers counting takes for each value
+_TIME_DIGITS = 16  # steps are at least so many of the spaces between times
 _FEWEST = 1024  # paths of a chunk, where it is left to us
 _MOST = 2**32  # a word of the random numbers' counter
 _LONG = 2e8  # ours: path-steps; some seconds
@@ -95,7 +98,7 @@ def simulate(
         steps: how many.
         paths: how many.
         seed: of the random numbers, from 0 to ``2^63 - 1``.
-        chunk: paths that are moved together; None: as many as a processor's cache holds.
+        chunk: paths that are moved together, about; None: as many as a processor's cache holds.
         scheme: one of ``SCHEMES``.
         record: what is kept; None: about 50 looks at the states, and all final states.
         engine: backend, checkpoint, progress.
@@ -121,39 +124,46 @@ def simulate(
     _check_settings(dt, steps, paths, chunk)
     record = replace(record, trajectories=min(record.trajectories, paths))
     dt = float(dt)  # one of numpy has another text
-    key, start, method = key_of(seed, torch.device("cpu")), start_of(x0, paths), SCHEMES[scheme]
-    method.check(scheme, problem.calculus, problem.noise)
-    point = PointProblem(problem, start, dt * steps)
-    draws = Draws(method.increments, point.noise_dim, method.sign_count(point.noise_dim), point.dtype)
-    looks = looks_of(record, steps, draws.group_steps)
-    clock = Clock(dt, problem.t0)
-    times = [problem.t0 + k * dt for k in looks]
-    recorder = Recorder(_structured(record.observables, start), times, start.points)
-    code = step_code(method, point, dt)
-    part = part_of(paths)
-    lanes = max(code.lanes, recorder.lanes)
-    width = chunk_width(part.share, chunk or _chunk(start, recorder), lanes)
-    stride = max(after - before for before, after in pairwise(looks))
-    work = Work(steps * part.share, steps * -(-part.share // width), stride)
-    stepper = make_stepper(code, draws, clock, key.to(point.device), work, engine.backend)
-    stepper = tried(stepper, torch.arange(width, device=point.device), start.of_paths(0, width), engine.backend)
-    settings: dict[str, str | int] = {
-        "scheme": scheme,
-        "dt": repr(dt),
-        "steps": steps,
-        "paths": paths,
-        "seed": seed,
-        "part": str(part),
-    }
-    store = None
-    if engine.checkpoint is not None:
-        identity = run_identity(point, code, start, recorder, record) | settings | {"backend": stepper.name}
-        store = RunStore(part.folder(Path(engine.checkpoint)), identity, engine.seconds)
-    kept = _room(record, start, len(looks), part)
-    ensemble = Ensemble(stepper, start, recorder, looks, times)
-    preparation = time.perf_counter() - began
-    path_steps, seconds = _run(ensemble, kept, part, width, store, engine)
-    gather(kept, part, paths)
+    start = start_of(x0, paths)
+    with torch.autocast(start.points.device.type, enabled=False):  # which would round the noise to half precision
+        key, method = key_of(seed, torch.device("cpu")), SCHEMES[scheme]
+        method.check(scheme, problem.calculus, problem.noise)
+        point = PointProblem(problem, start, dt * steps)
+        draws = Draws(method.increments, point.noise_dim, method.sign_count(point.noise_dim), point.dtype)
+        looks = looks_of(record, steps, draws.group_steps)
+        times = [problem.t0 + k * dt for k in looks]
+        recorder = Recorder(_structured(record.observables, start), times, start.points)
+        _check_memory(recorder)
+        code = step_code(method, point, dt)
+        _check_time(code, point.dtype, dt, problem.t0, steps)
+        part, usual = part_of(paths), _chunk(start)
+        widest = min(_on(point.device.type, _WIDEST), max(1, _VALUES // recorder.bytes_of_path))
+        lanes = max(code.lanes, recorder.lanes)
+        width = chunk_width(part.share, min(chunk or usual, widest), lanes)
+        stride = max(after - before for before, after in pairwise(looks))
+        work = Work(steps * paths, steps * -(-paths // usual), stride)
+        stepper = make_stepper(code, draws, Clock(dt, problem.t0), key.to(point.device), work, engine.backend)
+        stepper = tried(stepper, torch.arange(width, device=point.device), start.of_paths(0, width), engine.backend)
+        store = None
+        if engine.checkpoint is not None or part.world > 1:
+            identity = run_identity(point, code, start, recorder, record) | {
+                "scheme": scheme,
+                "dt": repr(dt),
+                "steps": steps,
+                "paths": paths,
+                "seed": seed,
+                "part": str(part),
+                "backend": stepper.name,
+            }
+            check_agreement(part, identity)
+            if engine.checkpoint is not None:
+                store = RunStore(part.folder(Path(engine.checkpoint)), identity, engine.seconds)
+        kept = _room(record, start, len(looks), part)
+        ensemble = Ensemble(stepper, start, recorder, looks, times)
+        preparation = time.perf_counter() - began
+        with failing_together(part):
+            path_steps, seconds = _run(ensemble, kept, part, width, store, engine)
+        gather(kept, part, paths)
     return Simulation(
         times=np.array(times),
         statistics=kept.tree.result(),
@@ -216,19 +226,43 @@ def _structured(observables: Sequence[Observable], start: Start) -> list[Observa
     ]
 
 
-def _chunk(start: Start, recorder: Recorder) -> int:
-    """Paths whose states fit a cache, and whose values at all looks fit in memory."""
-    size = start.points.element_size()
-    values = size * len(recorder.times) * sum(recorder.sizes.values())
-    bytes_ = _CHUNK_BYTES.get(start.points.device.type, _CHUNK_BYTES["cuda"])
-    return max(_FEWEST, min(bytes_ // (size * start.dim), _VALUES_BYTES // values))
+def _chunk(start: Start) -> int:
+    """Paths whose states fit a cache."""
+    device = start.points.device.type
+    fitting = _on(device, _CHUNK_BYTES) // (start.points.element_size() * start.dim)
+    return max(_FEWEST, min(_on(device, _WIDEST), fitting))
+
+
+def _on(device: str, values: dict[str, int]) -> int:
+    """A value for the processor or for an accelerator."""
+    return values.get(device, values["cuda"])
+
+
+def _check_memory(recorder: Recorder) -> None:
+    """Refuse looks whose values of one cell of paths are too many to be counted."""
+    needed = _COPIES * CELL * recorder.bytes_of_path
+    if needed > _MOST_MEMORY:
+        raise InputError(
+            f"{len(recorder.times)} looks at {sum(recorder.sizes.values())} components take about {needed / 2**30:.3g} "
+            f"GiB while they are counted; look less often, Record(every=...), or at fewer observables"
+        )
+
+
+def _check_time(code: StepCode, dtype: torch.dtype, dt: float, t0: float, steps: int) -> None:
+    """Refuse times that the functions could not tell apart."""
+    largest = max(abs(t0), abs(t0 + steps * dt))
+    if code.sees_time and dt < _TIME_DIGITS * torch.finfo(dtype).eps * largest:
+        raise InputError(
+            f"near t = {largest:g} numbers of type {dtype} are {torch.finfo(dtype).eps * largest:.2g} apart, too far "
+            f"for steps of {dt:g}; start at t0 = 0, or in float64"
+        )
 
 
 def _room(record: Record, start: Start, looks: int, part: Part) -> Kept:
     like, count = start.points, part.end - part.first
     final = like.new_empty(count, start.dim) if record.final else None
     shown = like.new_zeros(record.trajectories, looks, start.dim) if record.trajectories else None
-    return Kept(MergeTree(), final, shown, part.first)
+    return Kept(part.first, part.end, final, shown)
 
 
 def _run(
@@ -247,7 +281,7 @@ def _run(
                     store.write(kept, part.first)
 
             try:
-                ensemble.run(kept, part.first, part.end, width, after)
+                ensemble.run(kept, width, after)
             finally:  # what is complete is kept, whatever happened
                 if store is not None:
                     store.write(kept, part.first, now=True)

@@ -19,7 +19,7 @@ __all__ = ["Backend", "Stepper", "Work", "make_stepper", "tried"]
 Backend = Literal["auto", "compiled", "eager"]
 
 # Ours, measured on one core of a server, in seconds: they decide between the two for "auto", the same way every time.
-_COMPILATION, _COMPILATION_PER_OPERATION = 5.0, 0.01
+_COMPILATION, _COMPILATION_PER_OPERATION = 3.0, 0.008
 _EAGER_PER_OPERATION, _EAGER_PER_NUMBER = 4e-6, 1.2e-9
 _MOST_OPERATIONS = 900  # of one compiled call, ours: more steps in a call are hardly faster, and longer to compile
 _PER_BLOCK = 110  # operations that four random words and their increments take
@@ -30,13 +30,13 @@ class Work:
     """How much there is to do.
 
     Attributes:
-        path_steps: steps of all paths together.
-        chunk_steps: steps of all chunks together.
+        path_steps: steps of all paths together, in all processes.
+        calls: steps of as many chunks as there are where chunks are left to us.
         stride: steps between two looks at the states.
     """
 
     path_steps: int
-    chunk_steps: int
+    calls: int
     stride: int
 
 
@@ -61,6 +61,8 @@ class Stepper:
     @property
     def name(self) -> str:
         """Of the backend: results of one are the same to the last bit."""
+        if self.kernel.compiled_group is not None:
+            return "compiled numbers"  # and steps in eager operations
         return "compiled" if self.compiled else "eager"
 
     def advance(self, step: int, count: int, path: Tensor, states: Tensor) -> Tensor:
@@ -104,9 +106,10 @@ def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: 
     groups = _groups(work.stride // size, each * size)
     if each * size > _MOST_OPERATIONS and once < 0.6 * each * size:
         groups = 0
-    compilation = _COMPILATION + _COMPILATION_PER_OPERATION * (each * size * groups or once)
-    eager = each * (work.chunk_steps * _EAGER_PER_OPERATION + work.path_steps * _EAGER_PER_NUMBER)
-    compiled = backend == "compiled" or (backend == "auto" and eager > 1.5 * compilation)
+    # Of problem, paths and steps alone: the choice changes bits, and chunks, looks and processes may not.
+    compilation = _COMPILATION + _COMPILATION_PER_OPERATION * max(once, _MOST_OPERATIONS)
+    eager = each * (work.calls * _EAGER_PER_OPERATION + work.path_steps * _EAGER_PER_NUMBER)
+    compiled = backend == "compiled" or (backend == "auto" and eager > compilation)
     kernel = Kernel(code.step, draws, clock)
     if code.why_batched:
         kernel = replace(kernel, compiled_group=_compiled_group(draws)) if compiled else kernel

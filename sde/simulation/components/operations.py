@@ -64,7 +64,6 @@ _MOVES = {
         "view",
         "_unsafe_view",
         "reshape",
-        "index_put",
     ]
 }
 # Their result depends on shapes alone.
@@ -154,10 +153,7 @@ def _moved(program: Program, target: Any, args: Sequence[Any], kwargs: dict[str,
     def moved(labels: Tensor, like: Tensor) -> Tensor:
         if like.dtype.is_floating_point or like is first:
             return labels - zero  # so that the zeros that are filled in are the label of 0
-        number = program.known(labels)
-        if number is None:
-            raise NotSplitError(f"{target} with an index that depends on the state")
-        return number.to(like.dtype)
+        return _index(program, labels).to(like.dtype)
 
     likes = iter([each for each in _flat((*inputs,)) if isinstance(each, Tensor)])
     found = target(*_mapped(args, lambda labels: moved(labels, next(likes))), **kwargs)
@@ -184,8 +180,7 @@ def _pointwise(
         return _each(program.negative, args[0])
     if target is aten.pow.Tensor_Scalar and result.dtype.is_floating_point and 2 * args[1] in range(-6, 7):
         return _each(lambda a: _power(program, a, args[1]), _of_type(program, args[0], result.dtype))
-    floats = [each for each in _flat((*inputs,)) if isinstance(each, Tensor) and each.dtype != torch.bool]
-    common = reduce(torch.promote_types, [each.dtype for each in floats]) if floats else torch.bool
+    common = _common_type([each for each in _flat((*inputs,)) if isinstance(each, Tensor) and each.dtype != torch.bool])
     places = [isinstance(each, Tensor) for each in args]
     shown = ", ".join("{}" if place else _shown(each) for place, each in zip(places, args, strict=True))
     more = "".join(f", {name}={_shown(value)}" for name, value in kwargs.items())
@@ -213,6 +208,17 @@ def _power(program: Program, a: int, exponent: float) -> int:
 def _shown(value: Any) -> str:
     """Python code of an argument that is no tensor."""
     return f'float("{value}")' if isinstance(value, float) and not math.isfinite(value) else repr(value)
+
+
+def _common_type(likes: Sequence[Tensor]) -> torch.dtype:
+    """In which an operation computes: numbers without a shape yield to others."""
+    if not likes:
+        return torch.bool
+
+    def both(a: Tensor, b: Tensor) -> Tensor:
+        return torch.empty([1] * max(a.ndim, b.ndim), dtype=torch.result_type(a, b))
+
+    return reduce(both, likes).dtype
 
 
 def _of_type(program: Program, value: Any, dtype: torch.dtype) -> Tensor:
@@ -245,9 +251,9 @@ def _reduced(labels: Tensor, dims: Any, keepdim: bool, function: Callable[[list[
     along = sorted({each % count for each in chosen}) if count else []
     kept = [each for each in range(count) if each not in along]
     shape = [labels.shape[each] for each in kept]
-    rows = labels.permute(*kept, *along).reshape(math.prod(shape), math.prod(labels.shape[each] for each in along))
-    found = [function(row) for row in rows.tolist()]
-    result = torch.tensor(found, dtype=torch.int64)
+    width = math.prod(labels.shape[each] for each in along)  # 1 of a number, 0 of nothing
+    rows = (labels.permute(*kept, *along) if count else labels).reshape(math.prod(shape), width)
+    result = torch.tensor([function(row) for row in rows.tolist()], dtype=torch.int64)
     final = [1 if each in along else labels.shape[each] for each in range(count)] if keepdim else shape
     return result.reshape(final)
 
@@ -391,3 +397,54 @@ def _mv(program: Program, result: Tensor, a: Tensor, b: Tensor) -> Tensor:
 def _dot(program: Program, result: Tensor, a: Tensor, b: Tensor) -> Tensor:
     product: Tensor = _mm(program, result, a[None], b[:, None])
     return product[0, 0]
+
+
+def _index(program: Program, labels: Tensor) -> Tensor:
+    found = program.known(labels)
+    if found is None:
+        raise NotSplitError("there is no code in components for an index that depends on the state")
+    return found
+
+
+def _put(program: Program, a: Tensor, places: Tensor, values: Tensor, accumulate: bool) -> Tensor:
+    """Components of ``a`` with others in some places, or with those added to them."""
+    labels = a.flatten().tolist()
+    for place, value in zip(places.flatten().tolist(), values.expand(places.shape).flatten().tolist(), strict=True):
+        labels[place] = program.infix("add", labels[place], value) if accumulate else value
+    return torch.tensor(labels, dtype=torch.int64).reshape(a.shape)
+
+
+def _numbered(a: Tensor) -> Tensor:
+    return torch.arange(a.numel()).reshape(a.shape)
+
+
+@_rule(aten.index_put)
+def _index_put(
+    program: Program, result: Tensor, a: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False
+) -> Tensor:
+    known = tuple(slice(None) if each is None else _index(program, each) for each in indices)
+    return _put(program, a, _numbered(a)[known], _of_type(program, values, result.dtype), accumulate)
+
+
+@_rule(aten.index_add)
+def _index_add(
+    program: Program, result: Tensor, a: Tensor, dim: int, index: Tensor, source: Tensor, alpha: float = 1
+) -> Tensor:
+    factor = program.constant(float(alpha), result.dtype)
+    values = _each(lambda b: program.infix("mul", b, factor), source)
+    return _put(program, a, _numbered(a).index_select(dim, _index(program, index)), values, True)
+
+
+def _scattered(accumulate: bool) -> Rule:
+    def rule(program: Program, result: Tensor, a: Tensor, dim: int, index: Tensor, source: Any) -> Tensor:
+        places = _numbered(a).gather(dim, _index(program, index))
+        values = _of_type(program, source, result.dtype)
+        if values.ndim:
+            values = values[tuple(slice(size) for size in places.shape)]
+        return _put(program, a, places, values, accumulate)
+
+    return rule
+
+
+_rule(aten.scatter)(_scattered(False))
+_rule(aten.scatter_add)(_scattered(True))

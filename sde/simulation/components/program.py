@@ -160,8 +160,8 @@ class Program:
             result = self.infix("add", result, label)
         return result
 
-    def _used(self, outputs: Sequence[int]) -> list[int]:
-        """Labels of the calls that the outputs need, in an order in which they can be computed."""
+    def _needed(self, outputs: Sequence[int]) -> list[int]:
+        """Labels of what the outputs need, in an order in which they can be computed."""
         needed, open_ = set[int](), list(outputs)
         while open_:
             label = open_.pop()
@@ -169,7 +169,16 @@ class Program:
                 needed.add(label)
                 value = self._values[label]
                 open_ += value.arguments if isinstance(value, _Call) else ()
-        return [label for label in sorted(needed) if isinstance(self._values[label], _Call)]
+        return sorted(needed)
+
+    def _used(self, outputs: Sequence[int]) -> list[int]:
+        """Labels of the calls among them."""
+        return [label for label in self._needed(outputs) if isinstance(self._values[label], _Call)]
+
+    def used(self, outputs: Sequence[int]) -> frozenset[str]:
+        """Names of the inputs that outputs depend on."""
+        needed = [self._values[label] for label in self._needed(outputs)]
+        return frozenset(value.name for value in needed if isinstance(value, _Input))
 
     def count(self, outputs: Sequence[int]) -> int:
         """How many operations the outputs take."""

@@ -23,13 +23,13 @@ class SplitFunction:
         source: Python code of a function of components that returns a tuple; each component is a number per path, a
             tensor of shape ``(n,)`` or without a shape.
         name: of the function.
-        inputs: names of the components of each argument.
+        used: names of the inputs that count.
         operations: how many there are.
     """
 
     source: str
     name: str
-    inputs: tuple[tuple[str, ...], ...]
+    used: frozenset[str]
     operations: int
 
     def function(self, device: torch.device) -> Callable[..., tuple[Tensor, ...]]:
@@ -71,14 +71,14 @@ def split(graph: GraphModule, arguments: Sequence[Tensor], names: Sequence[str])
     """
     program = Program()
     labels: list[Tensor] = []
-    inputs = []
+    every: list[str] = []
     for name, argument in zip(names, arguments, strict=True):
         places = [name] if argument.ndim == 0 else [f"{name}_{i}" for i in range(len(argument))]
-        inputs.append(tuple(places))
+        every += places
         labels.append(torch.tensor([program.input(place, argument.dtype) for place in places]).reshape(argument.shape))
     outputs = _outputs(program, graph, labels).flatten().tolist()
-    every = [name for places in inputs for name in places]
-    return SplitFunction(program.source("step", every, outputs), "step", tuple(inputs), program.count(outputs))
+    source = program.source("step", every, outputs)
+    return SplitFunction(source, "step", program.used(outputs), program.count(outputs))
 
 
 def _outputs(program: Program, graph: GraphModule, labels: Sequence[Tensor]) -> Tensor:

@@ -94,10 +94,12 @@ class MergeTree(Generic[S]):
 
     def _insert(self, level: int, i: int, statistic: S) -> None:
         self._refuse_overlap(level, i)
-        while (sibling := self._nodes.pop((level, i ^ 1), None)) is not None:
+        nodes = dict(self._nodes)  # so that whatever interrupts a merge leaves the tree as it was
+        while (sibling := nodes.pop((level, i ^ 1), None)) is not None:
             statistic = sibling.merge(statistic) if i & 1 else statistic.merge(sibling)
             level, i = level + 1, i >> 1
-        self._nodes[level, i] = statistic
+        nodes[level, i] = statistic
+        self._nodes = nodes
 
     def _refuse_overlap(self, level: int, i: int) -> None:
         above = any((up, i >> (up - level)) in self._nodes for up in range(level, _MOST_LEVELS))

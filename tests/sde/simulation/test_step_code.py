@@ -111,7 +111,7 @@ def test_wrong_code_is_found(monkeypatch):
 
     def wrong(graph, arguments, names):
         found = right(graph, arguments, names)
-        return type(found)(found.source.replace("sin", "tan"), found.name, found.inputs, found.operations)
+        return type(found)(found.source.replace("sin", "tan"), found.name, found.used, found.operations)
 
     monkeypatch.setattr(module, "split", wrong)
     with pytest.raises(module.InputError, match="recorded, a step gives"):
