@@ -108,6 +108,10 @@ SPLIT = {
     "in place": written,
     "filled in": filled,
     "rows": lambda x: x.new_zeros(3, 2).index_put((torch.arange(3), torch.tensor([0, 1, 0])), x).sum(1),
+    "rows with sums": lambda x: torch.outer(x, x).index_put((torch.tensor([0, 0, 2]),), x, accumulate=True)[0],
+    "rows added": lambda x: torch.outer(x, x).index_add(1, torch.tensor([0, 0, 2]), torch.outer(x, x), alpha=0.5)[0],
+    "scattered": lambda x: torch.zeros(3, dtype=x.dtype).scatter(0, ORDER, x) + x.scatter(0, torch.tensor([1]), 2.0),
+    "scattered sums": lambda x: x.scatter_add(0, torch.tensor([0, 0, 2]), x.sin()),
     # reductions
     "sums": lambda x: x.sum() * x + x.mean() + x.prod() + torch.outer(x, x).sum(0) + torch.outer(x, x).mean(1),
     "extremes": lambda x: x.max() * x + x.min() + x.amax(0, keepdim=True) * x + torch.outer(x, x).amin(0),
@@ -169,7 +173,7 @@ UNSPLIT = {
     "convolution": lambda x: F.conv1d(x[None, None], own(CONV, x), padding=1)[0, 0],
     "trilinear": lambda x: F.bilinear(x[None], x[None], own(MIX, x))[0] * x,
     "spectrum": lambda x: torch.fft.rfft(x).abs().repeat(2)[:3],
-    "scattered": lambda x: torch.zeros(3, dtype=x.dtype).scatter_add(0, ORDER, x),
+    "scattered products": lambda x: torch.ones(3, dtype=x.dtype).scatter(0, ORDER, x, reduce="multiply"),
     "filled with another number": lambda x: F.pad(x[:2], (1, 0), value=1.5),
     "index of the state": lambda x: x[(x > 0).long()],
 }

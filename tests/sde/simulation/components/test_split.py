@@ -222,6 +222,10 @@ RULES = {
     operations.aten.linalg_cholesky_ex: "Cholesky",
     operations.aten.var: "spread",
     operations.aten.var_mean: "spread",
+    operations.aten.index_put: "rows with sums",
+    operations.aten.index_add: "rows added",
+    operations.aten.scatter: "scattered",
+    operations.aten.scatter_add: "scattered sums",
 }
 
 
