@@ -11,6 +11,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .contest import CONTESTANTS, STEP, Task
@@ -80,6 +81,7 @@ def check(task: Task, names: Iterable[str], paths: int = PATHS) -> dict[str, flo
     truth = _truth(task.example, task.increments)
     for name in names:
         end = CONTESTANTS[name].make(task)(STEPS, 1)
+        end = end.cpu() if isinstance(end, torch.Tensor) else end
         found[name] = largest_deviation(Moments.of(np.asarray(end)), truth)
         if found[name] > THRESHOLD:
             raise SystemExit(f"{name} does not solve '{task.example.title}': off by {found[name]:.1f} deviations")

@@ -109,7 +109,7 @@ def _rows(axes: "Axes", rows: dict[str, list[float]], ours: str) -> None:
 
 
 def replace_table(result: dict[str, Any], page: Path) -> None:
-    """Put the table between the two marks of a page.
+    """Put picture and table between the two marks of a page.
 
     Raises:
         InputError: a page without the marks.
@@ -118,4 +118,5 @@ def replace_table(result: dict[str, Any], page: Path) -> None:
     if BEGIN not in text or END not in text:
         raise InputError(f"{page} has no table to replace; put the lines '{BEGIN}' and '{END}' where it belongs")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    write_atomically(page, f"{before}{BEGIN}\n{table(result)}\n{END}{after}".encode())
+    picture = "![Time of simulations in floors](images/sde_paths.png)"
+    write_atomically(page, f"{before}{BEGIN}\n{picture}\n\n{table(result)}\n{END}{after}".encode())
