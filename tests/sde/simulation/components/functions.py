@@ -173,7 +173,7 @@ UNSPLIT = {
     "convolution": lambda x: F.conv1d(x[None, None], own(CONV, x), padding=1)[0, 0],
     "trilinear": lambda x: F.bilinear(x[None], x[None], own(MIX, x))[0] * x,
     "spectrum": lambda x: torch.fft.rfft(x).abs().repeat(2)[:3],
-    "scattered products": lambda x: torch.ones(3, dtype=x.dtype).scatter(0, ORDER, x, reduce="multiply"),
+    "scattered products": lambda x: x.scatter(0, ORDER, 2.0, reduce="multiply"),
     "filled with another number": lambda x: F.pad(x[:2], (1, 0), value=1.5),
     "index of the state": lambda x: x[(x > 0).long()],
 }

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eigensam.ground.errors import InputError
-from eigensam.sde.simulation.components import operations
+from eigensam.sde.simulation.components import rules
 from eigensam.sde.simulation.components.program import NotSplitError, Program
 from eigensam.sde.simulation.components.split import split
 from eigensam.sde.simulation.components.tracing import trace
@@ -205,39 +205,38 @@ def test_constants_are_those_of_the_moment():
 # wrong on purpose
 
 RULES = {
-    operations.aten.sum: "sums",
-    operations.aten.mean: "sums",
-    operations.aten.prod: "sums",
-    operations.aten.amax: "extremes",
-    operations.aten.max: "extremes",
-    operations.aten.amin: "extremes",
-    operations.aten.min: "extremes",
-    operations.aten.any: "any and all",
-    operations.aten.mm: "matrices",
-    operations.aten.bmm: "batches",
-    operations.aten.mv: "matrix times vector",
-    operations.aten.dot: "matrices",
-    operations.aten.cumsum: "cumulated",
-    operations.aten.cumprod: "cumulated",
-    operations.aten.linalg_cholesky_ex: "Cholesky",
-    operations.aten.var: "spread",
-    operations.aten.var_mean: "spread",
-    operations.aten.index_put: "rows with sums",
-    operations.aten.index_add: "rows added",
-    operations.aten.scatter: "scattered",
-    operations.aten.scatter_add: "scattered sums",
+    rules.aten.sum: "sums",
+    rules.aten.mean: "sums",
+    rules.aten.prod: "sums",
+    rules.aten.amax: "extremes",
+    rules.aten.max: "extremes",
+    rules.aten.amin: "extremes",
+    rules.aten.min: "extremes",
+    rules.aten.any: "any and all",
+    rules.aten.mm: "matrices",
+    rules.aten.bmm: "batches",
+    rules.aten.mv: "matrix times vector",
+    rules.aten.dot: "matrices",
+    rules.aten.cumsum: "cumulated",
+    rules.aten.cumprod: "cumulated",
+    rules.aten.linalg_cholesky_ex: "Cholesky",
+    rules.aten.var: "spread",
+    rules.aten.var_mean: "spread",
+    rules.aten.index_put: "rows with sums",
+    rules.aten.scatter: "scattered",
+    rules.aten.scatter_add: "scattered sums",
 }
 
 
 def test_every_rule_is_tried():
     """``copy`` moves labels and computes nothing."""
-    assert RULES.keys() == operations._RULES.keys() - {operations.aten.copy}
+    assert RULES.keys() == rules.RULES.keys() - {rules.aten.copy}
 
 
 @pytest.mark.parametrize("packet", RULES, ids=str)
 def test_a_wrong_rule_is_found(packet, monkeypatch):
     """One that rotates its result, or transposes it, or sees the first component alone."""
-    right = operations._RULES[packet]
+    right = rules.RULES[packet]
 
     def wrong(program, result, a, *args, **kwargs):
         found = right(program, result, a, *args, **kwargs)
@@ -247,7 +246,7 @@ def test_a_wrong_rule_is_found(packet, monkeypatch):
             return found.roll(1, max(range(found.ndim), key=lambda dim: found.shape[dim]))
         return right(program, result, a[:1], *args, **kwargs)
 
-    monkeypatch.setitem(operations._RULES, packet, wrong)
+    monkeypatch.setitem(rules.RULES, packet, wrong)
     assert not agrees(SPLIT[RULES[packet]], points(7, DOUBLE))
 
 
