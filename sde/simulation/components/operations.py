@@ -426,15 +426,6 @@ def _index_put(
     return _put(program, a, _numbered(a)[known], _of_type(program, values, result.dtype), accumulate)
 
 
-@_rule(aten.index_add)
-def _index_add(
-    program: Program, result: Tensor, a: Tensor, dim: int, index: Tensor, source: Tensor, alpha: float = 1
-) -> Tensor:
-    factor = program.constant(float(alpha), result.dtype)
-    values = _each(lambda b: program.infix("mul", b, factor), source)
-    return _put(program, a, _numbered(a).index_select(dim, _index(program, index)), values, True)
-
-
 def _scattered(accumulate: bool) -> Rule:
     def rule(program: Program, result: Tensor, a: Tensor, dim: int, index: Tensor, source: Any) -> Tensor:
         places = _numbered(a).gather(dim, _index(program, index))

@@ -99,9 +99,6 @@ def test_cells(first, size):
     cells = Cells(first, end, lambda cell, values: found.update({cell: values["x"]}))
     for begin in range(first, end, size):
         cells.add({"x": torch.arange(begin, min(end, begin + size)).reshape(1, 1, -1)})
-        assert cells.done % CELL == 0 or cells.done == end
-        assert begin + size - CELL < cells.done or cells.done == end
-    assert cells.done == end
     assert [each.shape[-1] for each in found.values()] == [CELL, CELL, 7]
     assert [cell * CELL for cell in found] == [int(each[0, 0, 0]) for each in found.values()]
     assert torch.equal(torch.cat(list(found.values()), -1)[0, 0], torch.arange(first, end))

@@ -222,6 +222,9 @@ RULES = {
     operations.aten.linalg_cholesky_ex: "Cholesky",
     operations.aten.var: "spread",
     operations.aten.var_mean: "spread",
+    operations.aten.index_put: "put and added",
+    operations.aten.scatter: "scattered",
+    operations.aten.scatter_add: "added in places",
 }
 
 
