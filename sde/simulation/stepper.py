@@ -22,6 +22,7 @@ Backend = Literal["auto", "compiled", "eager"]
 _COMPILATION, _COMPILATION_PER_OPERATION = 3.0, 0.008
 _EAGER_PER_OPERATION, _EAGER_PER_NUMBER = 4e-6, 1.2e-9
 _MOST_OPERATIONS = 900  # of one compiled call, ours: more steps in a call are hardly faster, and longer to compile
+_LARGEST_GROUP = 2500  # operations; beyond, a step by itself, which makes the numbers of its group for nothing
 _PER_BLOCK = 110  # operations that four random words and their increments take
 
 
@@ -104,7 +105,7 @@ def make_stepper(code: StepCode, draws: Draws, clock: Clock, key: Tensor, work: 
     each = max(1, code.operations + _PER_BLOCK * draws.blocks / size)
     once = code.operations + _PER_BLOCK * draws.blocks  # a step by itself makes the numbers of its whole group
     groups = _groups(work.stride // size, each * size)
-    if each * size > _MOST_OPERATIONS and once < 0.6 * each * size:
+    if each * size > _LARGEST_GROUP and once < 0.6 * each * size:
         groups = 0
     # Of problem, paths and steps alone: the choice changes bits, and chunks, looks and processes may not.
     compilation = _COMPILATION + _COMPILATION_PER_OPERATION * max(once, _MOST_OPERATIONS)

@@ -99,9 +99,8 @@ def test_cells(first, size):
     cells = Cells(first, end, lambda cell, values: found.update({cell: values["x"]}))
     for begin in range(first, end, size):
         cells.add({"x": torch.arange(begin, min(end, begin + size)).reshape(1, 1, -1)})
-        assert len(found) == (
-            3 if begin + size >= end else (begin + size - first) // CELL
-        )  # each as soon as it is there
+        complete = 3 if begin + size >= end else (begin + size - first) // CELL
+        assert len(found) == complete  # each as soon as it is there
     assert [each.shape[-1] for each in found.values()] == [CELL, CELL, 7]
     assert [cell * CELL for cell in found] == [int(each[0, 0, 0]) for each in found.values()]
     assert torch.equal(torch.cat(list(found.values()), -1)[0, 0], torch.arange(first, end))

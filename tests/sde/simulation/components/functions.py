@@ -13,7 +13,7 @@ def random_matrix(rows, columns, seed=0):
 A = random_matrix(3, 3) @ random_matrix(3, 3).mT + torch.eye(3, dtype=torch.float64)
 BIG = random_matrix(12, 12, 1)
 CONV, MIX = random_matrix(1, 3, 2)[None], random_matrix(3, 3, 3)[None]
-ORDER = torch.tensor([2, 0, 1])
+ORDER, TWICE = torch.tensor([2, 0, 1]), torch.tensor([1, 1, 2])
 torch.manual_seed(0)
 NET = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.LayerNorm(4), torch.nn.Linear(4, 3))
 
@@ -108,10 +108,11 @@ SPLIT = {
     "in place": written,
     "filled in": filled,
     "rows": lambda x: x.new_zeros(3, 2).index_put((torch.arange(3), torch.tensor([0, 1, 0])), x).sum(1),
-    "rows with sums": lambda x: torch.outer(x, x).index_put((torch.tensor([0, 0, 2]),), x, accumulate=True)[0],
-    "rows added": lambda x: torch.outer(x, x).index_add(1, torch.tensor([0, 0, 2]), torch.outer(x, x), alpha=0.5)[0],
-    "scattered": lambda x: torch.zeros(3, dtype=x.dtype).scatter(0, ORDER, x) + x.scatter(0, torch.tensor([1]), 2.0),
-    "scattered sums": lambda x: x.scatter_add(0, torch.tensor([0, 0, 2]), x.sin()),
+    "scattered": lambda x: x.scatter(0, TWICE, x.sin()) + x.scatter(0, ORDER[:1], 1.5),
+    "added in places": lambda x: torch.zeros(3, dtype=x.dtype).scatter_add(0, TWICE, x),
+    "added in rows": lambda x: x.index_add(0, TWICE, x.sin(), alpha=2),
+    "put and added": lambda x: x.index_put((TWICE,), x.cos(), accumulate=True) + x.index_put((ORDER[:2],), x[1:]),
+    "gradient through an index": lambda x: grad(lambda y: (y[torch.tensor([0, 0, 1])] ** 3).sum())(x),
     # reductions
     "sums": lambda x: x.sum() * x + x.mean() + x.prod() + torch.outer(x, x).sum(0) + torch.outer(x, x).mean(1),
     "extremes": lambda x: x.max() * x + x.min() + x.amax(0, keepdim=True) * x + torch.outer(x, x).amin(0),

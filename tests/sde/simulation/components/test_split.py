@@ -222,9 +222,9 @@ RULES = {
     rules.aten.linalg_cholesky_ex: "Cholesky",
     rules.aten.var: "spread",
     rules.aten.var_mean: "spread",
-    rules.aten.index_put: "rows with sums",
+    rules.aten.index_put: "put and added",
     rules.aten.scatter: "scattered",
-    rules.aten.scatter_add: "scattered sums",
+    rules.aten.scatter_add: "added in places",
 }
 
 
