@@ -56,8 +56,9 @@ def row_root(columns: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> row_root(torch.tensor([[3.0, 4.0], [0.0, 1e-9]])).tolist()
-        [[5.0, 0.0], [8.000000106630974e-10, 6.000000274515719e-10]]
+        >>> factor = row_root(torch.tensor([[3.0, 4.0], [0.0, 1e-9]]))
+        >>> factor[0].tolist(), (1e10 * factor[1]).round().tolist()
+        ([5.0, 0.0], [8.0, 6.0])
     """
     small = _SMALL[columns.dtype]
     directions: list[Tensor] = []
