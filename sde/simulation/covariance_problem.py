@@ -13,7 +13,7 @@ __all__ = ["covariance_problem", "row_root", "semidefinite_root"]
 
 _SMALL = {torch.float32: 1e-5, torch.float64: 1e-12}  # of a component's own variance: what rounding leaves of zero
 
-_BELOW = 20  # times that far below zero rounding has been seen to leave a pivot
+_BELOW = 1000  # ours: times that far below zero, rounding of earlier pivots leaves one of a singular matrix
 
 
 def semidefinite_root(covariance: Tensor) -> Tensor:
