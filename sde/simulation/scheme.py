@@ -16,6 +16,9 @@ Noise = Literal["additive", "scalar", "diagonal", "commuting", "general"]
 Increments = Literal["normal", "two-point", "three-point"]
 
 
+_MOST_WITH_SIGNS = 64  # ours: a minute of recording
+
+
 class PointFunctions(Protocol):
     """An SDE as a scheme sees it: functions of one point, whose derivatives ``torch.func`` may take."""
 
@@ -68,7 +71,16 @@ class Scheme(ABC):
 
     @final
     def sign_count(self, noise_dim: int) -> int:
-        """How many signs a step needs."""
+        """How many signs a step needs.
+
+        Raises:
+            InputError: so many that its code would take minutes to record.
+        """
+        if self.signs and noise_dim > _MOST_WITH_SIGNS:
+            raise InputError(
+                f"with {noise_dim} Brownian motions a step of this scheme takes {noise_dim * (noise_dim - 1) // 2} signs "
+                f"and {2 * noise_dim + 1} diffusions; take at most {_MOST_WITH_SIGNS}, or a scheme without signs"
+            )
         return noise_dim * (noise_dim - 1) // 2 if self.signs else 0
 
     @final

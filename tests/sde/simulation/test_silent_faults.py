@@ -176,3 +176,9 @@ def test_a_checkpoint_of_another_slope(tmp_path):
 def test_looks_that_memory_does_not_hold():
     with pytest.raises(InputError, match=r"100001 looks at 2 components take about .* GiB"):
         simulate(DECAY, torch.zeros(2), dt=1e-3, steps=100_000, paths=10, record=Record(every=1))
+
+
+def test_a_step_that_would_take_minutes_to_record():
+    wide = SDEProblem(lambda t, x: -x, lambda t, x: torch.ones(2, 65))
+    with pytest.raises(InputError, match="2080 signs and 131 diffusions; take at most 64"):
+        simulate(wide, torch.zeros(2), dt=0.1, steps=1, paths=1, scheme="platen")
