@@ -78,8 +78,8 @@ class Scheme(ABC):
         """
         if self.signs and noise_dim > _MOST_WITH_SIGNS:
             raise InputError(
-                f"with {noise_dim} Brownian motions a step of this scheme takes {noise_dim * (noise_dim - 1) // 2} signs "
-                f"and {2 * noise_dim + 1} diffusions; take at most {_MOST_WITH_SIGNS}, or a scheme without signs"
+                f"with {noise_dim} Brownian motions a step of this scheme takes {noise_dim * (noise_dim - 1) // 2} "
+                f"signs and {2 * noise_dim + 1} diffusions; take at most {_MOST_WITH_SIGNS}, or a scheme without signs"
             )
         return noise_dim * (noise_dim - 1) // 2 if self.signs else 0
 
