@@ -35,10 +35,15 @@ class Record:
     final: bool = True
 
     def __post_init__(self) -> None:
-        if self.every is not None and (not isinstance(self.every, int) or self.every < 1):
-            raise InputError(f"every = {self.every!r} steps; give a whole number of at least 1, or None")
-        if not isinstance(self.trajectories, int) or self.trajectories < 0:
-            raise InputError(f"trajectories = {self.trajectories!r}; give a whole number of at least 0")
+        for name, least in (("every", 1), ("trajectories", 0)):
+            value = getattr(self, name)
+            if name != "every" or value is not None:
+                object.__setattr__(self, name, whole_number(name, value, least))
+        every = self.observables
+        if not isinstance(every, Sequence) or not all(isinstance(each, Observable) for each in every):
+            raise InputError(
+                f"observables are {every!r}; give a list of them: Observable('r', lambda x: x.norm(dim=1))"
+            )
 
 
 def looks_of(record: Record, steps: int, group_steps: int) -> list[int]:

@@ -12,7 +12,7 @@ An engine uses it so::
         tree.add(cell, recorder.of_cell(values))
     statistics = tree.result()                          # statistics["x"].moments.mean, ...
 
-Paths that exploded are the engine's to report and to leave out: statistics take finite numbers only.
+Statistics take finite numbers only: an engine refuses paths that explode before their values come here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
