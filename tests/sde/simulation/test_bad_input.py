@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -97,8 +98,14 @@ SETTINGS = {
     "backend": (lambda: Engine("fast"), "unknown backend 'fast'; choose one of: auto, compiled, eager"),
     "seconds": (lambda: Engine(seconds=-1), "seconds = -1 between two writes; give a number of at least 0"),
     "no seconds": (lambda: Engine(seconds=math.nan), "seconds = nan between two writes"),
-    "every": (lambda: Record(every=0), "every = 0 steps; give a whole number of at least 1, or None"),
-    "half a step": (lambda: Record(every=0.5), "every = 0.5 steps"),
+    "every": (lambda: Record(every=0), "every = 0; give a whole number of at least 1"),
+    "every as a truth value": (lambda: Record(every=True), "every = True; give a whole number"),
+    "trajectories as a truth value": (lambda: Record(trajectories=True), "trajectories = True; give a whole number"),
+    "one observable": (lambda: Record(observables=Observable()), "observables are .*; give a list"),
+    "functions": (lambda: Record(observables=[drift]), "observables are .*; give a list"),
+    "seconds as text": (lambda: Engine(seconds="a"), "seconds = 'a' between two writes; give a number"),
+    "a number for a folder": (lambda: Engine(checkpoint=5), "the checkpoint is of type int; give a folder"),
+    "half a step": (lambda: Record(every=0.5), "every = 0.5; give"),
     "trajectories": (lambda: Record(trajectories=-1), "trajectories = -1; give a whole number of at least 0"),
     "no observable": (lambda: run(record=Record(observables=())), "observables are named .*; give at least one"),
     "two of one name": (
@@ -132,15 +139,44 @@ STARTS = {
     "no blocks": ({}, r"blocks of the start are named \[\]; give names such as 'x' and 'm'"),
     "names of blocks": ({"a b": START}, r"blocks of the start are named \['a b'\]"),
     "types of blocks": ({"x": START, "m": START.float()}, "blocks of the start differ in type or device"),
+    "blocks in a block": ({"x": {"y": START}}, "a block of the start holds blocks itself"),
+    "sparse": (START.to_sparse(), "the start is stored as torch.sparse_coo; give a dense tensor"),
+    "without numbers": (START.to("meta"), "the start has no numbers"),
     "a list in a block": ({"x": [0.5]}, "the start is of type list"),
 }
 
 PROBLEMS = {
+    "hardly additive in a small component": (
+        lambda: sde(g=lambda t, x: torch.diag(torch.stack([1 + 0 * x[0], 1e-5 * x[1]])), kind="additive"),
+        "declared additive, but the diffusion depends on x",
+    ),
+    "not commuting in a small component": (
+        lambda: sde(
+            g=lambda t, x: torch.stack([torch.stack([1 + 0 * x[0], 1e-5 * x[1]]), 1e-5 * torch.stack([x[1], x[0]])]),
+            kind="commuting",
+        ),
+        "declared commuting, but",
+    ),
+    "noise without derivatives": (
+        lambda: sde(g=lambda t, x: torch.from_numpy(x.detach().numpy().copy())[:, None], kind="additive"),
+        "the diffusion has no derivative near the start .RuntimeError",
+    ),
+    "in place, where it changes nothing": (lambda: sde(lambda t, x: -x.clamp_(-9, 9)), "the drift changes the point"),
+    "time in place": (lambda: sde(lambda t, x: t.add_(0) * x), "the drift changes the point"),
+    "sparse noise": (lambda: sde(g=lambda t, x: noise(t, x).to_sparse()), "a tensor stored as .*to_dense"),
+    "a batch of one": (
+        lambda: sde(lambda t, x: -x, lambda t, x: torch.ones(1, 2, 1, dtype=x.dtype), batched=True),
+        r"the diffusion gives shape \(1, 2, 1\) for 5 points",
+    ),
     "kind of noise": (lambda: sde(kind="white"), "noise 'white' is unknown; choose one of: additive, scalar"),
     "calculus": (lambda: sde(calculus="Ito"), "calculus 'Ito' is unknown; choose one of: ito, stratonovich"),
     "drift": (lambda: sde(1.0), "the drift is of type float; give a function of t and x"),
     "no drift": (lambda: sde(None), "the drift is of type NoneType; give a function of t and x"),
     "diffusion": (lambda: sde(g=1.0), "the diffusion is of type float; give a function of t and x"),
+    **{
+        f"t0 {value!r}": (lambda value=value: sde(t0=value), f"t0 = {value!r}; give a finite")
+        for value in ("a", math.inf)
+    },
     "start of time": (lambda: sde(t0=math.nan), "t0 = nan; give a finite number"),
     "shape of the drift": (
         lambda: sde(lambda t, x: x[:1]),
@@ -233,6 +269,11 @@ IN_BLOCKS = {
     "a tensor": (lambda t, s: s["x"], r"functions return a dictionary of them; found Tensor"),
     "nothing": (lambda t, s: {}, r"with a start of blocks x, m, .* found \[\]"),
     "another name": (lambda t, s: {"x": s["x"], "v": s["m"]}, r"found \['x', 'v'\]"),
+    "sizes that fit together": (
+        lambda t, s: {"x": torch.cat([s["x"], s["m"]]), "m": s["m"][:0]},
+        r"block 'x' of the drift is of shape \(2,\) at one point; expected shape \(1,\)",
+    ),
+    "a number in a block": (lambda t, s: {"x": 3}, "block 'x' of the drift is int at one point"),
     "another size": (lambda t, s: {"x": s["x"], "m": s["x"].repeat(2)}, r"fails at the start|gives shape|block"),
 }
 
@@ -361,7 +402,7 @@ def test_observables_without_a_value_are_reported():
     start[4099, 1] = -1.0
     record = Record(every=4, observables=(Observable("root", lambda x: x.sqrt()),))
     still = SDEProblem(lambda t, x: 0 * x, None)
-    match = r"of the paths from number 4096 on, the observable 'root': the value at \(3, 0, 1\) of .* is nan"
+    match = r"the observable 'root' of path \d+ at t = 0 is nan \(component 1\): the observable is not finite there"
     refused(lambda: run(still, start, paths=5000, record=record), match)
 
 
@@ -369,3 +410,21 @@ def test_paths_that_come_back_have_not_exploded():
     one = SDEProblem(cubic, None)
     found = simulate(one, vector(3.0), dt=0.1, steps=20, paths=10, engine=Engine("eager"))
     assert found.final.isfinite().all()
+
+
+def test_starts_of_other_paths_are_tried_out():
+    start = torch.zeros(1000, 1, dtype=torch.float64)
+    start[700] = 2.0
+    far = SDEProblem(drift, lambda t, x: torch.where(x > 1, x, 1.0)[:, None], "additive")
+    refused(lambda: run(far, start, paths=1000), "declared additive, but the diffusion depends on x")
+    gap = SDEProblem(lambda t, x: x / (x - 2), None)
+    refused(lambda: run(gap, start, paths=1000), "the drift is not finite at the start of path 700")
+    assert run(gap, start[:700], paths=700).final.isfinite().all()
+
+
+def test_numbers_of_numpy_are_the_same_run():
+    right = run(paths=20, dt=0.5, seed=3)
+    found = run(paths=np.int64(20), dt=np.float32(0.5), seed=np.int64(3), steps=np.int32(4))
+    assert torch.equal(found.final, right.final)
+    assert (type(found.paths), type(found.dt), type(found.seed)) == (int, float, int)
+    assert Record(every=np.int64(2)) == Record(every=2)
