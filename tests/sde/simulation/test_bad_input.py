@@ -1,5 +1,6 @@
 """Each refusal of a simulation: what was found, what was expected, how to repair."""
 
+import json
 import math
 import re
 
@@ -16,9 +17,11 @@ from eigensam.sde.simulation.draws import key_of
 from eigensam.sde.simulation.looks import Record
 from eigensam.sde.simulation.observables import Observable
 from eigensam.sde.simulation.paths_along import paths_along
+from eigensam.sde.simulation.point import PointProblem
 from eigensam.sde.simulation.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES
 from eigensam.sde.simulation.simulate import Engine, simulate, whole_steps
+from eigensam.sde.simulation.state import start_of
 
 from .components.functions import NOT_BATCHED, NOT_RECORDED
 from .suite import matrix, vector
@@ -342,14 +345,32 @@ ALONG = {
     "no step": (lambda: along(torch.zeros(3, 0, 2)), r"increments are \(3, 0, 2\)"),
     "columns": (lambda: along(torch.zeros(3, 4, 1, dtype=START.dtype)), r"shape \(3, 4, 1\), .* expected \(3, 4, 2\)"),
     "type": (lambda: along(torch.zeros(3, 4, 2)), "torch.float32 on cpu; expected"),
+    "no problem": (lambda: paths_along(5, START, torch.zeros(1, 1, 1), dt=0.1), "problem is of type int; expected SDE"),
+    "dt as text": (lambda: along(dt="a"), "dt = 'a'; give a positive number"),
+    "not finite": (
+        lambda: along(torch.zeros(3, 4, 2, dtype=START.dtype).index_fill(1, torch.tensor([2]), math.nan)),
+        "increment 0 of path 0 in step 2 is not finite",
+    ),
+    "dependent on numbers": (
+        lambda: along(problem=sde(lambda t, x: -x if x[0] > 0 else x)),
+        "no step can be taken of all paths together .RuntimeError",
+    ),
+    "rare chance": (
+        lambda: along(problem=sde(lambda t, x: torch.nn.functional.dropout(x, 1e-9))),
+        "no step can be taken of all paths together .RuntimeError",
+    ),
+    "explosion": (
+        lambda: along(start=matrix((0, 0), (90, 0), (90, 0)), problem=sde(lambda t, x: -(x**9))),
+        r"2 of 3 paths .67 %. leave the finite numbers in step \d, the first is path 1; take smaller steps",
+    ),
     "dt": (lambda: along(dt=0), "dt = 0; give a positive number"),
     "start": (lambda: along(start=torch.zeros(4, 2, dtype=START.dtype)), r"the start has shape \(4, 2\)"),
 }
 
 
-def along(increments=None, start=START, dt=0.1, scheme="euler-maruyama"):
+def along(increments=None, start=START, dt=0.1, scheme="euler-maruyama", problem=None):
     increments = torch.zeros(3, 4, 2, dtype=START.dtype) if increments is None else increments
-    return paths_along(sde(), start, increments, dt=dt, scheme=scheme)
+    return paths_along(problem or sde(), start, increments, dt=dt, scheme=scheme)
 
 
 @pytest.mark.parametrize("name", ALONG)
@@ -428,3 +449,22 @@ def test_numbers_of_numpy_are_the_same_run():
     assert torch.equal(found.final, right.final)
     assert (type(found.paths), type(found.dt), type(found.seed)) == (int, float, int)
     assert Record(every=np.int64(2)) == Record(every=2)
+
+
+def test_statistics_are_json_where_there_is_no_number():
+    """At the start all paths are the same: there is no skewness; of few paths, quantiles have no bounds."""
+    found = run(record=Record(observables=(Observable(alpha=0.01),))).to_dict()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["observables"]["x"]["skewness"][0] == [None, None]
+    assert found["observables"]["x"]["quantiles"]["0.05"]["low"][1] == [None, None]
+
+
+def test_another_default_device():
+    right = run()
+    torch.set_default_device("meta")
+    try:
+        point = PointProblem(sde(), start_of(START, 20), 1.0)
+    finally:
+        torch.set_default_device("cpu")
+    assert point.noise_dim == 2
+    assert all(x.device == right.final.device for _, x in point.probes)
