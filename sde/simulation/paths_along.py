@@ -86,6 +86,6 @@ def _refuse_explosion(states: Tensor, step: int) -> None:
     if number:
         share = 100 * number / len(lost)
         raise InputError(
-            f"{number} of {len(lost)} paths ({share:.2g} %) leave the finite numbers in step {step}, "
+            f"{number} of {len(lost)} paths ({share:.3g} %) leave the finite numbers in step {step}, "
             f"the first is path {int(lost.nonzero()[0])}; take smaller steps, or a drift that holds paths back"
         )
