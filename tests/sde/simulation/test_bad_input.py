@@ -154,7 +154,7 @@ ALONG = {
     ),
     "explosion": (
         lambda: along(start=matrix((0, 0), (90, 0), (90, 0)), problem=sde(lambda t, x: -(x**9))),
-        r"2 of 3 paths .67 %. leave the finite numbers in step \d, the first is path 1; take smaller steps",
+        r"2 of 3 paths .66.7 %. leave the finite numbers in step \d, the first is path 1; take smaller steps",
     ),
     "dt": (lambda: along(dt=0), "dt = 0; give a positive number"),
     "start": (lambda: along(start=torch.zeros(4, 2, dtype=START.dtype)), r"the start has shape \(4, 2\)"),
