@@ -42,9 +42,9 @@ class Start:
 
     def rows(self) -> dict[int, Tensor]:
         """Different starts by number of the path: the first, the last and those that are extreme in a coordinate, at
-        most a few; each of shape ``(d,)``.
+        most a few; each of shape ``(d,)``, in memory of its own: a derivative at a view takes room for all of its base.
         """
-        return {number: self.points.reshape(-1, self.dim)[number] for number in spread_rows(self.points)}
+        return {number: self.points.reshape(-1, self.dim)[number].clone() for number in spread_rows(self.points)}
 
     def of_paths(self, first: int, count: int) -> Tensor:
         """Starts of consecutive paths, shape ``(d, count)``; beyond the last path that of the last."""
