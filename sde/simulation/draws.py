@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...ground.errors import InputError
 from .philox import MASK, philox
 from .scheme import Increments
+from .seeds import checked_seed
 
 __all__ = ["Draw", "Draws", "key_of"]
 
@@ -27,8 +27,7 @@ def key_of(seed: int, device: torch.device) -> Tensor:
         >>> key_of(2**32 + 5, torch.device("cpu")).tolist()
         [5, 1]
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise InputError(f"seed {seed!r} is not a whole number from 0 to 2^63 - 1")
+    seed = checked_seed(seed)
     return torch.tensor([seed & MASK, seed >> 32], device=device)
 
 

@@ -74,10 +74,7 @@ class Ensemble:
 
         def complete(cell: int, values: Mapping[str, Tensor]) -> None:
             rows = {name: each.permute(2, 0, 1) for name, each in values.items()}
-            try:
-                kept.tree.add(cell, self.recorder.of_cell(rows))
-            except InputError as error:
-                raise InputError(f"of the paths from number {cell * CELL} on, {error}") from None
+            kept.tree.add(cell, self.recorder.of_cell(rows, first=cell * CELL))
 
         first, end, done = kept.first, kept.end, kept.done
         cells = Cells(done, end, complete)

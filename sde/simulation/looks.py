@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...ground.errors import InputError
+from .given_numbers import whole_number
 from .observables import Observable
 
 __all__ = ["Record", "looks_of"]
@@ -22,7 +23,7 @@ class Record:
         final: whether the states of all paths at the end are.
 
     Raises:
-        InputError: numbers out of range.
+        InputError: numbers out of range, something that is no list of observables.
 
     Example:
         >>> Record(every=10, trajectories=20).final
@@ -35,10 +36,12 @@ class Record:
     final: bool = True
 
     def __post_init__(self) -> None:
-        if self.every is not None and (not isinstance(self.every, int) or self.every < 1):
-            raise InputError(f"every = {self.every!r} steps; give a whole number of at least 1, or None")
-        if not isinstance(self.trajectories, int) or self.trajectories < 0:
-            raise InputError(f"trajectories = {self.trajectories!r}; give a whole number of at least 0")
+        if self.every is not None:
+            object.__setattr__(self, "every", whole_number("every", self.every, 1))
+        object.__setattr__(self, "trajectories", whole_number("trajectories", self.trajectories, 0))
+        given = self.observables
+        if not isinstance(given, Sequence) or not all(isinstance(each, Observable) for each in given):
+            raise InputError(f"observables are {given!r}; give a list, such as [Observable(alpha=0.01)]")
 
 
 def looks_of(record: Record, steps: int, group_steps: int) -> list[int]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from ...ground.errors import InputError
+from .seeds import checked_seed
 
 __all__ = ["PathNoise"]
 
@@ -32,9 +32,7 @@ class PathNoise:
     """
 
     def __init__(self, seed: int, stream: int, width: int) -> None:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise InputError(f"seed {seed!r} is not a whole number from 0 to 2^63 - 1")
-        self._key = np.array([seed, stream], dtype=np.uint64)
+        self._key = np.array([checked_seed(seed), stream], dtype=np.uint64)
         self.width = width
         self._counters = -(-width // _WORDS)
 

@@ -12,20 +12,24 @@ An engine uses it so::
         tree.add(cell, recorder.of_cell(values))
     statistics = tree.result()                          # statistics["x"].moments.mean, ...
 
-Paths that exploded are the engine's to report and to leave out: statistics take finite numbers only.
+Statistics take finite numbers only: an engine refuses paths that explode before their values come here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .given_numbers import finite_number
+from .state import spread_rows
 from .statistics.observed import CellStatistics, ObservedStatistics
 from .statistics.statistic import columns
+from .user_functions import call_with_copies, close, explained
 
 __all__ = ["Observable", "Recorder", "coordinates"]
 
@@ -52,7 +56,8 @@ class Observable:
         edges: of a histogram, shape ``(bins + 1,)`` for all components or ``(p, bins + 1)``.
 
     Raises:
-        InputError: a name that is empty or holds ``/``, or a function that cannot be called.
+        InputError: a name that is empty or holds ``/``, a function that cannot be called, an ``alpha`` that is no
+            number.
 
     Example:
         >>> radius = Observable("radius", lambda x: x.norm(dim=1), alpha=0.01, edges=[0, 1, 2])
@@ -72,14 +77,26 @@ class Observable:
             raise InputError(
                 f"the function of '{self.name}' is of type {type(self.function).__name__}; give a function of states"
             )
+        if self.alpha is not None:
+            alpha = finite_number(f"observable '{self.name}': alpha", self.alpha, "a relative error, such as 0.01")
+            object.__setattr__(self, "alpha", alpha)
 
     def observe(self, states: Tensor) -> Tensor:
         """Values at states of shape ``(n, d)``: shape ``(n, p)``, of the states' type.
 
         Raises:
-            InputError: values that are no real tensor, or of another shape.
+            InputError: a function that fails or writes into the states, values that are no real tensor, or of another
+                shape.
         """
-        found = self.function(states)
+        with explained(
+            f"the observable '{self.name}' fails for states of shape {tuple(states.shape)}",
+            "it is called with any number of states, one in a row",
+        ):
+            found, changed = call_with_copies(self.function, states)
+        if changed:
+            raise InputError(
+                f"the observable '{self.name}' changes the states that it is given; compute with a copy: x.clone()"
+            )
         if not isinstance(found, Tensor) or found.is_complex():
             kind = str(found.dtype) if isinstance(found, Tensor) else type(found).__name__
             raise InputError(f"the observable '{self.name}' gives {kind}; expected a tensor of real numbers")
@@ -96,21 +113,16 @@ class Observable:
         """How many components it has, when it does with states, shape ``(n, d)``, what an observable may do.
 
         Raises:
-            InputError: states that it changes, a value of a path that depends on the other paths or on chance, a number
-                of components that does, and errors of :meth:`observe`.
+            InputError: a value of a path that depends on the other paths or on chance, a number of components that
+                does, and errors of :meth:`observe`.
         """
-        kept = probes.clone()
-        together = self.observe(kept)
-        if not torch.equal(kept, probes):
-            raise InputError(
-                f"the observable '{self.name}' changes the states that it is given; compute with a copy: x.clone()"
-            )
-        alone = [self.observe(probes[i : i + 1].clone()) for i in range(len(probes))]
+        together = self.observe(probes)
+        alone = [self.observe(probes[i : i + 1]) for i in range(len(probes))]
         sizes = sorted({each.shape[1] for each in (together, *alone)})
         if len(sizes) > 1:
             raise InputError(f"the observable '{self.name}' has {sizes} components; expected one number for all states")
-        scale = float(together.nan_to_num(0, 0, 0).abs().max())
-        if not torch.allclose(torch.cat(alone), together, rtol=0, atol=_ROUNDING * scale, equal_nan=True):
+        scale = together.nan_to_num(0, 0, 0).abs().amax(0)
+        if not close(torch.cat(alone), together, _ROUNDING * scale):
             raise InputError(
                 f"the observable '{self.name}' gives a path another value alone than among others; let each row of the "
                 "result depend on the same row of the states, and on no chance"
@@ -124,7 +136,7 @@ class Recorder:
     Args:
         observables: with different names.
         times: at which they are observed.
-        start: where paths begin, shape ``(d,)`` or ``(n, d)``. Functions are tried out near the first one.
+        start: where paths begin, shape ``(d,)`` or ``(n, d)``. Functions are tried out near some that lie apart.
 
     Attributes:
         sizes: components ``p`` by name.
@@ -181,11 +193,12 @@ class Recorder:
                 )
         return found
 
-    def of_cell(self, values: Mapping[str, Tensor | ArrayLike]) -> CellStatistics:
+    def of_cell(self, values: Mapping[str, Tensor | ArrayLike], first: int = 0) -> CellStatistics:
         """Statistics of the paths of a cell.
 
         Args:
             values: by name, shape ``(n, times, p)``. Without a copy where memory has the paths next to each other.
+            first: number of the first path, for the message.
 
         Raises:
             InputError: values of another shape or that are not finite, with the observable, path and time.
@@ -203,13 +216,27 @@ class Recorder:
                 ready = np.moveaxis(columns(array), -1, 0)
                 result[each.name] = ObservedStatistics.of(ready, each.alpha, each.edges)
             except InputError as error:
+                self._refuse_gaps(each.name, array, first)
                 raise InputError(f"the observable '{each.name}': {error}") from None
         return CellStatistics(result)
 
+    def _refuse_gaps(self, name: str, array: NDArray[Any], first: int) -> None:
+        gaps = np.argwhere(~np.isfinite(array))
+        if len(gaps):
+            path, time, component = map(int, gaps[0])
+            raise InputError(
+                f"the observable '{name}' of path {first + path} at t = {self.times[time]:g} is "
+                f"{array[path, time, component]} (component {component}): the observable is not finite there, though "
+                "the path may be; give it a value wherever paths come to"
+            )
+
 
 def _probes(start: Tensor) -> Tensor:
-    """Different states near the start, shape ``(n, d)``, the same in every run."""
-    first = start.reshape(-1, start.shape[-1])[0]
-    generator = torch.Generator().manual_seed(0)
-    uniform = 2 * torch.rand(len(first) + _MORE, len(first), generator=generator, dtype=torch.float64) - 1
-    return first + _SPREAD * (1 + first.abs()) * uniform.to(first)
+    """Different states near starts that lie apart, shape ``(n, d)``, the same in every run."""
+    rows = start.reshape(-1, start.shape[-1])
+    chosen = rows[spread_rows(start)]
+    count, d = max(len(chosen), start.shape[-1] + _MORE), start.shape[-1]
+    centres = chosen[torch.arange(count, device=start.device) % len(chosen)]
+    generator = torch.Generator(device="cpu").manual_seed(0)
+    uniform = 2 * torch.rand(count, d, generator=generator, dtype=torch.float64, device="cpu") - 1
+    return centres + _SPREAD * (1 + centres.abs()) * uniform.to(start)

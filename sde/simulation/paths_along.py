@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .given_numbers import finite_number
 from .point import PointProblem
 from .problem import SDEProblem
 from .scheme import SCHEMES
 from .state import start_of
+from .user_functions import explained
 
 __all__ = ["paths_along"]
 
@@ -30,8 +32,8 @@ def paths_along(problem: SDEProblem, x0: Any, increments: Tensor, *, dt: float, 
         Shape ``(n, steps + 1, d)``, or blocks by name; the first state is the start.
 
     Raises:
-        InputError: increments of another shape or type, a scheme whose noise is no Brownian path, a problem that it
-            does not solve.
+        InputError: increments of another shape or type or that are not finite, a scheme whose noise is no Brownian
+            path, a problem that it does not solve, functions whose course depends on numbers, paths that explode.
 
     Example:
         >>> import torch
@@ -39,6 +41,8 @@ def paths_along(problem: SDEProblem, x0: Any, increments: Tensor, *, dt: float, 
         >>> paths_along(brownian, torch.zeros(1), torch.tensor([[[0.5], [-0.25]]]), dt=0.1).flatten().tolist()
         [0.0, 0.5, 0.25]
     """
+    if not isinstance(problem, SDEProblem):
+        raise InputError(f"problem is of type {type(problem).__name__}; expected SDEProblem(...)")
     method = SCHEMES[scheme]
     method.check(scheme, problem.calculus, problem.noise)
     if method.increments != "normal" or method.signs:
@@ -47,11 +51,15 @@ def paths_along(problem: SDEProblem, x0: Any, increments: Tensor, *, dt: float, 
     if not isinstance(increments, Tensor) or increments.ndim != 3 or 0 in increments.shape[:2]:
         shape = tuple(increments.shape) if isinstance(increments, Tensor) else type(increments).__name__
         raise InputError(f"increments are {shape}; give a tensor of shape (paths, steps, m)")
-    if not dt > 0:
+    if not bool(increments.isfinite().all()):
+        path, number, column = increments.isfinite().logical_not().nonzero()[0].tolist()
+        raise InputError(f"increment {column} of path {path} in step {number} is not finite; give finite numbers")
+    h = finite_number("dt", dt, "a positive number")
+    if h <= 0:
         raise InputError(f"dt = {dt!r}; give a positive number")
     n, steps, m = increments.shape
     start = start_of(x0, n)
-    point = PointProblem(problem, start, dt * steps)
+    point = PointProblem(problem, start, h * steps)
     if m != point.noise_dim or increments.dtype != point.dtype or increments.device != point.device:
         raise InputError(
             f"increments have shape {tuple(increments.shape)}, {increments.dtype} on {increments.device}; expected "
@@ -59,10 +67,25 @@ def paths_along(problem: SDEProblem, x0: Any, increments: Tensor, *, dt: float, 
         )
 
     def step(t: Tensor, x: Tensor, dw: Tensor) -> Tensor:
-        return method.step(point, t, x, dt, dw, x.new_zeros(0))
+        return method.step(point, t, x, h, dw, x.new_zeros(0))
 
     states = [start.points.expand(n, -1).clone()]
+    repair = "write drift and diffusion in torch operations whose course does not depend on numbers or on chance"
     for k in range(steps):
-        t = point.time(problem.t0 + k * dt)
-        states.append(torch.func.vmap(step, in_dims=(None, 0, 0))(t, states[-1], increments[:, k]).detach())
+        t = point.time(problem.t0 + k * h)
+        with explained("no step can be taken of all paths together", repair):
+            found = torch.func.vmap(step, in_dims=(None, 0, 0))(t, states[-1], increments[:, k]).detach()
+        _refuse_explosion(found, k)
+        states.append(found)
     return start.structured(torch.stack(states, 1))
+
+
+def _refuse_explosion(states: Tensor, step: int) -> None:
+    lost = ~states.isfinite().all(1)
+    number = int(lost.sum())
+    if number:
+        share = 100 * number / len(lost)
+        raise InputError(
+            f"{number} of {len(lost)} paths ({share:.3g} %) leave the finite numbers in step {step}, "
+            f"the first is path {int(lost.nonzero()[0])}; take smaller steps, or a drift that holds paths back"
+        )

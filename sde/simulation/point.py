@@ -10,10 +10,12 @@ from ...ground.errors import InputError
 from .calculus import load_forward_rules
 from .problem import SDEProblem
 from .state import Start
+from .user_functions import call_with_copies, close, explained
 
 __all__ = ["PointProblem"]
 
 _PROBES = 5
+_LOOSE = 1e-4  # ours: relative error of what a check compares
 _SPREAD = 0.1  # of the probes about the start, relative to 1 + |x|
 
 
@@ -35,20 +37,20 @@ class PointProblem:
 
     def __init__(self, problem: SDEProblem, start: Start, horizon: float) -> None:
         self.problem, self._start = problem, start
-        x = start.first
-        self.dtype, self.device = x.dtype, x.device
-        b = self._tried("drift", self.time(problem.t0), x)
-        self._expect("drift", b, (start.dim,))
+        self.dtype, self.device = start.points.dtype, start.points.device
         self.noise_dim = 0
-        if problem.diffusion is not None:
-            g = self._tried("diffusion", self.time(problem.t0), x)
-            if g.ndim != 2:
-                raise InputError(
-                    f"the diffusion gives shape {tuple(g.shape)} at one point; expected ({start.dim}, m): write noise "
-                    "of one Brownian motion as a column, g[:, None], and diagonal noise as torch.diag(g)"
-                )
-            self._expect("diffusion", g, (start.dim, g.shape[1]))
-            self.noise_dim = g.shape[1]
+        for path, x in start.rows().items():
+            where = f"at the start of path {path}" if path else "at the start"
+            self._expect("drift", self._tried("drift", self.time(problem.t0), x, where), (start.dim,), where)
+            if problem.diffusion is not None:
+                g = self._tried("diffusion", self.time(problem.t0), x, where)
+                if g.ndim != 2:
+                    raise InputError(
+                        f"the diffusion gives shape {tuple(g.shape)} at one point; expected ({start.dim}, m): write "
+                        "noise of one Brownian motion as a column, g[:, None], and diagonal noise as torch.diag(g)"
+                    )
+                self.noise_dim = g.shape[1] if path == 0 else self.noise_dim
+                self._expect("diffusion", g, (start.dim, self.noise_dim), where)
         self.probes = self._near(horizon)
         self._check_noise()
 
@@ -81,29 +83,34 @@ class PointProblem:
                 f"with a start of blocks {', '.join(dict(self._start.blocks))}, functions return a dictionary of them; "
                 f"found {names}"
             )
-        width = [next(iter(found.values())).shape[-1]] if len(shape) == 2 else []
+        name = "drift" if len(shape) == 1 else "diffusion"
+        sizes, widths = dict(self._start.blocks), set()
+        for block, part in found.items():
+            fits = isinstance(part, Tensor) and part.ndim == len(shape) and part.shape[0] == sizes[block]
+            if not fits:
+                kind = f"is of shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"is {type(part).__name__}"
+                expected = f"({sizes[block]}{',' if len(shape) == 1 else ', m'})"
+                raise InputError(f"block '{block}' of the {name} {kind} at one point; expected shape {expected}")
+            widths.add(part.shape[1:])
+        if len(widths) > 1:
+            raise InputError(f"blocks of the {name} have {sorted(w[0] for w in widths)} columns; give all the same m")
         like = next(iter(found.values()))
-        return torch.cat([found.get(name, like.new_zeros(size, *width)) for name, size in self._start.blocks])
+        return torch.cat([found.get(block, like.new_zeros(size, *like.shape[1:])) for block, size in sizes.items()])
 
-    def _tried(self, name: str, t: Tensor, x: Tensor) -> Tensor:
-        function, given = getattr(self, name), x.clone()
-        try:
-            found = function(t, given)
-        except InputError:
-            raise
-        except Exception as error:
-            why = str(error).splitlines()[0] if str(error) else "no reason given"
-            raise InputError(
-                f"the {name} fails at the start ({type(error).__name__}: {why}); it is called with a time without a "
-                f"shape and one point of shape ({self._start.dim},)"
-            ) from error
+    def _tried(self, name: str, t: Tensor, x: Tensor, where: str = "near the start") -> Tensor:
+        """A value at a point, refused if it is none, or the arguments were written into."""
+        repair = f"it is called with a time without a shape and one point of shape ({self._start.dim},)"
+        with explained(f"the {name} fails {where}", repair):
+            found, changed = call_with_copies(getattr(self, name), t, x)
         if not isinstance(found, Tensor):
             raise InputError(f"the {name} gives {type(found).__name__}; expected a tensor")
-        if not torch.equal(given, x):
+        if found.layout is not torch.strided:
+            raise InputError(f"the {name} gives a tensor stored as {found.layout}; expected a dense one: .to_dense()")
+        if changed:
             raise InputError(f"the {name} changes the point that it is given; compute with a copy: x.clone()")
         return found.detach()
 
-    def _expect(self, name: str, found: Tensor, shape: tuple[int, ...]) -> None:
+    def _expect(self, name: str, found: Tensor, shape: tuple[int, ...], where: str) -> None:
         if tuple(found.shape) != shape:
             raise InputError(f"the {name} gives shape {tuple(found.shape)} at one point; expected {shape}")
         if found.dtype != self.dtype or found.device != self.device:
@@ -112,17 +119,18 @@ class PointProblem:
                 "its constants with dtype=x.dtype and device=x.device"
             )
         if not bool(found.isfinite().all()):
-            raise InputError(f"the {name} is not finite at the start: {found.tolist()}; start somewhere else")
+            raise InputError(f"the {name} is not finite {where}: {found.tolist()}; start somewhere else")
 
     def _near(self, horizon: float) -> list[tuple[Tensor, Tensor]]:
         """Times and points to try functions at, the same in every run."""
-        generator = torch.Generator().manual_seed(0)
-        x = self._start.first
+        generator = torch.Generator(device="cpu").manual_seed(0)
+        x, *others = self._start.rows().values()
         result = []
         for i in range(_PROBES):
-            offset = _SPREAD * i * torch.randn(len(x), generator=generator, dtype=torch.float64).to(x)
-            result.append((self.time(self.problem.t0 + horizon * i / _PROBES), x + (1 + x.abs()) * offset / _PROBES))
-        return result
+            offset = torch.randn(len(x), generator=generator, dtype=torch.float64, device="cpu").to(x)
+            scaled = _SPREAD * i * offset
+            result.append((self.time(self.problem.t0 + horizon * i / _PROBES), x + (1 + x.abs()) * scaled / _PROBES))
+        return result + [(self.time(self.problem.t0), other) for other in others]
 
     def _check_noise(self) -> None:
         """Refuse another kind of noise than declared, a function of chance, and a batch whose points are mixed."""
@@ -145,38 +153,52 @@ class PointProblem:
 
     def _check_rows(self) -> None:
         points = torch.stack([x for _, x in self.probes])
-        t = self.probes[0][0]
+        t, n = self.probes[0][0], len(self.probes)
         for name in ("drift", "diffusion")[: 2 if self.noise_dim else 1]:
-            function, one = getattr(self.problem, name), getattr(self, name)
-            together = function(t, self._start.structured(points))
-            alone = torch.stack([one(t, x).detach() for x in points])
-            rows = torch.stack([self._flat(_row(together, i), tuple(alone.shape[1:])) for i in range(len(points))])
-            scale = float(alone.nan_to_num(0, 0, 0).abs().max())
-            if rows.shape != alone.shape or not torch.allclose(rows, alone, rtol=0, atol=1e-4 * scale, equal_nan=True):
+            alone = torch.stack([self._tried(name, t, x) for x in points])
+            with explained(f"the {name} fails for {n} points", "a batched problem takes any number of them"):
+                together = getattr(self.problem, name)(t, self._start.structured(points))
+                parts = together.values() if isinstance(together, Mapping) else [together]
+                for part in parts:
+                    if len(part) != n:
+                        raise InputError(
+                            f"the {name} gives shape {tuple(part.shape)} for {n} points; expected a row for each"
+                        )
+                rows = torch.stack([self._flat(_row(together, i), tuple(alone.shape[1:])) for i in range(n)]).detach()
+            scale = alone.nan_to_num(0, 0, 0).abs().amax(0)
+            if rows.shape != alone.shape or not close(rows, alone, _LOOSE * scale + _rounding(alone)):
                 raise InputError(f"the {name} gives a point another value alone than in a batch; each row is its own")
 
     def _check_kind(self, t: Tensor, x: Tensor) -> None:
+        """Each row of ``G`` is looked at by itself: a component of small noise beside one of large noise."""
         g = self._tried("diffusion", t, x)
         load_forward_rules()
-        slopes: Tensor = torch.func.jacfwd(lambda y: self.diffusion(t, y))(x).detach()  # (i, j, l): d_l G_ij
-        size = 1e-4 * float(slopes.abs().max() + g.abs().max())
+        repair = "write it in torch operations that have derivatives, or declare the noise general"
+        with explained("the diffusion has no derivative near the start", repair):
+            slopes: Tensor = torch.func.jacfwd(lambda y: self.diffusion(t, y))(x).detach()  # (i, j, l): d_l G_ij
         kind, every = self.problem.noise, torch.arange(len(x), device=x.device)
+        entries = g.abs() + slopes.abs().amax(2)
+        size = entries.amax(1)  # (i)
         if kind == "additive":
             excess, why = slopes, "the diffusion depends on x"
         elif kind == "diagonal":
-            off = g - torch.diag(g.diagonal())
             other = slopes.clone()
             other[every, every, every] = 0
-            excess, why = (
-                torch.cat([off.flatten(), other.flatten()]),
-                "an entry off the diagonal, or another x_i, counts",
-            )
+            off = g - torch.diag(g.diagonal())
+            excess, why = torch.cat([off[..., None], other], 2), "an entry off the diagonal, or another x_i, counts"
         else:
             products = torch.einsum("lj,ikl->ijk", g, slopes)
             excess, why = products - products.mT, "sum_l G_lj d_l G_ik is not symmetric in j and k"
-            size *= float(g.abs().max())
-        if float(excess.abs().max()) > size:
+            size = torch.einsum("j,ik->ijk", g.abs().amax(0), entries)
+            size = size + size.mT
+        size = size.reshape(*size.shape, *[1] * (excess.ndim - size.ndim))
+        if bool((excess.abs() > _LOOSE * size + _rounding(size)).any()):
             raise InputError(f"the noise is declared {kind}, but {why} near the start; declare it general")
+
+
+def _rounding(values: Tensor) -> float:
+    """Of entries that cancel beside large ones."""
+    return 10 * torch.finfo(values.dtype).eps * float(values.nan_to_num(0, 0, 0).abs().max())
 
 
 def _first_row(found: Any) -> Any:

@@ -1,6 +1,5 @@
 """An SDE to simulate: drift and diffusion as functions, the calculus, and what is known of the noise."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -8,6 +7,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .given_numbers import finite_number
 from .scheme import Calculus, Noise
 
 __all__ = ["SDEProblem"]
@@ -62,5 +62,4 @@ class SDEProblem:
             function = getattr(self, name)
             if not callable(function) and not (name == "diffusion" and function is None):
                 raise InputError(f"the {name} is of type {type(function).__name__}; give a function of t and x")
-        if not isinstance(self.t0, float | int) or not math.isfinite(self.t0):
-            raise InputError(f"t0 = {self.t0!r}; give a finite number")
+        object.__setattr__(self, "t0", finite_number("t0", self.t0))  # one of numpy as Python's

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...ground.errors import InputError
 from ...ground.pictures import PICTURES, render, save_figure
-from ...ground.records import write_atomically
+from ...ground.records import through_json, write_atomically
 from .end_table import end_table
 from .mean_intervals import mean_intervals
 from .statistics.observed import CellStatistics, ObservedStatistics
@@ -141,8 +141,8 @@ class Simulation:
         return self.observed().moments.covariance
 
     def to_dict(self, confidence: float = 0.95) -> dict[str, Any]:
-        """A JSON-ready dictionary of all statistics; states are left out."""
-        return {
+        """A JSON-ready dictionary of all statistics, None where there is no number; states are left out."""
+        found: dict[str, Any] = {
             "paths": self.paths,
             "dt": self.dt,
             "steps": self.steps,
@@ -158,6 +158,8 @@ class Simulation:
                 for name, each in self.statistics.observed.items()
             },
         }
+        result: dict[str, Any] = through_json(found)
+        return result
 
     def plot(self, file: Path | str | None = None, *, name: str | None = None, confidence: float = 0.95) -> "Figure":
         """Draw observables over time: mean with its interval, where the paths lie, and those that were kept.

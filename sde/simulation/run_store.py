@@ -23,6 +23,7 @@ from .statistics.observed import CellStatistics
 __all__ = ["RunStore"]
 
 _STATE = "simulation.json"
+_FIELDS = {"done": int, "statistics": str, "pieces": dict, "identity": dict, "digest": str}
 
 
 @dataclass
@@ -84,7 +85,7 @@ class RunStore:
         if not path.exists():
             return
         found = read_json(path)
-        if not isinstance(found, dict) or not isinstance(found.get("identity"), dict) or "digest" not in found:
+        if not isinstance(found, dict) or not isinstance(found.get("identity"), dict):
             raise InputError(f"{path} is no state of a simulation; choose another checkpoint folder")
         if found["identity"] != dict(self.identity):
             parts = [name for name in {**self.identity, **found["identity"]} if self._differs(found["identity"], name)]
@@ -92,6 +93,9 @@ class RunStore:
                 f"{self.folder} holds another run, which differs in {', '.join(parts)}; choose another checkpoint "
                 "folder, or remove this one"
             )
+        if any(type(found.get(name)) is not kind for name, kind in _FIELDS.items()):
+            fields = ", ".join(name for name, kind in _FIELDS.items() if type(found.get(name)) is not kind)
+            raise InputError(f"{path} is damaged: {fields} is missing or of another type; remove {self.folder}")
         tensors = load_tensors(self.folder / found["statistics"])
         if found["digest"] != _digest(tensors, found):
             raise InputError(f"{path} and the files that it names are damaged; remove {self.folder}")

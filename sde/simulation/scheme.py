@@ -102,4 +102,4 @@ class Scheme(ABC):
 
 
 SCHEMES: Registry[Scheme] = Registry("scheme", "eigensam.sde.simulation.schemes")
-"""A scheme is registered by its file: ``@SCHEMES.register("name")`` below which an instance is made."""
+"""A scheme is registered at the end of its file: ``SCHEMES.register("name")(Name())``, an instance of the class."""

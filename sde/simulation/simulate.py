@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Real
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,7 @@ from ...ground.errors import InputError
 from .cells import CELL
 from .draws import Draws, key_of
 from .ensemble import Ensemble, Kept, chunk_width
+from .given_numbers import finite_number, whole_number
 from .kernel import Clock
 from .looks import Record, looks_of
 from .observables import Observable, Recorder, coordinates
@@ -28,6 +30,7 @@ from .result import Simulation
 from .run_identity import run_identity
 from .run_store import RunStore
 from .scheme import SCHEMES
+from .seeds import checked_seed
 from .state import Start, start_of
 from .step_code import StepCode, step_code
 from .stepper import Backend, Stepper, Work, make_stepper, tried
@@ -55,7 +58,7 @@ class Engine:
         progress: whether a long run shows a bar on stderr.
 
     Raises:
-        InputError: an unknown backend, or seconds that are negative.
+        InputError: an unknown backend, seconds that are no number or negative, a checkpoint that is no folder's name.
     """
 
     backend: Backend = "auto"
@@ -66,8 +69,10 @@ class Engine:
     def __post_init__(self) -> None:
         if self.backend not in get_args(Backend):
             raise InputError(f"unknown backend {self.backend!r}; choose one of: {', '.join(get_args(Backend))}")
-        if not self.seconds >= 0:
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, Real) or not self.seconds >= 0:
             raise InputError(f"seconds = {self.seconds!r} between two writes; give a number of at least 0")
+        if not isinstance(self.checkpoint, str | Path | None):
+            raise InputError(f"the checkpoint is of type {type(self.checkpoint).__name__}; give a folder, or None")
 
 
 def simulate(
@@ -121,11 +126,10 @@ def simulate(
     for name, found, kind in (("problem", problem, SDEProblem), ("record", record, Record), ("engine", engine, Engine)):
         if not isinstance(found, kind):
             raise InputError(f"{name} is of type {type(found).__name__}; expected {kind.__name__}(...)")
-    _check_settings(dt, steps, paths, chunk)
+    dt, steps, paths, seed, chunk = _check_settings(dt, steps, paths, seed, chunk)
     record = replace(record, trajectories=min(record.trajectories, paths))
-    dt = float(dt)  # one of numpy has another text
     start = start_of(x0, paths)
-    with torch.autocast(start.points.device.type, enabled=False):  # which would round the noise to half precision
+    with _plain(start.points.device):
         key, method = key_of(seed, torch.device("cpu")), SCHEMES[scheme]
         method.check(scheme, problem.calculus, problem.noise)
         point = PointProblem(problem, start, dt * steps)
@@ -204,13 +208,14 @@ def whole_steps(horizon: float, dt: float) -> int:
     return steps
 
 
-def _check_settings(dt: float, steps: int, paths: int, chunk: int | None) -> None:
-    if not isinstance(dt, float | int) or isinstance(dt, bool) or not 0 < dt < math.inf:
+def _check_settings(dt: Any, steps: Any, paths: Any, seed: Any, chunk: Any) -> tuple[float, int, int, int, int | None]:
+    """The same as numbers of Python's: one of numpy has another text."""
+    length = finite_number("dt", dt, "a positive number")
+    if length <= 0:
         raise InputError(f"dt = {dt!r}; give a positive number")
-    counts = {"steps": (steps, _MOST), "paths": (paths, _MOST**2), "chunk": (1 if chunk is None else chunk, _MOST)}
-    for name, (value, most) in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < most:
-            raise InputError(f"{name} = {value!r}; give a whole number from 1 to {most - 1}")
+    counts = whole_number("steps", steps, 1, _MOST - 1), whole_number("paths", paths, 1, _MOST**2 - 1)
+    width = None if chunk is None else whole_number("chunk", chunk, 1, _MOST - 1)
+    return length, *counts, checked_seed(seed), width
 
 
 def _structured(observables: Sequence[Observable], start: Start) -> list[Observable]:
@@ -286,6 +291,14 @@ def _run(
                 if store is not None:
                     store.write(kept, part.first, now=True)
         return missing, time.perf_counter() - began
+
+
+@contextmanager
+def _plain(device: torch.device) -> Iterator[None]:
+    """Without what else is set in torch: half precision, which would round the noise, and another default device."""
+    here = nullcontext() if torch.get_default_device().type == device.type else device
+    with torch.autocast(device.type, enabled=False), here:
+        yield
 
 
 @contextmanager

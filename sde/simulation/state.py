@@ -10,7 +10,9 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 
-__all__ = ["Start", "State", "start_of"]
+__all__ = ["Start", "State", "spread_rows", "start_of"]
+
+_ROWS = 4  # ours: coordinates whose extremes are looked at, so that a check of many paths costs little
 
 State = Tensor | Mapping[str, Tensor]
 """Positions alone, or blocks by name: their last axes together are the state's ``d`` components."""
@@ -38,6 +40,12 @@ class Start:
         """Start of path 0, shape ``(d,)``."""
         return self.points if self.points.ndim == 1 else self.points[0]
 
+    def rows(self) -> dict[int, Tensor]:
+        """Different starts by number of the path: the first, the last and those that are extreme in a coordinate, at
+        most a few; each of shape ``(d,)``, in memory of its own: a derivative at a view takes room for all of its base.
+        """
+        return {number: self.points.reshape(-1, self.dim)[number].clone() for number in spread_rows(self.points)}
+
     def of_paths(self, first: int, count: int) -> Tensor:
         """Starts of consecutive paths, shape ``(d, count)``; beyond the last path that of the last."""
         if self.points.ndim == 1:
@@ -51,6 +59,19 @@ class Start:
             return flat
         names, sizes = zip(*self.blocks, strict=True)
         return dict(zip(names, flat.split(list(sizes), dim=-1), strict=True))
+
+
+def spread_rows(points: Tensor) -> list[int]:
+    """Numbers of rows of ``(d,)`` or ``(n, d)`` that lie far apart: first, last, largest and smallest by coordinate.
+
+    Example:
+        >>> spread_rows(torch.tensor([[0.0], [7.0], [-2.0], [1.0]])), spread_rows(torch.tensor([0.0]))
+        ([0, 3, 1, 2], [0])
+    """
+    rows = points.reshape(-1, points.shape[-1])
+    some = rows[:, :_ROWS]
+    extremes = [*some.argmax(0).tolist(), *some.argmin(0).tolist()]
+    return list(dict.fromkeys([0, len(rows) - 1, *extremes]))
 
 
 def start_of(x0: Any, paths: int) -> Start:
@@ -69,6 +90,8 @@ def start_of(x0: Any, paths: int) -> Start:
         ([0.0, 0.0, 1.0], (('x', 2), ('m', 1)))
     """
     if isinstance(x0, Mapping):
+        if any(isinstance(part, Mapping) for part in x0.values()):
+            raise InputError("a block of the start holds blocks itself; give one dictionary of tensors")
         if not x0 or not all(isinstance(name, str) and name.isidentifier() for name in x0):
             raise InputError(f"blocks of the start are named {list(x0)}; give names such as 'x' and 'm'")
         parts = {name: start_of(part, paths).points for name, part in x0.items()}
@@ -78,6 +101,9 @@ def start_of(x0: Any, paths: int) -> Start:
         return Start(torch.cat(rows, -1), tuple((name, int(part.shape[-1])) for name, part in parts.items()))
     if not isinstance(x0, Tensor):
         raise InputError(f"the start is of type {type(x0).__name__}; give a tensor, such as torch.tensor([0.5, 1.0])")
+    if x0.layout is not torch.strided or x0.is_meta:
+        kind = "has no numbers (its device is meta)" if x0.is_meta else f"is stored as {x0.layout}"
+        raise InputError(f"the start {kind}; give a dense tensor that holds numbers")
     if x0.dtype not in (torch.float32, torch.float64):
         raise InputError(
             f"the start has numbers of type {x0.dtype}; give float32 or float64, which all paths will have"

@@ -72,11 +72,13 @@ def split(graph: GraphModule, arguments: Sequence[Tensor], names: Sequence[str])
     program = Program()
     labels: list[Tensor] = []
     every: list[str] = []
-    for name, argument in zip(names, arguments, strict=True):
-        places = [name] if argument.ndim == 0 else [f"{name}_{i}" for i in range(len(argument))]
-        every += places
-        labels.append(torch.tensor([program.input(place, argument.dtype) for place in places]).reshape(argument.shape))
-    outputs = _outputs(program, graph, labels).flatten().tolist()
+    with torch.device("cpu"):  # labels are whole numbers that Python looks at, wherever states are
+        for name, argument in zip(names, arguments, strict=True):
+            places = [name] if argument.ndim == 0 else [f"{name}_{i}" for i in range(len(argument))]
+            every += places
+            mine = [program.input(place, argument.dtype) for place in places]
+            labels.append(torch.tensor(mine).reshape(argument.shape))
+        outputs = _outputs(program, graph, labels).flatten().tolist()
     source = program.source("step", every, outputs)
     return SplitFunction(source, "step", program.used(outputs), program.count(outputs))
 

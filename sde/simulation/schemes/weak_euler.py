@@ -5,6 +5,7 @@ from typing import final
 
 from torch import Tensor
 
+from ..euler import euler_step
 from ..scheme import SCHEMES, PointFunctions, Scheme
 
 __all__ = ["WeakEuler"]
@@ -24,7 +25,7 @@ class WeakEuler(Scheme):
 
     def step(self, sde: PointFunctions, t: Tensor, x: Tensor, h: float, dw: Tensor, signs: Tensor) -> Tensor:
         """Coefficients at the start, once."""
-        return x + h * sde.drift(t, x) + sde.diffusion(t, x) @ dw
+        return euler_step(sde, t, x, h, dw)
 
 
 SCHEMES.register("weak-euler", order=2)(WeakEuler())

@@ -96,9 +96,12 @@ def checked_edges(edges: ArrayLike, components: int) -> FloatArray:
     """Edges of each component, shape ``(p, bins + 1)``.
 
     Raises:
-        InputError: edges that do not increase, are not finite, or have another shape.
+        InputError: edges that are no numbers, do not increase, are not finite, or have another shape.
     """
-    array = np.array(edges, dtype=np.float64)
+    try:
+        array = np.array(edges, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"the edges of a histogram are {edges!r}; give numbers, as many for each component") from None
     if array.ndim == 1:
         array = np.repeat(array[None], components, axis=0)
     if array.ndim != 2 or array.shape[0] != components or array.shape[1] < 2:

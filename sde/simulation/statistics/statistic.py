@@ -85,6 +85,6 @@ def columns(values: ArrayLike) -> FloatArray:
         place = tuple(np.argwhere(~np.isfinite(np.moveaxis(result, -1, 0)))[0].tolist())
         raise InputError(
             f"the value at {place} of {array.shape} (path first) is {array[place]}; statistics take finite numbers "
-            "only: leave out paths that exploded, and report how many there are"
+            "only: give a value to every path"
         )
     return result

@@ -1,8 +1,10 @@
 """Each refusal of a simulation: what was found, what was expected, how to repair."""
 
+import json
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +12,6 @@ from eigensam.ground.errors import InputError
 from eigensam.landscapes import Quadratic
 from eigensam.sde import derive, derived_problem, find_rule
 from eigensam.sde.simulation.calculus import converted
-from eigensam.sde.simulation.covariance_problem import covariance_problem
 from eigensam.sde.simulation.draws import key_of
 from eigensam.sde.simulation.looks import Record
 from eigensam.sde.simulation.observables import Observable
@@ -19,58 +20,8 @@ from eigensam.sde.simulation.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES
 from eigensam.sde.simulation.simulate import Engine, simulate, whole_steps
 
-from .components.functions import NOT_BATCHED, NOT_RECORDED
+from .refusals import BLOCKS, START, drift, refused, run, sde, silent
 from .suite import matrix, vector
-
-START = vector(0.5, -0.5)
-
-
-def drift(t, x):
-    return -x
-
-
-def noise(t, x):
-    return torch.stack([x.cos(), 0.1 * x], 1)
-
-
-def diagonal(t, x):
-    return torch.diag(x.cos())
-
-
-def column(t, x):
-    return x.cos()[:, None]
-
-
-def run(problem=None, start=START, **settings):
-    problem = SDEProblem(drift, noise) if problem is None else problem
-    return simulate(problem, start, **{"dt": 0.1, "steps": 4, "paths": 20, "engine": Engine("eager"), **settings})
-
-
-def sde(b=drift, g=noise, kind="general", **options):
-    return SDEProblem(b, g, kind, **options)
-
-
-class Counter:
-    """Gives another number each time."""
-
-    def __init__(self):
-        self.count = 0
-
-    def __call__(self, t, x):
-        self.count += 1
-        return x * self.count
-
-
-COUNTER = Counter()
-
-
-class Late:
-    """Changes after all checks of the functions, before the code is compared."""
-
-    def __call__(self, t, x):
-        recorded = type(x) is not torch.Tensor or torch._C._functorch.is_functorch_wrapped_tensor(x)
-        return -2 * x if recorded else -x
-
 
 SETTINGS = {
     "no problem": (lambda: run("sde"), "problem is of type str; expected SDEProblem"),
@@ -97,8 +48,14 @@ SETTINGS = {
     "backend": (lambda: Engine("fast"), "unknown backend 'fast'; choose one of: auto, compiled, eager"),
     "seconds": (lambda: Engine(seconds=-1), "seconds = -1 between two writes; give a number of at least 0"),
     "no seconds": (lambda: Engine(seconds=math.nan), "seconds = nan between two writes"),
-    "every": (lambda: Record(every=0), "every = 0 steps; give a whole number of at least 1, or None"),
-    "half a step": (lambda: Record(every=0.5), "every = 0.5 steps"),
+    "every": (lambda: Record(every=0), "every = 0; give a whole number of at least 1"),
+    "every as a truth value": (lambda: Record(every=True), "every = True; give a whole number"),
+    "trajectories as a truth value": (lambda: Record(trajectories=True), "trajectories = True; give a whole number"),
+    "one observable": (lambda: Record(observables=Observable()), "observables are .*; give a list"),
+    "functions": (lambda: Record(observables=[drift]), "observables are .*; give a list"),
+    "seconds as text": (lambda: Engine(seconds="a"), "seconds = 'a' between two writes; give a number"),
+    "a number for a folder": (lambda: Engine(checkpoint=5), "the checkpoint is of type int; give a folder"),
+    "half a step": (lambda: Record(every=0.5), "every = 0.5; give"),
     "trajectories": (lambda: Record(trajectories=-1), "trajectories = -1; give a whole number of at least 0"),
     "no observable": (lambda: run(record=Record(observables=())), "observables are named .*; give at least one"),
     "two of one name": (
@@ -132,115 +89,11 @@ STARTS = {
     "no blocks": ({}, r"blocks of the start are named \[\]; give names such as 'x' and 'm'"),
     "names of blocks": ({"a b": START}, r"blocks of the start are named \['a b'\]"),
     "types of blocks": ({"x": START, "m": START.float()}, "blocks of the start differ in type or device"),
+    "blocks in a block": ({"x": {"y": START}}, "a block of the start holds blocks itself"),
+    "sparse": (START.to_sparse(), "the start is stored as torch.sparse_coo; give a dense tensor"),
+    "without numbers": (START.to("meta"), "the start has no numbers"),
     "a list in a block": ({"x": [0.5]}, "the start is of type list"),
 }
-
-PROBLEMS = {
-    "kind of noise": (lambda: sde(kind="white"), "noise 'white' is unknown; choose one of: additive, scalar"),
-    "calculus": (lambda: sde(calculus="Ito"), "calculus 'Ito' is unknown; choose one of: ito, stratonovich"),
-    "drift": (lambda: sde(1.0), "the drift is of type float; give a function of t and x"),
-    "no drift": (lambda: sde(None), "the drift is of type NoneType; give a function of t and x"),
-    "diffusion": (lambda: sde(g=1.0), "the diffusion is of type float; give a function of t and x"),
-    "start of time": (lambda: sde(t0=math.nan), "t0 = nan; give a finite number"),
-    "shape of the drift": (
-        lambda: sde(lambda t, x: x[:1]),
-        r"the drift gives shape \(1,\) at one point; expected \(2,\)",
-    ),
-    "a drift for batches": (lambda: sde(lambda t, x: x[:, 0]), "the drift fails at the start"),
-    "no batch": (lambda: sde(lambda t, x: -x[0], batched=True), "fails|gives shape"),
-    "shape of the diffusion": (
-        lambda: sde(g=lambda t, x: x),
-        r"the diffusion gives shape \(2,\) .* as a column, g\[:, None\]",
-    ),
-    "rows of the diffusion": (
-        lambda: sde(g=lambda t, x: x[None]),
-        r"the diffusion gives shape \(1, 2\) .* expected \(2, 2\)",
-    ),
-    "type of the drift": (lambda: sde(lambda t, x: x.float()), r"the drift gives torch.float32 .* with dtype=x.dtype"),
-    "type of the diffusion": (lambda: sde(g=lambda t, x: noise(t, x).half()), "the diffusion gives torch.float16"),
-    "infinite drift": (lambda: sde(lambda t, x: x / 0), "the drift is not finite at the start"),
-    "diffusion without a value": (lambda: sde(g=lambda t, x: noise(t, x).log()), "the diffusion is not finite"),
-    "a number": (lambda: sde(lambda t, x: 1.0), "the drift gives float; expected a tensor"),
-    "failure": (
-        lambda: sde(lambda t, x: x @ torch.ones(3)),
-        r"the drift fails at the start \(RuntimeError: .*\); it is called",
-    ),
-    "failure without a word": (
-        lambda: sde(silent),
-        r"the drift fails at the start \(ZeroDivisionError: no reason given\)",
-    ),
-    "in place": (lambda: sde(lambda t, x: x.mul_(-1)), "the drift changes the point that it is given; .* x.clone"),
-    "chance": (lambda: sde(lambda t, x: x * torch.rand(())), "the drift gives other numbers when it is asked again"),
-    "counter": (lambda: sde(g=lambda t, x: COUNTER(t, noise(t, x))), "the diffusion gives other numbers"),
-    "points that mix": (lambda: sde(lambda t, x: x - x.mean(0), batched=True), "another value alone than in a batch"),
-    "blocks": (lambda: sde(), "fails"),
-    "outside": (lambda: sde(Late()), "recorded, a step gives .* where drift and diffusion give"),
-    **{
-        name: (lambda f=f: sde(lambda t, x: f(torch.cat([x, x[:1]]))[:2]), r"cannot be recorded \(")
-        for name, f in NOT_RECORDED.items()
-    },
-    **{
-        name: (
-            lambda f=f: sde(lambda t, x: f(torch.cat([x, x[:1]]))[:2]),
-            r"in batches it fails \(.*torch.where for a mask, no .item\(\)",
-        )
-        for name, f in NOT_BATCHED.items()
-    },
-    # another kind of noise than declared
-    "not additive": (lambda: sde(kind="additive"), "declared additive, but the diffusion depends on x"),
-    "hardly additive": (
-        lambda: sde(g=lambda t, x: torch.ones(2, 1, dtype=x.dtype) + 1e-3 * x[:, None], kind="additive"),
-        "declared additive, but the diffusion depends on x",
-    ),
-    "not scalar": (lambda: sde(kind="scalar"), "declared scalar, which has 1 column; the diffusion has 2"),
-    "columns of diagonal noise": (
-        lambda: sde(g=column, kind="diagonal"),
-        "declared diagonal, which has 2 columns; .* has 1",
-    ),
-    "not diagonal": (lambda: sde(kind="diagonal"), "declared diagonal, but an entry off the diagonal, or another x_i"),
-    "diagonal, of others": (
-        lambda: sde(g=lambda t, x: torch.diag(x.flip(0)), kind="diagonal"),
-        "declared diagonal, but an entry off the diagonal, or another x_i, counts",
-    ),
-    "not commuting": (lambda: sde(kind="commuting"), "declared commuting, but .* is not symmetric in j and k"),
-    # covariances
-    "covariance of another shape": (
-        lambda: covariance_problem(drift, drift),
-        r"the covariance gives \(2,\) at one point",
-    ),
-    "no covariance": (lambda: covariance_problem(drift, lambda t, x: 1.0), "the covariance gives float at one point"),
-    "asymmetric": (
-        lambda: covariance_problem(drift, lambda t, x: matrix((1, 0.5), (0.4, 1))),
-        r"the covariance is not symmetric at .*; return \(S \+ S.T\) / 2",
-    ),
-    "negative": (
-        lambda: covariance_problem(drift, lambda t, x: matrix((1, 2), (2, 1))),
-        "the covariance is not positive semidefinite at .*: its lowest eigenvalue is -1",
-    ),
-    "negative a little": (
-        lambda: covariance_problem(drift, lambda t, x: matrix((1, 0), (0, -1e-6))),
-        "the covariance is not positive semidefinite",
-    ),
-}
-
-
-def silent(t, x):
-    raise ZeroDivisionError
-
-
-BLOCKS = {"x": vector(1.0), "m": vector(0.0)}
-IN_BLOCKS = {
-    "a tensor": (lambda t, s: s["x"], r"functions return a dictionary of them; found Tensor"),
-    "nothing": (lambda t, s: {}, r"with a start of blocks x, m, .* found \[\]"),
-    "another name": (lambda t, s: {"x": s["x"], "v": s["m"]}, r"found \['x', 'v'\]"),
-    "another size": (lambda t, s: {"x": s["x"], "m": s["x"].repeat(2)}, r"fails at the start|gives shape|block"),
-}
-
-
-def refused(call, match):
-    with pytest.raises(InputError, match=match) as found:
-        call()
-    assert "\n" not in str(found.value)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -252,22 +105,6 @@ def test_settings(name):
 def test_starts(name):
     start, match = STARTS[name]
     refused(lambda: run(start=start), match)
-
-
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_problems(name):
-    make, match = PROBLEMS[name]
-    if name == "blocks":
-        refused(lambda: run(make(), BLOCKS), match)
-    else:
-        scheme = "milstein" if "diagonal" in name or "scalar" in name else "euler-maruyama"
-        refused(lambda: run(make(), scheme=scheme), match)
-
-
-@pytest.mark.parametrize("name", IN_BLOCKS)
-def test_blocks(name):
-    function, match = IN_BLOCKS[name]
-    refused(lambda: run(sde(function, None), BLOCKS), match)
 
 
 def test_conversions():
@@ -301,14 +138,32 @@ ALONG = {
     "no step": (lambda: along(torch.zeros(3, 0, 2)), r"increments are \(3, 0, 2\)"),
     "columns": (lambda: along(torch.zeros(3, 4, 1, dtype=START.dtype)), r"shape \(3, 4, 1\), .* expected \(3, 4, 2\)"),
     "type": (lambda: along(torch.zeros(3, 4, 2)), "torch.float32 on cpu; expected"),
+    "no problem": (lambda: paths_along(5, START, torch.zeros(1, 1, 1), dt=0.1), "problem is of type int; expected SDE"),
+    "dt as text": (lambda: along(dt="a"), "dt = 'a'; give a positive number"),
+    "not finite": (
+        lambda: along(torch.zeros(3, 4, 2, dtype=START.dtype).index_fill(1, torch.tensor([2]), math.nan)),
+        "increment 0 of path 0 in step 2 is not finite",
+    ),
+    "dependent on numbers": (
+        lambda: along(problem=sde(lambda t, x: -x if x[0] > 0 else x)),
+        "no step can be taken of all paths together .RuntimeError",
+    ),
+    "rare chance": (
+        lambda: along(problem=sde(lambda t, x: torch.nn.functional.dropout(x, 1e-9))),
+        "no step can be taken of all paths together .RuntimeError",
+    ),
+    "explosion": (
+        lambda: along(start=matrix((0, 0), (90, 0), (90, 0)), problem=sde(lambda t, x: -(x**9))),
+        r"2 of 3 paths .66.7 %. leave the finite numbers in step \d, the first is path 1; take smaller steps",
+    ),
     "dt": (lambda: along(dt=0), "dt = 0; give a positive number"),
     "start": (lambda: along(start=torch.zeros(4, 2, dtype=START.dtype)), r"the start has shape \(4, 2\)"),
 }
 
 
-def along(increments=None, start=START, dt=0.1, scheme="euler-maruyama"):
+def along(increments=None, start=START, dt=0.1, scheme="euler-maruyama", problem=None):
     increments = torch.zeros(3, 4, 2, dtype=START.dtype) if increments is None else increments
-    return paths_along(sde(), start, increments, dt=dt, scheme=scheme)
+    return paths_along(problem or sde(), start, increments, dt=dt, scheme=scheme)
 
 
 @pytest.mark.parametrize("name", ALONG)
@@ -361,7 +216,7 @@ def test_observables_without_a_value_are_reported():
     start[4099, 1] = -1.0
     record = Record(every=4, observables=(Observable("root", lambda x: x.sqrt()),))
     still = SDEProblem(lambda t, x: 0 * x, None)
-    match = r"of the paths from number 4096 on, the observable 'root': the value at \(3, 0, 1\) of .* is nan"
+    match = r"the observable 'root' of path 4099 at t = 0 is nan \(component 1\): the observable is not finite there"
     refused(lambda: run(still, start, paths=5000, record=record), match)
 
 
@@ -369,3 +224,19 @@ def test_paths_that_come_back_have_not_exploded():
     one = SDEProblem(cubic, None)
     found = simulate(one, vector(3.0), dt=0.1, steps=20, paths=10, engine=Engine("eager"))
     assert found.final.isfinite().all()
+
+
+def test_numbers_of_numpy_are_the_same_run():
+    right = run(paths=20, dt=0.5, seed=3)
+    found = run(paths=np.int64(20), dt=np.float32(0.5), seed=np.int64(3), steps=np.int32(4))
+    assert torch.equal(found.final, right.final)
+    assert (type(found.paths), type(found.dt), type(found.seed)) == (int, float, int)
+    assert Record(every=np.int64(2)) == Record(every=2)
+
+
+def test_statistics_are_json_where_there_is_no_number():
+    """At the start all paths are the same: there is no skewness; of few paths, quantiles have no bounds."""
+    found = run(record=Record(observables=(Observable(alpha=0.01),))).to_dict()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["observables"]["x"]["skewness"][0] == [None, None]
+    assert found["observables"]["x"]["quantiles"]["0.05"]["low"][1] == [None, None]

@@ -1,7 +1,9 @@
 """A run that is interrupted goes on to the same bits; files of other runs and damaged ones are refused."""
 
 import errno
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +226,21 @@ def test_a_number_changed_in_the_description(tmp_path):
     path.write_text(path.read_text().replace('"done": 17000', '"done": 16384'))
     with pytest.raises(InputError, match="are damaged; remove"):
         run(tmp_path)
+
+
+@pytest.mark.parametrize("value", [None, 5, "a", [], {}])
+@pytest.mark.parametrize("field", ["done", "statistics", "pieces", "digest"])
+def test_an_edited_description(stored, tmp_path, field, value):
+    """Another type, or (None) nothing there."""
+    shutil.copytree(stored, tmp_path / "copy")
+    path = tmp_path / "copy" / "simulation.json"
+    content = json.loads(path.read_text())
+    content[field] = value
+    if value is None:
+        del content[field]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"damaged|cannot read .*check the path"):
+        run(tmp_path / "copy")
 
 
 def test_another_kind_of_file(tmp_path):

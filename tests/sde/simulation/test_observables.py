@@ -62,6 +62,12 @@ BAD = {
     "complex": (lambda x: x + 1j, "gives torch.complex128; expected a tensor"),
     "in place": (lambda x: x.mul_(2), "changes the states"),
     "in place, silently": (lambda x: (x.abs_(), x[:, 0] * 0)[1], "changes the states"),
+    "in place, where it changes nothing": (lambda x: x.clamp_(-1e3, 1e3), "changes the states"),
+    "a failure": (lambda x: x[:, 5], "'f.' fails for states of shape .5, 2. .IndexError: "),
+    "weak interaction of a small one": (
+        lambda x: torch.stack([x[:, 0], 1e-5 * x[:, 1] * (1 + 1e-2 * x[:, 1].mean())], 1),
+        "another value alone than among others",
+    ),
     "as many as paths": (lambda x: x[:, :1] * torch.ones(len(x), dtype=x.dtype), "components; expected one number"),
 }
 
@@ -93,6 +99,12 @@ def test_a_function_whose_size_changes_later():
         (lambda: Recorder([Observable()], [], START), "no time"),
         (lambda: Recorder([Observable(alpha=2.0)], [0.0], START), "observable 'x': alpha = 2.0 is no relative error"),
         (lambda: Recorder([Observable(edges=[1, 0])], [0.0], START), "observable 'x': the edges"),
+        (lambda: Observable(alpha="a"), "observable 'x': alpha = 'a'; give a relative error"),
+        (
+            lambda: Recorder([Observable(edges="abc")], [0.0], START),
+            "observable 'x': the edges of a histogram are 'abc'",
+        ),
+        (lambda: Recorder([Observable(edges=[[1, 2], [1]])], [0.0], START), "give numbers, as many for each component"),
         (lambda: Recorder([Observable(edges=[[0, 1]])], [0.0], START), r"observable 'x': edges have shape \(1, 2\)"),
     ],
 )
@@ -105,8 +117,9 @@ def test_bad_options_are_refused_before_the_run(make, match):
 def test_an_exploded_path_is_no_number_in_a_mean(bad):
     values = torch.zeros(5, 2, 2)
     values[3, 1, 0] = bad
-    with pytest.raises(InputError, match=r"the observable 'f0': the value at \(3, 1, 0\)"):
-        recorder(lambda x: x).of_cell({"f0": values})
+    match = f"the observable 'f0' of path 4099 at t = 1 is {bad} .component 0.: the observable is not finite there"
+    with pytest.raises(InputError, match=match):
+        recorder(lambda x: x).of_cell({"f0": values}, first=4096)
 
 
 @pytest.mark.parametrize("shape", [(5, 2, 1), (5, 2), (5, 1, 2), (5,)])
@@ -141,3 +154,21 @@ def test_from_states_to_the_result():
     assert (abs(x.quantiles.quantile(0.5) - median) <= 0.01 * abs(median)).all()
     assert x.histogram.counts[1, 0].tolist() == np.histogram(truth[:, 1, 0], [-np.inf, -1, 0, 1, np.inf])[0].tolist()
     assert np.allclose(far.mean[:, 0], (np.linalg.norm(truth, axis=-1) > 1).mean(0), rtol=1e-14)
+
+
+def test_an_observable_is_tried_out_near_starts_that_lie_apart():
+    start = torch.zeros(1000, 2, dtype=torch.float64)
+    start[700, 1] = 9.0
+    mixed = Observable("f", lambda x: torch.where(x[:, 1] > 5, x.sum(), x[:, 0]))
+    with pytest.raises(InputError, match="another value alone than among others"):
+        Recorder([mixed], [0.0], start)
+    assert Recorder([mixed], [0.0], start[:700]).sizes == {"f": 1}
+
+
+@pytest.mark.parametrize("device", ["meta"])
+def test_another_default_device(device):
+    torch.set_default_device(device)
+    try:
+        assert recorder(lambda x: x * 2).sizes == {"f0": 2}
+    finally:
+        torch.set_default_device("cpu")

@@ -182,3 +182,10 @@ def test_a_step_that_would_take_minutes_to_record():
     wide = SDEProblem(lambda t, x: -x, lambda t, x: torch.ones(2, 65))
     with pytest.raises(InputError, match="2080 signs and 131 diffusions; take at most 64"):
         simulate(wide, torch.zeros(2), dt=0.1, steps=1, paths=1, scheme="platen")
+
+
+def test_another_default_device():
+    plain = simulate(DECAY, torch.zeros(2), dt=0.1, steps=5, paths=10)
+    with torch.device("meta"):
+        found = simulate(DECAY, torch.zeros(2, device="cpu"), dt=0.1, steps=5, paths=10)
+    assert torch.equal(found.final, plain.final)
