@@ -2,23 +2,23 @@ from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
-from .simulation.calculus import converted
-from .simulation.coefficients import (
+from .simulation.ensembles.looks import Record
+from .simulation.paths_along import paths_along
+from .simulation.problems.calculus import converted
+from .simulation.problems.coefficients import (
     Coefficients,
     coefficients,
     drift_and_covariance,
     exact_increments,
     mean_and_covariance,
 )
-from .simulation.covariance_problem import covariance_problem
-from .simulation.derived_problem import derived_problem
-from .simulation.looks import Record
-from .simulation.observables import Observable
-from .simulation.paths_along import paths_along
-from .simulation.problem import SDEProblem
-from .simulation.result import Simulation
+from .simulation.problems.covariance_problem import covariance_problem
+from .simulation.problems.derived_problem import derived_problem
+from .simulation.problems.problem import SDEProblem
+from .simulation.results.result import Simulation
 from .simulation.scheme import SCHEMES, Scheme
 from .simulation.simulate import Engine, simulate, whole_steps
+from .simulation.statistics.observables import Observable
 from .weak_order.claim import ETAS, TOLERANCE, step_count
 from .weak_order.divisor_check import Divisor, divisors
 from .weak_order.evidence import observed_slopes

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from eigensam.landscapes import Valley
 from eigensam.sde import derive, derived_problem, find_rule
-from eigensam.sde.simulation.looks import Record
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels.stepper import Backend
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.simulate import Engine, simulate
-from eigensam.sde.simulation.stepper import Backend
 
 from .contest import STEP, Run, Task, contestant
 from .examples import ETA, EXAMPLES, RHO, VALLEY

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...sde.algebra.sums import Sum
 from ...sde.derivation.derived_sde import SDE, derive, truncate
 from ...sde.rules.rule import find_rule
-from ...sde.simulation.coefficients import drift_and_covariance
+from ...sde.simulation.problems.coefficients import drift_and_covariance
 from ...sde.weak_order.claim import Progress
 from ...sde.weak_order.own_coefficients import CoefficientFunction
 from ...sde.weak_order.plans import TorusPlan

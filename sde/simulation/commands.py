@@ -72,7 +72,7 @@ def simulate_command(
 
     from ..rules.rule import find_rule
     from .derived_ensemble import chosen_landscape, simulate_derived
-    from .printing import print_simulation
+    from .results.printing import print_simulation
 
     beta, target = read_exponent(rho_exponent), find_device(device)
     (f, described), found = chosen_landscape(landscape, dim), find_rule(rule)

@@ -15,12 +15,12 @@ from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
 from .command_settings import SimulateSettings
-from .derived_problem import derived_problem
-from .looks import Record
-from .observables import Observable
-from .result import Simulation
+from .ensembles.looks import Record
+from .problems.derived_problem import derived_problem
+from .results.result import Simulation
 from .scheme import SCHEMES
 from .simulate import Engine, simulate, whole_steps
+from .statistics.observables import Observable
 
 __all__ = ["chosen_landscape", "read_start", "simulate_derived"]
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from .given_numbers import finite_number
-from .point import PointProblem
-from .problem import SDEProblem
+from .problems.point import PointProblem
+from .problems.problem import SDEProblem
+from .problems.state import start_of
 from .scheme import SCHEMES
-from .state import start_of
 from .user_functions import explained
 
 __all__ = ["paths_along"]

@@ -16,24 +16,24 @@ from torch import Tensor
 
 from ...ground.console import progress_bar
 from ...ground.errors import InputError
-from .cells import CELL
-from .draws import Draws, key_of
-from .ensemble import Ensemble, Kept, chunk_width
+from .ensembles.cells import CELL
+from .ensembles.ensemble import Ensemble, Kept, chunk_width
+from .ensembles.looks import Record, looks_of
+from .ensembles.parts import Part, check_agreement, failing_together, gather, part_of
+from .ensembles.run_identity import run_identity
+from .ensembles.run_store import RunStore
 from .given_numbers import finite_number, whole_number
-from .kernel import Clock
-from .looks import Record, looks_of
-from .observables import Observable, Recorder, coordinates
-from .parts import Part, check_agreement, failing_together, gather, part_of
-from .point import PointProblem
-from .problem import SDEProblem
-from .result import Simulation
-from .run_identity import run_identity
-from .run_store import RunStore
+from .kernels.draws import Draws, key_of
+from .kernels.kernel import Clock
+from .kernels.step_code import StepCode, step_code
+from .kernels.stepper import Backend, Stepper, Work, make_stepper, tried
+from .problems.point import PointProblem
+from .problems.problem import SDEProblem
+from .problems.state import Start, start_of
+from .results.result import Simulation
 from .scheme import SCHEMES
 from .seeds import checked_seed
-from .state import Start, start_of
-from .step_code import StepCode, step_code
-from .stepper import Backend, Stepper, Work, make_stepper, tried
+from .statistics.observables import Observable, Recorder, coordinates
 
 __all__ = ["Engine", "simulate", "whole_steps"]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
-from ..simulation.coefficients import coefficients, exact_increments
+from ..simulation.problems.coefficients import coefficients, exact_increments
 from ..simulation.splitting import splitting_path
 from .claim import Claim, TestFunctions
 

@@ -12,7 +12,7 @@ from ..rules.exact_steps import evaluate
 from ..rules.nodes import Expression, Norm, Power, Sign
 from ..rules.rule import Rule
 from ..rules.traversal import walk
-from ..simulation.coefficients import exact_increments
+from ..simulation.problems.coefficients import exact_increments
 
 __all__ = ["Divisor", "check_divisors", "divisor_values", "divisors"]
 

@@ -20,7 +20,7 @@ from ..rules.bindings import Values
 from ..rules.nodes import Derivative, Loss, Norm, Power, Sign
 from ..rules.rule import Rule
 from ..rules.traversal import walk
-from ..simulation.coefficients import coefficients, exact_increments
+from ..simulation.problems.coefficients import coefficients, exact_increments
 from .claim import Claim, Progress, step_count
 from .evidence import Evidence
 from .evolution import Evolution

@@ -15,7 +15,7 @@ from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..derivation.multiprecision import exact_step, sde_coefficients
 from ..rules.bindings import Values, bind
-from ..simulation.coefficients import coefficients, drift_and_covariance, exact_increments
+from ..simulation.problems.coefficients import coefficients, drift_and_covariance, exact_increments
 from ..simulation.splitting import splitting_mean
 from .claim import Claim, Progress
 from .divisor_check import divisors

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
-from ..simulation.coefficients import drift_and_covariance
+from ..simulation.problems.coefficients import drift_and_covariance
 
 __all__ = ["CoefficientFunction", "checked_coefficients"]
 

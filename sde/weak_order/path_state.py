@@ -16,7 +16,7 @@ from ...ground.records import read_json, write_json
 from ...ground.source_code import code_fingerprint, library_versions
 from ...ground.workers import one_thread
 from ..derivation.torch_code import torch_code
-from ..simulation.coefficients import exact_increments
+from ..simulation.problems.coefficients import exact_increments
 from ..simulation.streaming import StreamingStatistics
 from .claim import Claim
 from .coupled_paths import Level

@@ -12,7 +12,7 @@ from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
 from ..rules.nodes import Loss
 from ..rules.traversal import walk
-from ..simulation.coefficients import drift_and_covariance
+from ..simulation.problems.coefficients import drift_and_covariance
 from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
 from .evidence import Evidence
 from .needed_terms import needed_terms

@@ -7,7 +7,7 @@ import torch
 
 from ...ground.errors import InputError
 from ...landscapes.analytic.torus import TiltedTorus
-from ..simulation.coefficients import drift_and_covariance, exact_increments
+from ..simulation.problems.coefficients import drift_and_covariance, exact_increments
 from .claim import TOLERANCE, Claim, TestFunctions
 from .divisor_check import check_divisors, divisor_values, divisors
 from .evidence import largest

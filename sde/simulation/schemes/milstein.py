@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from ..calculus import change_along, noise_along_itself
+from ..problems.calculus import change_along, noise_along_itself
 from ..scheme import SCHEMES, PointFunctions, Scheme
 
 __all__ = ["Milstein"]

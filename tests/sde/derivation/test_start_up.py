@@ -42,4 +42,4 @@ def test_the_proof_and_the_lengths_of_vectors_load_none(tmp_path):
 
 
 def test_a_module_that_computes_would_be_seen():
-    assert "torch" in modules_after("sgd", more="import eigensam.sde.simulation.coefficients")
+    assert "torch" in modules_after("sgd", more="import eigensam.sde.simulation.problems.coefficients")

@@ -12,7 +12,7 @@ from scipy.interpolate import make_interp_spline
 from torch import Tensor
 from torch.func import vmap
 
-from eigensam.sde.simulation.calculus import converted
+from eigensam.sde.simulation.problems.calculus import converted
 from eigensam.sde.simulation.scheme import Scheme
 
 from .generator import generator, polynomials

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eigensam.ground.errors import InputError
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.simulate import Engine, simulate
 
 from .suite import vector

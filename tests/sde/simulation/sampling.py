@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from scipy.stats import kstest
 
-from eigensam.sde.simulation.draws import Draw, Draws, key_of
+from eigensam.sde.simulation.kernels.draws import Draw, Draws, key_of
 
 MOMENTS = {"normal": (0, 1, 0, 3, 0, 15), "three-point": (0, 1, 0, 3, 0, 9), "two-point": (0, 1, 0, 1, 0, 1)}
 TWELFTH = {"normal": (1, 3, 15, 105, 945, 10395), "three-point": (1, 3, 9, 27, 81, 243), "two-point": (1,) * 6}

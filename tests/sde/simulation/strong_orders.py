@@ -13,8 +13,8 @@ from scipy.linalg import expm
 from torch import Tensor
 from torch.func import jacfwd, vmap
 
-from eigensam.sde.simulation.calculus import converted
 from eigensam.sde.simulation.noise import PathNoise
+from eigensam.sde.simulation.problems.calculus import converted
 from eigensam.sde.simulation.scheme import Scheme
 
 from .exact_orders import START, law, settled_slopes

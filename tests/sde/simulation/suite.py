@@ -13,7 +13,7 @@ import torch
 from scipy.linalg import expm
 from torch import Tensor
 
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.problems.problem import SDEProblem
 
 
 @dataclass(frozen=True)

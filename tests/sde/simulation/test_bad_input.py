@@ -11,14 +11,14 @@ import torch
 from eigensam.ground.errors import InputError
 from eigensam.landscapes import Quadratic
 from eigensam.sde import derive, derived_problem, find_rule
-from eigensam.sde.simulation.calculus import converted
-from eigensam.sde.simulation.draws import key_of
-from eigensam.sde.simulation.looks import Record
-from eigensam.sde.simulation.observables import Observable
+from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels.draws import key_of
 from eigensam.sde.simulation.paths_along import paths_along
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.problems.calculus import converted
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES
 from eigensam.sde.simulation.simulate import Engine, simulate, whole_steps
+from eigensam.sde.simulation.statistics.observables import Observable
 
 from .refusals import BLOCKS, START, drift, refused, run, sde, silent
 from .suite import matrix, vector

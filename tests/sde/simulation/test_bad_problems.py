@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from eigensam.sde.simulation.covariance_problem import covariance_problem
-from eigensam.sde.simulation.point import PointProblem
-from eigensam.sde.simulation.problem import SDEProblem
-from eigensam.sde.simulation.state import start_of
+from eigensam.sde.simulation.problems.covariance_problem import covariance_problem
+from eigensam.sde.simulation.problems.point import PointProblem
+from eigensam.sde.simulation.problems.problem import SDEProblem
+from eigensam.sde.simulation.problems.state import start_of
 
 from .components.functions import NOT_BATCHED, NOT_RECORDED
 from .refusals import BLOCKS, START, column, drift, noise, refused, run, sde, silent

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from eigensam.sde.simulation.calculus import converted, noise_along_itself
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.problems.calculus import converted, noise_along_itself
+from eigensam.sde.simulation.problems.problem import SDEProblem
 
 from .suite import SUITE
 

@@ -17,11 +17,11 @@ import torch
 
 from eigensam.ground import records
 from eigensam.ground.errors import InputError
-from eigensam.sde.simulation.ensemble import Ensemble
-from eigensam.sde.simulation.looks import Record
-from eigensam.sde.simulation.observables import Observable
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.ensembles.ensemble import Ensemble
+from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.simulate import Engine, simulate
+from eigensam.sde.simulation.statistics.observables import Observable
 
 from .test_bits import OBSERVED, bits, mixing, pulled, same, sorted_pull
 
@@ -87,7 +87,7 @@ def test_a_killed_process(tmp_path, whole):
         import sys, time
         from pathlib import Path
         import torch
-        from eigensam.sde.simulation.ensemble import Ensemble
+        from eigensam.sde.simulation.ensembles.ensemble import Ensemble
         from eigensam.tests.sde.simulation.test_checkpoints import run
         torch.set_num_threads(1)
         right = Ensemble._chunk

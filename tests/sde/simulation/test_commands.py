@@ -10,8 +10,8 @@ import pytest
 
 from eigensam.ground import InputError
 from eigensam.sde.simulation.command_settings import BACKENDS, ROOTS, SimulateSettings
-from eigensam.sde.simulation.derived_problem import Root
-from eigensam.sde.simulation.stepper import Backend
+from eigensam.sde.simulation.kernels.stepper import Backend
+from eigensam.sde.simulation.problems.derived_problem import Root
 
 QUADRATIC = {"kind": "quadratic", "hessian": [[2.0, 0.0], [0.0, 0.5]], "centres": [[1.0, 0.0], [-1.0, 2.0]]}
 FORMULA = {"kind": "formula", "coordinates": ["x", "y"], "losses": ["x**2 + sin(y)", "(x - 1)**2 + y**4/4 + x*y"]}

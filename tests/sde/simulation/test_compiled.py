@@ -8,8 +8,8 @@ import torch
 
 from eigensam.ground.errors import InputError
 from eigensam.sde.simulation import stepper
-from eigensam.sde.simulation.looks import Record
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.simulate import Engine, simulate
 
 from .test_bits import mixing, pulled

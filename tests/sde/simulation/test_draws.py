@@ -8,7 +8,7 @@ import torch
 
 from eigensam.ground.errors import InputError
 from eigensam.sde.simulation import draws as module
-from eigensam.sde.simulation.draws import Draws, key_of
+from eigensam.sde.simulation.kernels.draws import Draws, key_of
 from eigensam.sde.simulation.scheme import Increments
 
 from .sampling import WRONG, CoarseSquare, drawn, faults

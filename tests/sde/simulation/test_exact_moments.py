@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from eigensam.sde.simulation import simulate as simulation
-from eigensam.sde.simulation.calculus import converted
-from eigensam.sde.simulation.draws import Draws
-from eigensam.sde.simulation.looks import Record
-from eigensam.sde.simulation.observables import Observable
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels.draws import Draws
+from eigensam.sde.simulation.problems.calculus import converted
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES
 from eigensam.sde.simulation.simulate import Engine, simulate
+from eigensam.sde.simulation.statistics.observables import Observable
 
 from .exact_orders import grid_errors, moment_errors
 from .sampling import Biased, WithoutStep

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from eigensam.sde.simulation.draws import Draws, key_of
-from eigensam.sde.simulation.kernel import Clock, Kernel
+from eigensam.sde.simulation.kernels.draws import Draws, key_of
+from eigensam.sde.simulation.kernels.kernel import Clock, Kernel
 
 KEY = key_of(3, torch.device("cpu"))
 PATH = torch.arange(7, 12)

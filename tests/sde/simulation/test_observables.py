@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from eigensam.ground.errors import InputError
-from eigensam.sde.simulation.observables import Observable, Recorder
 from eigensam.sde.simulation.statistics.merge_tree import MergeTree
+from eigensam.sde.simulation.statistics.observables import Observable, Recorder
 
 START = torch.tensor([1.0, -2.0], dtype=torch.float64)
 

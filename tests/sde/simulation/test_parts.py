@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.distributed
 
-from eigensam.sde.simulation.cells import CELL, Cells
-from eigensam.sde.simulation.looks import Record
-from eigensam.sde.simulation.parts import _bounds, part_of
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.ensembles.cells import CELL, Cells
+from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.ensembles.parts import _bounds, part_of
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.simulate import Engine, simulate
 
 from .test_bits import OBSERVED, bits, mixing, pulled, same

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from eigensam.sde.simulation.draws import Draws, key_of
+from eigensam.sde.simulation.kernels.draws import Draws, key_of
 from eigensam.sde.simulation.paths_along import paths_along
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES
 from eigensam.sde.simulation.simulate import Engine, simulate
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eigensam.sde.simulation.philox import philox
+from eigensam.sde.simulation.kernels.philox import philox
 
 # Salmon, Moraes, Dror and Shaw 2011, file kat_vectors, "philox4x32 10": counter, key, answer
 PUBLISHED = {

@@ -10,7 +10,7 @@ from torch.func import vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from eigensam.ground.errors import InputError
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES, Calculus, Increments, Noise
 from eigensam.sde.simulation.scheme_table import in_page, table
 from eigensam.tests.house import ROOT

@@ -18,7 +18,7 @@ from eigensam.sde import (
     find_rule,
     simulate,
 )
-from eigensam.sde.simulation.covariance_problem import row_root, semidefinite_root
+from eigensam.sde.simulation.problems.covariance_problem import row_root, semidefinite_root
 from eigensam.sde.simulation.statistics.merge_tree import MergeTree
 from eigensam.sde.simulation.statistics.moments import Moments
 

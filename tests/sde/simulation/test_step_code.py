@@ -5,13 +5,13 @@ import torch
 
 from eigensam.sde.simulation import step_code as module
 from eigensam.sde.simulation.components import program
-from eigensam.sde.simulation.looks import Record
-from eigensam.sde.simulation.point import PointProblem
-from eigensam.sde.simulation.problem import SDEProblem
+from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels.step_code import step_code
+from eigensam.sde.simulation.problems.point import PointProblem
+from eigensam.sde.simulation.problems.problem import SDEProblem
+from eigensam.sde.simulation.problems.state import start_of
 from eigensam.sde.simulation.scheme import SCHEMES
 from eigensam.sde.simulation.simulate import Engine, simulate
-from eigensam.sde.simulation.state import start_of
-from eigensam.sde.simulation.step_code import step_code
 
 from .components.functions import NET, SPLIT, UNSPLIT, network
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..scheme import Increments
+from ..seeds import checked_seed
 from .philox import MASK, philox
-from .scheme import Increments
-from .seeds import checked_seed
 
 __all__ = ["Draw", "Draws", "key_of"]
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from ...ground.errors import InputError
-from .components.program import NotSplitError
-from .components.split import SplitFunction, split
-from .components.tracing import trace
+from ....ground.errors import InputError
+from ..components.program import NotSplitError
+from ..components.split import SplitFunction, split
+from ..components.tracing import trace
+from ..problems.point import PointProblem
+from ..scheme import Scheme
 from .kernel import Step
-from .point import PointProblem
-from .scheme import Scheme
 
 __all__ = ["StepCode", "step_code"]
 

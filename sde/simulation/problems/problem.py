@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from ...ground.errors import InputError
-from .given_numbers import finite_number
-from .scheme import Calculus, Noise
+from ....ground.errors import InputError
+from ..given_numbers import finite_number
+from ..scheme import Calculus, Noise
 
 __all__ = ["SDEProblem"]
 

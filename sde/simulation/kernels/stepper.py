@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ...ground.errors import InputError
+from ....ground.errors import InputError
 from .draws import Draw, Draws
 from .kernel import Clock, Kernel
 from .step_code import StepCode

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...ground.errors import InputError
-from .given_numbers import whole_number
-from .observables import Observable
+from ....ground.errors import InputError
+from ..given_numbers import whole_number
+from ..statistics.observables import Observable
 
 __all__ = ["Record", "looks_of"]
 

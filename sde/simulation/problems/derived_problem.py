@@ -4,10 +4,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from ...ground.errors import InputError
-from ...landscapes.landscape import Landscape
-from ..derivation.derived_sde import SDE
-from ..rules.bindings import Values, bind
+from ....ground.errors import InputError
+from ....landscapes.landscape import Landscape
+from ...derivation.derived_sde import SDE
+from ...rules.bindings import Values, bind
 from .coefficients import bound_coefficients
 from .covariance_problem import row_root
 from .problem import SDEProblem

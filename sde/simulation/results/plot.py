@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ground.pictures import LINES, new_figure
+from ....ground.pictures import LINES, new_figure
+from ..statistics.observed import ObservedStatistics
 from .mean_intervals import mean_intervals
-from .statistics.observed import ObservedStatistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

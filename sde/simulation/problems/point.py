@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...ground.errors import InputError
+from ....ground.errors import InputError
+from ..user_functions import call_with_copies, close, explained
 from .calculus import load_forward_rules
 from .problem import SDEProblem
 from .state import Start
-from .user_functions import call_with_copies, close, explained
 
 __all__ = ["PointProblem"]
 

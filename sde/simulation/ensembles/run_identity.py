@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...ground.fingerprints import fingerprint
-from ...ground.source_code import code_fingerprint, library_versions
+from ....ground.fingerprints import fingerprint
+from ....ground.source_code import code_fingerprint, library_versions
+from ..kernels.step_code import StepCode
+from ..problems.point import PointProblem
+from ..problems.state import Start
+from ..statistics.observables import Recorder
 from .looks import Record
-from .observables import Recorder
-from .point import PointProblem
-from .state import Start
-from .step_code import StepCode
 
 __all__ = ["run_identity"]
 
-_CODE = f"{__package__}.simulate"  # the module that runs imports all that results depend on
+_CODE = f"{__package__.rpartition('.')[0]}.simulate"  # the module that runs imports all that results depend on
 
 
 def run_identity(

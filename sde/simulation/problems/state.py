@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...ground.errors import InputError
+from ....ground.errors import InputError
 
 __all__ = ["Start", "State", "spread_rows", "start_of"]
 

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ...ground.errors import InputError
-from ...landscapes.landscape import Landscape
-from ..derivation.compiled_code import compile_torch_code
-from ..derivation.derived_sde import SDE
-from ..rules.bindings import Values, bind
-from ..rules.exact_steps import evaluate
-from ..rules.rule import Rule
+from ....ground.errors import InputError
+from ....landscapes.landscape import Landscape
+from ...derivation.compiled_code import compile_torch_code
+from ...derivation.derived_sde import SDE
+from ...rules.bindings import Values, bind
+from ...rules.exact_steps import evaluate
+from ...rules.rule import Rule
 
 __all__ = [
     "Coefficients",

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...ground.errors import InputError
+from ....ground.errors import InputError
+from ..kernels.stepper import Stepper
+from ..problems.state import Start
+from ..statistics.merge_tree import MergeTree
+from ..statistics.observables import Recorder
+from ..statistics.observed import CellStatistics
 from .cells import CELL, Cells
-from .observables import Recorder
-from .state import Start
-from .statistics.merge_tree import MergeTree
-from .statistics.observed import CellStatistics
-from .stepper import Stepper
 
 __all__ = ["Ensemble", "Kept", "chunk_width"]
 

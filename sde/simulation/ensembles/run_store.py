@@ -12,13 +12,13 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ...ground.errors import InputError
-from ...ground.fingerprints import fingerprint
-from ...ground.records import read_json, write_json
-from ...landscapes.tensor_files import load_tensors, save_tensors
+from ....ground.errors import InputError
+from ....ground.fingerprints import fingerprint
+from ....ground.records import read_json, write_json
+from ....landscapes.tensor_files import load_tensors, save_tensors
+from ..statistics.merge_tree import MergeTree
+from ..statistics.observed import CellStatistics
 from .ensemble import Kept
-from .statistics.merge_tree import MergeTree
-from .statistics.observed import CellStatistics
 
 __all__ = ["RunStore"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...ground.errors import InputError
+from ....ground.errors import InputError
 from .problem import SDEProblem
 
 __all__ = ["covariance_problem", "row_root", "semidefinite_root"]

@@ -24,12 +24,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ...ground.errors import InputError
-from .given_numbers import finite_number
-from .state import spread_rows
-from .statistics.observed import CellStatistics, ObservedStatistics
-from .statistics.statistic import columns
-from .user_functions import call_with_copies, close, explained
+from ....ground.errors import InputError
+from ..given_numbers import finite_number
+from ..problems.state import spread_rows
+from ..user_functions import call_with_copies, close, explained
+from .observed import CellStatistics, ObservedStatistics
+from .statistic import columns
 
 __all__ = ["Observable", "Recorder", "coordinates"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ground.errors import InputError
-from ...ground.pictures import PICTURES, render, save_figure
-from ...ground.records import through_json, write_atomically
+from ....ground.errors import InputError
+from ....ground.pictures import PICTURES, render, save_figure
+from ....ground.records import through_json, write_atomically
+from ..statistics.observed import CellStatistics, ObservedStatistics
+from ..statistics.statistic import Intervals
 from .end_table import end_table
 from .mean_intervals import mean_intervals
-from .statistics.observed import CellStatistics, ObservedStatistics
-from .statistics.statistic import Intervals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .statistics.histogram import proportion_intervals
-from .statistics.moments import Moments
-from .statistics.statistic import Intervals
+from ..statistics.histogram import proportion_intervals
+from ..statistics.moments import Moments
+from ..statistics.statistic import Intervals
 
 __all__ = ["mean_intervals"]
 

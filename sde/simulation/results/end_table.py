@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from ..statistics.moments import Moments
+from ..statistics.observed import CellStatistics, ObservedStatistics
 from .mean_intervals import mean_intervals
-from .statistics.moments import Moments
-from .statistics.observed import CellStatistics, ObservedStatistics
 
 __all__ = ["end_table"]
 

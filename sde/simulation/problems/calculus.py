@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
-from ...ground.errors import InputError
+from ....ground.errors import InputError
+from ..scheme import Calculus
 from .problem import SDEProblem
-from .scheme import Calculus
 
 __all__ = ["change_along", "converted", "load_forward_rules", "noise_along_itself"]
 
@@ -79,7 +79,7 @@ def converted(problem: SDEProblem, calculus: Calculus) -> SDEProblem:
         The Ito equation ``dX = X dW`` is ``dX = -X/2 dt + X o dW``:
 
         >>> import torch
-        >>> from eigensam.sde.simulation.problem import SDEProblem
+        >>> from eigensam.sde.simulation.problems.problem import SDEProblem
         >>> ito = SDEProblem(lambda t, x: 0 * x, lambda t, x: x[:, None], "scalar")
         >>> converted(ito, "stratonovich").drift(torch.tensor(0.0), torch.tensor([2.0])).tolist()
         [-1.0]

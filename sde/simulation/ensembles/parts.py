@@ -8,11 +8,11 @@ from typing import Any
 
 import torch.distributed as processes
 
-from ...ground.errors import InputError
+from ....ground.errors import InputError
+from ..statistics.merge_tree import MergeTree
+from ..statistics.observed import CellStatistics
 from .cells import CELL
 from .ensemble import Kept
-from .statistics.merge_tree import MergeTree
-from .statistics.observed import CellStatistics
 
 __all__ = ["Part", "check_agreement", "failing_together", "gather", "part_of"]
 

@@ -1,0 +1,1 @@
+"""What a simulation gives, as tables, pictures and JSON."""
