@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from eigensam.ground.errors import InputError
-from eigensam.sde.simulation import stepper
 from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels import stepper
 from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.simulate import Engine, simulate
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eigensam.ground.errors import InputError
-from eigensam.sde.simulation import draws as module
+from eigensam.sde.simulation.kernels import draws as module
 from eigensam.sde.simulation.kernels.draws import Draws, key_of
 from eigensam.sde.simulation.scheme import Increments
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from eigensam.sde.simulation import step_code as module
 from eigensam.sde.simulation.components import program
 from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels import step_code as module
 from eigensam.sde.simulation.kernels.step_code import step_code
 from eigensam.sde.simulation.problems.point import PointProblem
 from eigensam.sde.simulation.problems.problem import SDEProblem
