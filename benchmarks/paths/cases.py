@@ -55,8 +55,8 @@ def cases(device: str = "cpu", shrink: int = 1) -> dict[str, Case]:
         "10⁶ paths": Case(task("sam", 10**6), 256, 0.80, few, absent),
         "float64": Case(task("sam", 10**5, "float64"), 512, 0.40, dict.fromkeys(slow, 128), absent),
         "two-point increments": Case(task("sam", 10**5, increments="two-point"), 2048, 0.45, slow),
-        "derived SDE, 10⁵ paths": Case(task("derived", 10**5), 512, 0.80, dict.fromkeys((*slow, "scan"), 128), absent),
-        "derived SDE, 10⁶ paths": Case(task("derived", 10**6), 64, 0.80, dict.fromkeys((*slow, "scan"), 16), absent),
+        "derived SDE, 10⁵ paths": Case(task("derived", 10**5), 2048, 0.80, dict.fromkeys((*slow, "scan"), 128), absent),
+        "derived SDE, 10⁶ paths": Case(task("derived", 10**6), 256, 0.80, dict.fromkeys((*slow, "scan"), 16), absent),
         "10 × 10 matrix": Case(task("matrix", 10**5), 256, 2.0, ten, absent),
         "two 10 × 10 matrices": Case(task("matrices", 10**5), 256, 2.0, ten, absent),
     }

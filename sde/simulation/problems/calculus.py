@@ -1,7 +1,6 @@
 """Ito or Stratonovich: one SDE's drift in either calculus, by derivatives of its diffusion."""
 
 import contextlib
-import importlib
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +28,7 @@ def load_forward_rules() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         with contextlib.suppress(ImportError):  # its place is torch's own
-            importlib.import_module("torch._decomp.decompositions_for_jvp")
+            import torch._decomp.decompositions_for_jvp
 
 
 def change_along(diffusion: Diffusion, t: Tensor, x: Tensor, direction: Tensor) -> Tensor:
