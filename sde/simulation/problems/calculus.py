@@ -28,7 +28,7 @@ def load_forward_rules() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         with contextlib.suppress(ImportError):  # its place is torch's own
-            import torch._decomp.decompositions_for_jvp
+            import torch._decomp.decompositions_for_jvp  # noqa: F401
 
 
 def change_along(diffusion: Diffusion, t: Tensor, x: Tensor, direction: Tensor) -> Tensor:

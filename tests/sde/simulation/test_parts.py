@@ -37,6 +37,7 @@ PROCESS = """
             assert found[-1].path_steps == 0
             for i, each in enumerate(found):
                 np.savez(folder / f"{world}-{rank}-{i}.npz", **bits(each))
+            distributed.barrier()  # nobody leaves whom another still needs
             distributed.destroy_process_group()
 """
 
