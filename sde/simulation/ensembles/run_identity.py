@@ -43,6 +43,7 @@ def run_identity(
             [(each.name, each.function, each.alpha, each.edges) for each in recorder.observables],
             recorder.observe(states),
         ),
+        "threads": torch.get_num_threads() if code.why_batched else "any",  # a library's products depend on them
         "trajectories": record.trajectories,
         "final states": int(record.final),
     }

@@ -189,3 +189,23 @@ def test_another_default_device():
     with torch.device("meta"):
         found = simulate(DECAY, torch.zeros(2, device="cpu"), dt=0.1, steps=5, paths=10)
     assert torch.equal(found.final, plain.final)
+
+
+def test_threads_count_where_a_library_multiplies(tmp_path):
+    """Its products add in another order; split code does not ask a library."""
+    solved = SDEProblem(lambda t, x: torch.linalg.solve(torch.eye(2) + torch.outer(x, x), -x), None)
+
+    def run(problem, folder):
+        return simulate(problem, torch.ones(2), dt=0.1, steps=2, paths=10, engine=Engine("eager", checkpoint=folder))
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        run(solved, tmp_path / "batches")
+        run(DECAY, tmp_path / "components")
+        torch.set_num_threads(2)
+        with pytest.raises(InputError, match="differs in threads"):
+            run(solved, tmp_path / "batches")
+        assert run(DECAY, tmp_path / "components").path_steps == 0
+    finally:
+        torch.set_num_threads(before)
