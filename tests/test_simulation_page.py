@@ -52,6 +52,7 @@ def test_several_processes_print_what_one_does(tmp_path, capsys):
     (tmp_path / "script.py").write_text(script)
     exec(script, {"__name__": "__main__"})
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "script.py"]
-    # The first lines say how long each would take.
-    found = subprocess.run(launched, capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines()[1:] == capsys.readouterr().out.splitlines()[1:]
+    # The first lines say how long each would take. Not the exit code: when all is printed, torch's threads now and then
+    # abort a process as it leaves ("terminate called without an active exception").
+    found = subprocess.run(launched, capture_output=True, text=True, check=False)
+    assert found.stdout.splitlines()[1:] == capsys.readouterr().out.splitlines()[1:], found.stderr

@@ -192,10 +192,7 @@ def test_starts_of_other_paths_are_tried_out():
 
 def test_another_default_device():
     right = run()
-    torch.set_default_device("meta")
-    try:
+    with torch.device("meta"):
         point = PointProblem(sde(), start_of(START, 20), 1.0)
-    finally:
-        torch.set_default_device("cpu")
     assert point.noise_dim == 2
     assert all(x.device == right.final.device for _, x in point.probes)

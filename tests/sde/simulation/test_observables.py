@@ -171,4 +171,4 @@ def test_another_default_device(device):
     try:
         assert recorder(lambda x: x * 2).sizes == {"f0": 2}
     finally:
-        torch.set_default_device("cpu")
+        torch.set_default_device(None)
