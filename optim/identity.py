@@ -2,17 +2,13 @@
 
 import torch
 
-from ..ground.foreign_code import foreign_code
-from ..ground.source_code import code_fingerprint, library_versions
+from ..ground.identities import code_identity
 from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.registries import DATA, MODELS
 from .settings import TrainSettings
 
-__all__ = ["READABLE", "run_identity"]
-
-READABLE = ("device", "threads", "libraries")
-"""Entries whose values tell a person something."""
+__all__ = ["run_identity"]
 
 _TRAINS = f"{__package__}.training"
 
@@ -31,14 +27,10 @@ def run_identity(data: DataSet, device: torch.device | str, settings: TrainSetti
         ['code of eigensam', 'device', 'examples']
     """
     device = torch.device(device)
-    versions = library_versions(_TRAINS)
     entries = [] if settings is None else [settings.method, MODELS[settings.model], DATA[settings.data]]
-    others = foreign_code(*entries)
     return {
-        **({"code of other packages": others} if others else {}),
         "examples": data_digest(data),
         "device": str(device),
         "threads": str(torch.get_num_threads()) if device.type == "cpu" else "any",
-        "code of eigensam": code_fingerprint(_TRAINS),
-        "libraries": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        **code_identity(_TRAINS, *entries),
     }

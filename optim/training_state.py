@@ -11,9 +11,10 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from ..ground.errors import InputError
+from ..ground.identities import differences
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
-from .identity import READABLE, run_identity
+from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
 from .settings import TrainSettings
 from .state import load_state
@@ -90,12 +91,7 @@ class Training:
                     f"the unfinished run has {name} = {state['settings'].get(name)}, this command {value}; "
                     f"repeat the first command's settings, or choose another --out"
                 )
-        theirs = state.get("identity") or {}
-        if different := [name for name, value in self.identity.items() if theirs.get(name) != value]:
-            changes = ", ".join(
-                name + (f" ({theirs.get(name)} there, {self.identity[name]} here)" if name in READABLE else "")
-                for name in different
-            )
+        if changes := differences(state.get("identity") or {}, self.identity):
             raise InputError(
                 f"the unfinished run differs in {changes}, so what follows would not be one run; go on as it began "
                 "(--device, --data-root, OMP_NUM_THREADS, versions), or choose another --out"

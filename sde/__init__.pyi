@@ -3,6 +3,7 @@ from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
 from .simulation.ensembles.looks import Record
+from .simulation.horizons import whole_steps
 from .simulation.paths_along import paths_along
 from .simulation.problems.calculus import converted
 from .simulation.problems.coefficients import (
@@ -17,7 +18,7 @@ from .simulation.problems.derived_problem import derived_problem
 from .simulation.problems.problem import SDEProblem
 from .simulation.results.result import Simulation
 from .simulation.scheme import SCHEMES, Scheme
-from .simulation.simulate import Engine, simulate, whole_steps
+from .simulation.simulate import Engine, simulate
 from .simulation.statistics.observables import Observable
 from .weak_order.claim import ETAS, TOLERANCE, step_count
 from .weak_order.divisor_check import Divisor, divisors

@@ -60,7 +60,7 @@ class SimulateSettings:
         0.0, "Length of a step of the scheme; 0 is eta.", holds=lambda value: value >= 0, otherwise="must be positive"
     )
     paths: int = setting(10_000, "How many paths.", **_COUNT)
-    seed: int = setting(0, "Seed of all noise; no other option changes the noise of a path.", **_COUNT_OR_NONE)
+    seed: int = setting(0, "Seed of all noise; a path keeps its noise when there are more paths.", **_COUNT_OR_NONE)
     chunk: int = setting(
         0, "Paths that are moved together (memory only); 0: as many as a cache holds.", **_COUNT_OR_NONE
     )

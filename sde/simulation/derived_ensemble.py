@@ -16,10 +16,11 @@ from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
 from .command_settings import SimulateSettings
 from .ensembles.looks import Record
+from .horizons import whole_steps
 from .problems.derived_problem import derived_problem
 from .results.result import Simulation
 from .scheme import SCHEMES
-from .simulate import Engine, simulate, whole_steps
+from .simulate import Engine, simulate
 from .statistics.observables import Observable
 
 __all__ = ["chosen_landscape", "read_start", "simulate_derived"]

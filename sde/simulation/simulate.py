@@ -1,6 +1,5 @@
 """Simulate an ensemble of paths of an SDE."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -35,7 +34,7 @@ from .scheme import SCHEMES
 from .seeds import checked_seed
 from .statistics.observables import Observable, Recorder, coordinates
 
-__all__ = ["Engine", "simulate", "whole_steps"]
+__all__ = ["Engine", "simulate"]
 
 _CHUNK_BYTES = {"cpu": 2**18, "cuda": 2**26}  # ours: of the states of a chunk; a processor's second cache
 _WIDEST = {"cpu": 2**15, "cuda": 2**24}  # paths: a processor's longer vectors go to threads, with other bits at seams
@@ -150,7 +149,7 @@ def simulate(
         stepper = tried(stepper, torch.arange(width, device=point.device), start.of_paths(0, width), engine.backend)
         store = None
         if engine.checkpoint is not None or part.world > 1:
-            identity = run_identity(point, code, start, recorder, record) | {
+            identity = run_identity(point, code, start, recorder, record, method) | {
                 "scheme": scheme,
                 "dt": repr(dt),
                 "steps": steps,
@@ -168,9 +167,13 @@ def simulate(
         with failing_together(part):
             path_steps, seconds = _run(ensemble, kept, part, width, store, engine)
         gather(kept, part, paths)
+    statistics = kept.tree.result()
+    counted = {each.moments.count for each in statistics.observed.values()}
+    if counted != {paths}:
+        raise RuntimeError(f"{sorted(counted)} paths were counted where {paths} were asked for: a fault of eigensam")
     return Simulation(
         times=np.array(times),
-        statistics=kept.tree.result(),
+        statistics=statistics,
         final=_shown(start, kept.final),
         trajectories=_shown(start, kept.trajectories),
         traces=_traces(recorder, kept.trajectories),
@@ -187,25 +190,6 @@ def simulate(
         seconds=seconds,
         path_steps=path_steps,
     )
-
-
-def whole_steps(horizon: float, dt: float) -> int:
-    """How many steps a horizon takes.
-
-    Raises:
-        InputError: ``dt`` does not divide it.
-
-    Example:
-        >>> whole_steps(2.0, 0.01)
-        200
-    """
-    if not (0 < horizon < math.inf and 0 < dt < math.inf):
-        raise InputError(f"a horizon of {horizon!r} in steps of {dt!r}; give two positive numbers")
-    steps = round(horizon / dt)
-    if steps < 1 or not math.isclose(steps * dt, horizon, rel_tol=1e-9):
-        better = horizon / max(steps, 1)
-        raise InputError(f"dt = {dt:g} does not divide the horizon {horizon:g}; take e.g. dt = {better:.12g}")
-    return steps
 
 
 def _check_settings(dt: Any, steps: Any, paths: Any, seed: Any, chunk: Any) -> tuple[float, int, int, int, int | None]:

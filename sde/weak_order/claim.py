@@ -12,6 +12,7 @@ from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values, bind
+from ..simulation.horizons import whole_steps
 
 __all__ = [
     "ETAS",
@@ -165,16 +166,7 @@ def step_count(horizon: float, eta: float) -> int:
         >>> step_count(1.0, 0.125)
         8
     """
-    if not 0 < horizon < math.inf:
-        raise InputError(f"T = {horizon:g} is not a positive time; give e.g. 1")
-    if not eta > 0:
-        raise InputError(f"eta = {eta} is not positive; give step sizes such as 1/8,1/16")
-    steps = round(horizon / eta)
-    if steps < 1 or not math.isclose(steps * eta, horizon, rel_tol=1e-9):
-        raise InputError(
-            f"eta = {eta:g} does not divide T = {horizon:g}: T/eta = {horizon / eta:g}; "
-            f"use e.g. eta = {horizon / max(steps, 1):g}"
-        )
+    steps = whole_steps(horizon, eta, horizon_name="T", dt_name="eta")
     if steps > _MOST_STEPS:
         raise InputError(f"T/eta = {steps} steps are too many; give at most {_MOST_STEPS}")
     return steps

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from ...ground.fingerprints import fingerprint
+from ...ground.identities import code_identity, differences
 from ...ground.records import read_json, write_json
-from ...ground.source_code import code_fingerprint, library_versions
 from ...ground.workers import one_thread
 from ..derivation.torch_code import torch_code
 from ..simulation.problems.coefficients import exact_increments
@@ -48,10 +48,8 @@ def run_identity(levels: Sequence[Level], seed: int, paths: int, block: int) -> 
         losses = _values(lambda x: f.losses(x[:, None]), points)
         increments = [_values(partial(_increments, claim, rho), points) for rho in every_rho]
         tested = _values(last.test_functions, points)
-    libraries = library_versions(_CODE)
     return {
-        "code of eigensam": code_fingerprint(_CODE),
-        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
+        **code_identity(_CODE),
         "device": str(f.device),
         "type of numbers": str(f.dtype),
         "landscape": fingerprint(losses),
@@ -137,7 +135,7 @@ def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingStat
     theirs = found["identity"]
     if theirs != identity:
         raise InputError(
-            f"{path} is the state of another run, which differs in {_difference(theirs, identity)}; choose another "
+            f"{path} is the state of another run, which differs in {differences(theirs, identity)}; choose another "
             "--state file, or remove this one"
         )
     return StreamingStatistics.from_dict(found), int(found["blocks"])
@@ -145,14 +143,3 @@ def read_state(path: Path, identity: Identity, size: int) -> tuple[StreamingStat
 
 def _checksum(content: Mapping[str, Any]) -> str:
     return fingerprint(json.dumps(content, sort_keys=True))
-
-
-def _difference(theirs: Mapping[str, Any], ours: Identity) -> str:
-    """The names of what differs, with the values where they say something."""
-    parts = []
-    for name in {**ours, **theirs}:
-        before, now = theirs.get(name), ours.get(name)
-        if before != now:
-            readable = all(isinstance(each, int) or " " in str(each) or len(str(each)) < 30 for each in (before, now))
-            parts.append(f"{name} ({before} there, {now} here)" if readable else name)
-    return ", ".join(parts)

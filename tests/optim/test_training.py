@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from eigensam.ground import InputError
+from eigensam.ground import InputError, identities
 from eigensam.landscapes import Checkpoint, DataSet, data_digest, load_tensors, read_metrics
-from eigensam.optim import OPTIMIZERS, EigenSAMSettings, TrainSettings, identity, train
+from eigensam.optim import OPTIMIZERS, EigenSAMSettings, TrainSettings, train
 from eigensam.optim.run_directory import check_run
 from eigensam.optim.state import load_state, save_state
 from eigensam.optim.training_state import _minibatches
@@ -258,7 +258,7 @@ def test_an_unfinished_run_goes_on_as_it_began(small, tmp_path, monkeypatch):
     torch.set_num_threads(threads)
     for name, value in (("code_fingerprint", "0"), ("library_versions", {"torch": "1.0"})):
         with monkeypatch.context() as patch:
-            patch.setattr(identity, name, lambda module, value=value: value)
+            patch.setattr(identities, name, lambda module, value=value: value)
             refused("code of eigensam" if name == "code_fingerprint" else r"libraries \(.*torch 1.0 here\)")
     path = tmp_path / "r.partial" / "state.safetensors"
     state = load_state(path)

@@ -9,6 +9,7 @@ from typing import Any
 import torch.distributed as processes
 
 from ....ground.errors import InputError
+from ....ground.identities import differences
 from ..statistics.merge_tree import MergeTree
 from ..statistics.observed import CellStatistics
 from .cells import CELL
@@ -40,7 +41,7 @@ class Part:
 
     def folder(self, checkpoint: Path) -> Path:
         """Of this process's files."""
-        return checkpoint / f"part-{self.rank}" if self.world > 1 else checkpoint
+        return checkpoint / f"part-{self.rank}"
 
 
 def part_of(paths: int) -> Part:
@@ -72,11 +73,10 @@ def check_agreement(part: Part, identity: Mapping[str, str | int]) -> None:
     every: list[Any] = [None] * part.world
     processes.all_gather_object(every, {name: value for name, value in identity.items() if name != "part"})
     for rank, other in enumerate(every):
-        names = [name for name, value in other.items() if value != every[0].get(name)]
-        if names:
+        if other != every[0]:
             raise InputError(
-                f"process {rank} was asked for another run than process 0: they differ in {', '.join(names)}; give all "
-                "processes the same"
+                f"process {rank} was asked for another run than process 0, which differs in "
+                f"{differences(every[0], other)}; give all processes the same"
             )
 
 

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from ....ground.fingerprints import fingerprint
-from ....ground.source_code import code_fingerprint, library_versions
+from ....ground.identities import code_identity
 from ..kernels.step_code import StepCode
 from ..problems.point import PointProblem
 from ..problems.state import Start
+from ..scheme import Scheme
 from ..statistics.observables import Recorder
 from .looks import Record
 
@@ -19,7 +20,7 @@ _CODE = f"{__package__.rpartition('.')[0]}.simulate"  # the module that runs imp
 
 
 def run_identity(
-    point: PointProblem, code: StepCode, start: Start, recorder: Recorder, record: Record
+    point: PointProblem, code: StepCode, start: Start, recorder: Recorder, record: Record, scheme: Scheme
 ) -> dict[str, str | int]:
     """Each part under its name: a number, or a fingerprint.
 
@@ -30,10 +31,8 @@ def run_identity(
     states = torch.stack([x for _, x in point.probes])
     problem = point.problem
     functions = "" if code.source else fingerprint(problem.drift, problem.diffusion, _values(point))
-    libraries = library_versions(_CODE)
     return {
-        "code of eigensam": code_fingerprint(_CODE),
-        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
+        **code_identity(_CODE, scheme),
         "device": str(point.device),
         "type of numbers": str(point.dtype),
         "drift and diffusion": fingerprint(code.source, functions),

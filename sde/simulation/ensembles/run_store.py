@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ....ground.errors import InputError
 from ....ground.fingerprints import fingerprint
+from ....ground.identities import differences
 from ....ground.records import read_json, write_json
 from ....landscapes.tensor_files import load_tensors, save_tensors
 from ..statistics.merge_tree import MergeTree
@@ -88,10 +89,9 @@ class RunStore:
         if not isinstance(found, dict) or not isinstance(found.get("identity"), dict):
             raise InputError(f"{path} is no state of a simulation; choose another checkpoint folder")
         if found["identity"] != dict(self.identity):
-            parts = [name for name in {**self.identity, **found["identity"]} if self._differs(found["identity"], name)]
             raise InputError(
-                f"{self.folder} holds another run, which differs in {', '.join(parts)}; choose another checkpoint "
-                "folder, or remove this one"
+                f"{self.folder} holds another run, which differs in {differences(found['identity'], self.identity)}; "
+                "choose another checkpoint folder, or remove this one"
             )
         if any(type(found.get(name)) is not kind for name, kind in _FIELDS.items()):
             fields = ", ".join(name for name, kind in _FIELDS.items() if type(found.get(name)) is not kind)
@@ -112,9 +112,6 @@ class RunStore:
                 kept.final[begin : begin + len(rows)] = rows.to(kept.final)
         self._written = kept.done
         self._pieces = dict(found["pieces"])
-
-    def _differs(self, theirs: Mapping[str, object], name: str) -> bool:
-        return theirs.get(name) != self.identity.get(name)
 
     def write(self, kept: Kept, first: int, *, now: bool = False) -> None:
         """Write what is new, if it is time.

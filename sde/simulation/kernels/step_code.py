@@ -114,10 +114,10 @@ def _check(code: StepCode, step: Callable[..., Tensor], point: PointProblem, h: 
 
     What was recorded once may depend on more than was seen then: on Python's state, or on numbers that left torch.
     """
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator(device="cpu").manual_seed(1)
     for t, x in point.probes:
-        normal = torch.randn(sizes[1], generator=generator, dtype=torch.float64).to(x)
-        signs = 2 * torch.randint(0, 2, (sizes[2],), generator=generator).to(x) - 1
+        normal = torch.randn(sizes[1], generator=generator, dtype=torch.float64, device="cpu").to(x)
+        signs = 2 * torch.randint(0, 2, (sizes[2],), generator=generator, device="cpu").to(x) - 1
         dw = normal * h**0.5
         right = step(t, x, dw, signs).detach()
         with torch.no_grad():

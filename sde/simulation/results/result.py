@@ -45,7 +45,8 @@ class Simulation:
         steps: how many.
         scheme: its name.
         seed: of the random numbers.
-        backend: "compiled" or "eager": with one of them, results are the same to the last bit.
+        backend: "compiled", "eager", or "compiled numbers" (steps in batches): with one of them, results are the same
+            to the last bit.
         how: why this backend, and what was not split.
         preparation: seconds before the first path: recording, splitting, most of compilation.
         seconds: that the paths took, without those that were there before.

@@ -12,12 +12,13 @@ from eigensam.ground.errors import InputError
 from eigensam.landscapes import Quadratic
 from eigensam.sde import derive, derived_problem, find_rule
 from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.horizons import whole_steps
 from eigensam.sde.simulation.kernels.draws import key_of
 from eigensam.sde.simulation.paths_along import paths_along
 from eigensam.sde.simulation.problems.calculus import converted
 from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES
-from eigensam.sde.simulation.simulate import Engine, simulate, whole_steps
+from eigensam.sde.simulation.simulate import Engine, simulate
 from eigensam.sde.simulation.statistics.observables import Observable
 
 from .refusals import BLOCKS, START, drift, refused, run, sde, silent
@@ -66,10 +67,16 @@ SETTINGS = {
         lambda: run(record=Record(observables=(Observable("f", lambda x: x - x.mean(0)),))),
         "another value alone than among others",
     ),
-    "horizon": (lambda: whole_steps(1.0, 0.3), r"dt = 0.3 does not divide the horizon 1; take e.g. dt = 0.3333"),
-    "short horizon": (lambda: whole_steps(0.01, 0.1), "does not divide the horizon 0.01; take e.g. dt = 0.01"),
-    "no horizon": (lambda: whole_steps(math.inf, 0.1), "a horizon of inf in steps of 0.1; give two positive numbers"),
-    "negative step": (lambda: whole_steps(1.0, -0.1), "a horizon of 1.0 in steps of -0.1"),
+    "horizon": (
+        lambda: whole_steps(1.0, 0.3),
+        r"dt = 0.3 does not divide the horizon = 1, which has 3.33333 of it; use e.g. dt = 0.3333",
+    ),
+    "short horizon": (
+        lambda: whole_steps(0.01, 0.1),
+        "does not divide the horizon = 0.01, which has 0.1 of it; use e.g. dt = 0.01",
+    ),
+    "no horizon": (lambda: whole_steps(math.inf, 0.1), "the horizon = inf is not a positive time; give e.g. 1"),
+    "negative step": (lambda: whole_steps(1.0, -0.1), "dt = -0.1 is not a positive time"),
 }
 
 STARTS = {
@@ -207,7 +214,7 @@ def test_exploding_paths_are_reported(tmp_path):
     assert 9100 < int(seen) <= 10_000
     assert (float(before), float(after)) == (0.5, 1.0)
     assert "the first is path 9000; a mean over the others would be wrong: take smaller steps" in str(found.value)
-    assert '"done": 4096' in (tmp_path / "simulation.json").read_text()
+    assert '"done": 4096' in (tmp_path / "part-0" / "simulation.json").read_text()
 
 
 def test_observables_without_a_value_are_reported():

@@ -99,7 +99,7 @@ def test_a_killed_process(tmp_path, whole):
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]) as process:
         until = time.monotonic() + 60
-        while not (tmp_path / "simulation.json").exists() and time.monotonic() < until:
+        while not (tmp_path / "part-0" / "simulation.json").exists() and time.monotonic() < until:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait(60) == -signal.SIGKILL
@@ -212,7 +212,7 @@ def test_damaged_files_are_refused(tmp_path, pattern, change, monkeypatch, whole
         Stop(patch, 4)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path)
-    damage(tmp_path, pattern, CHANGES[change])
+    damage(tmp_path / "part-0", pattern, CHANGES[change])
     if (pattern, change) == ("simulation.json", "missing"):
         assert same(bits(run(tmp_path)), whole)  # as if nothing were there
         return
@@ -222,7 +222,7 @@ def test_damaged_files_are_refused(tmp_path, pattern, change, monkeypatch, whole
 
 def test_a_number_changed_in_the_description(tmp_path):
     run(tmp_path)
-    path = tmp_path / "simulation.json"
+    path = tmp_path / "part-0" / "simulation.json"
     path.write_text(path.read_text().replace('"done": 17000', '"done": 16384'))
     with pytest.raises(InputError, match="are damaged; remove"):
         run(tmp_path)
@@ -233,7 +233,7 @@ def test_a_number_changed_in_the_description(tmp_path):
 def test_an_edited_description(stored, tmp_path, field, value):
     """Another type, or (None) nothing there."""
     shutil.copytree(stored, tmp_path / "copy")
-    path = tmp_path / "copy" / "simulation.json"
+    path = tmp_path / "copy" / "part-0" / "simulation.json"
     content = json.loads(path.read_text())
     content[field] = value
     if value is None:
@@ -244,7 +244,8 @@ def test_an_edited_description(stored, tmp_path, field, value):
 
 
 def test_another_kind_of_file(tmp_path):
-    (tmp_path / "simulation.json").write_text("[]")
+    (tmp_path / "part-0").mkdir()
+    (tmp_path / "part-0" / "simulation.json").write_text("[]")
     with pytest.raises(InputError, match=r"is no state of a simulation; choose another checkpoint folder"):
         run(tmp_path)
 
@@ -292,5 +293,6 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 def test_a_folder_is_held_by_one_process(tmp_path):
     from filelock import FileLock
 
-    with FileLock(tmp_path / "lock"), pytest.raises(InputError, match="another process is writing into"):
+    (tmp_path / "part-0").mkdir()
+    with FileLock(tmp_path / "part-0" / "lock"), pytest.raises(InputError, match="another process is writing into"):
         run(tmp_path)

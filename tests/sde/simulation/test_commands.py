@@ -104,7 +104,7 @@ def test_chunks_change_nothing_and_a_finished_run_is_found_again(result, tmp_pat
 def test_a_checkpoint_of_another_run_is_refused(cli, refused, tmp_path):
     assert cli(*SHORT, "--checkpoint", tmp_path / "kept").code == 0
     message = refused(*SHORT, "--seed", 5, "--checkpoint", tmp_path / "kept")
-    assert "holds another run, which differs in seed; choose another checkpoint" in message
+    assert "holds another run, which differs in seed (0 there, 5 here); choose another checkpoint" in message
 
 
 def test_single_precision_on_a_formula_from_a_point_of_its_own(result, landscape):
@@ -145,7 +145,7 @@ def test_settings_are_checked():
         (("--weak-order", 1, "--drift-order", 2), "use one of both"),
         (("--scheme", "leapfrog"), "unknown scheme 'leapfrog'; choose one of: euler-maruyama"),
         (("--scheme", "heun"), "solves stratonovich problems"),
-        (("--horizon", 0.25), "dt = 0.1 does not divide the horizon 0.25"),
+        (("--horizon", 0.25), "dt = 0.1 does not divide the horizon = 0.25"),
         (("--start", "1,2,3"), "--start 1,2,3 has 3 coordinates; give 2"),
         (("--start", "a"), "--start 'a' is not a number"),
         (("--dim", 4), "no default tilted torus in dimension 4"),

@@ -38,7 +38,7 @@ PROCESS = """
             assert found[-1].path_steps == 0
             for i, each in enumerate(found):
                 np.savez(folder / f"{world}-{rank}-{i}.npz", **bits(each))
-            distributed.barrier()  # nobody leaves whom another still needs
+            distributed.barrier()  # wait until all are done
             distributed.destroy_process_group()
 """
 
@@ -107,3 +107,46 @@ def test_cells(first, size):
     assert [each.shape[-1] for each in found.values()] == [CELL, CELL, 7]
     assert [cell * CELL for cell in found] == [int(each[0, 0, 0]) for each in found.values()]
     assert torch.equal(torch.cat(list(found.values()), -1)[0, 0], torch.arange(first, end))
+
+
+TOGETHER = """
+    import sys
+    from datetime import timedelta
+    from pathlib import Path
+    import torch
+    from torch import distributed
+    from eigensam.ground.errors import InputError
+    from eigensam.sde import Engine, SDEProblem, simulate
+    torch.set_num_threads(1)
+    rank, folder = int(sys.argv[1]), Path(sys.argv[2])
+    distributed.init_process_group("gloo", f"file://{folder / 'world'}", timedelta(seconds=60), 2, rank)
+    cubic = SDEProblem(lambda t, x: x**3, None)
+    starts = torch.zeros(5000, 1, dtype=torch.float64)
+    starts[4500] = 2.0  # the second process's
+    for name, x0, seed in (("seeds", starts[0], rank), ("starts", starts, 0)):
+        try:
+            simulate(cubic, x0, dt=0.5, steps=20, paths=5000, seed=seed, engine=Engine("eager"))
+        except InputError as error:
+            (folder / f"{name}-{rank}").write_text(str(error))
+    distributed.barrier()
+    distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch has no torch.distributed")
+def test_processes_agree_and_fail_together(tmp_path):
+    """Neither of two runs is taken for parts of one, nor does a process wait for one that has refused."""
+    command = [sys.executable, "-c", textwrap.dedent(TOGETHER)]
+    started = [subprocess.Popen([*command, str(rank), str(tmp_path)], stderr=subprocess.PIPE) for rank in range(2)]
+    said = [process.communicate(timeout=120)[1].decode() for process in started]
+    found = {path.name: path.read_text() for path in tmp_path.glob("*-*")}
+    assert found.keys() == {f"{name}-{rank}" for name in ("seeds", "starts") for rank in range(2)}, said
+    assert all("which differs in seed (0 there, 1 here)" in found[f"seeds-{rank}"] for rank in range(2))
+    assert "1 of 904 paths so far" in found["starts-1"]
+    assert "the first is path 4500" in found["starts-1"]
+    assert found["starts-0"] == f"in process 1: {found['starts-1']}"
+
+
+def test_another_number_of_processes_is_another_run(tmp_path):
+    """One process's files are those of the first of several."""
+    assert part_of(10).folder(tmp_path) == tmp_path / "part-0"

@@ -209,3 +209,11 @@ def test_threads_count_where_a_library_multiplies(tmp_path):
         assert run(DECAY, tmp_path / "components").path_steps == 0
     finally:
         torch.set_num_threads(before)
+
+
+def test_paths_that_were_not_counted(monkeypatch):
+    """Whatever loses a cell: the mean of the others is not given for that of all."""
+    add = MergeTree.add
+    monkeypatch.setattr(MergeTree, "add", lambda self, cell, found: add(self, cell, found) if cell != 1 else None)
+    with pytest.raises(RuntimeError, match=r"\[8192\] paths were counted where 12288 were asked for"):
+        simulate(DECAY, torch.zeros(2), dt=0.1, steps=2, paths=12_288)

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eigensam.ground import InputError
+from eigensam.ground import InputError, identities
 from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde import Rule, derive, find_rule, truncate, verify_monte_carlo
 from eigensam.sde.rules import grad, rho
-from eigensam.sde.weak_order import path_state
 from eigensam.sde.weak_order.plans import MonteCarloPlan
 
 from .planned import planned
@@ -96,8 +95,8 @@ def test_another_run_is_refused(state, name, change):
 
 
 def test_other_code_or_libraries_are_refused(state, monkeypatch):
-    monkeypatch.setattr(path_state, "code_fingerprint", lambda module: "f" * 64)
-    monkeypatch.setattr(path_state, "library_versions", lambda module: {"torch": "1.0"})
+    monkeypatch.setattr(identities, "code_fingerprint", lambda module: "f" * 64)
+    monkeypatch.setattr(identities, "library_versions", lambda module: {"torch": "1.0"})
     with pytest.raises(InputError, match=r"differs in code of eigensam, libraries \(.*torch 2.*torch 1.0 here\)"):
         run(state)
 

@@ -81,7 +81,7 @@ def test_one_dimension_and_progress():
         ({"rho_scale": -1.0}, "rho scale -1.0 is not positive; the perturbation radius rho must be > 0"),
         ({"etas": [0.125]}, "at least two and decreasing"),
         ({"etas": [0.125, 0.25]}, "at least two and decreasing"),
-        ({"etas": [0.3, 0.1]}, "eta = 0.3 does not divide T = 1: T/eta = 3.33333; use e.g. eta = 0.333333"),
+        ({"etas": [0.3, 0.1]}, "eta = 0.3 does not divide T = 1, which has 3.33333 of it; use e.g. eta = 0.333333"),
         ({"etas": [0.5, -0.1]}, "step sizes [0.5, -0.1] must be positive and finite"),
         ({"etas": [0.5, 1e-9]}, "steps are too many"),
         ({"horizon": 0.0}, "T = 0 is not a positive time"),
