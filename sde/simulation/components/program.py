@@ -131,9 +131,7 @@ class Program:
             return self.constant(0.0 if dtype.is_floating_point else 0, dtype)
         if name in ("mul", "div") and right == 1:
             return a
-        if (
-            name == "div" and right and math.isfinite(1 / right)
-        ):  # a product is many times faster, and as exact to a unit
+        if name == "div" and right and _is_normal(1 / right, dtype):  # a product is faster, and exact to a unit
             return self.infix("mul", a, self.constant(1 / right, dtype))
         if name == "mul" and left == 1:
             return b
@@ -212,6 +210,11 @@ class Program:
             lines.append(f"    {names[label]} = {right}")
         lines.append(f"    return ({', '.join(text(label) for label in outputs)},)")
         return "\n".join(lines)
+
+
+def _is_normal(value: float, dtype: torch.dtype) -> bool:
+    """Whether a type has all its digits for a number, which neither overflows nor is next to zero."""
+    return torch.finfo(dtype).tiny <= abs(value) <= torch.finfo(dtype).max
 
 
 def _literal(value: Number) -> str:

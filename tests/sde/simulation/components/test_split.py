@@ -258,3 +258,11 @@ def test_a_wrong_sign_is_found(monkeypatch):
     )
     assert not agrees(SPLIT["differences"], points(7, DOUBLE))
     assert [seed for seed in range(5) if not agrees(composition(seed), points(5, DOUBLE, seed))]
+
+
+@pytest.mark.parametrize("divisor", [3.0, 1e-39, 1e38, 3e38, 1e-45])
+def test_quotients_by_constants_of_any_size(divisor):
+    """Products by the reciprocal, except where single precision does not hold that."""
+    x = torch.tensor([[0.0, 1e-40, 2.0], [1e38, -7.0, 1e-3]])
+    right = x / torch.tensor(divisor)
+    torch.testing.assert_close(by_components(lambda y: y / torch.tensor(divisor), x), right, rtol=3e-7, atol=0.0)
