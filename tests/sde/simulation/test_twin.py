@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from eigensam.sde.simulation.ensembles.looks import Record, looks_of
+from eigensam.sde.simulation.horizons import whole_steps
 from eigensam.sde.simulation.kernels.draws import Draws, key_of
 from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.problems.state import start_of
 from eigensam.sde.simulation.scheme import SCHEMES
-from eigensam.sde.simulation.simulate import Engine, simulate, whole_steps
+from eigensam.sde.simulation.simulate import Engine, simulate
 
 H, STEPS, PATHS, T0 = 0.1, 9, 4, 0.25
 SIZES = [((1, 1), torch.float64), ((2, 2), torch.float32), ((3, 1), torch.float32), ((2, 4), torch.float64)]
