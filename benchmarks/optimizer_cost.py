@@ -49,7 +49,7 @@ def make_step(network: str, shape: tuple[int, int, int], products: int, method: 
     torch.manual_seed(0)
     model = build_model(network, shape, 10)
     if isinstance(method, EigenSAMSettings):
-        method = replace(method, power_iterations=products)
+        method = replace(method, iterations=products)
     optimizer = make_optimizer(TrainSettings(method, model=network, lr=0.01), model)
 
     def step(x: Tensor, y: Tensor) -> None:

@@ -1,13 +1,15 @@
-from .eigen_sam import EigenSAM, Eigensolver, eigen_perturbation
+from .eigenvector_estimate import Eigensolver
 from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
 from .method import Method
 from .methods.eigen_sam import EigenSAMSettings
 from .methods.sam import SAMSettings
 from .methods.sgd import SGDSettings
+from .optimizers.eigen_sam import EigenSAM, eigen_perturbation
+from .optimizers.sam import SAM
 from .registry import OPTIMIZERS, register
-from .sam import SAM
 from .settings import TrainSettings
+from .sharpness_aware import SharpnessAwareOptimizer
 from .training import train
 from .training_state import make_optimizer
 from .two_pass import TwoPassOptimizer
@@ -21,6 +23,7 @@ __all__ = [
     "Method",
     "SAMSettings",
     "SGDSettings",
+    "SharpnessAwareOptimizer",
     "TrainSettings",
     "TwoPassOptimizer",
     "eigen_perturbation",

@@ -41,7 +41,7 @@ class Method(ABC):
 
         Returns:
             One whose ``step`` takes a closure that returns the loss and does not call ``backward`` if it is a
-            :class:`TwoPassOptimizer`; any other is stepped after ``backward``.
+            :class:`SharpnessAwareOptimizer`; any other is stepped after ``backward``.
         """
 
     def to_dict(self) -> dict[str, Any]:

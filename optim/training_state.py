@@ -16,9 +16,10 @@ from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
 from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
+from .passes import NotFiniteError
 from .settings import TrainSettings
+from .sharpness_aware import SharpnessAwareOptimizer
 from .state import load_state
-from .two_pass import TwoPassOptimizer
 
 __all__ = ["Training", "make_optimizer"]
 
@@ -115,8 +116,11 @@ class Training:
             lr = settings.lr * 0.5 * (1 + math.cos(math.pi * fraction))
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-            if isinstance(self.optimizer, TwoPassOptimizer):
-                loss = float(self.optimizer.step(lambda: self._loss(inputs, targets)))  # noqa: B023 (called at once)
+            if isinstance(self.optimizer, SharpnessAwareOptimizer):
+                try:
+                    loss = float(self.optimizer.step(lambda: self._loss(inputs, targets)))  # noqa: B023 (called at once)
+                except NotFiniteError:
+                    loss = math.nan
             else:
                 self.optimizer.zero_grad()
                 batch_loss = self._loss(inputs, targets)

@@ -1,150 +1,207 @@
-"""The two passes that sharpness-aware methods share: perturb, take the gradient there, put back, step."""
+"""Methods that perturb the parameters along the gradient, and step along the gradient found there."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Optimizer
 
 from ..ground.errors import InputError
-from ..landscapes.derivatives.flat import flatten, unflatten
-from ..landscapes.derivatives.one_function import RandomState, frozen_statistics
+from ..landscapes.derivatives.live_buffers import BufferValues, find_buffers
+from .passes import NotFiniteError, Passes, checked_gradient, deliver, unscale
+from .sharpness_aware import SharpnessAwareOptimizer
+from .vector import Vector
 
-__all__ = ["Closure", "TwoPassOptimizer", "unit"]
-
-Closure = Callable[[], Tensor]
-
-
-def unit(g: Tensor) -> Tensor:
-    """``g / |g|`` along the last axis; zero where ``g`` is zero.
-
-    Example:
-        >>> import torch
-        >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
-        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
-    """
-    norm = torch.linalg.vector_norm(g, dim=-1, keepdim=True)
-    return g / torch.where(norm > 0, norm, torch.ones_like(norm))
+__all__ = ["TwoPassOptimizer"]
 
 
-class TwoPassOptimizer(Optimizer, ABC):
+class TwoPassOptimizer(SharpnessAwareOptimizer):
     """``x+ = base step with grad f_m(x + rho u)``, where the method says what ``u`` is.
 
-    The gradient that ``u`` comes from is over all parameters of all groups; every group may have its own ``rho``. Both
-    passes see the same function: dropout masks are replayed, and batch norm's running statistics move in the first pass
-    only. Whatever happens between the passes, the parameters are restored bit for bit.
+    The gradient that ``u`` comes from is one vector over all parameters of groups with ``rho > 0``; every group may
+    have its own ``rho``, and parameters of groups with ``rho = 0`` stay where they are.
 
-    A method says what :meth:`perturbation` is; one that needs more than the gradient computes it in :meth:`prepare`.
+    Called as ``step(closure)``, or, where the training loop makes the gradients itself::
 
-    Args:
-        params: parameters or parameter groups, on one device.
-        base: optimizer that takes the step; default SGD.
-        rho: perturbation radius, positive.
-        **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``.
+        loss(model(x), y).backward()
+        optimizer.first_step()
+        loss(model(x), y).backward()
+        optimizer.second_step()
 
-    Raises:
-        InputError: ``rho <= 0``; a closure that does not return a differentiable loss.
+    Then buffers move once, too, but dropout masks are those that the loop draws.
+
+    A method says what :meth:`ascent` is; one that keeps something says what in :meth:`remember` and :meth:`finish`.
     """
 
-    def __init__(
-        self,
-        params: Iterable[Tensor] | Iterable[dict[str, Any]],
-        base: type[Optimizer] = SGD,
-        *,
-        rho: float = 0.05,
-        **base_arguments: Any,
-    ) -> None:
-        super().__init__(params, {"rho": rho})
-        # The groups are one list shared with the base optimizer, so schedulers of either act on both.
-        self.base = base(self.param_groups, **base_arguments)
-        self.param_groups = self.base.param_groups
-        if not self._parameters():
-            raise InputError("no parameter requires a gradient; set requires_grad=True on some")
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
-        base = getattr(self, "base", None)
-        super().add_param_group({**base.defaults, **param_group} if base is not None else param_group)
-        rho = self.param_groups[-1]["rho"]
-        if not 0 < rho < float("inf"):
-            self.param_groups.pop()
-            raise InputError(f"rho = {rho} is not a positive radius; give rho > 0, or use the base optimizer alone")
+    _between: ExitStack | None = None
+    _restored = False
+    _not_finite: NotFiniteError | None = None
 
     @abstractmethod
+    def ascent(self, g: Vector) -> Vector:
+        """``u`` from the gradient over perturbed parameters, which may be changed in place; nothing else may."""
+
+    def prepare(self, passes: Passes) -> None:
+        """Called before the first pass of a step; for what needs more than the gradient."""
+
+    def remember(self, g: Vector) -> None:
+        """Called with the gradient over perturbed parameters, before it is changed."""
+
+    def combined(self, second: Vector) -> Vector | None:
+        """What to step along, from the gradient at the perturbed point over all parameters; None: that gradient."""
+        return None
+
+    def check_ready(self) -> None:
+        """Refuse a first step for which something is missing that needs a closure."""
+
+    def make_gradient(self, passes: Passes) -> Tensor:
+        """Two passes; one, if no parameter is to be perturbed."""
+        self.prepare(passes)
+        loss, g = passes.gradient()
+        perturbed = self.perturbed()
+        if not any(perturbed):
+            return loss
+        with self.shifted(self._shift(g.select(perturbed))):
+            _, second = passes.gradient()
+        self._combine(second, passes.parameters, passes.signs)
+        return loss
+
+    @torch.no_grad()
+    def _combine(self, second: Vector, parameters: Sequence[Tensor], signs: Sequence[float] | None) -> None:
+        found = self.combined(second)
+        if found is not None:
+            deliver(found, parameters, signs)
+
+    @torch.no_grad()
+    def _shift(self, g: Vector) -> Vector:
+        self.remember(g)
+        return self.shift(self.ascent(g))
+
     def perturbation(self, g: Tensor) -> Tensor:
-        """``u`` from the flat gradient, shape ``(..., d)`` to the same shape."""
+        """``u`` from a gradient over all parameters in one piece, shape ``(..., d)`` to the same shape; of gradients at
+        the parameters as they are, for the diagnostics of :mod:`eigensam.landscapes`.
+        """
+        perturbed, whole = self.perturbed(), Vector(self.parameters())
+        dim = sum(part.numel() for part in whole.parts)
+        if g.shape[-1:] != (dim,):
+            raise InputError(f"gradients have shape {tuple(g.shape)}; expected (..., {dim})")
+        u = torch.zeros_like(g)
+        with torch.no_grad():
+            for row, out in zip(g.reshape(-1, dim), u.view(-1, dim), strict=True):
+                found = self.ascent(whole.views(row).select(perturbed).clone())
+                whole.views(out).select(perturbed).copy_(found)
+        return u
 
-    def prepare(self, closure: Closure) -> None:
-        """Called before the first pass of a step; for subclasses that need more than the gradient."""
+    # -- called with gradients that the training loop makes
 
-    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One step.
+    def first_step(self, *, zero_grad: bool = True, scaler: Any = None) -> None:
+        """Move the parameters to ``x + rho u``, where ``.grad`` holds the gradient at ``x``.
 
         Args:
-            closure: computes and returns the loss of the minibatch. It must *not* call ``backward``: the number
-                of passes is this optimizer's business.
+            zero_grad: whether ``.grad`` is emptied for the next pass; else the next one adds to it.
+            scaler: of mixed precision, if the loss was scaled.
 
-        Returns:
-            The loss at the unperturbed point, detached.
+        Raises:
+            InputError: called twice; gradients that are missing, or not finite (if these are not left out).
         """
-        random = RandomState(self._parameters()[0].device)
-        self.prepare(closure)
-        random.restore()
-        loss = self._backward(closure)
-        g = flatten(torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters())
-        random.restore()
-        with self._shifted_by(self.perturbation(g)), frozen_statistics():
-            self._backward(closure)
-        self.base.step()
-        return loss
-
-    def _parameters(self) -> list[Tensor]:
-        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-
-    def _evaluate(self, closure: Closure) -> Tensor:
-        self.zero_grad()
-        with torch.enable_grad():
-            loss = closure()
-        if any(p.grad is not None for p in self._parameters()):
-            raise InputError("the closure called backward; it must only compute and return the loss")
-        if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
-            raise InputError("the closure must return the minibatch loss, a scalar tensor with a gradient")
-        return loss
-
-    def _backward(self, closure: Closure) -> Tensor:
-        loss = self._evaluate(closure)
-        loss.backward()
-        return loss.detach()
-
-    @contextmanager
-    def _shifted_by(self, u: Tensor) -> Iterator[None]:
-        """Parameters at ``x + rho u``; put back bit for bit, also when an exception passes through."""
-        parameters = self._parameters()
-        radii = [group["rho"] for group in self.param_groups for p in group["params"] if p.requires_grad]
-        originals = [p.detach().clone() for p in parameters]
+        self.check_idle()
+        parameters = self.parameters()
+        if all(p.grad is None for p in parameters):
+            raise InputError("first_step finds no gradients; call backward on the loss before it")
+        self.check_ready()
+        if scaler is not None and scaler.is_enabled():
+            unscale(parameters, scaler.get_scale())
+        self._not_finite, shift = None, None
+        perturbed = self.perturbed()
         try:
-            with torch.no_grad():
-                for p, shift, rho in zip(parameters, unflatten(u, [p.shape for p in parameters]), radii, strict=True):
-                    p.add_(shift, alpha=rho)
-            yield
-        finally:
-            with torch.no_grad():
-                for p, original in zip(parameters, originals, strict=True):
-                    p.copy_(original)
+            g = checked_gradient(parameters, self.signs(), None)
+            if any(perturbed):
+                shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
+        except NotFiniteError as error:
+            if self.nonfinite == "raise" and (scaler is None or not scaler.is_enabled()):
+                raise
+            self._not_finite = error
+        find_buffers()
+        self._between = stack = ExitStack()
+        stack.enter_context(BufferValues().standing_in())
+        if shift is not None:
+            stack.enter_context(self.shifted(shift))
+        if zero_grad:
+            self.zero_grad()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a later step depends on, the base optimizer's state included."""
-        return {**super().state_dict(), "base": self.base.state_dict()}
+    def restore(self) -> None:
+        """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does."""
+        if self._between is None:
+            raise InputError("the parameters are not perturbed; call first_step before")
+        self._between.close()
+        self._between, self._restored = None, True
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Inverse of :meth:`state_dict`."""
-        if "base" not in state_dict:
+    def second_step(self, *, zero_grad: bool = False, scaler: Any = None) -> None:
+        """Put the parameters back and step along what ``.grad`` holds, the gradient at the perturbed point.
+
+        ``step()`` without a closure does the same, and may be called by ``scaler.step(optimizer)``.
+
+        Args:
+            zero_grad: whether ``.grad`` is emptied afterwards.
+            scaler: of mixed precision, if the loss was scaled.
+
+        Raises:
+            InputError: no ``first_step`` before; gradients that are not finite (if these are not left out).
+        """
+        self.step(scaler=scaler)
+        if zero_grad:
+            self.zero_grad()
+
+    def step_along_gradients(self, scaler: Any) -> Tensor:
+        """The second half of a step in two halves."""
+        if self._between is not None:
+            self.restore()
+        if not self._restored:
             raise InputError(
-                f"this is not a state of {type(self).__name__}: it has no entry 'base'; give what state_dict() returned"
+                f"{type(self).__name__} needs the gradient at two points: call step(closure) with a function that "
+                "returns the loss, or first_step(), another backward, and then step()"
             )
-        super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
-        self.base.load_state_dict(state_dict["base"])
-        self.base.param_groups = self.param_groups
+        self._restored = False
+        parameters = self.parameters()
+        nothing = torch.full((), math.nan, device=parameters[0].device)
+        try:
+            self._scaled_back(parameters, scaler)
+            if self._not_finite is not None:
+                raise self._not_finite
+            self._combine(checked_gradient(parameters, self.signs(), None), parameters, self.signs())
+        except NotFiniteError as error:
+            if getattr(self, "found_inf", None) is None:
+                self.leave_out(error, scaler)
+            else:  # the scaler that calls this knows
+                self.skipped += 1
+                self.zero_grad()
+            return nothing
+        self.take(scaler)
+        return nothing
+
+    def _scaled_back(self, parameters: Sequence[Tensor], scaler: Any) -> None:
+        factor = getattr(self, "grad_scale", None)  # set by the scaler whose step calls this
+        if scaler is not None and scaler.is_enabled():
+            factor = scaler.get_scale()
+        if factor is not None:
+            unscale(parameters, float(factor))
+
+    def check_idle(self) -> None:
+        """Refuse to begin a step between the halves of another one."""
+        if self._between is not None or self._restored:
+            raise InputError(
+                "the last first_step has had no second_step yet; call it before the next step (gradients of several "
+                "minibatches are given as closures: step([closure, ...]))"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """See the base class.
+
+        Raises:
+            InputError: between the halves of a step, whose parameters are elsewhere.
+        """
+        self.check_idle()
+        return super().__getstate__()

@@ -1,75 +1,122 @@
-"""The passes of one optimizer step must see one function: same dropout masks, batch-norm statistics moved once."""
+"""The passes of one optimizer step must see one function: the same random numbers, the same buffers, moved once."""
 
+import ctypes
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 
-__all__ = ["RandomState", "frozen_statistics"]
+from .live_buffers import BufferValues
 
-_Norm = nn.modules.batchnorm._NormBase  # batch and instance norm
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+__all__ = ["OneFunction", "RandomState"]
+
+
+class _NumpyState:
+    """Numpy's global generator, looked at cheaply: asking for its state takes longer than a pass of a small network.
+
+    The state is asked for only if the generator's words are others than at the last time, or it holds a normal number
+    in reserve, which the words do not show.
+    """
+
+    words: bytes = b""
+    state: Any = None
+
+    @classmethod
+    def get(cls) -> Any:
+        words = cls._words()
+        if not words or words != cls.words or cls.state[3]:
+            cls.words, cls.state = words, np.random.get_state()  # noqa: NPY002 (who uses it)
+        return cls.state
+
+    @classmethod
+    def restore(cls, state: Any) -> None:
+        words = cls._words()
+        if not words or words != cls.words or state is not cls.state or state[3]:
+            np.random.set_state(state)  # noqa: NPY002
+
+    @staticmethod
+    def _words() -> bytes:
+        generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+        if type(generator) is not np.random.MT19937:
+            return b""
+        return ctypes.string_at(generator.ctypes.state_address, 625 * 4)
 
 
 class RandomState:
-    """The random generators as they were at construction; ``restore`` replays them for another pass.
+    """The global random generators as they were at construction; ``restore`` replays them for another pass.
+
+    Those of Python, numpy and torch. A generator of a closure's own nobody can know.
 
     Args:
-        device: whose generator, besides the CPU's.
-        everyone: those of Python and numpy, too, at a cost that counts in every step of a small network. A generator of
-            the closure's own nobody can know.
-    """
-
-    def __init__(self, device: torch.device, *, everyone: bool = False) -> None:
-        self._device = device
-        self._host = (random.getstate(), np.random.get_state()) if everyone else None  # noqa: NPY002 (who uses it)
-        self._cpu = torch.get_rng_state()
-        self._accelerator = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
-
-    def restore(self) -> None:
-        """Make the next pass draw the random numbers that the first one drew."""
-        if self._host is not None:
-            random.setstate(self._host[0])
-            np.random.set_state(self._host[1])  # noqa: NPY002
-        torch.set_rng_state(self._cpu)
-        if self._accelerator is not None:
-            torch.get_device_module(self._device).set_rng_state(self._accelerator, self._device)
-
-
-@contextmanager
-def frozen_statistics() -> Iterator[None]:
-    """Forward passes inside leave every batch norm's running statistics as they were.
-
-    Works without knowing the model: the first time a batch norm runs, copies stand in for its statistics until the
-    context ends. (In place would break a backward pass that still needs them.) Modules inside a compiled graph do
-    not call hooks; compile the loss without batch norm in train mode, or not at all.
+        devices: whose generators, besides the CPU's.
 
     Example:
         >>> import torch
-        >>> norm = torch.nn.BatchNorm1d(2)
-        >>> with frozen_statistics():
-        ...     _ = norm(torch.tensor([[3.0, 4.0], [5.0, 8.0]]))
-        >>> norm.running_mean.tolist(), norm.num_batches_tracked.item()
-        ([0.0, 0.0], 0)
+        >>> before = RandomState([])
+        >>> first = torch.rand(3)
+        >>> before.restore()
+        >>> torch.equal(torch.rand(3), first)
+        True
     """
-    originals: dict[_Norm, dict[str, Tensor | None]] = {}
 
-    def shield(module: nn.Module, _inputs: Any) -> None:
-        if isinstance(module, _Norm) and module.training and module not in originals:
-            originals[module] = {name: getattr(module, name) for name in _STATISTICS}
-            for name, statistic in originals[module].items():
-                setattr(module, name, None if statistic is None else statistic.clone())
+    def __init__(self, devices: Iterable[torch.device]) -> None:
+        self._python, self._numpy = random.getstate(), _NumpyState.get()
+        self._cpu = torch.get_rng_state()
+        self._others = [(d, torch.get_device_module(d).get_rng_state(d)) for d in devices if d.type != "cpu"]
 
-    handle = register_module_forward_pre_hook(shield)
-    try:
-        yield
-    finally:
-        handle.remove()
-        for module, statistics in originals.items():
-            for name, statistic in statistics.items():
-                setattr(module, name, statistic)
+    def moved(self) -> bool:
+        """Whether numbers have been drawn since."""
+        return (
+            random.getstate() != self._python
+            or _NumpyState.get() is not self._numpy
+            or not torch.equal(torch.get_rng_state(), self._cpu)
+            or any(not torch.equal(torch.get_device_module(d).get_rng_state(d), state) for d, state in self._others)
+        )
+
+    def restore(self) -> None:
+        """Make the next pass draw the random numbers that the first one drew."""
+        random.setstate(self._python)
+        _NumpyState.restore(self._numpy)
+        torch.set_rng_state(self._cpu)
+        for device, state in self._others:
+            torch.get_device_module(device).set_rng_state(state, device)
+
+
+class OneFunction:
+    """Whatever is evaluated :meth:`again` sees random numbers and buffers as they were at construction.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes.derivatives.live_buffers import find_buffers
+        >>> layer = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5))
+        >>> find_buffers()
+        >>> x = torch.randn(8, 3)
+        >>> function = OneFunction([])
+        >>> y = layer(x)
+        >>> with function.again():
+        ...     print(torch.equal(layer(x), y))
+        True
+        >>> layer[0].num_batches_tracked.item()
+        1
+    """
+
+    def __init__(self, devices: Iterable[torch.device]) -> None:
+        self._random, self._buffers = RandomState(devices), BufferValues()
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Buffers are put back at the end; the random generators stay where the evaluation leaves them."""
+        self._random.restore()
+        with self._buffers.standing_in():
+            yield
+
+    def moved(self) -> bool:
+        """Whether random numbers have been drawn since construction, or the last evaluation's start."""
+        return self._random.moved()
+
+    def rewind(self) -> None:
+        """The next evaluation is the first one, which moves the buffers."""
+        self._random.restore()

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...ground.errors import InputError
 
-__all__ = ["differentiable", "plain_evaluation"]
+__all__ = ["differentiable", "plain_evaluation", "without_autocast"]
 
 
 @contextmanager
@@ -18,6 +18,29 @@ def differentiable(device: torch.device) -> Iterator[None]:
     """Whatever the caller has switched on or off: gradients can be taken, in full precision, backward passes too."""
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         yield
+
+
+@contextmanager
+def without_autocast(device: torch.device) -> Iterator[None]:
+    """Passes inside are made in the precision of the parameters, also where they enter ``torch.autocast`` themselves.
+
+    Products of rounded factors are not symmetric, so a Hessian of such passes has no eigenvectors.
+
+    Example:
+        >>> import torch
+        >>> a = torch.eye(2)
+        >>> with without_autocast(a.device), torch.autocast("cpu", dtype=torch.bfloat16):
+        ...     (a @ a).dtype
+        torch.float32
+    """
+    autocast: Any = torch.amp.autocast_mode.autocast
+    enter, leave = autocast.__enter__, autocast.__exit__
+    with torch.autocast(device.type, enabled=False):
+        autocast.__enter__, autocast.__exit__ = (lambda self: self), (lambda *_: False)
+        try:
+            yield
+        finally:
+            autocast.__enter__, autocast.__exit__ = enter, leave
 
 
 @contextmanager

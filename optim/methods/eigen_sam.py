@@ -25,8 +25,8 @@ class EigenSAMSettings(Method):
         rho: perturbation radius (released code: 0.1).
         alpha: weight of the eigenvector (released code: 0.2).
         refresh_every: steps between eigenvector estimates (paper: 100).
-        power_iterations: Hessian-vector products per estimate (released code: 5).
-        solver: ``power`` (paper) or ``lanczos``.
+        iterations: Hessian-vector products per estimate (released code: 5).
+        solver: ``lanczos`` or ``power`` (paper).
         normalize: keep the perturbation at length ``rho`` (paper: not).
     """
 
@@ -44,30 +44,30 @@ class EigenSAMSettings(Method):
         holds=lambda value: value >= 1,
         otherwise="must be at least 1",
     )
-    power_iterations: int = setting(
+    iterations: int = setting(
         5,
         "Hessian-vector products of each estimate (p in the paper; its released code uses 5).",
         holds=lambda value: value >= 1,
         otherwise="must be at least 1",
     )
     solver: str = setting(
-        "power",
-        "How the eigenvector is estimated: power iteration, as in the paper, finds the eigenvalue of largest "
-        "magnitude; Lanczos the largest one.",
-        choices=lambda: ("power", "lanczos"),
+        "lanczos",
+        "How the eigenvector is estimated: Lanczos finds the largest eigenvalue; power iteration, as in the paper, the "
+        "one of largest magnitude, less accurately.",
+        choices=lambda: ("lanczos", "power"),
     )
     normalize: bool = setting(False, "Keep the perturbation at length rho; equation 8 of the paper makes it longer.")
 
     def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
         """Eigen-SAM around SGD; the first start vector is drawn with the run's seed."""
-        from ..eigen_sam import EigenSAM
+        from ..optimizers.eigen_sam import EigenSAM
 
         return EigenSAM(
             parameters,
             rho=self.rho,
             alpha=self.alpha,
             refresh_every=self.refresh_every,
-            iterations=self.power_iterations,
+            iterations=self.iterations,
             solver=self.solver,  # type: ignore[arg-type]
             normalize=self.normalize,
             seed=seed,

@@ -39,6 +39,6 @@ class SAMSettings(Method):
 
     def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
         """SAM around SGD."""
-        from ..sam import SAM
+        from ..optimizers.sam import SAM
 
         return SAM(parameters, rho=self.rho, **base)

@@ -128,7 +128,7 @@ def test_power_keeps_the_vector_after_p_products():
     """Algorithm 1: v = H^p v0 / |H^p v0|, from the same seeded start."""
     model = _model()
     _, hessian = _dense(model)
-    optimizer = EigenSAM(model.parameters(), rho=0.1, iterations=4, seed=3, lr=0.1)
+    optimizer = EigenSAM(model.parameters(), rho=0.1, iterations=4, seed=3, solver="power", lr=0.1)
     optimizer.refresh(_closure(model))
     v = torch.randn(len(hessian), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     for _ in range(4):
@@ -139,7 +139,7 @@ def test_power_keeps_the_vector_after_p_products():
 def test_a_refresh_starts_from_the_previous_vector():
     model = _model()
     _, hessian = _dense(model)
-    optimizer = EigenSAM(model.parameters(), rho=0.1, iterations=1, lr=0.1)
+    optimizer = EigenSAM(model.parameters(), rho=0.1, iterations=1, solver="power", guard=0.0, lr=0.1)
     optimizer.refresh(_closure(model))
     first = optimizer.eigenvector
     optimizer.refresh(_closure(model))
@@ -203,19 +203,21 @@ def test_deepcopy_is_independent():
     model = _model()
     optimizer = EigenSAM(model.parameters(), rho=0.1, lr=0.1)
     optimizer.step(_closure(model))
-    state = copy.deepcopy(optimizer.state_dict())
+    twin = copy.deepcopy(optimizer)
     optimizer.step(_closure(model))
-    assert (state["steps"], optimizer.steps) == (1, 2)
+    assert (twin.steps, optimizer.steps) == (1, 2)
+    assert not torch.equal(twin.param_groups[0]["params"][0], optimizer.param_groups[0]["params"][0])
+    assert twin.base.param_groups is twin.param_groups
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rho": 0.0}, "rho = 0.0 is not a positive radius"),
+        ({"rho": -1.0}, "rho = -1.0 is not a radius"),
         ({"alpha": -0.1}, "alpha = -0.1 is negative"),
         ({"refresh_every": 0}, "refresh_every = 0"),
         ({"iterations": 0}, "iterations = 0"),
-        ({"solver": "qr"}, "unknown solver 'qr'; choose one of: power, lanczos"),
+        ({"solver": "qr"}, "unknown solver 'qr'; choose one of: lanczos, power"),
     ],
 )
 def test_refusals(arguments, message):

@@ -140,7 +140,7 @@ def test_a_network_with_batch_norm(tmp_path):
     data = DataSet(
         "svhn", torch.randn(16, 3, 8, 8), torch.arange(16) % 4, torch.randn(4, 3, 8, 8), torch.arange(4), 4, False
     )
-    method = EigenSAMSettings(refresh_every=1, power_iterations=1)
+    method = EigenSAMSettings(refresh_every=1, iterations=1)
     settings = TrainSettings(method, data="svhn", model="resnet18", epochs=1, batch_size=8, lr=0.01)
     train(settings, data, tmp_path / "r")
     state = load_tensors(tmp_path / "r" / "checkpoint.safetensors")
@@ -207,7 +207,7 @@ def test_states_that_do_not_fit_are_refused(small, tmp_path):
     good = load_state(path)
     for damage, message in (
         ({"model": {"1.weight": torch.zeros(2)}}, "is not a usable training state"),
-        ({"optimizer": []}, "is not a usable training state"),
+        ({"optimizer": []}, "is not a state of EigenSAM"),
         ({"metrics": None}, "is not a usable training state"),
         ({"metrics": good["metrics"] * 9}, "has more epochs than its settings"),
     ):

@@ -1,0 +1,141 @@
+"""The top eigenvector of the loss that a training loop's closure returns, estimated between two of its steps."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..ground.errors import InputError
+from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
+from ..landscapes.derivatives.one_function import OneFunction
+from ..landscapes.derivatives.plain_evaluation import without_autocast
+from ..landscapes.spectra.eigenpairs import start_vector
+from ..landscapes.spectra.lanczos_iteration import lanczos
+from ..landscapes.spectra.operators import FunctionOperator, SymmetricOperator
+from ..landscapes.spectra.power_iteration import power_iterates
+from .data_parallel import WorkersMean, find_replicas, without_averaging, workers_agree
+from .passes import Closure
+
+__all__ = ["Eigensolver", "EigenvectorEstimate", "estimate", "hessian_of", "refreshing"]
+
+Eigensolver = Literal["lanczos", "power"]
+
+
+@dataclass(frozen=True)
+class EigenvectorEstimate:
+    """An estimate.
+
+    Attributes:
+        vector: unit, flat.
+        value: its Rayleigh quotient; for ``power`` that of the vector before the last product.
+        residual: ``|H v - value v|`` of the same vector.
+    """
+
+    vector: Tensor
+    value: float
+    residual: float
+
+
+def estimate(
+    operator: SymmetricOperator, solver: Eigensolver, products: int, start: Tensor | None, seed: int
+) -> EigenvectorEstimate:
+    """The top eigenvector by a fixed number of products.
+
+    Args:
+        operator: the Hessian.
+        solver: ``lanczos`` for the largest eigenvalue, ``power`` for the one of largest magnitude.
+        products: to spend.
+        start: first vector; None draws one.
+        seed: of what is drawn.
+    """
+    if solver == "lanczos":
+        # Spend the products: an optimizer wants the best vector for its budget.
+        pairs = lanczos(operator, max_products=products, tolerance=1e-12, start=start, seed=seed)
+        return EigenvectorEstimate(pairs.vectors[0], float(pairs.values[0]), float(pairs.residuals[0]))
+    steps = zip(range(products), power_iterates(operator, start_vector(operator, start, seed)), strict=False)
+    for _, (v, hv) in steps:  # noqa: B007 (the last ones count)
+        pass
+    value, norm = float(v @ hv), hv.norm()
+    # Algorithm 1 keeps the vector after the last product; the value belongs to the one before.
+    return EigenvectorEstimate(hv / norm if norm > 0 else v, value, float((hv - value * v).norm()))
+
+
+@contextmanager
+def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
+    """Evaluations inside are no training steps: gradients stay, compiled code runs uncompiled, workers do not wait.
+
+    Yields:
+        The ``DistributedDataParallel`` modules around the parameters.
+    """
+    gradients = [p.grad for p in parameters]
+    with ExitStack() as stack:
+        stack.enter_context(without_autocast(parameters[0].device))
+        if "torch._dynamo" in sys.modules:  # compiled code can be differentiated once only
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        replicas = find_replicas(parameters)
+        stack.enter_context(without_averaging(replicas))
+        try:
+            yield replicas
+        finally:
+            for p, g in zip(parameters, gradients, strict=True):
+                p.grad = g
+
+
+def hessian_of(
+    closures: Sequence[Closure],
+    parameters: Sequence[Tensor],
+    function: OneFunction,
+    check: ClosureCheck,
+    replicas: Sequence[Any],
+) -> SymmetricOperator:
+    """The Hessian of the mean of the closures' losses by these parameters; of all workers', where there are replicas.
+
+    Raises:
+        InputError: parameters that cannot be differentiated by twice, a closure that calls ``backward``.
+    """
+    if any(p.is_complex() for p in parameters):
+        raise InputError("Eigen-SAM does not take complex parameters, whose Hessian is not one; use SAM for them")
+    if any(hasattr(p, "device_mesh") for p in parameters):
+        raise InputError(
+            "a model that is sharded (FSDP2) cannot be differentiated twice, so it has no Hessian; use SAM, or "
+            "DistributedDataParallel"
+        )
+
+    def loss() -> Tensor:
+        with function.again():  # one function: the same dropout masks whenever it is evaluated
+            return torch.stack([_loss(closure, parameters) for closure in closures]).mean()
+
+    if not replicas:
+        return ClosureHessian(loss, parameters, check)
+    group, error, own = replicas[0].process_group, None, None
+    try:
+        own = ClosureHessian(loss, parameters, check)
+    except Exception as found:
+        error = found
+    workers_agree(group, error, parameters[0].device)
+    assert own is not None
+    return WorkersMean(own, group)
+
+
+def negative(operator: SymmetricOperator) -> SymmetricOperator:
+    """Of a loss that is maximised."""
+    return FunctionOperator(lambda v: -(operator @ v), operator.dim, operator.dtype, operator.device)
+
+
+def _loss(closure: Callable[[], Any], parameters: Sequence[Tensor]) -> Tensor:
+    for p in parameters:
+        p.grad = None
+    torch.clear_autocast_cache()
+    loss = closure()
+    if any(p.grad is not None for p in parameters):
+        raise InputError(
+            "Eigen-SAM differentiates the loss twice, so its closure must not call backward, after which the graph is "
+            "gone; let it return the loss alone, or give another one with curvature=closure"
+        )
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        raise InputError("the closure must return the minibatch loss, a scalar tensor with a gradient")
+    return loss.reshape(())

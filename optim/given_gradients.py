@@ -1,0 +1,60 @@
+"""Gradients that a training loop made before it called ``step``, told apart from those that the last step left."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ..ground.errors import InputError
+from .passes import Passes, gradient_vector
+
+__all__ = ["GivenGradients"]
+
+_SAME = 0.99  # cosine of two gradients of one loss, clipped or rounded in between
+
+
+class GivenGradients:
+    """What is known of ``.grad`` at the start of a step."""
+
+    def __init__(self) -> None:
+        self._checked = False
+
+    @staticmethod
+    def leave(parameters: Sequence[Tensor]) -> None:
+        """Note on the gradients that a step has used them, as long as nobody adds to them."""
+        for p in parameters:
+            if p.grad is not None:
+                p.grad._used_at = p.grad._version  # type: ignore[attr-defined]
+
+    @staticmethod
+    def there(parameters: Sequence[Tensor]) -> bool:
+        """Whether somebody made gradients that no step has used; zeros are none."""
+        there = [p.grad for p in parameters if p.grad is not None]
+        if all(getattr(g, "_used_at", None) == g._version for g in there):
+            return False
+        return gradient_vector(parameters).norm() != 0
+
+    def check(self, passes: Passes) -> None:
+        """Refuse, once, gradients of another loss than the closure's.
+
+        They replace the first pass; where a loop accumulates other minibatches before, as Lightning does, these would
+        be lost from the step. A closure that draws random numbers gives another gradient each time and cannot be told.
+
+        Raises:
+            InputError: they point elsewhere than the closure's at the same parameters.
+        """
+        if self._checked:
+            return
+        found = [p.grad for p in passes.parameters]
+        given = gradient_vector(passes.parameters).clone()
+        own, moved = passes.beforehand()
+        for p, g in zip(passes.parameters, found, strict=True):
+            p.grad = g
+        product = own.norm() * given.norm()
+        if not moved and not own.dot(given) >= _SAME * product:
+            raise InputError(
+                f"the gradients in .grad and those of the closure differ (cosine {own.dot(given) / product:.3f}): "
+                "gradients made before step(closure) take the place of its first pass, so the closure must be of the "
+                "same minibatches; for accumulation give one closure for each, step([closure, ...]), or call "
+                "zero_grad() first"
+            )
+        self._checked = True

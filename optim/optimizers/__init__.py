@@ -1,0 +1,1 @@
+"""The optimizers, a final class in each file."""

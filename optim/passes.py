@@ -1,0 +1,235 @@
+"""The passes of one step: losses and gradients of the closure at several points, as of one function."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..ground.errors import InputError
+from ..landscapes.derivatives.one_function import OneFunction
+from .vector import Vector, real_view
+
+__all__ = ["Closure", "NotFiniteError", "Passes", "checked_gradient", "deliver", "gradient_vector", "unscale"]
+
+Closure = Callable[[], Tensor]
+
+
+class NotFiniteError(InputError):
+    """A loss or gradient that no step can be made of."""
+
+
+def gradient_vector(parameters: Sequence[Tensor]) -> Vector:
+    """What ``.grad`` holds, sharing its memory; zero where there is none, dense where it is sparse."""
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    return Vector((part.to_dense() if part.is_sparse else part for part in parts), parameters)
+
+
+def checked_gradient(parameters: Sequence[Tensor], signs: Sequence[float] | None, loss: Tensor | None) -> Vector:
+    """What ``.grad`` holds, of the objective that is minimised; its memory is that of ``.grad`` where signs are None.
+
+    Raises:
+        NotFiniteError: it is not finite, or the loss (where that is known).
+    """
+    g = gradient_vector(parameters)
+    if not math.isfinite(g.norm()) or (loss is not None and math.isinf(loss)):
+        value = "the loss made before step" if loss is None else f"a loss of {float(loss)}"
+        raise NotFiniteError(
+            f"the gradient of {value} has norm {g.norm()}; the step is not taken and nothing has been changed: lower "
+            "the learning rate or rho, or let such steps be left out with nonfinite='skip'"
+        )
+    return g if signs is None else g.clone().mul_(signs)
+
+
+def deliver(g: Vector, parameters: Sequence[Tensor], signs: Sequence[float] | None) -> None:
+    """Put a vector into ``.grad``, with the sign that the base optimizer expects, for it to step along."""
+    if signs is not None:
+        g.mul_(signs)
+    for p, part in zip(parameters, g.parts, strict=True):
+        if p.grad is None or p.grad.is_sparse:
+            p.grad = torch.view_as_complex(part) if p.is_complex() else part
+        elif (held := real_view(p.grad)).data_ptr() != part.data_ptr():
+            held.copy_(part)
+
+
+def unscale(parameters: Sequence[Tensor], factor: float) -> None:
+    """Divide what ``.grad`` holds."""
+    for p in parameters:
+        if p.grad is not None:
+            p.grad.mul_(1.0 / factor)
+
+
+def _evaluated(closure: Closure, parameters: Sequence[Tensor]) -> Tensor:
+    """The loss, with no gradients left from before and none of autocast's copies of other parameters.
+
+    Raises:
+        InputError: a closure that returns no loss with a gradient, and has not called ``backward`` itself.
+    """
+    for p in parameters:
+        p.grad = None
+    torch.clear_autocast_cache()  # it keeps narrow copies of the parameters, also when these have moved
+    with torch.enable_grad():
+        loss = closure()
+    if all(p.grad is None for p in parameters):
+        _check_loss(loss)
+    return loss
+
+
+def _check_loss(loss: Any) -> None:
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        raise InputError(
+            "the closure must return the minibatch loss, a scalar tensor with a gradient (or call backward itself "
+            f"before it returns); it returned {_described(loss)}"
+        )
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return f"{value!r:.40}" if value is None else f"a {type(value).__name__}"
+    return f"a tensor of shape {tuple(value.shape)}{'' if value.requires_grad else ' without a graph'}"
+
+
+class Passes:
+    """The closure of one step, evaluated at the parameters as they are at each call.
+
+    The first call moves buffers (running statistics) and random generators, as a plain training step does. Every other
+    one sees them as the first one did, and leaves buffers alone.
+
+    Args:
+        parameters: by which it is differentiated.
+        closures: one, or several whose mean is the loss, evaluated one after the other.
+        signs: -1 for parameters of which the base optimizer maximises the loss; gradients are then those of its
+            negative, so that methods only ever minimise.
+        scaler: of mixed precision; gradients come out unscaled.
+        ascent: entered around the first call.
+        given: whether ``.grad`` holds the gradients of the first pass already.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        closures: Sequence[Closure],
+        *,
+        signs: Sequence[float] | None = None,
+        scaler: Any = None,
+        ascent: Callable[[], AbstractContextManager[Any]] | None = None,
+        given: bool = False,
+    ) -> None:
+        self.parameters, self.closures = parameters, closures
+        self.scaler, self.signs, self.given = scaler, signs, given
+        self._ascent = ascent
+        self._devices = {p.device for p in parameters}
+        self.function = OneFunction(self._devices)
+        self._count = 0
+
+    def parts(self) -> Iterator["Passes"]:
+        """The passes of each closure alone."""
+        for closure in self.closures:
+            yield Passes(
+                self.parameters, [closure], signs=self.signs, scaler=self.scaler, ascent=self._ascent, given=self.given
+            )
+
+    def gradient(self) -> tuple[Tensor, Vector]:
+        """Loss (detached) and its gradient; ``.grad`` holds the gradient, too.
+
+        Raises:
+            NotFiniteError: one of them is not finite.
+        """
+        self._count += 1
+        if self._count == 1 and self.given:
+            nothing = torch.full((), math.nan, device=self.parameters[0].device)
+            return nothing, self._vector(None)
+        if self._count > 1 or self.given:
+            with self.function.again():
+                loss = self._mean()
+        else:
+            with nullcontext() if self._ascent is None else self._ascent():
+                loss = self._mean()
+        return loss, self._vector(loss)
+
+    def beforehand(self) -> tuple[Vector, bool]:
+        """The gradient from a pass that leaves no trace, and whether it draws random numbers."""
+        with self.function.again():
+            self._mean()
+            moved = self.function.moved()
+        g = gradient_vector(self.parameters).clone()
+        self.function.rewind()
+        return g, moved
+
+    def _vector(self, loss: Tensor | None) -> Vector:
+        return checked_gradient(self.parameters, self.signs, loss)
+
+    def _mean(self) -> Tensor:
+        if len(self.closures) == 1:
+            return self._pass(self.closures[0])
+        count = len(self.closures)
+        total: dict[Tensor, Tensor] = {}
+        losses = []
+        for closure in self.closures:
+            losses.append(self._pass(closure))
+            for p in self.parameters:
+                if p.grad is not None:
+                    part = p.grad / count
+                    total[p] = total[p] + part if p in total else part
+        for p in self.parameters:
+            p.grad = total.get(p)
+        return torch.stack(losses).mean()
+
+    def _pass(self, closure: Closure) -> Tensor:
+        """One closure's loss; ``.grad`` then holds its gradient."""
+        with _ScalingSeen() as seen:
+            loss = _evaluated(closure, self.parameters)
+        enabled = self.scaler is not None and self.scaler.is_enabled()
+        if seen.scaled and not enabled:
+            raise InputError(
+                "the closure scaled its loss with a GradScaler, so the step would be as many times too long; return "
+                "the plain loss and call optimizer.step(closure, scaler=scaler), then scaler.update()"
+            )
+        value = _value(loss)
+        own = all(p.grad is None for p in self.parameters)  # whether the backward pass is ours to make
+        if own:
+            with _without_autocast(self._devices):
+                (self.scaler.scale(loss) if enabled and not seen.scaled else loss).backward()
+            if all(p.grad is None for p in self.parameters):
+                raise InputError("the loss depends on no parameter of this optimizer; give it those of the model")
+        if enabled and (own or seen.scaled):
+            unscale(self.parameters, self.scaler.get_scale())
+            value = value / self.scaler.get_scale() if own and seen.scaled else value
+        return value
+
+
+def _value(loss: Any) -> Tensor:
+    """Of a closure that has called ``backward`` anything may come: Lightning's gives a dictionary, others nothing."""
+    if isinstance(loss, Tensor) and loss.numel() == 1:
+        return loss.detach().reshape(())
+    return torch.tensor(float(loss) if isinstance(loss, int | float) else math.nan)
+
+
+class _ScalingSeen:
+    """Notices whether a loss is scaled for mixed precision inside."""
+
+    def __enter__(self) -> "_ScalingSeen":
+        self.scaled = False
+        self._scale = scale = torch.amp.GradScaler.scale
+
+        def noticed(scaler: Any, outputs: Any) -> Any:
+            self.scaled = self.scaled or scaler.is_enabled()
+            return scale(scaler, outputs)
+
+        torch.amp.GradScaler.scale = noticed  # type: ignore[assignment, method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        torch.amp.GradScaler.scale = self._scale  # type: ignore[method-assign]
+
+
+@contextmanager
+def _without_autocast(devices: Iterable[torch.device]) -> Iterator[None]:
+    """Backward passes run in the precision of their forward passes, as outside the ``autocast`` of a training loop."""
+    with ExitStack() as stack:
+        for kind in {device.type for device in devices}:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield

@@ -1,0 +1,282 @@
+"""What all sharpness-aware optimizers share: a base optimizer, groups, hooks, passes, what is kept."""
+
+import math
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from ..ground.errors import InputError
+from ..landscapes.derivatives.live_buffers import find_buffers
+from .base_optimizer import make_base, step_base
+from .given_gradients import GivenGradients
+from .optimizer_state import merge, split
+from .passes import Closure, NotFiniteError, Passes
+from .scaling import report_to_scaler
+from .vector import Vector
+
+__all__ = ["SharpnessAwareOptimizer"]
+
+
+class SharpnessAwareOptimizer(Optimizer, ABC):
+    """A ``torch.optim`` optimizer that steps along a gradient which a method makes of several passes.
+
+    All passes of a step see the same function: random numbers are replayed, and buffers move once. Whatever happens
+    between them, the parameters are put back bit for bit.
+
+    A method says what :meth:`make_gradient` does, and names what it keeps between steps.
+
+    Args:
+        params: parameters or parameter groups.
+        base: class of the optimizer that takes the step; default SGD.
+        groups: settings of the method that every parameter group may have its own of, ``rho`` among them.
+        nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
+        local_ascent: under data parallelism the workers' gradients are averaged in every pass; given ``no_sync`` of the
+            wrapped model, each worker makes its first pass, and so its perturbation, of its own minibatch.
+        **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``.
+
+    Attributes:
+        base: the optimizer that takes the step.
+        skipped: steps that were not taken because something was not finite.
+
+    Raises:
+        InputError: no parameters; an unknown base, or an argument that it does not take; a value out of range.
+    """
+
+    kept_settings: ClassVar[tuple[str, ...]] = ()
+    """Attributes that a saved state must share with the optimizer that loads it."""
+    kept_numbers: ClassVar[tuple[str, ...]] = ()
+    """Attributes, numbers or text, that a state saves and loads."""
+
+    _step_supports_amp_scaling = True  # GradScaler.step(self) calls step also where a gradient is not finite
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        base: type[Optimizer] = SGD,
+        *,
+        groups: dict[str, Any],
+        nonfinite: str = "raise",
+        local_ascent: Callable[[], AbstractContextManager[Any]] | None = None,
+        **base_arguments: Any,
+    ) -> None:
+        if nonfinite not in ("raise", "skip"):
+            raise InputError(f"nonfinite = {nonfinite!r}; choose one of: raise, skip")
+        given: Any = list(params)
+        if not given:
+            raise InputError("there are no parameters; give an optimizer those of a model that has some")
+        super().__init__(given, dict(groups))
+        # The groups are one list shared with the base optimizer, so schedulers of either act on both.
+        self.base = make_base(base, self.param_groups, base_arguments)
+        self.param_groups = self.base.param_groups
+        self.defaults = {**self.base.defaults, **groups}  # schedulers ask for a base's momentum there
+        self.nonfinite, self.local_ascent, self.skipped = nonfinite, local_ascent, 0
+        self._told: Any = None
+        self._given = GivenGradients()
+        self._after_backward: OrderedDict[int, Callable[[Optimizer], None]] = OrderedDict()
+        self._buffers_found = False
+        if not self.parameters():
+            raise InputError("no parameter requires a gradient; set requires_grad=True on some")
+
+    # -- what a method says
+
+    @abstractmethod
+    def make_gradient(self, passes: Passes) -> Tensor:
+        """Leave in ``.grad`` what the base optimizer is to step along; returns the loss, detached.
+
+        Nothing that the next step depends on may be changed here: :meth:`finish` is called if the step is taken.
+        """
+
+    def finish(self) -> None:
+        """Called after a step that was taken."""
+
+    # -- the parameters
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
+        base = getattr(self, "base", None)
+        super().add_param_group({**base.defaults, **param_group} if base is not None else param_group)
+        try:
+            self.check_group(self.param_groups[-1])
+        except InputError:
+            self.param_groups.pop()
+            raise
+
+    def check_group(self, group: dict[str, Any]) -> None:
+        """Refuse settings of a parameter group that are out of range."""
+        rho = float(group["rho"])
+        if not 0 <= rho < math.inf:
+            raise InputError(f"rho = {rho} is not a radius; give rho > 0, or 0 for parameters that are not perturbed")
+
+    def parameters(self) -> list[Tensor]:
+        """Those that require a gradient, of all groups, in order."""
+        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+
+    def of_groups(self, name: str) -> list[Any]:
+        """A setting of the groups, once for each of :meth:`parameters`."""
+        return [group[name] for group in self.param_groups for p in group["params"] if p.requires_grad]
+
+    def perturbed(self) -> list[bool]:
+        """Which of :meth:`parameters` move in the ascent: those of groups whose ``rho`` is not 0."""
+        return [rho != 0 for rho in self.of_groups("rho")]
+
+    def signs(self) -> list[float] | None:
+        """-1 for parameters of groups whose base maximises the loss; None if there are none."""
+        if not any(group.get("maximize") for group in self.param_groups):
+            return None
+        return [-1.0 if maximize else 1.0 for maximize in self.of_groups("maximize")]
+
+    def shift(self, u: Vector) -> Vector:
+        """``rho u``, in place, with the radius of each group."""
+        radii = [float(rho) for rho in self.of_groups("rho") if rho != 0]
+        return u.mul_(radii[0] if len(set(radii)) == 1 else radii)
+
+    @contextmanager
+    def shifted(self, shift: Vector) -> Iterator[None]:
+        """Perturbed parameters moved by a vector; put back bit for bit, also when an exception passes through."""
+        moving = Vector(self.parameters()).select(self.perturbed())
+        originals = moving.clone()
+        try:
+            with torch.no_grad():
+                moving.add_(shift)
+            yield
+        finally:
+            with torch.no_grad():
+                moving.copy_(originals)
+            torch.clear_autocast_cache()
+
+    # -- a step
+
+    def step(self, closure: Closure | Sequence[Closure] | None = None, *, scaler: Any = None) -> Tensor:  # type: ignore[override]
+        """One step.
+
+        Args:
+            closure: computes and returns the loss of the minibatch. It need not call ``backward``; it may, as
+                ``torch.optim.LBFGS`` and Lightning ask. A sequence of closures stands for the mean of their losses, for
+                minibatches that do not fit into memory at once.
+                Gradients that ``.grad`` holds already, made by ``backward`` of the same loss, take the place of the
+                first pass.
+            scaler: ``torch.amp.GradScaler`` of mixed precision; then call ``scaler.update()``.
+
+        Returns:
+            The loss at the unperturbed point, detached; NaN where no pass was made there.
+
+        Raises:
+            InputError: a closure without a loss that can be differentiated; something that is not finite (if so set).
+                Nothing has been overwritten then.
+        """
+        if closure is None:
+            return self.step_along_gradients(scaler)
+        closures = [closure] if callable(closure) else list(closure)
+        if not closures or not all(callable(each) for each in closures):
+            raise InputError("step takes a closure that returns the loss, or several in a sequence")
+        self.check_idle()
+        parameters = self.parameters()
+        if not parameters:
+            raise InputError("no parameter requires a gradient any more; set requires_grad=True on some")
+        if not self._buffers_found:
+            find_buffers()
+            self._buffers_found = True
+        passes = Passes(
+            parameters,
+            closures,
+            signs=self.signs(),
+            scaler=scaler,
+            ascent=self.local_ascent,
+            given=self._given.there(parameters),
+        )
+        try:
+            if passes.given:
+                self._given.check(passes)
+            loss = self.make_gradient(passes)
+        except NotFiniteError as error:
+            self.leave_out(error, scaler)
+            return torch.full((), math.nan, device=parameters[0].device)
+        self.take(scaler)
+        return loss
+
+    def take(self, scaler: Any = None) -> None:
+        """Step along what ``.grad`` holds."""
+        for hook in self._after_backward.values():
+            hook(self)
+        if scaler is not None and scaler.is_enabled():
+            self._told = report_to_scaler(scaler, self.parameters()[0], finite=True)
+        step_base(self.base)
+        self._given.leave(self.parameters())
+        self.finish()
+
+    def leave_out(self, error: NotFiniteError, scaler: Any = None) -> None:
+        """Count a step that is not taken, and go on; raise the error where that is wanted."""
+        if scaler is not None and scaler.is_enabled():  # which tries a large scale now and then, and expects this
+            self._told = report_to_scaler(scaler, self.parameters()[0], finite=False)
+        elif self.nonfinite == "raise":
+            raise error
+        self.skipped += 1
+        self.zero_grad()
+
+    def check_idle(self) -> None:
+        """Refuse to begin a step within another one."""
+
+    def step_along_gradients(self, scaler: Any) -> Tensor:
+        """``step()`` without a closure.
+
+        Raises:
+            InputError: this method makes its gradients itself.
+        """
+        name = type(self).__name__
+        raise InputError(
+            f"{name} evaluates the loss several times in a step; call step(closure), where closure returns the loss"
+        )
+
+    def register_after_backward_hook(self, hook: Callable[[Optimizer], None]) -> RemovableHandle:
+        """Call ``hook(optimizer)`` between the last pass and the base optimizer's step, to clip ``.grad``, say.
+
+        Example:
+            >>> import torch
+            >>> from eigensam.optim import SAM
+            >>> x = torch.nn.Parameter(torch.ones(4))
+            >>> optimizer = SAM([x], rho=0.1, lr=1.0)
+            >>> _ = optimizer.register_after_backward_hook(lambda _: torch.nn.utils.clip_grad_norm_([x], 0.5))
+            >>> _ = optimizer.step(lambda: (x**2).sum())
+            >>> x.tolist()
+            [0.75, 0.75, 0.75, 0.75]
+        """
+        handle = RemovableHandle(self._after_backward)
+        self._after_backward[handle.id] = hook
+        return handle
+
+    # -- what is kept
+
+    def _about(self) -> dict[str, Any]:
+        names = (*self.kept_settings, *self.kept_numbers, "skipped")
+        method, base = type(self).__name__, type(self.base).__name__
+        return {"method": method, "base": base, **{name: getattr(self, name) for name in names}}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a later step depends on, the base optimizer's state included."""
+        return merge(super().state_dict(), self.base.state_dict(), self._about())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Inverse of :meth:`state_dict`.
+
+        Raises:
+            InputError: a state of another method, base, settings or model. Nothing has been overwritten then.
+        """
+        own, base, said = split(state_dict, self._about(), self.kept_settings, self.param_groups, self.defaults)
+        super().load_state_dict(own)
+        self.base.load_state_dict(base)
+        self.param_groups = self.base.param_groups
+        for name in (*self.kept_numbers, "skipped"):
+            setattr(self, name, said[name])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
+        left_out = {"step", "_told", "_after_backward"}
+        kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
+        return {**kept, "_after_backward": OrderedDict()}

@@ -1,0 +1,180 @@
+"""One vector over all parameters, kept as the tensors that it consists of: nothing is copied into one piece."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from ..landscapes.derivatives.flat import unflatten
+
+__all__ = ["Vector", "real_view"]
+
+Factor = float | Sequence[float]
+
+
+def real_view(tensor: Tensor) -> Tensor:
+    """The numbers of a tensor that this process holds, as real ones: complex as pairs, of a sharded one the own shard.
+
+    Example:
+        >>> import torch
+        >>> real_view(torch.tensor([1 + 2j])).tolist()
+        [[1.0, 2.0]]
+    """
+    tensor = tensor.detach()
+    if hasattr(tensor, "to_local"):
+        tensor = tensor.to_local()
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+class Vector:
+    """Tensors that are one vector; what is called ``..._`` changes them in place.
+
+    Norms and products are Python numbers (float64 where the tensors add up in float32 or wider), over all processes
+    that hold shards. Methods compute with these few numbers, so a step synchronises with an accelerator a few times.
+
+    Args:
+        parts: tensors; complex ones count as pairs of real numbers.
+        like: the parameters, where parts are not themselves sharded like them.
+
+    Example:
+        >>> import torch
+        >>> g = Vector([torch.tensor([3.0]), torch.tensor([[4.0]])])
+        >>> g.norm()
+        5.0
+        >>> g.mul_(1 / g.norm()).add_(g.clone(), 1.0).flat().tolist()
+        [1.2000000476837158, 1.600000023841858]
+    """
+
+    def __init__(self, parts: Iterable[Tensor], like: Sequence[Tensor] | None = None) -> None:
+        whole = list(parts)
+        self._sharding = [_sharding(part) for part in (whole if like is None else like)]
+        self._sharded = any(self._sharding)
+        self.parts = [real_view(part) for part in whole]
+        self._norm: float | None = None
+
+    def _like(self, parts: list[Tensor]) -> Self:
+        other = object.__new__(type(self))
+        other._sharding, other._sharded, other.parts = self._sharding, self._sharded, parts
+        other._norm = None
+        return other
+
+    def clone(self) -> Self:
+        """A copy that shares nothing."""
+        return self._like([part.clone() for part in self.parts])
+
+    def select(self, wanted: Sequence[bool]) -> Self:
+        """Those of its tensors that are wanted, not copied."""
+        if all(wanted):
+            return self
+        other = self._like([part for part, keep in zip(self.parts, wanted, strict=True) if keep])
+        other._sharding = [each for each, keep in zip(self._sharding, wanted, strict=True) if keep]
+        return other
+
+    def norm(self) -> float:
+        """Euclidean; remembered until the vector is changed."""
+        if self._norm is None:
+            self._norm = self._computed_norm()
+        return self._norm
+
+    def _computed_norm(self) -> float:
+        if not self.parts:
+            return 0.0
+        norm = self._norm_added_up_in(_accumulator(self.parts))
+        # Squares of float32 numbers below 1e-23 or above 1e19 are out of range.
+        return norm if 0 < norm < math.inf else self._norm_added_up_in(torch.float64)
+
+    def _norm_added_up_in(self, dtype: torch.dtype) -> float:
+        norms = _in_one_place(torch._foreach_norm(self.parts, 2, dtype))
+        if not self._sharded:
+            return float(torch.linalg.vector_norm(norms))
+        return math.sqrt(self._over_processes(norms.double() ** 2))
+
+    def dot(self, other: "Vector") -> float:
+        """Inner product."""
+        if not self.parts:
+            return 0.0
+        products = _in_one_place([_dot(a, b) for a, b in zip(self.parts, other.parts, strict=True)])
+        if not self._sharded:
+            return float(products.sum())
+        return self._over_processes(products.double())
+
+    def _over_processes(self, values: Tensor) -> float:
+        """The sum of one value for each tensor, each over the processes that hold other shards of it."""
+        import torch.distributed as dist
+
+        total = 0.0
+        for groups in {tuple(each) for each in self._sharding}:
+            chosen = [i for i, each in enumerate(self._sharding) if tuple(each) == groups]
+            value = values[chosen].sum()
+            for group in groups:
+                dist.all_reduce(value, group=group)
+            total += float(value)
+        return total
+
+    def mul_(self, factor: Factor) -> Self:
+        """Times a number, or one for each tensor."""
+        self._norm = None
+        if self.parts:
+            torch._foreach_mul_(self.parts, factor if isinstance(factor, int | float) else list(factor))
+        return self
+
+    def add_(self, other: "Vector", factor: Factor = 1.0) -> Self:
+        """Plus another one times a number, or one for each tensor."""
+        self._norm = None
+        if not self.parts:
+            return self
+        if isinstance(factor, int | float):
+            torch._foreach_add_(self.parts, other.parts, alpha=factor)
+        else:
+            for part, shift, each in zip(self.parts, other.parts, factor, strict=True):
+                part.add_(shift, alpha=each)
+        return self
+
+    def copy_(self, other: "Vector") -> Self:
+        """The same numbers as another one, bit for bit."""
+        self._norm = None
+        if self.parts:
+            torch._foreach_copy_(self.parts, other.parts)
+        return self
+
+    def flat(self) -> Tensor:
+        """A copy in one piece, shape ``(d,)``."""
+        return torch.cat([part.reshape(-1) for part in self.parts])
+
+    def views(self, flat: Tensor) -> Self:
+        """Another vector over the same parameters, given in one piece, which it shares."""
+        return self._like(unflatten(flat, [part.shape for part in self.parts]))
+
+
+def _accumulator(parts: Sequence[Tensor]) -> torch.dtype:
+    """Wide enough to add up in: squares of float16 overflow at 256."""
+    narrow = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
+    dtype = parts[0].dtype
+    for part in parts[1:]:
+        if part.dtype != dtype:
+            dtype = torch.promote_types(dtype, part.dtype)
+    return narrow.get(dtype, dtype)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    if a.dtype in (torch.float16, torch.bfloat16):
+        a, b = a.float(), b.float()
+    product: Tensor = torch.dot(a.reshape(-1), b.reshape(-1).to(a.dtype))
+    return product
+
+
+def _in_one_place(values: Sequence[Tensor]) -> Tensor:
+    first = values[0]
+    if any(value.device != first.device or value.dtype != first.dtype for value in values):
+        return torch.stack([value.to(first.device, torch.float64) for value in values])
+    return torch.stack(list(values))
+
+
+def _sharding(tensor: Any) -> list[Any]:
+    """The groups of processes over which a tensor is split; none for an ordinary one."""
+    if not hasattr(tensor, "device_mesh"):
+        return []
+    mesh = tensor.device_mesh
+    return [mesh.get_group(axis) for axis, placement in enumerate(tensor.placements) if placement.is_shard()]
