@@ -98,7 +98,7 @@ def hessian_of(
         InputError: parameters that cannot be differentiated by twice, a closure that calls ``backward``.
     """
     if any(p.is_complex() for p in parameters):
-        raise InputError("Eigen-SAM does not take complex parameters, whose Hessian is not one; use SAM for them")
+        raise InputError("the Hessian by complex parameters is not one; use a method without second derivatives, such as SAM")
     if any(hasattr(p, "device_mesh") for p in parameters):
         raise InputError(
             "a model that is sharded (FSDP2) cannot be differentiated twice, so it has no Hessian; use SAM, or "
@@ -133,8 +133,8 @@ def _loss(closure: Callable[[], Any], parameters: Sequence[Tensor]) -> Tensor:
     loss = closure()
     if any(p.grad is not None for p in parameters):
         raise InputError(
-            "Eigen-SAM differentiates the loss twice, so its closure must not call backward, after which the graph is "
-            "gone; let it return the loss alone, or give another one with curvature=closure"
+            "this method differentiates the loss twice, so its closure must not call backward, after which the graph "
+            "is gone; let it return the loss alone (or give Eigen-SAM another one with curvature=closure)"
         )
     if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
         raise InputError("the closure must return the minibatch loss, a scalar tensor with a gradient")

@@ -12,7 +12,16 @@ from ..ground.errors import InputError
 from ..landscapes.derivatives.one_function import OneFunction
 from .vector import Vector, real_view
 
-__all__ = ["Closure", "NotFiniteError", "Passes", "checked_gradient", "deliver", "gradient_vector", "unscale"]
+__all__ = [
+    "Closure",
+    "NotFiniteError",
+    "Passes",
+    "ScalingSeen",
+    "checked_gradient",
+    "deliver",
+    "gradient_vector",
+    "unscale",
+]
 
 Closure = Callable[[], Tensor]
 
@@ -44,14 +53,21 @@ def checked_gradient(parameters: Sequence[Tensor], signs: Sequence[float] | None
 
 
 def deliver(g: Vector, parameters: Sequence[Tensor], signs: Sequence[float] | None) -> None:
-    """Put a vector into ``.grad``, with the sign that the base optimizer expects, for it to step along."""
+    """Put a vector into ``.grad``, with the sign that the base optimizer expects, for it to step along.
+
+    Sparse gradients stay sparse, for bases that take no others; a parameter that no pass has used stays without one.
+    """
     if signs is not None:
         g.mul_(signs)
     for p, part in zip(parameters, g.parts, strict=True):
-        if p.grad is None or p.grad.is_sparse:
-            p.grad = torch.view_as_complex(part) if p.is_complex() else part
-        elif (held := real_view(p.grad)).data_ptr() != part.data_ptr():
-            held.copy_(part)
+        if p.grad is not None and p.grad.is_sparse:
+            dense = torch.view_as_complex(part) if p.is_complex() else part
+            p.grad = dense.to_sparse(p.grad.sparse_dim())
+        elif p.grad is not None or bool(part.any()):
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+            if (held := real_view(p.grad)).data_ptr() != part.data_ptr():
+                held.copy_(part)
 
 
 def unscale(parameters: Sequence[Tensor], factor: float) -> None:
@@ -125,7 +141,16 @@ class Passes:
         self._count = 0
 
     def parts(self) -> Iterator["Passes"]:
-        """The passes of each closure alone."""
+        """The passes of each closure alone, for one after the other: buffers and random numbers go on from part to part.
+
+        Raises:
+            InputError: gradients that were made before are the mean of all parts, which none of them can use.
+        """
+        if self.given and len(self.closures) > 1:
+            raise InputError(
+                "the gradients in .grad are those of all minibatches together, but each of them needs its own; call "
+                "zero_grad() before step([closure, ...])"
+            )
         for closure in self.closures:
             yield Passes(
                 self.parameters, [closure], signs=self.signs, scaler=self.scaler, ascent=self._ascent, given=self.given
@@ -179,7 +204,7 @@ class Passes:
 
     def _pass(self, closure: Closure) -> Tensor:
         """One closure's loss; ``.grad`` then holds its gradient."""
-        with _ScalingSeen() as seen:
+        with ScalingSeen() as seen:
             loss = _evaluated(closure, self.parameters)
         enabled = self.scaler is not None and self.scaler.is_enabled()
         if seen.scaled and not enabled:
@@ -207,10 +232,10 @@ def _value(loss: Any) -> Tensor:
     return torch.tensor(float(loss) if isinstance(loss, int | float) else math.nan)
 
 
-class _ScalingSeen:
+class ScalingSeen:
     """Notices whether a loss is scaled for mixed precision inside."""
 
-    def __enter__(self) -> "_ScalingSeen":
+    def __enter__(self) -> "ScalingSeen":
         self.scaled = False
         self._scale = scale = torch.amp.GradScaler.scale
 

@@ -54,6 +54,9 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     kept_numbers: ClassVar[tuple[str, ...]] = ()
     """Attributes, numbers or text, that a state saves and loads."""
 
+    ascent_may_be_local: ClassVar[bool] = True
+    """Whether workers may make the first pass each of its own minibatch: not where the step contains its gradient."""
+
     _step_supports_amp_scaling = True  # GradScaler.step(self) calls step also where a gradient is not finite
 
     def __init__(
@@ -68,6 +71,11 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     ) -> None:
         if nonfinite not in ("raise", "skip"):
             raise InputError(f"nonfinite = {nonfinite!r}; choose one of: raise, skip")
+        if local_ascent is not None and not self.ascent_may_be_local:
+            raise InputError(
+                f"{type(self).__name__} steps along what its first pass finds, too, or keeps it, so workers with local "
+                "ascents would no longer train one model; leave local_ascent out"
+            )
         given: Any = list(params)
         if not given:
             raise InputError("there are no parameters; give an optimizer those of a model that has some")

@@ -132,6 +132,13 @@ class Vector:
                 part.add_(shift, alpha=each)
         return self
 
+    def times_(self, other: "Vector") -> Self:
+        """Elementwise product with another one."""
+        self._norm = None
+        if self.parts:
+            torch._foreach_mul_(self.parts, other.parts)
+        return self
+
     def copy_(self, other: "Vector") -> Self:
         """The same numbers as another one, bit for bit."""
         self._norm = None
