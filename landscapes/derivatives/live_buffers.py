@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_buffer_registration_hook
 from torch.nn.parameter import is_lazy
 
@@ -52,6 +52,9 @@ class BufferValues:
     """
 
     def __init__(self) -> None:
+        if not _known:
+            self._values: list[tuple[nn.Module, str, Tensor | None]] = []
+            return
         with torch.no_grad():
             self._values = [
                 (module, name, None if buffer is None else buffer.detach().clone())
