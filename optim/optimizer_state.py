@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.optim import Adafactor
+from torch.optim import Adafactor, Optimizer
 
 from ..ground.errors import InputError
 
-__all__ = ["merge", "split"]
+__all__ = ["keep_types", "merge", "split"]
 
 _OURS = "sharpness_aware"
 _PREFIX = f"{_OURS}."
@@ -84,3 +84,19 @@ def _check_shapes(state: dict[Any, Any], found: list[dict[str, Any]], groups: li
                         f"the state has {key} of shape {tuple(value.shape)} for a parameter of {tuple(p.shape)}; it "
                         "belongs to another model"
                     )
+
+
+def keep_types(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Give numbers that an optimizer has loaded the type back that they were saved in.
+
+    Torch casts them to the parameter's: with float64 parameters NAdam, whose products are float32, went on otherwise.
+
+    Args:
+        optimizer: that has loaded the state.
+        state: that it has loaded.
+    """
+    for found, group in zip(state["param_groups"], optimizer.param_groups, strict=True):
+        for i, p in zip(found["params"], group["params"], strict=True):
+            for key, value in state["state"].get(i, {}).items():
+                if isinstance(value, Tensor) and value.dim() == 0 < p.dim():
+                    optimizer.state[p][key] = optimizer.state[p][key].to(value.dtype)

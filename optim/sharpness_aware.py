@@ -14,9 +14,9 @@ from torch.utils.hooks import RemovableHandle
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
-from .base_optimizer import make_base, step_base
+from .base_optimizer import make_base, names_taken, step_base
 from .given_gradients import GivenGradients
-from .optimizer_state import merge, split
+from .optimizer_state import keep_types, merge, split
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
 from .vector import Vector
@@ -39,7 +39,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
         local_ascent: under data parallelism the workers' gradients are averaged in every pass; given ``no_sync`` of the
             wrapped model, each worker makes its first pass, and so its perturbation, of its own minibatch.
-        **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``.
+        **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``. One whose name the method has, too, has ``base_``
+            before it: ``base_rho`` is Adadelta's, ``base_alpha`` RMSprop's.
 
     Attributes:
         base: the optimizer that takes the step.
@@ -81,7 +82,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             raise InputError("there are no parameters; give an optimizer those of a model that has some")
         super().__init__(given, dict(groups))
         # The groups are one list shared with the base optimizer, so schedulers of either act on both.
-        self.base = make_base(base, self.param_groups, base_arguments)
+        self._taken = names_taken(base, groups)
+        self.base = make_base(base, self.param_groups, base_arguments, self._taken)
         self.param_groups = self.base.param_groups
         self.defaults = {**self.base.defaults, **groups}  # schedulers ask for a base's momentum there
         self.nonfinite, self.local_ascent, self.skipped = nonfinite, local_ascent, 0
@@ -109,8 +111,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
-        base = getattr(self, "base", None)
-        super().add_param_group({**base.defaults, **param_group} if base is not None else param_group)
+        super().add_param_group(param_group)
         try:
             self.check_group(self.param_groups[-1])
         except InputError:
@@ -222,7 +223,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             hook(self)
         if scaler is not None and scaler.is_enabled():
             self._told = report_to_scaler(scaler, self.parameters()[0], finite=True)
-        step_base(self.base)
+        step_base(self.base, self._taken)
         self._given.leave(self.parameters())
         self.finish()
 
@@ -286,6 +287,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         own, base, said = split(state_dict, self._about(), self.kept_settings, self.param_groups, self.defaults)
         super().load_state_dict(own)
         self.base.load_state_dict(base)
+        keep_types(self.base, base)
         self.param_groups = self.base.param_groups
         for name in (*self.kept_numbers, "skipped"):
             setattr(self, name, said[name])
@@ -294,4 +296,5 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
         left_out = {"step", "_told", "_originals", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
-        return {**kept, "_told": None, "_originals": None, "_after_backward": OrderedDict()}
+        # Modules that are copied along have registered no buffers, so they have to be looked for again.
+        return {**kept, "_buffers_found": False, "_told": None, "_originals": None, "_after_backward": OrderedDict()}
