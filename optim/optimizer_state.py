@@ -1,6 +1,8 @@
 """The state of an optimizer and its base as one of torch's: tensors per parameter, numbers per group. No copies."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -8,7 +10,7 @@ from torch.optim import Adafactor, Optimizer
 
 from ..ground.errors import InputError
 
-__all__ = ["keep_types", "merge", "split"]
+__all__ = ["hooks_held_back", "keep_types", "merge", "split"]
 
 _OURS = "sharpness_aware"
 _PREFIX = f"{_OURS}."
@@ -100,3 +102,17 @@ def keep_types(optimizer: Optimizer, state: dict[str, Any]) -> None:
             for key, value in state["state"].get(i, {}).items():
                 if isinstance(value, Tensor) and value.dim() == 0 < p.dim():
                     optimizer.state[p][key] = optimizer.state[p][key].to(value.dtype)
+
+
+@contextmanager
+def hooks_held_back(optimizer: Optimizer) -> Iterator[None]:
+    """Hooks of states do not see the part of a state that an optimizer keeps itself; they are called with all of it."""
+    names = [name for name in vars(optimizer) if name.startswith("_optimizer_") and "state_dict" in name]
+    before = {name: getattr(optimizer, name) for name in names}
+    try:
+        for name in names:
+            setattr(optimizer, name, OrderedDict())
+        yield
+    finally:
+        for name, hooks in before.items():
+            setattr(optimizer, name, hooks)

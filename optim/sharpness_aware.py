@@ -16,7 +16,7 @@ from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
 from .base_optimizer import make_base, names_taken, step_base
 from .given_gradients import GivenGradients
-from .optimizer_state import keep_types, merge, split
+from .optimizer_state import hooks_held_back, keep_types, merge, split
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
 from .vector import Vector
@@ -112,6 +112,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
         super().add_param_group(param_group)
+        if hasattr(self, "_given"):  # passes of before have left gradients there, which are not for a step
+            self._given.leave(self.param_groups[-1]["params"])
         try:
             self.check_group(self.param_groups[-1])
         except InputError:
@@ -276,7 +278,15 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later step depends on, the base optimizer's state included."""
-        return merge(super().state_dict(), self.base.state_dict(), self._about())
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        with hooks_held_back(self):
+            own = super().state_dict()
+        state = merge(own, self.base.state_dict(), self._about())
+        for changed in self._optimizer_state_dict_post_hooks.values():
+            found = changed(self, state)
+            state = state if found is None else found
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`.
@@ -284,13 +294,19 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         Raises:
             InputError: a state of another method, base, settings or model. Nothing has been overwritten then.
         """
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            found = hook(self, state_dict)
+            state_dict = state_dict if found is None else found
         own, base, said = split(state_dict, self._about(), self.kept_settings, self.param_groups, self.defaults)
-        super().load_state_dict(own)
+        with hooks_held_back(self):
+            super().load_state_dict(own)
         self.base.load_state_dict(base)
         keep_types(self.base, base)
         self.param_groups = self.base.param_groups
         for name in (*self.kept_numbers, "skipped"):
             setattr(self, name, said[name])
+        for done in self._optimizer_load_state_dict_post_hooks.values():
+            done(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""

@@ -207,7 +207,9 @@ class EigenSAM(TwoPassOptimizer):
         """Refresh the eigenvector if this step's turn has come."""
         if not any(self.perturbed()):
             return
-        if self.due and self._refreshed_at != self.steps and (self.steps == 0 or self.source != "stream"):
+        missing = math.isnan(self.eigenvalue)  # also where nothing has been perturbed until now
+        due = self.due and self._refreshed_at != self.steps and self.source != "stream"
+        if missing or due:
             self._refresh(passes.closures, passes.function)
             passes.function.rewind()
         elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:
