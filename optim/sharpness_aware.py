@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
 from .base_optimizer import make_base, names_taken, step_base
-from .given_gradients import GivenGradients
+from .given_gradients import GivenGradients, joins, others_untouched
 from .optimizer_state import hooks_held_back, keep_types, merge, split
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
@@ -94,6 +94,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self._buffers_found = False
         if not self.parameters():
             raise InputError("no parameter requires a gradient; set requires_grad=True on some")
+        joins(self)
 
     # -- what a method says
 
@@ -210,19 +211,26 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             given=self._given.there(parameters),
         )
         try:
-            if passes.given:
-                self._given.check(passes)
-            loss = self.make_gradient(passes)
+            with others_untouched(self, parameters):
+                if passes.given:
+                    self._given.check(passes)
+                loss = self.make_gradient(passes)
         except NotFiniteError as error:
             self.leave_out(error, scaler)
             return torch.full((), math.nan, device=parameters[0].device)
+        except BaseException:
+            self._given.leave(parameters)  # what has been made until then is not for the next step
+            raise
         self.take(scaler)
         return loss
 
     def take(self, scaler: Any = None) -> None:
         """Step along what ``.grad`` holds."""
-        for hook in self._after_backward.values():
-            hook(self)
+        try:
+            for hook in self._after_backward.values():
+                hook(self)
+        finally:
+            self._given.leave(self.parameters())
         if scaler is not None and scaler.is_enabled():
             self._told = report_to_scaler(scaler, self.parameters()[0], finite=True)
         step_base(self.base, self._taken)
@@ -234,6 +242,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         if scaler is not None and scaler.is_enabled():  # which tries a large scale now and then, and expects this
             self._told = report_to_scaler(scaler, self.parameters()[0], finite=False)
         elif self.nonfinite == "raise":
+            self._given.leave(self.parameters())
             raise error
         self.skipped += 1
         self.zero_grad()
@@ -307,6 +316,11 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             setattr(self, name, said[name])
         for done in self._optimizer_load_state_dict_post_hooks.values():
             done(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`__getstate__`."""
+        super().__setstate__(state)
+        joins(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""

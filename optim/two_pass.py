@@ -12,6 +12,7 @@ from torch import Tensor
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import BufferValues, find_buffers
 from .passes import NotFiniteError, Passes, checked_gradient, deliver, unscale
+from .scaling import report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
 from .vector import Vector
 
@@ -39,6 +40,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
     _between: ExitStack | None = None
     _restored = False
     _not_finite: NotFiniteError | None = None
+    _scaler: Any = None
 
     @abstractmethod
     def ascent(self, g: Vector) -> Vector:
@@ -114,7 +116,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         self.check_ready()
         if scaler is not None and scaler.is_enabled():
             unscale(parameters, scaler.get_scale())
-        self._not_finite, shift = None, None
+        self._not_finite, self._scaler, shift = None, scaler, None
         perturbed = self.perturbed()
         try:
             g = checked_gradient(parameters, self.signs(), None)
@@ -165,6 +167,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
                 "returns the loss, or first_step(), another backward, and then step()"
             )
         self._restored = False
+        scaler_of_first, self._scaler = self._scaler, None
         parameters = self.parameters()
         nothing = torch.full((), math.nan, device=parameters[0].device)
         try:
@@ -175,7 +178,9 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         except NotFiniteError as error:
             if getattr(self, "found_inf", None) is None:
                 self.leave_out(error, scaler)
-            else:  # the scaler that calls this knows
+            else:  # the scaler that calls this has looked at the second gradient, not at the first
+                if self._not_finite is not None and scaler_of_first is not None:
+                    self._told = report_to_scaler(scaler_of_first, parameters[0], finite=False)
                 self.skipped += 1
                 self.zero_grad()
             return nothing

@@ -103,7 +103,7 @@ class EigenSAM(TwoPassOptimizer):
     """
 
     kept_settings = ("source", "refresh_every", "iterations", "solver", "normalize", "guard", "seed")
-    kept_numbers = ("steps", "eigenvalue", "residual", "alignment", "decay")
+    kept_numbers = ("steps", "eigenvalue", "residual", "alignment", "decay", "_refreshed_at")
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class EigenSAM(TwoPassOptimizer):
     @property
     def due(self) -> bool:
         """Whether the coming step begins with a refresh."""
-        return self.steps % self.refresh_every == 0
+        return self.steps % self.refresh_every == 0 and self._refreshed_at != self.steps
 
     @property
     def eigenvector(self) -> Tensor | None:
@@ -200,16 +200,32 @@ class EigenSAM(TwoPassOptimizer):
 
     def check_ready(self) -> None:
         """A first step needs an eigenvector that is not older than ``refresh_every``."""
-        if self.due and self._refreshed_at != self.steps:
+        if self.due:
             raise InputError("the eigenvector is due; call refresh(closure) before first_step (attribute due)")
+
+    def make_gradient(self, passes: Passes) -> Tensor:
+        """As in the base class; a step that fails leaves the estimate as it was."""
+        names = ("eigenvalue", "residual", "decay", "_refreshed_at")
+        numbers = {name: getattr(self, name) for name in names}
+        vectors = [(p, self.state[p].get(_PER_PART)) for p in self.parameters() if p in self.state]
+        try:
+            return super().make_gradient(passes)
+        except BaseException:
+            vars(self).update(numbers)
+            for p in self.parameters():
+                if p in self.state:
+                    self.state[p].pop(_PER_PART, None)
+            for p, v in vectors:
+                if v is not None:
+                    self.state[p][_PER_PART] = v
+            raise
 
     def prepare(self, passes: Passes) -> None:
         """Refresh the eigenvector if this step's turn has come."""
         if not any(self.perturbed()):
             return
         missing = math.isnan(self.eigenvalue)  # also where nothing has been perturbed until now
-        due = self.due and self._refreshed_at != self.steps and self.source != "stream"
-        if missing or due:
+        if missing or (self.due and self.source != "stream"):
             self._refresh(passes.closures, passes.function)
             passes.function.rewind()
         elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:
