@@ -1,5 +1,6 @@
 """The top eigenvector of the loss that a training loop's closure returns, estimated between two of its steps."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,10 +16,10 @@ from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.derivatives.plain_evaluation import without_autocast
 from ..landscapes.spectra.eigenpairs import start_vector
 from ..landscapes.spectra.lanczos_iteration import lanczos
-from ..landscapes.spectra.operators import FunctionOperator, SymmetricOperator
+from ..landscapes.spectra.operators import FunctionOperator, NotFiniteProductError, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
 from .data_parallel import WorkersMean, find_replicas, without_averaging, workers_agree
-from .passes import Closure
+from .passes import Closure, NotFiniteError
 
 __all__ = ["Eigensolver", "EigenvectorEstimate", "estimate", "hessian_of", "refreshing"]
 
@@ -80,6 +81,8 @@ def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
         stack.enter_context(without_averaging(replicas))
         try:
             yield replicas
+        except NotFiniteProductError as error:
+            raise NotFiniteError(str(error)) from None
         finally:
             for p, g in zip(parameters, gradients, strict=True):
                 p.grad = g
@@ -138,4 +141,9 @@ def _loss(closure: Callable[[], Any], parameters: Sequence[Tensor]) -> Tensor:
         )
     if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
         raise InputError("the closure must return the minibatch loss, a scalar tensor with a gradient")
+    if not math.isfinite(value := loss.item()):
+        raise NotFiniteError(
+            f"a loss of {value} is not finite and has no Hessian; nothing has been changed: lower the learning rate or "
+            "rho, or let such steps be left out with nonfinite='skip'"
+        )
     return loss.reshape(())

@@ -1,5 +1,6 @@
 """Gradients that a training loop made before it called ``step``, told apart from those that the last step left."""
 
+import math
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ class GivenGradients:
             return
         found = [p.grad for p in passes.parameters]
         given = gradient_vector(passes.parameters).clone()
+        if not math.isfinite(given.norm()):
+            return  # the first pass says so
         own, moved = passes.beforehand()
         for p, g in zip(passes.parameters, found, strict=True):
             p.grad = g

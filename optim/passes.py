@@ -53,7 +53,7 @@ def checked_gradient(
     g = gradient_vector(parameters)
     if norm:
         g.norm()
-    if not g.is_finite() or (loss is not None and math.isinf(loss)):
+    if not g.is_finite() or (loss is not None and not math.isfinite(loss)):
         value = "the loss made before step" if loss is None else f"a loss of {float(loss)}"
         raise NotFiniteError(
             f"the gradient of {value} has norm {g.norm()}; the step is not taken and nothing has been changed: lower "
@@ -149,6 +149,7 @@ class Passes:
         self._devices = {p.device for p in parameters}
         self.function = OneFunction(self._devices)
         self._count = 0
+        self._loss_known = True
 
     def parts(self) -> Iterator["Passes"]:
         """The passes of each closure alone, for one after the other: buffers and random numbers go on from part to part.
@@ -194,7 +195,8 @@ class Passes:
         return g, moved
 
     def _vector(self, loss: Tensor | None) -> Vector:
-        return checked_gradient(self.parameters, self.signs, loss, norm=self._count == 1)
+        known = loss if self._loss_known else None
+        return checked_gradient(self.parameters, self.signs, known, norm=self._count == 1)
 
     def _outside_autocast(self) -> AbstractContextManager[Any]:
         """Backward passes run in the precision of their forward passes, also inside a training loop's ``autocast``."""
@@ -232,7 +234,9 @@ class Passes:
                 "the closure scaled its loss with a GradScaler, so the step would be as many times too long; return "
                 "the plain loss and call optimizer.step(closure, scaler=scaler), then scaler.update()"
             )
-        value = _value(loss)
+        found = _value(loss)
+        self._loss_known = self._loss_known and found is not None
+        value = torch.tensor(math.nan) if found is None else found
         own = all(p.grad is None for p in self.parameters)  # whether the backward pass is ours to make
         if own:
             with self._outside_autocast():
@@ -245,11 +249,11 @@ class Passes:
         return value
 
 
-def _value(loss: Any) -> Tensor:
-    """Of a closure that has called ``backward`` anything may come: Lightning's gives a dictionary, others nothing."""
+def _value(loss: Any) -> Tensor | None:
+    """None if it is not known: of a closure that has called ``backward`` Lightning's gives a dictionary, others nothing."""
     if isinstance(loss, Tensor) and loss.numel() == 1:
         return loss.detach().reshape(())
-    return torch.tensor(float(loss) if isinstance(loss, int | float) else math.nan)
+    return torch.tensor(float(loss)) if isinstance(loss, int | float) else None
 
 
 class ScalingSeen:

@@ -192,7 +192,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         """
         if closure is None:
             return self.step_along_gradients(scaler)
-        closures = [closure] if callable(closure) else list(closure)
+        closures = [closure] if callable(closure) else list(closure) if isinstance(closure, Iterable) else []
         if not closures or not all(callable(each) for each in closures):
             raise InputError("step takes a closure that returns the loss, or several in a sequence")
         self.check_idle()

@@ -124,6 +124,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
                 shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
         except NotFiniteError as error:
             if self.nonfinite == "raise" and (scaler is None or not scaler.is_enabled()):
+                self._given.leave(parameters)
                 raise
             self._not_finite = error
         find_buffers()

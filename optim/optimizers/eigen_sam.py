@@ -207,17 +207,18 @@ class EigenSAM(TwoPassOptimizer):
         """As in the base class; a step that fails leaves the estimate as it was."""
         names = ("eigenvalue", "residual", "decay", "_refreshed_at")
         numbers = {name: getattr(self, name) for name in names}
-        vectors = [(p, self.state[p].get(_PER_PART)) for p in self.parameters() if p in self.state]
+        vectors = {p: self.state[p].get(_PER_PART) for p in self.parameters() if p in self.state}
         try:
             return super().make_gradient(passes)
         except BaseException:
             vars(self).update(numbers)
             for p in self.parameters():
-                if p in self.state:
+                if p not in vectors:
+                    self.state.pop(p, None)
+                elif vectors[p] is not None:
+                    self.state[p][_PER_PART] = vectors[p]
+                else:
                     self.state[p].pop(_PER_PART, None)
-            for p, v in vectors:
-                if v is not None:
-                    self.state[p][_PER_PART] = v
             raise
 
     def prepare(self, passes: Passes) -> None:
