@@ -24,6 +24,18 @@ from .vector import Vector
 __all__ = ["SharpnessAwareOptimizer"]
 
 
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(f"the {what} do not fit: there is no {error}") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the {what} do not fit: {error}; give what a torch.optim optimizer takes") from None
+
+
 class SharpnessAwareOptimizer(Optimizer, ABC):
     """A ``torch.optim`` optimizer that steps along a gradient which a method makes of several passes.
 
@@ -77,10 +89,13 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 f"{type(self).__name__} steps along what its first pass finds, too, or keeps it, so workers with local "
                 "ascents would no longer train one model; leave local_ascent out"
             )
-        given: Any = list(params)
-        if not given:
-            raise InputError("there are no parameters; give an optimizer those of a model that has some")
-        super().__init__(given, dict(groups))
+        with _refusing("parameters"):
+            if isinstance(params, set):
+                raise InputError("a set of parameters has no order that a state could be saved in; give a list")
+            given: Any = list(params)
+            if not given:
+                raise InputError("there are no parameters; give an optimizer those of a model that has some")
+            super().__init__(given, dict(groups))
         # The groups are one list shared with the base optimizer, so schedulers of either act on both.
         self._taken = names_taken(base, groups)
         self.base = make_base(base, self.param_groups, base_arguments, self._taken)
@@ -112,14 +127,21 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
-        super().add_param_group(param_group)
+        with _refusing("parameters of a group"):
+            group = dict(param_group)
+            if not isinstance(group["params"], Tensor | set):
+                group["params"] = given = list(group["params"])
+                tensors = [each[1] if isinstance(each, tuple) else each for each in given]
+                if len({id(p) for p in tensors}) < len(tensors):
+                    raise InputError("a parameter is in a group twice, and would be perturbed twice; give it once")
+            super().add_param_group(group)
+            try:
+                self.check_group(self.param_groups[-1])
+            except BaseException:
+                self.param_groups.pop()
+                raise
         if hasattr(self, "_given"):  # passes of before have left gradients there, which are not for a step
             self._given.leave(self.param_groups[-1]["params"])
-        try:
-            self.check_group(self.param_groups[-1])
-        except InputError:
-            self.param_groups.pop()
-            raise
 
     def check_group(self, group: dict[str, Any]) -> None:
         """Refuse settings of a parameter group that are out of range."""
@@ -307,6 +329,9 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             found = hook(self, state_dict)
             state_dict = state_dict if found is None else found
         own, base, said = split(state_dict, self._about(), self.kept_settings, self.param_groups, self.defaults)
+        with _refusing("saved groups"):
+            for group in own["param_groups"]:
+                self.check_group(group)
         with hooks_held_back(self):
             super().load_state_dict(own)
         self.base.load_state_dict(base)
