@@ -98,7 +98,9 @@ def hessian_of(
         InputError: parameters that cannot be differentiated by twice, a closure that calls ``backward``.
     """
     if any(p.is_complex() for p in parameters):
-        raise InputError("the Hessian by complex parameters is not one; use a method without second derivatives, such as SAM")
+        raise InputError(
+            "the Hessian by complex parameters is not one; use a method without second derivatives, such as SAM"
+        )
     if any(hasattr(p, "device_mesh") for p in parameters):
         raise InputError(
             "a model that is sharded (FSDP2) cannot be differentiated twice, so it has no Hessian; use SAM, or "

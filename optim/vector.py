@@ -54,21 +54,24 @@ class Vector:
         self.parts = [real_view(part) for part in whole]
         self._norm: float | None = None
 
-    def _like(self, parts: list[Tensor]) -> Self:
+    def like(self, parts: Iterable[Tensor]) -> Self:
+        """Another vector over the same parameters, of tensors as ``parts`` has them (:func:`real_view`)."""
         other = object.__new__(type(self))
-        other._sharding, other._sharded, other.parts = self._sharding, self._sharded, parts
+        other._sharding, other._sharded, other.parts = self._sharding, self._sharded, list(parts)
         other._norm = None
         return other
 
     def clone(self) -> Self:
         """A copy that shares nothing."""
-        return self._like([part.clone() for part in self.parts])
+        other = self.like(part.clone() for part in self.parts)
+        other._norm = self._norm
+        return other
 
     def select(self, wanted: Sequence[bool]) -> Self:
         """Those of its tensors that are wanted, not copied."""
         if all(wanted):
             return self
-        other = self._like([part for part, keep in zip(self.parts, wanted, strict=True) if keep])
+        other = self.like([part for part, keep in zip(self.parts, wanted, strict=True) if keep])
         other._sharding = [each for each, keep in zip(self._sharding, wanted, strict=True) if keep]
         return other
 
@@ -152,7 +155,7 @@ class Vector:
 
     def views(self, flat: Tensor) -> Self:
         """Another vector over the same parameters, given in one piece, which it shares."""
-        return self._like(unflatten(flat, [part.shape for part in self.parts]))
+        return self.like(unflatten(flat, [part.shape for part in self.parts]))
 
 
 def _accumulator(parts: Sequence[Tensor]) -> torch.dtype:
