@@ -1,8 +1,8 @@
 """The passes of one step: losses and gradients of the closure at several points, as of one function."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -36,14 +36,24 @@ def gradient_vector(parameters: Sequence[Tensor]) -> Vector:
     return Vector((part.to_dense() if part.is_sparse else part for part in parts), parameters)
 
 
-def checked_gradient(parameters: Sequence[Tensor], signs: Sequence[float] | None, loss: Tensor | None) -> Vector:
+def checked_gradient(
+    parameters: Sequence[Tensor], signs: Sequence[float] | None, loss: Tensor | None, *, norm: bool = False
+) -> Vector:
     """What ``.grad`` holds, of the objective that is minimised; its memory is that of ``.grad`` where signs are None.
+
+    Args:
+        parameters: whose gradients.
+        signs: see :class:`Passes`.
+        loss: where it is known.
+        norm: whether the norm will be wanted, which then serves as the check.
 
     Raises:
         NotFiniteError: it is not finite, or the loss (where that is known).
     """
     g = gradient_vector(parameters)
-    if not math.isfinite(g.norm()) or (loss is not None and math.isinf(loss)):
+    if norm:
+        g.norm()
+    if not g.is_finite() or (loss is not None and math.isinf(loss)):
         value = "the loss made before step" if loss is None else f"a loss of {float(loss)}"
         raise NotFiniteError(
             f"the gradient of {value} has norm {g.norm()}; the step is not taken and nothing has been changed: lower "
@@ -184,7 +194,17 @@ class Passes:
         return g, moved
 
     def _vector(self, loss: Tensor | None) -> Vector:
-        return checked_gradient(self.parameters, self.signs, loss)
+        return checked_gradient(self.parameters, self.signs, loss, norm=self._count == 1)
+
+    def _outside_autocast(self) -> AbstractContextManager[Any]:
+        """Backward passes run in the precision of their forward passes, also inside a training loop's ``autocast``."""
+        inside = [kind for kind in {device.type for device in self._devices} if torch.is_autocast_enabled(kind)]
+        if not inside:
+            return nullcontext()
+        stack = ExitStack()
+        for kind in inside:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        return stack
 
     def _mean(self) -> Tensor:
         if len(self.closures) == 1:
@@ -215,7 +235,7 @@ class Passes:
         value = _value(loss)
         own = all(p.grad is None for p in self.parameters)  # whether the backward pass is ours to make
         if own:
-            with _without_autocast(self._devices):
+            with self._outside_autocast():
                 (self.scaler.scale(loss) if enabled and not seen.scaled else loss).backward()
             if all(p.grad is None for p in self.parameters):
                 raise InputError("the loss depends on no parameter of this optimizer; give it those of the model")
@@ -248,13 +268,3 @@ class ScalingSeen:
 
     def __exit__(self, *_: object) -> None:
         torch.amp.GradScaler.scale = self._scale  # type: ignore[method-assign]
-
-
-@contextmanager
-def _without_autocast(devices: Iterable[torch.device]) -> Iterator[None]:
-    """Backward passes run in the precision of their forward passes, as outside the ``autocast`` of a training loop."""
-    with ExitStack() as stack:
-        for kind in {device.type for device in devices}:
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        yield

@@ -86,6 +86,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self.defaults = {**self.base.defaults, **groups}  # schedulers ask for a base's momentum there
         self.nonfinite, self.local_ascent, self.skipped = nonfinite, local_ascent, 0
         self._told: Any = None
+        self._originals: Vector | None = None
         self._given = GivenGradients()
         self._after_backward: OrderedDict[int, Callable[[Optimizer], None]] = OrderedDict()
         self._buffers_found = False
@@ -149,7 +150,13 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     def shifted(self, shift: Vector) -> Iterator[None]:
         """Perturbed parameters moved by a vector; put back bit for bit, also when an exception passes through."""
         moving = Vector(self.parameters()).select(self.perturbed())
-        originals = moving.clone()
+        with torch.no_grad():
+            # Kept from step to step: they are needed when memory is scarcest anyway.
+            originals = self._originals
+            if originals is None or not originals.fits(moving):
+                originals = self._originals = moving.clone()
+            else:
+                originals.copy_(moving)
         try:
             with torch.no_grad():
                 moving.add_(shift)
@@ -252,7 +259,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             >>> optimizer = SAM([x], rho=0.1, lr=1.0)
             >>> _ = optimizer.register_after_backward_hook(lambda _: torch.nn.utils.clip_grad_norm_([x], 0.5))
             >>> _ = optimizer.step(lambda: (x**2).sum())
-            >>> x.tolist()
+            >>> [round(each, 6) for each in x.tolist()]
             [0.75, 0.75, 0.75, 0.75]
         """
         handle = RemovableHandle(self._after_backward)
@@ -285,6 +292,6 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
-        left_out = {"step", "_told", "_after_backward"}
+        left_out = {"step", "_told", "_originals", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
-        return {**kept, "_after_backward": OrderedDict()}
+        return {**kept, "_told": None, "_originals": None, "_after_backward": OrderedDict()}

@@ -11,7 +11,7 @@ from ..landscapes.derivatives.flat import unflatten
 
 __all__ = ["Vector", "real_view"]
 
-Factor = float | Sequence[float]
+_LARGEST = 1e30  # factor at a time: float32 ends at 3e38
 
 
 def real_view(tensor: Tensor) -> Tensor:
@@ -22,17 +22,17 @@ def real_view(tensor: Tensor) -> Tensor:
         >>> real_view(torch.tensor([1 + 2j])).tolist()
         [[1.0, 2.0]]
     """
-    tensor = tensor.detach()
     if hasattr(tensor, "to_local"):
-        tensor = tensor.to_local()
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+        tensor = tensor.detach().to_local()
+    return torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor
 
 
 class Vector:
     """Tensors that are one vector; what is called ``..._`` changes them in place.
 
-    Norms and products are Python numbers (float64 where the tensors add up in float32 or wider), over all processes
-    that hold shards. Methods compute with these few numbers, so a step synchronises with an accelerator a few times.
+    Norms and products are Python numbers, over all processes that hold shards. Methods compute with these few numbers,
+    so a step synchronises with an accelerator a few times. A common factor is kept beside the tensors until they are
+    needed, so scaling a gradient and adding it to the parameters goes through memory once.
 
     Args:
         parts: tensors; complex ones count as pairs of real numbers.
@@ -51,15 +51,37 @@ class Vector:
         whole = list(parts)
         self._sharding = [_sharding(part) for part in (whole if like is None else like)]
         self._sharded = any(self._sharding)
-        self.parts = [real_view(part) for part in whole]
-        self._norm: float | None = None
+        self._parts = [real_view(part) for part in whole]
+        self._factor, self._norm = 1.0, None
 
-    def like(self, parts: Iterable[Tensor]) -> Self:
+    _factor: float
+    _norm: float | None  # of the tensors without the factor
+
+    def like(self, parts: Iterable[Tensor], sharding: list[Any] | None = None) -> Self:
         """Another vector over the same parameters, of tensors as ``parts`` has them (:func:`real_view`)."""
         other = object.__new__(type(self))
-        other._sharding, other._sharded, other.parts = self._sharding, self._sharded, list(parts)
-        other._norm = None
+        other._sharding = self._sharding if sharding is None else sharding
+        other._sharded, other._parts = self._sharded, list(parts)
+        other._factor, other._norm = 1.0, None
         return other
+
+    @property
+    def parts(self) -> list[Tensor]:
+        """The tensors."""
+        while self._factor != 1.0:
+            large = _LARGEST < abs(self._factor) < math.inf
+            now = math.copysign(_LARGEST, self._factor) if large else self._factor
+            if self._parts:
+                torch._foreach_mul_(self._parts, now)
+            self._factor, self._norm = self._factor / now if large else 1.0, None
+        return self._parts
+
+    def fits(self, other: "Vector") -> bool:
+        """Whether it can take the numbers of another one."""
+        return len(self._parts) == len(other._parts) and all(
+            a.shape == b.shape and a.dtype == b.dtype and a.device == b.device and a.stride() == b.stride()
+            for a, b in zip(self._parts, other._parts, strict=True)
+        )
 
     def clone(self) -> Self:
         """A copy that shares nothing."""
@@ -71,44 +93,53 @@ class Vector:
         """Those of its tensors that are wanted, not copied."""
         if all(wanted):
             return self
-        other = self.like([part for part, keep in zip(self.parts, wanted, strict=True) if keep])
-        other._sharding = [each for each, keep in zip(self._sharding, wanted, strict=True) if keep]
-        return other
+        return self.like(
+            [part for part, keep in zip(self.parts, wanted, strict=True) if keep],
+            [each for each, keep in zip(self._sharding, wanted, strict=True) if keep],
+        )
 
     def norm(self) -> float:
-        """Euclidean; remembered until the vector is changed."""
+        """Euclidean; remembered until the tensors change."""
         if self._norm is None:
             self._norm = self._computed_norm()
-        return self._norm
+        return abs(self._factor) * self._norm
 
     def _computed_norm(self) -> float:
-        if not self.parts:
+        if not self._parts:
             return 0.0
-        norm = self._norm_added_up_in(_accumulator(self.parts))
+        norm = self._norm_added_up_in(_accumulator(self._parts))
         # Squares of float32 numbers below 1e-23 or above 1e19 are out of range.
         return norm if 0 < norm < math.inf else self._norm_added_up_in(torch.float64)
 
     def _norm_added_up_in(self, dtype: torch.dtype) -> float:
-        norms = _in_one_place(torch._foreach_norm(self.parts, 2, dtype))
+        norms = _in_one_place(torch._foreach_norm(self._parts, 2, dtype))
         if not self._sharded:
             return float(torch.linalg.vector_norm(norms))
         return math.sqrt(self._over_processes(norms.double() ** 2))
 
+    def is_finite(self) -> bool:
+        """Whether all its numbers are; quicker than the norm, which tells it, too."""
+        if self._norm is None and self._parts and not self._sharded and _alike(self._parts):
+            first = self._parts[0]
+            found, one = torch.zeros((), device=first.device), torch.ones((), device=first.device)
+            torch._amp_foreach_non_finite_check_and_unscale_(self._parts, found, one)
+            return not found.item()
+        return math.isfinite(self.norm())
+
     def dot(self, other: "Vector") -> float:
         """Inner product."""
-        if not self.parts:
+        if not self._parts:
             return 0.0
-        products = _in_one_place([_dot(a, b) for a, b in zip(self.parts, other.parts, strict=True)])
-        if not self._sharded:
-            return float(products.sum())
-        return self._over_processes(products.double())
+        products = _in_one_place([_dot(a, b) for a, b in zip(self._parts, other._parts, strict=True)])
+        total = float(products.sum()) if not self._sharded else self._over_processes(products.double())
+        return self._factor * other._factor * total
 
     def _over_processes(self, values: Tensor) -> float:
         """The sum of one value for each tensor, each over the processes that hold other shards of it."""
         import torch.distributed as dist
 
         total = 0.0
-        for groups in {tuple(each) for each in self._sharding}:
+        for groups in dict.fromkeys(tuple(each) for each in self._sharding):  # in the order of all processes
             chosen = [i for i, each in enumerate(self._sharding) if tuple(each) == groups]
             value = values[chosen].sum()
             for group in groups:
@@ -116,23 +147,29 @@ class Vector:
             total += float(value)
         return total
 
-    def mul_(self, factor: Factor) -> Self:
+    def mul_(self, factor: float | Sequence[float]) -> Self:
         """Times a number, or one for each tensor."""
-        self._norm = None
-        if self.parts:
-            torch._foreach_mul_(self.parts, factor if isinstance(factor, int | float) else list(factor))
+        if isinstance(factor, int | float):
+            self._factor *= factor
+        elif self._parts:
+            torch._foreach_mul_(self.parts, list(factor))
+            self._norm = None
         return self
 
-    def add_(self, other: "Vector", factor: Factor = 1.0) -> Self:
+    def add_(self, other: "Vector", factor: float | Sequence[float] = 1.0) -> Self:
         """Plus another one times a number, or one for each tensor."""
-        self._norm = None
-        if not self.parts:
+        if not self._parts:
             return self
         if isinstance(factor, int | float):
-            torch._foreach_add_(self.parts, other.parts, alpha=factor)
+            alpha = factor * other._factor
+            if abs(alpha) > _LARGEST:
+                torch._foreach_add_(self.parts, other.parts, alpha=factor)
+            else:
+                torch._foreach_add_(self.parts, other._parts, alpha=alpha)
         else:
             for part, shift, each in zip(self.parts, other.parts, factor, strict=True):
                 part.add_(shift, alpha=each)
+        self._norm = None
         return self
 
     def times_(self, other: "Vector") -> Self:
@@ -144,18 +181,18 @@ class Vector:
 
     def copy_(self, other: "Vector") -> Self:
         """The same numbers as another one, bit for bit."""
-        self._norm = None
-        if self.parts:
-            torch._foreach_copy_(self.parts, other.parts)
+        if self._parts:
+            torch._foreach_copy_(self._parts, other.parts)
+        self._factor, self._norm = 1.0, None
         return self
 
     def flat(self) -> Tensor:
         """A copy in one piece, shape ``(d,)``."""
-        return torch.cat([part.reshape(-1) for part in self.parts])
+        return torch.cat([part.detach().reshape(-1) for part in self.parts])
 
     def views(self, flat: Tensor) -> Self:
         """Another vector over the same parameters, given in one piece, which it shares."""
-        return self.like(unflatten(flat, [part.shape for part in self.parts]))
+        return self.like(unflatten(flat, [part.shape for part in self._parts]))
 
 
 def _accumulator(parts: Sequence[Tensor]) -> torch.dtype:
@@ -166,6 +203,13 @@ def _accumulator(parts: Sequence[Tensor]) -> torch.dtype:
         if part.dtype != dtype:
             dtype = torch.promote_types(dtype, part.dtype)
     return narrow.get(dtype, dtype)
+
+
+def _alike(parts: Sequence[Tensor]) -> bool:
+    first = parts[0]
+    return first.dtype in (torch.float32, torch.float64) and all(
+        part.dtype == first.dtype and part.device == first.device for part in parts
+    )
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_buffer_registration_hook
 from torch.nn.parameter import is_lazy
 
@@ -52,12 +52,15 @@ class BufferValues:
     """
 
     def __init__(self) -> None:
+        if not _known:
+            self._values: list[tuple[nn.Module, str, Tensor | None]] = []
+            return
         with torch.no_grad():
             self._values = [
-                (module, name, buffer.detach().clone())
+                (module, name, None if buffer is None else buffer.detach().clone())
                 for module in list(_known)
                 for name, buffer in module._buffers.items()
-                if buffer is not None and not is_lazy(buffer)
+                if not is_lazy(buffer)
             ]
 
     @contextmanager
@@ -69,7 +72,7 @@ class BufferValues:
         originals = [module._buffers.get(name) for module, name, _ in self._values]
         try:
             for module, name, value in self._values:
-                module._buffers[name] = value.clone()
+                module._buffers[name] = None if value is None else value.clone()
             yield
         finally:
             for (module, name, _), original in zip(self._values, originals, strict=True):

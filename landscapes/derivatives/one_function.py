@@ -1,8 +1,10 @@
 """The passes of one optimizer step must see one function: the same random numbers, the same buffers, moved once."""
 
 import ctypes
+import pickle
 import random
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,35 +16,68 @@ from .live_buffers import BufferValues
 __all__ = ["OneFunction", "RandomState"]
 
 
-class _NumpyState:
-    """Numpy's global generator, looked at cheaply: asking for its state takes longer than a pass of a small network.
+class _WatchedGenerator:
+    """A global generator whose state is asked for only if it has moved since the last time.
 
-    The state is asked for only if the generator's words are others than at the last time, or it holds a normal number
-    in reserve, which the words do not show.
+    Asking takes as long as a small network's layer, and making the state's thousand numbers drives other things out of
+    the cache. The generator's memory shows whether it has moved.
     """
 
-    words: bytes = b""
-    state: Any = None
+    def __init__(self, words: Callable[[], Any], get: Callable[[], Any], put: Callable[[Any], None]) -> None:
+        self._words, self._get, self._put = words, get, put
+        self._seen: Any = None
+        self._state: Any = None
 
-    @classmethod
-    def get(cls) -> Any:
-        words = cls._words()
-        if not words or words != cls.words or cls.state[3]:
-            cls.words, cls.state = words, np.random.get_state()  # noqa: NPY002 (who uses it)
-        return cls.state
+    def get(self) -> Any:
+        """Its state; the same object if it has not moved."""
+        words = self._words()
+        # Numpy's words do not show whether a normal number is in reserve.
+        if words is None or words != self._seen or (type(self._state) is dict and self._state["has_gauss"]):
+            self._seen, self._state = words, self._get()
+        return self._state
 
-    @classmethod
-    def restore(cls, state: Any) -> None:
-        words = cls._words()
-        if not words or words != cls.words or state is not cls.state or state[3]:
-            np.random.set_state(state)  # noqa: NPY002
+    def put(self, state: Any) -> None:
+        """Back to a state."""
+        if self.get() is not state:
+            self._put(state)
+            self._seen, self._state = self._words(), state
 
-    @staticmethod
-    def _words() -> bytes:
-        generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
-        if type(generator) is not np.random.MT19937:
-            return b""
-        return ctypes.string_at(generator.ctypes.state_address, 625 * 4)
+    def is_at(self, state: Any) -> bool:
+        """Whether that is its state."""
+        now = self.get()
+        return now is state or pickle.dumps(now) == pickle.dumps(state)
+
+
+def _python_words() -> Any:
+    """The Mersenne twister's index and words, and the normal number in reserve."""
+    generator: Any = random._inst  # type: ignore[attr-defined]
+    return ctypes.string_at(id(generator) + object.__basicsize__, 625 * 4), generator.gauss_next
+
+
+def _numpy_words() -> Any:
+    """Words and position; None for another generator than numpy's own, which counts as moved always."""
+    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    if type(generator) is not np.random.MT19937:
+        return None
+    return ctypes.string_at(generator.ctypes.state_address, 625 * 4)
+
+
+def _shows_its_words() -> bool:
+    """Whether Python's generator lies in memory as this interpreter's source says; it is looked at, not trusted."""
+    kind = type(random._inst).__mro__[-2]  # type: ignore[attr-defined]
+    if sys.implementation.name != "cpython" or kind.__basicsize__ < object.__basicsize__ + 625 * 4:
+        return False
+    words = np.frombuffer(_python_words()[0], dtype=np.uint32)
+    state = random.getstate()[1]
+    return [*words[1:].tolist(), int(words[0])] == list(state)
+
+
+_PYTHON = _WatchedGenerator(_python_words if _shows_its_words() else lambda: None, random.getstate, random.setstate)
+_NUMPY = _WatchedGenerator(
+    _numpy_words,
+    lambda: np.random.get_state(legacy=False),  # noqa: NPY002 (who uses it)
+    np.random.set_state,
+)
 
 
 class RandomState:
@@ -63,23 +98,23 @@ class RandomState:
     """
 
     def __init__(self, devices: Iterable[torch.device]) -> None:
-        self._python, self._numpy = random.getstate(), _NumpyState.get()
+        self._python, self._numpy = _PYTHON.get(), _NUMPY.get()
         self._cpu = torch.get_rng_state()
         self._others = [(d, torch.get_device_module(d).get_rng_state(d)) for d in devices if d.type != "cpu"]
 
     def moved(self) -> bool:
         """Whether numbers have been drawn since."""
         return (
-            random.getstate() != self._python
-            or _NumpyState.get() is not self._numpy
+            not _PYTHON.is_at(self._python)
+            or not _NUMPY.is_at(self._numpy)
             or not torch.equal(torch.get_rng_state(), self._cpu)
             or any(not torch.equal(torch.get_device_module(d).get_rng_state(d), state) for d, state in self._others)
         )
 
     def restore(self) -> None:
         """Make the next pass draw the random numbers that the first one drew."""
-        random.setstate(self._python)
-        _NumpyState.restore(self._numpy)
+        _PYTHON.put(self._python)
+        _NUMPY.put(self._numpy)
         torch.set_rng_state(self._cpu)
         for device, state in self._others:
             torch.get_device_module(device).set_rng_state(state, device)

@@ -1,6 +1,5 @@
 """Explicit regularisation by the gradient's norm."""
 
-import math
 from collections.abc import Iterable
 from typing import Any, final
 
@@ -76,14 +75,14 @@ class EGR(SharpnessAwareOptimizer):
         perturbed = self.perturbed()
         if not any(perturbed):
             return loss
-        shift = g.clone().mul_(0.0)
+        shift = g.like(torch.zeros_like(part) for part in g.parts)
         with torch.no_grad():
             shift.select(perturbed).copy_(self.shift(unit_(g.select(perturbed).clone())))
         # A gradient of mixed signs is S g of the loss, so the product is S H.
         product = self._product(passes, shift)
         if passes.signs is not None:
             product.mul_(passes.signs)
-        if not math.isfinite(product.norm()):
+        if not product.is_finite():
             raise NotFiniteError(
                 "the Hessian product is not finite; the step is not taken and nothing has been changed: lower the "
                 "learning rate or rho, or let such steps be left out with nonfinite='skip'"

@@ -21,12 +21,7 @@ def unit_(g: Vector) -> Vector:
         [0.6000000238418579, 0.800000011920929]
     """
     norm = g.norm()
-    if norm == 0:
-        return g
-    if norm < 1e-30:  # whose inverse is beyond float32
-        g.mul_(1e30)
-        norm = g.norm()
-    return g.mul_(1 / norm)
+    return g.mul_(1 / norm) if norm > 0 else g
 
 
 @final
