@@ -14,9 +14,9 @@ from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
 from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.derivatives.plain_evaluation import without_autocast
 from ..landscapes.spectra.eigenpairs import start_vector
-from ..landscapes.spectra.lanczos_iteration import lanczos
 from ..landscapes.spectra.operators import FunctionOperator, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
+from ..landscapes.spectra.short_lanczos import short_lanczos
 from .data_parallel import WorkersMean, find_replicas, without_averaging, workers_agree
 from .passes import Closure
 
@@ -53,8 +53,7 @@ def estimate(
         seed: of what is drawn.
     """
     if solver == "lanczos":
-        # Spend the products: an optimizer wants the best vector for its budget.
-        pairs = lanczos(operator, max_products=products, tolerance=1e-12, start=start, seed=seed)
+        pairs = short_lanczos(operator, products, start=start, seed=seed)
         return EigenvectorEstimate(pairs.vectors[0], float(pairs.values[0]), float(pairs.residuals[0]))
     steps = zip(range(products), power_iterates(operator, start_vector(operator, start, seed)), strict=False)
     for _, (v, hv) in steps:  # noqa: B007 (the last ones count)

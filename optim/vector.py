@@ -52,17 +52,19 @@ class Vector:
         self._sharding = [_sharding(part) for part in (whole if like is None else like)]
         self._sharded = any(self._sharding)
         self._parts = [real_view(part) for part in whole]
-        self._factor, self._norm = 1.0, None
+        self._factor, self._addend, self._norm = 1.0, None, None
 
+    # What stands for factor * parts + addend[1] * addend[0].
     _factor: float
-    _norm: float | None  # of the tensors without the factor
+    _addend: "tuple[Vector, float] | None"
+    _norm: float | None  # of the parts without the rest
 
     def like(self, parts: Iterable[Tensor], sharding: list[Any] | None = None) -> Self:
         """Another vector over the same parameters, of tensors as ``parts`` has them (:func:`real_view`)."""
         other = object.__new__(type(self))
         other._sharding = self._sharding if sharding is None else sharding
         other._sharded, other._parts = self._sharded, list(parts)
-        other._factor, other._norm = 1.0, None
+        other._factor, other._addend, other._norm = 1.0, None, None
         return other
 
     @property
@@ -74,6 +76,9 @@ class Vector:
             if self._parts:
                 torch._foreach_mul_(self._parts, now)
             self._factor, self._norm = self._factor / now if large else 1.0, None
+        if self._addend is not None:
+            (other, factor), self._addend, self._norm = self._addend, None, None
+            self.add_(other, factor)
         return self._parts
 
     def fits(self, other: "Vector") -> bool:
@@ -100,6 +105,7 @@ class Vector:
 
     def norm(self) -> float:
         """Euclidean; remembered until the tensors change."""
+        self._settle()
         if self._norm is None:
             self._norm = self._computed_norm()
         return abs(self._factor) * self._norm
@@ -117,8 +123,13 @@ class Vector:
             return float(torch.linalg.vector_norm(norms))
         return math.sqrt(self._over_processes(norms.double() ** 2))
 
+    def _settle(self) -> None:
+        if self._addend is not None:
+            _ = self.parts
+
     def is_finite(self) -> bool:
         """Whether all its numbers are; quicker than the norm, which tells it, too."""
+        self._settle()
         if self._norm is None and self._parts and not self._sharded and _alike(self._parts):
             first = self._parts[0]
             found, one = torch.zeros((), device=first.device), torch.ones((), device=first.device)
@@ -130,6 +141,8 @@ class Vector:
         """Inner product."""
         if not self._parts:
             return 0.0
+        self._settle()
+        other._settle()
         products = _in_one_place([_dot(a, b) for a, b in zip(self._parts, other._parts, strict=True)])
         total = float(products.sum()) if not self._sharded else self._over_processes(products.double())
         return self._factor * other._factor * total
@@ -151,6 +164,8 @@ class Vector:
         """Times a number, or one for each tensor."""
         if isinstance(factor, int | float):
             self._factor *= factor
+            if self._addend is not None:
+                self._addend = self._addend[0], self._addend[1] * factor
         elif self._parts:
             torch._foreach_mul_(self.parts, list(factor))
             self._norm = None
@@ -166,6 +181,8 @@ class Vector:
                 torch._foreach_add_(self.parts, other.parts, alpha=factor)
             else:
                 torch._foreach_add_(self.parts, other._parts, alpha=alpha)
+                if other._addend is not None:
+                    self.add_(other._addend[0], factor * other._addend[1])
         else:
             for part, shift, each in zip(self.parts, other.parts, factor, strict=True):
                 part.add_(shift, alpha=each)
@@ -179,11 +196,20 @@ class Vector:
             torch._foreach_mul_(self.parts, other.parts)
         return self
 
+    def plus(self, other: "Vector", factor: float) -> Self:
+        """As :meth:`add_`, but left open until the numbers are needed; another vector that this is added to takes both.
+
+        The other one must not change in between.
+        """
+        self._settle()
+        self._addend = other, factor
+        return self
+
     def copy_(self, other: "Vector") -> Self:
         """The same numbers as another one, bit for bit."""
         if self._parts:
             torch._foreach_copy_(self._parts, other.parts)
-        self._factor, self._norm = 1.0, None
+        self._factor, self._addend, self._norm = 1.0, None, None
         return self
 
     def flat(self) -> Tensor:
