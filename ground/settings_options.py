@@ -142,13 +142,13 @@ def _parameter(
 
 
 def _described(having: Mapping[str, tuple[Field[Any], Any]]) -> str:
-    """The help; where entries say different things of a name that they share, what each one says."""
-    said: dict[str, list[str]] = {}
+    """The help; where entries say different things of a name that they share, what each one says, and its default."""
+    said: dict[tuple[str, str], list[str]] = {}
     for kind, (field, _) in having.items():
-        said.setdefault(field.metadata.get("help", ""), []).append(kind)
-    if len(said) == 1:
-        return next(iter(said))
-    return " ".join(f"[{', '.join(kinds)}] {help}" for help, kinds in said.items())
+        said.setdefault((field.metadata.get("help", ""), str(field.default)), []).append(kind)
+    if len({help for help, _ in said}) == 1:
+        return next(iter(said))[0]
+    return " ".join(f"{', '.join(kinds)} ({default}): {help}" for (help, default), kinds in said.items())
 
 
 def _function(function: Callable[..., Any], groups: Mapping[str, _Group]) -> Callable[..., Any]:
