@@ -115,7 +115,7 @@ def make_step(network: str, contestant: str, products: int = 5) -> Step:
         peer = peer_sam.SAM(model.parameters(), SGD, rho=RHO, **BASE)
 
         def theirs(x: Tensor, y: Tensor) -> None:
-            def closure() -> Tensor:
+            def closure() -> Any:
                 loss = cross_entropy(model(x), y)
                 loss.backward()
                 return loss
@@ -187,7 +187,7 @@ class LiveTensors(TorchDispatchMode):
     """Bytes of all storages that operations have made and nobody has freed."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._seen: set[int] = set()
 

@@ -69,7 +69,8 @@ METHODS = {
     "sgd": {},
     "sam": {"rho": 0.7},
     "eigen-sam": {
-        "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "lanczos", "normalize": True,
+        "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "power", "normalize": True,
+        "curvature": "stream", "guard": 0.3,
     },
 }  # fmt: skip
 
@@ -86,7 +87,8 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
         assert group["rho"] == 0.7
     if isinstance(optimizer, EigenSAM):
         assert (group["alpha"], optimizer.refresh_every, optimizer.iterations) == (0.4, 9, 3)
-        assert (optimizer.solver, optimizer.normalize, optimizer.seed) == ("lanczos", True, 11)
+        assert (optimizer.solver, optimizer.normalize, optimizer.seed) == ("power", True, 11)
+        assert (optimizer.source, optimizer.guard) == ("stream", 0.3)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
