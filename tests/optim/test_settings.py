@@ -80,7 +80,8 @@ METHODS = {
     "sgd": {},
     "sam": {"rho": 0.7},
     "eigen-sam": {
-        "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "lanczos", "normalize": True,
+        "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "power", "normalize": True,
+        "curvature": "stream", "guard": 0.3,
     },
     "asam": {"rho": 0.7, "eta": 0.2},
     "usam": {"rho": 0.7},
