@@ -210,7 +210,11 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             if passes.given:
                 self._given.check(passes)
             loss = self.make_gradient(passes)
-        except NotFiniteError as error:
+        except BaseException as error:
+            if not passes.given:  # those of a pass, which the next step would take for the loop's own
+                self._given.leave(parameters)
+            if not isinstance(error, NotFiniteError):
+                raise
             self.leave_out(error, scaler)
             return torch.full((), math.nan, device=parameters[0].device)
         self.take(scaler)
