@@ -14,11 +14,11 @@ from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
 from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.derivatives.plain_evaluation import without_autocast
 from ..landscapes.spectra.eigenpairs import start_vector
-from ..landscapes.spectra.operators import FunctionOperator, SymmetricOperator
+from ..landscapes.spectra.operators import FunctionOperator, NotFiniteProductError, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
 from ..landscapes.spectra.short_lanczos import short_lanczos
 from .data_parallel import WorkersMean, find_replicas, without_averaging, workers_agree
-from .passes import Closure
+from .passes import Closure, NotFiniteError
 
 __all__ = ["Eigensolver", "EigenvectorEstimate", "estimate", "hessian_of", "refreshing"]
 
@@ -69,6 +69,9 @@ def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
 
     Yields:
         The ``DistributedDataParallel`` modules around the parameters.
+
+    Raises:
+        NotFiniteError: a Hessian product inside is not finite.
     """
     gradients = [p.grad for p in parameters]
     with ExitStack() as stack:
@@ -79,6 +82,8 @@ def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
         stack.enter_context(without_averaging(replicas))
         try:
             yield replicas
+        except NotFiniteProductError as error:
+            raise NotFiniteError(f"{error}; the step is not taken and nothing has been changed") from None
         finally:
             for p, g in zip(parameters, gradients, strict=True):
                 p.grad = g
