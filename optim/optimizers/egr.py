@@ -11,7 +11,7 @@ from ...ground.errors import InputError
 from ...landscapes.curvature.closure_hessian import ClosureCheck
 from ...landscapes.derivatives.one_function import RandomState
 from ..eigenvector_estimate import hessian_of, refreshing
-from ..passes import NotFiniteError, Passes, ScalingSeen, deliver
+from ..passes import Passes, ScalingSeen, deliver
 from ..sharpness_aware import SharpnessAwareOptimizer
 from ..vector import Vector
 from .sam import unit_
@@ -82,11 +82,6 @@ class EGR(SharpnessAwareOptimizer):
         product = self._product(passes, shift)
         if passes.signs is not None:
             product.mul_(passes.signs)
-        if not product.is_finite():
-            raise NotFiniteError(
-                "the Hessian product is not finite; the step is not taken and nothing has been changed: lower the "
-                "learning rate or rho, or let such steps be left out with nonfinite='skip'"
-            )
         deliver(g.add_(product), passes.parameters, passes.signs)
         return loss
 
