@@ -15,9 +15,9 @@ from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
 from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.derivatives.plain_evaluation import without_autocast
 from ..landscapes.spectra.eigenpairs import start_vector
-from ..landscapes.spectra.lanczos_iteration import lanczos
 from ..landscapes.spectra.operators import FunctionOperator, NotFiniteProductError, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
+from ..landscapes.spectra.short_lanczos import short_lanczos
 from .data_parallel import WorkersMean, find_replicas, without_averaging, workers_agree
 from .passes import Closure, NotFiniteError
 
@@ -54,8 +54,7 @@ def estimate(
         seed: of what is drawn.
     """
     if solver == "lanczos":
-        # Spend the products: an optimizer wants the best vector for its budget.
-        pairs = lanczos(operator, max_products=products, tolerance=1e-12, start=start, seed=seed)
+        pairs = short_lanczos(operator, products, start=start, seed=seed)
         return EigenvectorEstimate(pairs.vectors[0], float(pairs.values[0]), float(pairs.residuals[0]))
     steps = zip(range(products), power_iterates(operator, start_vector(operator, start, seed)), strict=False)
     for _, (v, hv) in steps:  # noqa: B007 (the last ones count)
@@ -71,6 +70,9 @@ def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
 
     Yields:
         The ``DistributedDataParallel`` modules around the parameters.
+
+    Raises:
+        NotFiniteError: a Hessian product inside is not finite.
     """
     gradients = [p.grad for p in parameters]
     with ExitStack() as stack:
@@ -82,7 +84,7 @@ def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
         try:
             yield replicas
         except NotFiniteProductError as error:
-            raise NotFiniteError(str(error)) from None
+            raise NotFiniteError(f"{error}; the step is not taken and nothing has been changed") from None
         finally:
             for p, g in zip(parameters, gradients, strict=True):
                 p.grad = g
@@ -101,7 +103,9 @@ def hessian_of(
         InputError: parameters that cannot be differentiated by twice, a closure that calls ``backward``.
     """
     if any(p.is_complex() for p in parameters):
-        raise InputError("the Hessian by complex parameters is not one; use a method without second derivatives, such as SAM")
+        raise InputError(
+            "the Hessian by complex parameters is not one; use a method without second derivatives, such as SAM"
+        )
     if any(hasattr(p, "device_mesh") for p in parameters):
         raise InputError(
             "a model that is sharded (FSDP2) cannot be differentiated twice, so it has no Hessian; use SAM, or "

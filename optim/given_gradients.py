@@ -74,6 +74,11 @@ class GivenGradients:
         Raises:
             InputError: they point elsewhere than the closure's at the same parameters.
         """
+        if passes.scaler is not None and passes.scaler.is_enabled():
+            raise InputError(
+                "nobody can tell whether the gradients in .grad are scaled; call zero_grad() before step(closure, "
+                "scaler=scaler), or first_step(scaler=scaler) with them"
+            )
         if self._checked:
             return
         found = [p.grad for p in passes.parameters]

@@ -152,7 +152,7 @@ class Passes:
         self._loss_known = True
 
     def parts(self) -> Iterator["Passes"]:
-        """The passes of each closure alone, for one after the other: buffers and random numbers go on from part to part.
+        """The passes of each closure alone, one after the other: buffers and random numbers go on from part to part.
 
         Raises:
             InputError: gradients that were made before are the mean of all parts, which none of them can use.

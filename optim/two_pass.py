@@ -34,7 +34,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
 
     Then buffers move once, too, but dropout masks are those that the loop draws.
 
-    A method says what :meth:`ascent` is; one that keeps something says what in :meth:`remember` and :meth:`finish`.
+    A method says what :meth:`ascent` is; one that keeps something says what in :meth:`remember`,
+    :meth:`forget` and :meth:`finish`.
     """
 
     _between: ExitStack | None = None
@@ -49,6 +50,9 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
     def prepare(self, passes: Passes) -> None:
         """Called before the first pass of a step; for what needs more than the gradient."""
 
+    def forget(self) -> None:
+        """Called at the beginning of a step, however it is called; for what one that was not taken has left."""
+
     def remember(self, g: Vector) -> None:
         """Called with the gradient over perturbed parameters, before it is changed."""
 
@@ -61,6 +65,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
 
     def make_gradient(self, passes: Passes) -> Tensor:
         """Two passes; one, if no parameter is to be perturbed."""
+        self.forget()
         self.prepare(passes)
         loss, g = passes.gradient()
         perturbed = self.perturbed()
@@ -117,6 +122,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         if scaler is not None and scaler.is_enabled():
             unscale(parameters, scaler.get_scale())
         self._not_finite, self._scaler, shift = None, scaler, None
+        self.forget()
         perturbed = self.perturbed()
         try:
             g = checked_gradient(parameters, self.signs(), None)

@@ -22,8 +22,9 @@ def real_view(tensor: Tensor) -> Tensor:
         >>> real_view(torch.tensor([1 + 2j])).tolist()
         [[1.0, 2.0]]
     """
-    if hasattr(tensor, "to_local"):
-        tensor = tensor.detach().to_local()
+    local = getattr(tensor.detach(), "to_local", None) if hasattr(tensor, "to_local") else None
+    if local is not None:
+        tensor = local()
     return torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor
 
 
@@ -52,28 +53,33 @@ class Vector:
         self._sharding = [_sharding(part) for part in (whole if like is None else like)]
         self._sharded = any(self._sharding)
         self._parts = [real_view(part) for part in whole]
-        self._factor, self._norm = 1.0, None
+        self._factor, self._addend, self._norm = 1.0, None, None
 
+    # What stands for factor * parts + addend[1] * addend[0].
     _factor: float
-    _norm: float | None  # of the tensors without the factor
+    _addend: "tuple[Vector, float] | None"
+    _norm: float | None  # of the parts without the rest
 
-    def _like(self, parts: list[Tensor], sharding: list[Any] | None = None) -> Self:
+    def like(self, parts: Iterable[Tensor], sharding: list[Any] | None = None) -> Self:
+        """Another vector over the same parameters, of tensors as ``parts`` has them (:func:`real_view`)."""
         other = object.__new__(type(self))
         other._sharding = self._sharding if sharding is None else sharding
-        other._sharded, other._parts = self._sharded, parts
-        other._factor, other._norm = 1.0, None
+        other._sharded, other._parts = self._sharded, list(parts)
+        other._factor, other._addend, other._norm = 1.0, None, None
         return other
 
     @property
     def parts(self) -> list[Tensor]:
         """The tensors."""
         while self._factor != 1.0:
-            now = self._factor
-            if abs(now) > _LARGEST:
-                now = math.copysign(_LARGEST, now)
+            large = _LARGEST < abs(self._factor) < math.inf
+            now = math.copysign(_LARGEST, self._factor) if large else self._factor
             if self._parts:
                 torch._foreach_mul_(self._parts, now)
-            self._factor, self._norm = self._factor / now, None
+            self._factor, self._norm = self._factor / now if large else 1.0, None
+        if self._addend is not None:
+            (other, factor), self._addend, self._norm = self._addend, None, None
+            self.add_(other, factor)
         return self._parts
 
     def fits(self, other: "Vector") -> bool:
@@ -85,19 +91,22 @@ class Vector:
 
     def clone(self) -> Self:
         """A copy that shares nothing."""
-        return self._like([part.clone() for part in self.parts])
+        other = self.like(part.clone() for part in self.parts)
+        other._norm = self._norm
+        return other
 
     def select(self, wanted: Sequence[bool]) -> Self:
         """Those of its tensors that are wanted, not copied."""
         if all(wanted):
             return self
-        return self._like(
+        return self.like(
             [part for part, keep in zip(self.parts, wanted, strict=True) if keep],
             [each for each, keep in zip(self._sharding, wanted, strict=True) if keep],
         )
 
     def norm(self) -> float:
         """Euclidean; remembered until the tensors change."""
+        self._settle()
         if self._norm is None:
             self._norm = self._computed_norm()
         return abs(self._factor) * self._norm
@@ -115,8 +124,13 @@ class Vector:
             return float(torch.linalg.vector_norm(norms))
         return math.sqrt(self._over_processes(norms.double() ** 2))
 
+    def _settle(self) -> None:
+        if self._addend is not None:
+            _ = self.parts
+
     def is_finite(self) -> bool:
         """Whether all its numbers are; quicker than the norm, which tells it, too."""
+        self._settle()
         if self._norm is None and self._parts and not self._sharded and _alike(self._parts):
             first = self._parts[0]
             found, one = torch.zeros((), device=first.device), torch.ones((), device=first.device)
@@ -128,6 +142,8 @@ class Vector:
         """Inner product."""
         if not self._parts:
             return 0.0
+        self._settle()
+        other._settle()
         products = _in_one_place([_dot(a, b) for a, b in zip(self._parts, other._parts, strict=True)])
         total = float(products.sum()) if not self._sharded else self._over_processes(products.double())
         return self._factor * other._factor * total
@@ -149,6 +165,8 @@ class Vector:
         """Times a number, or one for each tensor."""
         if isinstance(factor, int | float):
             self._factor *= factor
+            if self._addend is not None:
+                self._addend = self._addend[0], self._addend[1] * factor
         elif self._parts:
             torch._foreach_mul_(self.parts, list(factor))
             self._norm = None
@@ -164,6 +182,8 @@ class Vector:
                 torch._foreach_add_(self.parts, other.parts, alpha=factor)
             else:
                 torch._foreach_add_(self.parts, other._parts, alpha=alpha)
+                if other._addend is not None:
+                    self.add_(other._addend[0], factor * other._addend[1])
         else:
             for part, shift, each in zip(self.parts, other.parts, factor, strict=True):
                 part.add_(shift, alpha=each)
@@ -177,11 +197,20 @@ class Vector:
             torch._foreach_mul_(self.parts, other.parts)
         return self
 
+    def plus(self, other: "Vector", factor: float) -> Self:
+        """As :meth:`add_`, but left open until the numbers are needed; another vector that this is added to takes both.
+
+        The other one must not change in between.
+        """
+        self._settle()
+        self._addend = other, factor
+        return self
+
     def copy_(self, other: "Vector") -> Self:
         """The same numbers as another one, bit for bit."""
         if self._parts:
             torch._foreach_copy_(self._parts, other.parts)
-        self._factor, self._norm = 1.0, None
+        self._factor, self._addend, self._norm = 1.0, None, None
         return self
 
     def flat(self) -> Tensor:
@@ -190,7 +219,7 @@ class Vector:
 
     def views(self, flat: Tensor) -> Self:
         """Another vector over the same parameters, given in one piece, which it shares."""
-        return self._like(unflatten(flat, [part.shape for part in self._parts]))
+        return self.like(unflatten(flat, [part.shape for part in self._parts]))
 
 
 def _accumulator(parts: Sequence[Tensor]) -> torch.dtype:

@@ -66,7 +66,7 @@ class BufferValues:
                 (module, name, None if buffer is None else buffer.detach().clone())
                 for module in list(_known)
                 for name, buffer in module._buffers.items()
-                if not is_lazy(buffer)
+                if buffer is None or not is_lazy(buffer)
             ]
 
     @contextmanager

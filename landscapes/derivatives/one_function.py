@@ -50,7 +50,7 @@ class _WatchedGenerator:
 
 def _python_words() -> Any:
     """The Mersenne twister's index and words, and the normal number in reserve."""
-    generator: Any = random._inst  # type: ignore[attr-defined]
+    generator: Any = random._inst
     return ctypes.string_at(id(generator) + object.__basicsize__, 625 * 4), generator.gauss_next
 
 
@@ -64,7 +64,7 @@ def _numpy_words() -> Any:
 
 def _shows_its_words() -> bool:
     """Whether Python's generator lies in memory as this interpreter's source says; it is looked at, not trusted."""
-    kind = type(random._inst).__mro__[-2]  # type: ignore[attr-defined]
+    kind = type(random._inst).__mro__[-2]
     if sys.implementation.name != "cpython" or kind.__basicsize__ < object.__basicsize__ + 625 * 4:
         return False
     words = np.frombuffer(_python_words()[0], dtype=np.uint32)

@@ -18,7 +18,7 @@ __all__ = ["DenseOperator", "FunctionOperator", "NotFiniteProductError", "Symmet
 
 
 class NotFiniteProductError(InputError):
-    """A product with NaN or infinity."""
+    """A product with NaN or infinity in it, where a training may want to leave out a step and go on."""
 
 
 class SymmetricOperator(ABC):

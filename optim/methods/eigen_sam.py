@@ -28,6 +28,8 @@ class EigenSAMSettings(Method):
         iterations: Hessian-vector products per estimate (released code: 5).
         solver: ``lanczos`` or ``power`` (paper).
         normalize: keep the perturbation at length ``rho`` (paper: not).
+        curvature: whose Hessian: ``minibatch``, the step's own, or ``stream``, that of past ones.
+        guard: length of the random vector that is added to the previous estimate (paper: none).
     """
 
     label = "Eigen-SAM"
@@ -58,6 +60,20 @@ class EigenSAMSettings(Method):
     )
     normalize: bool = setting(False, "Keep the perturbation at length rho; equation 8 of the paper makes it longer.")
 
+    curvature: str = setting(
+        "minibatch",
+        "Whose Hessian: that of the minibatch at hand, as in the paper, or of the stream of past minibatches, one "
+        "product at a time.",
+        choices=lambda: ("minibatch", "stream"),
+    )
+    guard: float = setting(
+        0.1,
+        "Length of the random vector that is added to the previous estimate before a new one, so that an eigenvector "
+        "that has been overtaken is left; 0 in the paper.",
+        holds=lambda value: value >= 0,
+        otherwise="must be at least 0",
+    )
+
     def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
         """Eigen-SAM around SGD; the first start vector is drawn with the run's seed."""
         from ..optimizers.eigen_sam import EigenSAM
@@ -70,6 +86,8 @@ class EigenSAMSettings(Method):
             iterations=self.iterations,
             solver=self.solver,  # type: ignore[arg-type]
             normalize=self.normalize,
+            curvature=self.curvature,
+            guard=self.guard,
             seed=seed,
             **base,
         )

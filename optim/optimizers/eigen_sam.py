@@ -12,7 +12,6 @@ from ...ground.errors import InputError
 from ...landscapes.curvature.closure_hessian import ClosureCheck
 from ...landscapes.derivatives.live_buffers import find_buffers
 from ...landscapes.derivatives.one_function import OneFunction
-from ...landscapes.spectra.eigenpairs import random_vector
 from ..eigenvector_estimate import Eigensolver, EigenvectorEstimate, estimate, hessian_of, negative, refreshing
 from ..passes import Closure, Passes
 from ..two_pass import TwoPassOptimizer
@@ -193,7 +192,7 @@ class EigenSAM(TwoPassOptimizer):
         alphas = [alpha for alpha, moves in zip(alphas, self.perturbed(), strict=True) if moves]
         along, across = [(1 - a * abs(cosine)) / norm for a in alphas], [a * _sign(cosine) for a in alphas]
         if len(set(alphas)) == 1:
-            g.mul_(along[0]).add_(v, across[0])
+            g.mul_(along[0]).plus(v, across[0])
         else:
             g.mul_(along).add_(v, across)
         return unit_(g) if self.normalize else g
@@ -258,7 +257,9 @@ class EigenSAM(TwoPassOptimizer):
         seed = self.seed + self.steps // self.refresh_every
         start = old
         if old is not None and self.guard > 0:
-            start = old + self.guard * random_vector(len(old), seed, old.dtype, old.device)
+            # Drawn on the CPU, so that all workers and devices add the same vector.
+            drawn = torch.randn(len(old), generator=torch.Generator().manual_seed(seed)).to(old)
+            start = old + self.guard / len(old) ** 0.5 * drawn
         found = self._estimated(closures, function, self.solver, self.iterations, start, seed)
         self.decay = math.nan if old is None else abs(float(old @ found.vector))
         self._keep(found)

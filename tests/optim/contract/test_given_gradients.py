@@ -79,8 +79,9 @@ def test_those_of_another_minibatch_are_refused(kind):
     other = DATA[0].flip(0) * 2, (DATA[1] + 1) % 3
     loss_of(model, other)().backward()
     before = flat(model)
-    with pytest.raises(InputError, match="zero_grad"):
-        optimizer.step(loss_of(model))
+    for _ in range(2):  # asked again, the answer is the same
+        with pytest.raises(InputError, match="zero_grad"):
+            optimizer.step(loss_of(model))
     assert torch.equal(flat(model), before)
     optimizer.zero_grad()
     for _ in range(4):

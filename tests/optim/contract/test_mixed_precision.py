@@ -196,6 +196,19 @@ def test_a_closure_that_scales_by_itself_is_refused(kind):
 
 
 @every_kind
+def test_gradients_made_before_and_a_scaler(kind):
+    """They may be scaled or not; methods that use their length would be wrong by the scale."""
+    model, scaler = network(dtype=F32), _scaler()
+    optimizer = make(kind, model.parameters(), lr=0.1)
+    before = flat(model)
+    scaler.scale(loss_of(model)()).backward()
+    for _ in range(2):  # asked again, the answer is the same
+        with pytest.raises(InputError, match="zero_grad"):
+            optimizer.step(loss_of(model), scaler=scaler)
+        assert torch.equal(flat(model), before)
+
+
+@every_kind
 def test_a_closure_that_scales_and_says_so(kind):
     """Right, or refused."""
     model, scaler = network(dtype=F32), _scaler()

@@ -1,0 +1,187 @@
+"""Which eigenvector: guard, stream, a larger batch, groups; what is said of it; loops that make the gradients."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from eigensam.ground import InputError
+from eigensam.optim import SAM, EigenSAM
+
+DATA = torch.randn(60, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64), torch.arange(60) % 2
+
+
+def _quadratic(x, diagonal):
+    return lambda: 0.5 * (torch.tensor(diagonal, dtype=torch.float64) * x**2).sum()
+
+
+def _point(*values):
+    return nn.Parameter(torch.tensor(values, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("solver", ["lanczos", "power"])
+def test_an_overtaken_eigenvector_is_left(solver):
+    """From an exact eigenvector no product leads away: without the guard the estimate stays with a smaller one."""
+    for guard, found in ((0.1, 5.0), (0.0, 2.0)):
+        x = _point(1.0, 1.0)
+        optimizer = EigenSAM([x], rho=0.1, lr=0.0, refresh_every=1, iterations=12, solver=solver, guard=guard)
+        optimizer.refresh(_quadratic(x, [2.0, 0.0]))
+        assert optimizer.eigenvector.abs().tolist() == pytest.approx([1, 0], abs=1e-12)
+        optimizer.step(_quadratic(x, [2.0, 5.0]))
+        optimizer.step(_quadratic(x, [2.0, 5.0]))
+        assert optimizer.eigenvalue == pytest.approx(found, rel=1e-2)
+
+
+def test_what_is_said_of_the_estimate():
+    x = _point(0.6, 0.8)
+    optimizer = EigenSAM([x], rho=0.1, lr=0.0, refresh_every=2, iterations=2)
+    assert math.isnan(optimizer.alignment)
+    assert optimizer.due
+    optimizer.step(_quadratic(x, [1.0, 9.0]))
+    assert not optimizer.due
+    assert (optimizer.eigenvalue, optimizer.residual) == (pytest.approx(9), pytest.approx(0, abs=1e-9))
+    assert math.isnan(optimizer.decay)
+    assert optimizer.alignment == pytest.approx(7.2 / math.hypot(0.6, 7.2))
+    optimizer.step(_quadratic(x, [9.0, 1.0]))
+    assert optimizer.decay != optimizer.decay  # no refresh since
+    optimizer.step(_quadratic(x, [9.0, 1.0]))  # now the other axis is the top
+    assert optimizer.decay == pytest.approx(0, abs=1e-9)
+    optimizer.step(_quadratic(x, [9.0, 1.0]))
+    optimizer.step(_quadratic(x, [9.0, 1.0]))
+    assert optimizer.decay == pytest.approx(1)
+
+
+def test_residual_is_that_of_the_vector_whose_value_is_given():
+    generator = torch.Generator().manual_seed(1)
+    a = torch.randn(8, 8, generator=generator, dtype=torch.float64)
+    a = a @ a.T
+    x = nn.Parameter(torch.ones(8, dtype=torch.float64))
+    optimizer = EigenSAM([x], rho=0.1, lr=0.0, iterations=3)
+    optimizer.refresh(lambda: 0.5 * x @ a @ x)
+    v = optimizer.eigenvector
+    assert optimizer.eigenvalue == pytest.approx((v @ a @ v).item(), rel=1e-12)
+    assert optimizer.residual == pytest.approx((a @ v - optimizer.eigenvalue * v).norm().item(), rel=1e-9)
+
+
+def _stream(curvature, steps=400):
+    """Minibatch Hessians ``diag + noise``: no single one has the mean's top eigenvector."""
+    generator = torch.Generator().manual_seed(0)
+    x = nn.Parameter(torch.ones(6, dtype=torch.float64))
+    mean = torch.diag(torch.tensor([3.0, 2.0, 1.0, 1.0, 0.5, 0.5], dtype=torch.float64))
+    optimizer = EigenSAM(
+        [x], rho=0.0001, lr=0.0, refresh_every=20, iterations=20, solver="power", curvature=curvature, check=False
+    )
+    cosines = []
+    for _ in range(steps):
+        noise = torch.randn(6, 6, generator=generator, dtype=torch.float64)
+        optimizer.step(lambda h=mean + noise + noise.T: 0.5 * x @ h @ x)
+        cosines.append(abs(optimizer.eigenvector[0].item()))
+    return sum(cosines[100:]) / len(cosines[100:])
+
+
+def test_a_stream_of_minibatches_finds_the_mean_hessian():
+    """By averaging; the minibatch's own estimate, as good as it may be, has another eigenvector each time."""
+    stream, own = _stream("stream"), _stream("minibatch")
+    assert stream > 0.85
+    assert own < 0.75
+
+
+def test_the_curvature_of_a_larger_batch():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
+    whole = [lambda i=i: cross_entropy(model(DATA[0][i::3]), DATA[1][i::3]) for i in range(3)]
+    optimizer = EigenSAM(model.parameters(), rho=0.1, lr=0.0, iterations=30, curvature=whole)
+    optimizer.step(lambda: cross_entropy(model(DATA[0][:7]), DATA[1][:7]))
+    other = EigenSAM(model.parameters(), rho=0.1, lr=0.0, iterations=30)
+    other.refresh(lambda: cross_entropy(model(DATA[0]), DATA[1]))
+    assert optimizer.eigenvalue == pytest.approx(other.eigenvalue, rel=1e-10)
+    small = EigenSAM(model.parameters(), rho=0.1, lr=0.0, iterations=30)
+    small.refresh(lambda: cross_entropy(model(DATA[0][:7]), DATA[1][:7]))
+    assert small.eigenvalue != pytest.approx(other.eigenvalue, rel=1e-2)
+
+
+def test_groups_with_their_own_alpha_and_without_perturbation():
+    """Equation 8 by hand; parameters of rho = 0 belong neither to the gradient's norm nor to the Hessian."""
+    a, b, still = _point(1.0), _point(2.0), _point(100.0)
+    groups = [{"params": [a], "alpha": 0.3}, {"params": [b], "alpha": 0.6, "rho": 0.2}, {"params": [still], "rho": 0.0}]
+    optimizer = EigenSAM(groups, rho=0.1, lr=0.0)
+    visited = []
+
+    def closure():
+        visited.append([p.item() for p in (a, b, still)])
+        return (0.5 * a**2 + 2 * b**2 + 50 * still**2).sum()
+
+    optimizer.step(closure)
+    g, v = torch.tensor([1.0, 8.0]).double(), torch.tensor([0.0, 1.0]).double()
+    unit = g / g.norm()
+    u = unit + torch.tensor([0.3, 0.6]).double() * (v - (unit @ v) * unit)
+    assert visited[-1] == pytest.approx([1 + 0.1 * u[0].item(), 2 + 0.2 * u[1].item(), 100.0])
+    assert optimizer.eigenvalue == pytest.approx(4)
+
+
+def test_maximize_takes_the_top_of_the_negative():
+    x, y = _point(0.3, 0.4), _point(0.3, 0.4)
+    climbing = EigenSAM([x], rho=0.1, lr=0.1, maximize=True)
+    falling = EigenSAM([y], rho=0.1, lr=0.1)
+    for _ in range(3):
+        climbing.step(lambda: -_quadratic(x, [1.0, 5.0])())
+        falling.step(_quadratic(y, [1.0, 5.0]))
+    assert torch.equal(x, y)
+    assert climbing.eigenvalue == pytest.approx(5)
+    mixed = EigenSAM([{"params": [x], "maximize": True}, {"params": [y]}], rho=0.1, lr=0.1)
+    with pytest.raises(InputError, match="no common Hessian"):
+        mixed.step(lambda: (x * y).sum())
+
+
+def test_a_loop_that_makes_the_gradients():
+    x, y = _point(0.3, 0.4), _point(0.3, 0.4)
+    by_hand, twin = (EigenSAM([p], rho=0.1, lr=0.1, refresh_every=2) for p in (x, y))
+    for _ in range(5):
+        if by_hand.due:
+            by_hand.refresh(_quadratic(x, [1.0, 5.0]))
+        by_hand.zero_grad()
+        _quadratic(x, [1.0, 5.0])().backward()
+        by_hand.first_step()
+        _quadratic(x, [1.0, 5.0])().backward()
+        by_hand.second_step()
+        twin.step(_quadratic(y, [1.0, 5.0]))
+    torch.testing.assert_close(x, y, rtol=1e-12, atol=0)
+    assert by_hand.steps == 5
+    by_hand.step(_quadratic(x, [1.0, 5.0]))
+    _quadratic(x, [1.0, 5.0])().backward()
+    with pytest.raises(InputError, match="call refresh"):
+        by_hand.first_step()
+
+
+def test_parameters_that_join_later():
+    """Their part of the eigenvector is zero until the next refresh: their perturbation is SAM's."""
+    x, y = _point(0.3, 0.4), _point(0.5)
+    optimizer = EigenSAM([x], rho=0.1, lr=0.1, alpha=0.5, refresh_every=3)
+    optimizer.step(_quadratic(x, [1.0, 5.0]))
+    optimizer.add_param_group({"params": [y]})
+    for _ in range(3):
+        optimizer.step(lambda: _quadratic(x, [1.0, 5.0])() + 10 * (y**2).sum())
+    assert optimizer.eigenvalue == pytest.approx(20)
+    assert optimizer.eigenvector.shape == (3,)
+
+
+def test_settings_are_part_of_the_state():
+    x = _point(0.3, 0.4)
+    state = EigenSAM([x], rho=0.1, lr=0.1).state_dict()
+    for other in ({"solver": "power"}, {"refresh_every": 7}, {"iterations": 2}, {"curvature": "stream"}):
+        with pytest.raises(
+            InputError, match=f"the state was saved with {next(iter(other)).replace('curvature', 'source')} ="
+        ):
+            EigenSAM([x], rho=0.1, lr=0.1, **other).load_state_dict(state)
+    with pytest.raises(InputError, match="the state was saved with method = EigenSAM, this optimizer has SAM"):
+        SAM([x], rho=0.1, lr=0.1).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"guard": -1.0}, "guard = -1.0"), ({"curvature": "all"}, "choose minibatch or stream")]
+)
+def test_refusals(arguments, message):
+    with pytest.raises(InputError, match=message):
+        EigenSAM([_point(1.0)], lr=0.1, **arguments)
