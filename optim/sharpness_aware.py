@@ -192,6 +192,12 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 moving.copy_(originals)
             torch.clear_autocast_cache()
 
+    def find_buffers_once(self) -> None:
+        """Before the first step."""
+        if not self._buffers_found:
+            find_buffers()
+            self._buffers_found = True
+
     # -- a step
 
     def step(self, closure: Closure | Sequence[Closure] | None = None, *, scaler: Any = None) -> Tensor:  # type: ignore[override]
@@ -221,9 +227,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         parameters = self.parameters()
         if not parameters:
             raise InputError("no parameter requires a gradient any more; set requires_grad=True on some")
-        if not self._buffers_found:
-            find_buffers()
-            self._buffers_found = True
+        self.find_buffers_once()
         passes = Passes(
             parameters,
             closures,

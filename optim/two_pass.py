@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..ground.errors import InputError
-from ..landscapes.derivatives.live_buffers import BufferValues, find_buffers
+from ..landscapes.derivatives.live_buffers import BufferValues
 from .passes import NotFiniteError, Passes, checked_gradient, deliver, unscale
 from .scaling import report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
@@ -133,7 +133,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
                 self._given.leave(parameters)
                 raise
             self._not_finite = error
-        find_buffers()
+        self.find_buffers_once()
         self._between = stack = ExitStack()
         stack.enter_context(BufferValues().standing_in())
         if shift is not None:

@@ -90,7 +90,9 @@ def test_those_of_another_minibatch_are_refused(kind):
 
 
 @every_kind
-@pytest.mark.parametrize("zero", [None, {"set_to_none": True}, {"set_to_none": False}], ids=["none", "to none", "zeros"])
+@pytest.mark.parametrize(
+    "zero", [None, {"set_to_none": True}, {"set_to_none": False}], ids=["none", "to none", "zeros"]
+)
 def test_old_gradients_and_zeros_are_none(kind, zero):
     """Those that our own last step left, and those that ``zero_grad`` leaves."""
     model = network()
@@ -134,7 +136,7 @@ def test_several_closures_are_their_mean(kind):
     assert loss.isfinite()
     truth = trained(kind)
     close = torch.allclose(flat(model), truth, rtol=1e-10, atol=1e-12)
-    assert close or kind.__name__ == "MSAM"
+    assert close or "parts" in kind.make_gradient.__code__.co_names
     same_twice = network()
     optimizer = make(kind, same_twice.parameters(), lr=0.1)
     for _ in range(4):
