@@ -160,8 +160,8 @@ class EigenSAM(TwoPassOptimizer):
 
     @property
     def due(self) -> bool:
-        """Whether the coming step begins with a refresh."""
-        return self.steps % self.refresh_every == 0
+        """Whether the coming step begins with a refresh: its turn has come, or nothing has been perturbed before."""
+        return self.steps % self.refresh_every == 0 or math.isnan(self.eigenvalue)
 
     @property
     def eigenvector(self) -> Tensor | None:
@@ -207,7 +207,8 @@ class EigenSAM(TwoPassOptimizer):
         """Refresh the eigenvector if this step's turn has come."""
         if not any(self.perturbed()):
             return
-        if self.due and self._refreshed_at != self.steps and (self.steps == 0 or self.source != "stream"):
+        first = math.isnan(self.eigenvalue)
+        if self.due and self._refreshed_at != self.steps and (first or self.source != "stream"):
             self._refresh(passes.closures, passes.function)
             passes.function.rewind()
         elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:
