@@ -8,6 +8,7 @@ from .methods.sgd import SGDSettings
 from .optimizers.eigen_sam import EigenSAM, eigen_perturbation
 from .optimizers.sam import SAM
 from .registry import OPTIMIZERS, register
+from .schedules import GroupSchedule, LearningRateSchedule
 from .settings import TrainSettings
 from .sharpness_aware import SharpnessAwareOptimizer
 from .training import train
@@ -20,6 +21,8 @@ __all__ = [
     "EigenSAM",
     "EigenSAMSettings",
     "Eigensolver",
+    "GroupSchedule",
+    "LearningRateSchedule",
     "Method",
     "SAMSettings",
     "SGDSettings",
