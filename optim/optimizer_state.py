@@ -106,12 +106,16 @@ def _check_entries(state: dict[Any, Any], found: list[dict[str, Any]]) -> None:
                 continue  # no step has used it yet
             for key, value in values.items():
                 if isinstance(value, str):
-                    raise InputError(f"the state has {key} = {value!r} for a parameter; it is damaged, load another one")
+                    raise InputError(
+                        f"the state has {key} = {value!r} for a parameter; it is damaged, load another one"
+                    )
             rank = max((v.dim() for v in values.values() if isinstance(v, Tensor)), default=0)
             entries = {key: value is None for key, value in values.items()}
             if (other := seen.setdefault(rank, entries)) != entries:
                 odd = ", ".join(sorted(str(key) for key, _ in other.items() ^ entries.items()))
-                raise InputError(f"the state has {odd} for some parameters of a group only; it is damaged, load another")
+                raise InputError(
+                    f"the state has {odd} for some parameters of a group only; it is damaged, load another"
+                )
 
 
 def keep_types(optimizer: Optimizer, state: dict[str, Any]) -> None:

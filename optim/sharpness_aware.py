@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
+from .accumulating_loops import refuse_accumulation
 from .base_optimizer import make_base, names_taken, step_base
 from .given_gradients import GivenGradients, joins, others_untouched
 from .optimizer_state import hooks_held_back, keep_types, merge, split
@@ -70,7 +71,9 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     ascent_may_be_local: ClassVar[bool] = True
     """Whether workers may make the first pass each of its own minibatch: not where the step contains its gradient."""
 
-    _step_supports_amp_scaling = True  # GradScaler.step(self) calls step also where a gradient is not finite
+    # GradScaler.step(self) calls step also where a gradient is not finite. Not while a closure runs: a loop that clips
+    # in its closure, such as Lightning's, would think that the gradients there are scaled.
+    _step_supports_amp_scaling = True
 
     def __init__(
         self,
@@ -217,7 +220,10 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         closures = [closure] if callable(closure) else list(closure) if isinstance(closure, Iterable) else []
         if not closures or not all(callable(each) for each in closures):
             raise InputError("step takes a closure that returns the loss, or several in a sequence")
+        if len(closures) == 1 and self.between_halves():
+            return self.step_along_gradients(scaler, closures[0])
         self.check_idle()
+        refuse_accumulation(closures)
         parameters = self.parameters()
         if not parameters:
             raise InputError("no parameter requires a gradient any more; set requires_grad=True on some")
@@ -233,6 +239,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             given=self._given.there(parameters),
         )
         before = [p.grad if passes.given else None for p in parameters]
+        self._step_supports_amp_scaling = False
         try:
             with others_untouched(self, parameters):
                 if passes.given:
@@ -244,6 +251,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 raise
             self.leave_out(error, scaler)
             return torch.full((), math.nan, device=parameters[0].device)
+        finally:
+            self._step_supports_amp_scaling = True
         self.take(scaler)
         return loss
 
@@ -271,10 +280,28 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self.zero_grad()
 
     def check_idle(self) -> None:
-        """Refuse to begin a step within another one."""
+        """Refuse to begin a step within another one, or on a wrapper."""
+        self.check_own()
 
-    def step_along_gradients(self, scaler: Any) -> Tensor:
-        """``step()`` without a closure.
+    def check_own(self) -> None:
+        """Refuse to be called on a training loop's wrapper, which would keep for itself what a call leaves.
+
+        Raises:
+            InputError: this is one, of a class made of its and of this class.
+        """
+        if "base" not in self.__dict__:
+            raise InputError(
+                f"this {type(self).__name__} is a training loop's wrapper of the optimizer, which does not see what "
+                "first_step, restore and refresh leave in it; call them on its attribute optimizer, such as "
+                "self.optimizers().optimizer in Lightning"
+            )
+
+    def between_halves(self) -> bool:
+        """Whether the gradients of the first pass have been used, and those of the second not yet."""
+        return False
+
+    def step_along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
+        """``step()`` without a closure, or with one that does nothing.
 
         Raises:
             InputError: this method makes its gradients itself.

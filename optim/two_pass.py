@@ -11,12 +11,17 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import BufferValues, find_buffers
-from .passes import NotFiniteError, Passes, checked_gradient, deliver, unscale
+from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, unscale
 from .scaling import report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
 from .vector import Vector
 
 __all__ = ["TwoPassOptimizer"]
+
+_UNFINISHED = (
+    "the last first_step has had no second_step yet; call it before the next step (gradients of several minibatches "
+    "are given as closures: step([closure, ...]))"
+)
 
 
 class TwoPassOptimizer(SharpnessAwareOptimizer):
@@ -143,6 +148,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
 
     def restore(self) -> None:
         """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does."""
+        self.check_own()
         if self._between is None:
             raise InputError("the parameters are not perturbed; call first_step before")
         self._between.close()
@@ -164,10 +170,16 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         if zero_grad:
             self.zero_grad()
 
-    def step_along_gradients(self, scaler: Any) -> Tensor:
+    def between_halves(self) -> bool:
+        """After ``first_step``, before the parameters have moved."""
+        return self._between is not None or self._restored
+
+    def step_along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
         """The second half of a step in two halves."""
         if self._between is not None:
             self.restore()
+        if closure is not None:
+            _call_idle(closure, self.parameters())
         if not self._restored:
             raise InputError(
                 f"{type(self).__name__} needs the gradient at two points: call step(closure) with a function that "
@@ -202,12 +214,10 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
             unscale(parameters, float(factor))
 
     def check_idle(self) -> None:
-        """Refuse to begin a step between the halves of another one."""
-        if self._between is not None or self._restored:
-            raise InputError(
-                "the last first_step has had no second_step yet; call it before the next step (gradients of several "
-                "minibatches are given as closures: step([closure, ...]))"
-            )
+        """Refuse to begin a step between the halves of another one, too."""
+        super().check_idle()
+        if self.between_halves():
+            raise InputError(_UNFINISHED)
 
     def __getstate__(self) -> dict[str, Any]:
         """See the base class.
@@ -217,3 +227,20 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         """
         self.check_idle()
         return super().__getstate__()
+
+
+def _call_idle(closure: Closure, parameters: Sequence[Tensor]) -> None:
+    """Call a closure that may look at gradients and clip them: Lightning gives one where its user gave none.
+
+    Raises:
+        InputError: it made a loss, so it was to begin another step.
+    """
+    reached: list[Tensor] = []
+    handles = [p.register_post_accumulate_grad_hook(reached.append) for p in parameters]
+    try:
+        found = closure()
+    finally:
+        for handle in handles:
+            handle.remove()
+    if found is not None or reached:
+        raise InputError(_UNFINISHED)

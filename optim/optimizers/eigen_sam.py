@@ -159,8 +159,9 @@ class EigenSAM(TwoPassOptimizer):
 
     @property
     def due(self) -> bool:
-        """Whether the coming step begins with a refresh."""
-        return self.steps % self.refresh_every == 0 and self._refreshed_at != self.steps
+        """Whether the coming step begins with a refresh: its turn has come, or nothing has been perturbed before."""
+        turn = self.steps % self.refresh_every == 0 and self._refreshed_at != self.steps
+        return turn or math.isnan(self.eigenvalue)
 
     @property
     def eigenvector(self) -> Tensor | None:
@@ -224,8 +225,7 @@ class EigenSAM(TwoPassOptimizer):
         """Refresh the eigenvector if this step's turn has come."""
         if not any(self.perturbed()):
             return
-        missing = math.isnan(self.eigenvalue)  # also where nothing has been perturbed until now
-        if missing or (self.due and self.source != "stream"):
+        if self.due and (math.isnan(self.eigenvalue) or self.source != "stream"):
             self._refresh(passes.closures, passes.function)
             passes.function.rewind()
         elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:

@@ -62,7 +62,9 @@ def loss_of(model, data=DATA, sign=1.0):
 
 def flat(model):
     parameters = model.parameters() if isinstance(model, nn.Module) else model
-    return torch.cat([torch.view_as_real(p).reshape(-1) if p.is_complex() else p.reshape(-1) for p in parameters]).detach()
+    return torch.cat(
+        [torch.view_as_real(p).reshape(-1) if p.is_complex() else p.reshape(-1) for p in parameters]
+    ).detach()
 
 
 def trained(kind, steps=4, *layers, base=torch.optim.SGD, **options):

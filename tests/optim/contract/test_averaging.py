@@ -50,7 +50,12 @@ def test_channels_last(kind):
     """Same steps, and the layout stays."""
     torch.manual_seed(0)
     first = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
     ).double()
     second = copy.deepcopy(first).to(memory_format=torch.channels_last)
     x, labels = torch.randn(6, 3, 5, 5, dtype=torch.float64), torch.arange(6) % 3

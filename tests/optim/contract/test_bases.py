@@ -18,7 +18,6 @@ RHO = 0.05
 every_base = pytest.mark.parametrize("base", BASES, ids=lambda base: base.__name__)
 
 
-
 class _Problem:
     """Matrices, which every base takes; one that is looked up sparsely for a base that takes only those."""
 

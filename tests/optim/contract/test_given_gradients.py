@@ -90,7 +90,9 @@ def test_those_of_another_minibatch_are_refused(kind):
 
 
 @every_kind
-@pytest.mark.parametrize("zero", [None, {"set_to_none": True}, {"set_to_none": False}], ids=["none", "to none", "zeros"])
+@pytest.mark.parametrize(
+    "zero", [None, {"set_to_none": True}, {"set_to_none": False}], ids=["none", "to none", "zeros"]
+)
 def test_old_gradients_and_zeros_are_none(kind, zero):
     """Those that our own last step left, and those that ``zero_grad`` leaves."""
     model = network()

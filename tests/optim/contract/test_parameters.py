@@ -127,8 +127,8 @@ def test_a_tied_parameter_counts_once(kind):
         for _ in range(3):
             optimizer.step(
                 lambda x=x, w=w, tied=tied, model=model: (
-                    (model[1](model[0](x)) if tied else x @ w.T @ w.T) - 1
-                ).square().sum()
+                    ((model[1](model[0](x)) if tied else x @ w.T @ w.T) - 1).square().sum()
+                )
             )
         ends.append(w.detach().clone())
     torch.testing.assert_close(*ends, rtol=1e-10, atol=1e-12)
