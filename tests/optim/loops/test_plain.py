@@ -206,6 +206,30 @@ def test_a_scaled_loss_is_refused():
     loop.refused("scaled its loss", lambda: loop.optimizer.step(lambda: scaler.scale(loop.loss())))
 
 
+def test_gradients_that_are_unscaled_before_the_first_step_are_refused():
+    """The scaler would take those of the second pass for unscaled, and the step would be as many times too long."""
+    loop, scaler = _Loop(), torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    scaler.scale(loop.loss()).backward()
+    scaler.unscale_(loop.optimizer)
+    loop.refused(r"unscale_\(optimizer\) was called before", lambda: loop.optimizer.first_step(scaler=scaler))
+    loop.optimizer.first_step()  # which cannot know
+    scaler.scale(loop.loss()).backward()
+    loop.optimizer.restore()
+    loop.refused("only one half of the step was told", lambda: scaler.step(loop.optimizer))
+    assert not hasattr(loop.optimizer, "grad_scale")  # which the scaler's next step would multiply
+
+
+def test_a_second_half_that_is_not_told_of_the_scaler_is_refused():
+    loop, scaler = _Loop(), torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    scaler.scale(loop.loss()).backward()
+    loop.optimizer.first_step(scaler=scaler)
+    scaler.scale(loop.loss()).backward()
+    loop.optimizer.restore()
+    loop.refused("only one half of the step was told", loop.optimizer.step)
+    loop.optimizer.second_step(scaler=scaler)
+    scaler.update()
+
+
 def test_an_eigenvector_that_is_due_is_asked_for():
     loop = _Loop(EigenSAM)
     assert loop.optimizer.due
