@@ -319,4 +319,5 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
         left_out = {"step", "_told", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
-        return {**kept, "_after_backward": OrderedDict()}
+        # A model that is copied with it has other buffers.
+        return {**kept, "_after_backward": OrderedDict(), "_buffers_found": False}

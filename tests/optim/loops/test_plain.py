@@ -1,6 +1,7 @@
 """Loops of plain PyTorch: each script of the page trains what SAM written down by hand does, and SGD does not."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -129,6 +130,21 @@ def test_swa_after_copies():
     optimizer.step(lambda: _loss(model, x, y))
     assert torch.equal(flat(averaged), flat(model))
     update_bn([(x, y)], averaged)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+def test_buffers_of_copies_move_once(copied):
+    """A model and its optimizer, copied together after steps that they have taken."""
+    start = run("Averaged weights", before="averaged = ")
+    model, (x, y) = start["model"], start["batches"][0]
+    optimizer = SAM(model.parameters(), rho=0.1, lr=0.1)
+    optimizer.step(lambda: _loss(model, x, y))
+    twin, other = copied((model, optimizer))
+    other.step(lambda: _loss(twin, x, y))
+    assert twin[1].num_batches_tracked == 2
+    optimizer.step(lambda: _loss(model, x, y))
+    assert torch.equal(flat(twin), flat(model))
+    assert torch.equal(twin[1].running_var, model[1].running_var)
 
 
 # -- what every loop must not do: the table at the end of the page
