@@ -216,20 +216,18 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 Nothing has been overwritten then.
         """
         if closure is None:
-            return self.step_along_gradients(scaler)
+            return self._along_gradients(scaler)
         closures = [closure] if callable(closure) else list(closure) if isinstance(closure, Iterable) else []
         if not closures or not all(callable(each) for each in closures):
             raise InputError("step takes a closure that returns the loss, or several in a sequence")
         if len(closures) == 1 and self.between_halves():
-            return self.step_along_gradients(scaler, closures[0])
+            return self._along_gradients(scaler, closures[0])
         self.check_idle()
         refuse_accumulation(closures)
         parameters = self.parameters()
         if not parameters:
             raise InputError("no parameter requires a gradient any more; set requires_grad=True on some")
-        if not self._buffers_found:
-            find_buffers()
-            self._buffers_found = True
+        self.know_buffers()
         passes = Passes(
             parameters,
             closures,
@@ -255,6 +253,21 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             self._step_supports_amp_scaling = True
         self.take(scaler)
         return loss
+
+    def know_buffers(self) -> None:
+        """Find the modules with buffers, once: that takes longer than a step of a small network."""
+        if not self._buffers_found:
+            find_buffers()
+            self._buffers_found = True
+
+    def _along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
+        try:
+            return self.step_along_gradients(scaler, closure)
+        except Exception:
+            # A scaler whose step calls this takes them away only if nothing is raised, and multiplies them else.
+            for name in ("grad_scale", "found_inf"):
+                self.__dict__.pop(name, None)
+            raise
 
     def take(self, scaler: Any = None) -> None:
         """Step along what ``.grad`` holds."""

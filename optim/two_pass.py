@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..ground.errors import InputError
-from ..landscapes.derivatives.live_buffers import BufferValues, find_buffers
+from ..landscapes.derivatives.live_buffers import BufferValues
 from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, unscale
-from .scaling import report_to_scaler
+from .scaling import refuse_unscaled, report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
 from .vector import Vector
 
@@ -45,6 +45,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
 
     _between: ExitStack | None = None
     _restored = False
+    _first_scaled = False
     _not_finite: NotFiniteError | None = None
     _scaler: Any = None
 
@@ -124,7 +125,9 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         if all(p.grad is None for p in parameters):
             raise InputError("first_step finds no gradients; call backward on the loss before it")
         self.check_ready()
-        if scaler is not None and scaler.is_enabled():
+        self._first_scaled = scaler is not None and scaler.is_enabled()
+        if self._first_scaled:
+            refuse_unscaled(scaler, self)
             unscale(parameters, scaler.get_scale())
         self._not_finite, self._scaler, shift = None, scaler, None
         self.forget()
@@ -138,7 +141,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
                 self._given.leave(parameters)
                 raise
             self._not_finite = error
-        find_buffers()
+        self.know_buffers()
         self._between = stack = ExitStack()
         stack.enter_context(BufferValues().standing_in())
         if shift is not None:
@@ -184,6 +187,12 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
             raise InputError(
                 f"{type(self).__name__} needs the gradient at two points: call step(closure) with a function that "
                 "returns the loss, or first_step(), another backward, and then step()"
+            )
+        scaled = getattr(self, "found_inf", None) is not None or (scaler is not None and scaler.is_enabled())
+        if scaled != self._first_scaled:  # the gradients of one pass would be as many times too long
+            raise InputError(
+                "only one half of the step was told of the scaler; call first_step(scaler=scaler), and then "
+                "scaler.step(optimizer) or second_step(scaler=scaler)"
             )
         self._restored = False
         scaler_of_first, self._scaler = self._scaler, None

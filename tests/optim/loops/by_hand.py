@@ -8,7 +8,7 @@ TIGHT = {"rtol": 1e-5, "atol": 1e-6}  # float32: sums in other orders, over some
 NARROW = {"rtol": 0.0, "atol": 5e-5}  # a weight half-way between two narrow numbers is rounded to the other one
 
 
-def sam_by_hand(model, losses, *, rho, lr, momentum=0.9, clip=None, still=(), direction=None, after=lambda: None):
+def sam_by_hand(model, losses, *, rho, lr, momentum=0.9, clip=None, still=(), direction=None):
     """Train by SGD with momentum along the gradient at ``x + rho g/|g|``; ``rho = 0`` is SGD.
 
     Args:
@@ -19,11 +19,14 @@ def sam_by_hand(model, losses, *, rho, lr, momentum=0.9, clip=None, still=(), di
         clip: greatest norm of the gradient that is stepped along: one, or one for each step (None: any).
         still: parameters that are trained but not perturbed.
         direction: ``u`` from ``g`` flat; default ``g/|g|``.
-        after: called after each step.
+
+    Returns:
+        The parameters after each step, flat.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     moving = [p for p in parameters if all(p is not q for q in still)]
     velocity = [torch.zeros_like(p) for p in parameters]
+    path = []
     rhos, rates, clips = (iter(v) if isinstance(v, list) else cycle([v]) for v in (rho, lr, clip))
     for loss in losses:
         gradients = dict(zip(parameters, torch.autograd.grad(loss(), parameters), strict=True))
@@ -45,7 +48,8 @@ def sam_by_hand(model, losses, *, rho, lr, momentum=0.9, clip=None, still=(), di
                 p.copy_(x - rate * v)
             for b, before in zip(model.buffers(), buffers, strict=True):
                 b.copy_(before)
-        after()
+        path.append(flat(model))
+    return path
 
 
 def flat(model):

@@ -1,6 +1,7 @@
 """Loops of plain PyTorch: each script of the page trains what SAM written down by hand does, and SGD does not."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -92,16 +93,13 @@ def test_averaged_weights():
     found = run("Averaged weights")["averaged"]
     start = run("Averaged weights", before="averaged = ")
     model, batches = start["model"], start["batches"]
-    averages = []
-
-    def average():
-        now = flat(model)
-        averages.append(now if not averages else 0.9 * averages[-1] + 0.1 * now)
-
     losses = [lambda x=x, y=y: _loss(model, x, y) for x, y in batches]
-    sam_by_hand(model, losses, rho=0.1, lr=0.1, after=average)
-    torch.testing.assert_close(flat(found), averages[-1], **TIGHT)
-    assert (flat(model) - averages[-1]).abs().max() > 1e-3
+    first, *others = sam_by_hand(model, losses, rho=0.1, lr=0.1)
+    average = first
+    for point in others:
+        average = 0.9 * average + 0.1 * point
+    torch.testing.assert_close(flat(found), average, **TIGHT)
+    assert (flat(model) - average).abs().max() > 1e-3
     plain = found.module[0]
     with torch.no_grad():
         means = torch.stack([plain(x).mean(0) for x, _ in batches]).mean(0)
@@ -132,6 +130,21 @@ def test_swa_after_copies():
     optimizer.step(lambda: _loss(model, x, y))
     assert torch.equal(flat(averaged), flat(model))
     update_bn([(x, y)], averaged)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+def test_buffers_of_copies_move_once(copied):
+    """A model and its optimizer, copied together after steps that they have taken."""
+    start = run("Averaged weights", before="averaged = ")
+    model, (x, y) = start["model"], start["batches"][0]
+    optimizer = SAM(model.parameters(), rho=0.1, lr=0.1)
+    optimizer.step(lambda: _loss(model, x, y))
+    twin, other = copied((model, optimizer))
+    other.step(lambda: _loss(twin, x, y))
+    assert twin[1].num_batches_tracked == 2
+    optimizer.step(lambda: _loss(model, x, y))
+    assert torch.equal(flat(twin), flat(model))
+    assert torch.equal(twin[1].running_var, model[1].running_var)
 
 
 # -- what every loop must not do: the table at the end of the page
@@ -209,6 +222,30 @@ def test_a_scaled_loss_is_refused():
     loop.refused("scaled its loss", lambda: loop.optimizer.step(lambda: scaler.scale(loop.loss())))
 
 
+def test_gradients_that_are_unscaled_before_the_first_step_are_refused():
+    """The scaler would take those of the second pass for unscaled, and the step would be as many times too long."""
+    loop, scaler = _Loop(), torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    scaler.scale(loop.loss()).backward()
+    scaler.unscale_(loop.optimizer)
+    loop.refused(r"unscale_\(optimizer\) was called before", lambda: loop.optimizer.first_step(scaler=scaler))
+    loop.optimizer.first_step()  # which cannot know
+    scaler.scale(loop.loss()).backward()
+    loop.optimizer.restore()
+    loop.refused("only one half of the step was told", lambda: scaler.step(loop.optimizer))
+    assert not hasattr(loop.optimizer, "grad_scale")  # which the scaler's next step would multiply
+
+
+def test_a_second_half_that_is_not_told_of_the_scaler_is_refused():
+    loop, scaler = _Loop(), torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    scaler.scale(loop.loss()).backward()
+    loop.optimizer.first_step(scaler=scaler)
+    scaler.scale(loop.loss()).backward()
+    loop.optimizer.restore()
+    loop.refused("only one half of the step was told", loop.optimizer.step)
+    loop.optimizer.second_step(scaler=scaler)
+    scaler.update()
+
+
 def test_an_eigenvector_that_is_due_is_asked_for():
     loop = _Loop(EigenSAM)
     assert loop.optimizer.due
@@ -218,23 +255,27 @@ def test_an_eigenvector_that_is_due_is_asked_for():
     loop.optimizer.first_step()
 
 
-def test_hooks_before_the_step_see_no_gradients():
-    """Clipping there has no effect, and is refused where it finds what the last step left; after backward it clips."""
+@pytest.mark.parametrize("layers", [(), (nn.Dropout(0.5),)], ids=["", "dropout"])
+def test_hooks_before_the_step_see_no_gradients(layers):
+    """Clipping there has no effect, nor on what the last step left; after backward it clips.
+
+    With dropout nobody could tell clipped gradients of the last step from those of the closure.
+    """
 
     def clip(optimizer, *_):
         nn.utils.clip_grad_norm_(optimizer.parameters(), 0.01)
 
     def trained(register):
-        loop = _Loop()
+        loop = _Loop(SAM, *layers)
         if register:
             getattr(loop.optimizer, register)(clip)
-        loop.optimizer.step(loop.loss)
-        return loop
+        for i in (0, 1, 0):
+            loop.optimizer.step(lambda i=i: loop.loss(i))
+        return flat(loop.model)
 
-    nowhere, before = trained(None), trained("register_step_pre_hook")
-    assert torch.equal(flat(nowhere.model), flat(before.model))
-    before.refused("gradients made before step", lambda: before.optimizer.step(lambda: before.loss(1)))
-    assert not torch.equal(flat(nowhere.model), flat(trained("register_after_backward_hook").model))
+    nowhere = trained(None)
+    assert torch.equal(nowhere, trained("register_step_pre_hook"))
+    assert not torch.equal(nowhere, trained("register_after_backward_hook"))
 
 
 @pytest.mark.parametrize("halves", [False, True])
