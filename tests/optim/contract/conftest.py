@@ -10,6 +10,7 @@ from eigensam.landscapes.derivatives import live_buffers
 @pytest.fixture(autouse=True)
 def _few_objects(monkeypatch):
     monkeypatch.setattr(live_buffers.gc, "get_freeze_count", lambda: 0)  # else the search would bring them back
+    gc.collect()  # what the last test has left, while the rest is hidden
     gc.freeze()
 
 

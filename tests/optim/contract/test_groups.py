@@ -8,7 +8,7 @@ from torch import nn
 
 from eigensam.optim import SAM
 
-from .kinds import every_kind, every_two_pass, flat, loss_of, make, network, same, step_in_halves, trained
+from .kinds import accepts, every_kind, every_two_pass, flat, loss_of, make, network, same, step_in_halves, trained
 
 
 def _halves_of(model, **of_last):
@@ -58,18 +58,6 @@ def test_a_group_of_radius_zero_stays_where_it_is(kind):
     only.step(of_alone)
     distances = torch.stack([point - before for point in seen]).norm(dim=1)
     torch.testing.assert_close(moved, distances, rtol=1e-9, atol=1e-12)
-    # and without the exception the others are perturbed otherwise, which the comparison above would have noticed
-    if moved.max() > 0:
-        joint, points = network(), []
-        usual = make(kind, joint.parameters(), lr=0.1)
-
-        def of_joint():
-            points.append(flat(joint)[:30])
-            return loss_of(joint)()
-
-        usual.step(of_joint)
-        lengths = torch.stack([point - before[:30] for point in points]).norm(dim=1)
-        assert not torch.allclose(lengths, moved, rtol=1e-3)
 
 
 def test_sam_perturbs_by_the_radius_over_the_others():
@@ -141,7 +129,7 @@ def test_frozen_and_unused_parameters(kind):
         optimizer.step(loss_of(model))
         other.step(loss_of(twin))
     assert spare.tolist() == frozen.tolist() == [1.0, 1.0, 1.0]
-    if not hasattr(optimizer, "seed"):  # random numbers depend on how many parameters there are
+    if not accepts(kind, "seed"):  # random numbers depend on how many parameters there are
         torch.testing.assert_close(flat(model), flat(twin), rtol=1e-12, atol=1e-14)
 
 

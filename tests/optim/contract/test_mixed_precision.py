@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eigensam.ground import InputError
-from eigensam.optim import SAM
+from eigensam.optim import SAM, TwoPassOptimizer
 
 from .kinds import every_kind, every_two_pass, flat, loss_of, make, network, same, snapshot, trained
 
@@ -256,7 +256,11 @@ def test_clipping_after_unscaling(kind):
     torch.nn.utils.clip_grad_norm_(model.parameters(), 0.01)
     scaler.step(optimizer)
     scaler.update()
-    assert (flat(model) - before).norm().item() == pytest.approx(0.01, rel=1e-2)
+    length = (flat(model) - before).norm().item()
+    if kind.combined is TwoPassOptimizer.combined:
+        assert length == pytest.approx(0.01, rel=1e-2)
+    else:  # what comes of the clipped gradient is the method's own; a hook after the passes clips that
+        assert 0 < length < 0.05
 
 
 def test_two_optimizers_and_one_scaler():

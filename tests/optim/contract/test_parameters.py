@@ -17,7 +17,20 @@ def _sparse(sparse):
 
 def _looked_up(model):
     x, target = torch.arange(10) % 4, torch.arange(30, dtype=torch.float64).view(10, 3).sin()
-    return lambda: (model(x) - target).square().sum() + (model(x) ** 4).sum()
+    return lambda: (model(x) - target).square().mean() + (model(x) ** 4).mean()
+
+
+def _refused(optimizer, model):
+    """Methods that differentiate twice have to say that they do not take sparse gradients."""
+    before = flat(model)
+    try:
+        type(optimizer)(model.parameters(), rho=0.1, lr=0.0).step(_looked_up(model))
+    except InputError as error:
+        assert "sparse" in str(error)  # noqa: PT017
+        assert torch.equal(flat(model), before)
+        return True
+    model.zero_grad()
+    return False
 
 
 @every_kind
@@ -27,12 +40,14 @@ def test_sparse_embeddings_with_sgd(kind):
     for sparse in (False, True):
         model = _sparse(sparse)
         last = model[0].weight[4:].detach().clone()
-        optimizer = make(kind, model.parameters(), lr=0.01)
+        optimizer = make(kind, model.parameters(), lr=0.1)
+        if _refused(optimizer, model):
+            return
         for _ in range(4):
             optimizer.step(_looked_up(model))
-        assert kind.__name__.startswith("Random") or torch.equal(model[0].weight[4:], last)
+        assert torch.equal(model[0].weight[4:], last)
         ends.append(flat(model))
-    torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-8)  # Hessian products come from differences there
+    torch.testing.assert_close(*ends, rtol=1e-12, atol=1e-14)
 
 
 @every_kind
@@ -42,6 +57,8 @@ def test_sparse_embeddings_with_their_own_base(kind):
     optimizer = make(kind, model.parameters(), torch.optim.SparseAdam, lr=0.1)
     optimizer.register_after_backward_hook(lambda _: seen.append(model[0].weight.grad.clone()))
     alone = torch.optim.SparseAdam(twin.parameters(), lr=0.1)
+    if _refused(optimizer, model):
+        return
     for _ in range(4):
         optimizer.step(_looked_up(model))
         assert seen[-1].is_sparse
@@ -55,7 +72,7 @@ def test_a_base_without_sparse_gradients_says_so_itself(kind):
     model = _sparse(True)
     before = flat(model)
     optimizer = make(kind, model.parameters(), torch.optim.Adam, lr=0.1)
-    with pytest.raises(RuntimeError, match="sparse"):
+    with pytest.raises((RuntimeError, InputError), match="sparse"):
         optimizer.step(_looked_up(model))
     assert torch.equal(flat(model), before)
 
@@ -94,7 +111,7 @@ def test_complex_parameters_are_pairs(kind, base, options):
             assert "complex" in str(error)  # noqa: PT017
             return
         assert problem().item() < before
-    if hasattr(optimizer, "seed"):
+    if accepts(kind, "seed"):
         return  # the numbers are drawn in another order
     torch.testing.assert_close(torch.view_as_real(problems[0].x), problems[1].x, rtol=1e-10, atol=1e-12)
 
@@ -205,7 +222,7 @@ def test_one_name_of_two_settings(kind):
     assert default.param_groups[0]["base_rho"] == 0.9
     with pytest.raises(InputError, match="Adadelta does not take these arguments"):
         make(kind, network().parameters(), torch.optim.Adadelta, base_rho=2.0)
-    if accepts(kind, "alpha"):
+    if "alpha" in optimizer.param_groups[0]:
         smoothed = make(kind, network().parameters(), torch.optim.RMSprop, alpha=0.3, base_alpha=0.75)
         alone = torch.optim.RMSprop([nn.Parameter(torch.ones(1))], alpha=0.75)
         seen = []
