@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import BufferValues
-from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, unscale
+from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, gradient_vector, unscale
 from .scaling import refuse_unscaled, report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
 from .vector import Vector
@@ -63,7 +63,10 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         """Called with the gradient over perturbed parameters, before it is changed."""
 
     def combined(self, second: Vector) -> Vector | None:
-        """What to step along, from the gradient at the perturbed point over all parameters; None: that gradient."""
+        """What to step along, from the gradient at the perturbed point over all parameters; None: that gradient.
+
+        Called again in the same step only after it has been asked once, and then to return None.
+        """
         return None
 
     def check_ready(self) -> None:
@@ -150,12 +153,34 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
             self.zero_grad()
 
     def restore(self) -> None:
-        """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does."""
+        """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does.
+
+        Then ``.grad`` holds what the step goes along, scaled as the second pass has made it, to be clipped, say.
+        """
         self.check_own()
         if self._between is None:
             raise InputError("the parameters are not perturbed; call first_step before")
+        self._put_back()
+        if self._not_finite is None and type(self).combined is not TwoPassOptimizer.combined:
+            self._combine_scaled(self.parameters())
+
+    def _put_back(self) -> None:
+        assert self._between is not None
         self._between.close()
         self._between, self._restored = None, True
+
+    @torch.no_grad()
+    def _combine_scaled(self, parameters: Sequence[Tensor]) -> None:
+        second, signs = gradient_vector(parameters), self.signs()
+        if all(p.grad is None for p in parameters) or not second.is_finite():
+            return  # step does it, or says what is wrong
+        scaled = self._scaler is not None and self._scaler.is_enabled()
+        scale = self._scaler.get_scale() if scaled else 1.0
+        if signs is not None:
+            second = second.clone().mul_(signs)
+        found = self.combined(second.mul_(1 / scale))
+        if found is not None:
+            deliver(found.mul_(scale), parameters, signs)
 
     def second_step(self, *, zero_grad: bool = False, scaler: Any = None) -> None:
         """Put the parameters back and step along what ``.grad`` holds, the gradient at the perturbed point.
@@ -179,8 +204,10 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
 
     def step_along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
         """The second half of a step in two halves."""
-        if self._between is not None:
+        if self._between is not None and closure is not None:  # which may look at gradients
             self.restore()
+        elif self._between is not None:
+            self._put_back()
         if closure is not None:
             _call_idle(closure, self.parameters())
         if not self._restored:
