@@ -17,7 +17,7 @@ from ..landscapes.spectra.eigenpairs import start_vector
 from ..landscapes.spectra.operators import FunctionOperator, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
 from ..landscapes.spectra.short_lanczos import short_lanczos
-from .data_parallel import WorkersMean, find_replicas, without_averaging, workers_agree
+from .data_parallel import OTHER_FAILED, WorkersMean, find_replicas, from_first, without_averaging, workers_agree
 from .passes import Closure
 
 __all__ = ["Eigensolver", "EigenvectorEstimate", "estimate", "hessian_of", "refreshing"]
@@ -41,7 +41,12 @@ class EigenvectorEstimate:
 
 
 def estimate(
-    operator: SymmetricOperator, solver: Eigensolver, products: int, start: Tensor | None, seed: int
+    operator: SymmetricOperator,
+    solver: Eigensolver,
+    products: int,
+    start: Tensor | None,
+    seed: int,
+    group: Any = None,
 ) -> EigenvectorEstimate:
     """The top eigenvector by a fixed number of products.
 
@@ -51,7 +56,18 @@ def estimate(
         products: to spend.
         start: first vector; None draws one.
         seed: of what is drawn.
+        group: of workers that share it: all begin with the first one's vector, and have its result bit for bit.
     """
+    if group is None:
+        return _estimated(operator, solver, products, start, seed)
+    found = _estimated(operator, solver, products, from_first(start_vector(operator, start, seed), group), seed)
+    numbers = from_first(found.vector.new_tensor([found.value, found.residual], dtype=torch.float64), group).tolist()
+    return EigenvectorEstimate(from_first(found.vector.contiguous(), group), *numbers)
+
+
+def _estimated(
+    operator: SymmetricOperator, solver: Eigensolver, products: int, start: Tensor | None, seed: int
+) -> EigenvectorEstimate:
     if solver == "lanczos":
         pairs = short_lanczos(operator, products, start=start, seed=seed)
         return EigenvectorEstimate(pairs.vectors[0], float(pairs.values[0]), float(pairs.residuals[0]))
@@ -115,7 +131,7 @@ def hessian_of(
         own = ClosureHessian(loss, parameters, check)
     except Exception as found:
         error = found
-    workers_agree(group, error, parameters[0].device)
+    workers_agree([group], error, parameters[0].device, OTHER_FAILED)
     assert own is not None
     return WorkersMean(own, group)
 

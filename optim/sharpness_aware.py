@@ -15,8 +15,9 @@ from torch.utils.hooks import RemovableHandle
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
 from .base_optimizer import make_base, step_base
+from .data_parallel import Workers
 from .given_gradients import GivenGradients
-from .optimizer_state import merge, split
+from .optimizer_state import asks_for_entries, merge, split
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
 from .vector import Vector
@@ -53,6 +54,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     """Attributes that a saved state must share with the optimizer that loads it."""
     kept_numbers: ClassVar[tuple[str, ...]] = ()
     """Attributes, numbers or text, that a state saves and loads."""
+    kept_tensors: ClassVar[tuple[str, ...]] = ()
+    """Entries of ``state`` of a parameter that are tensors like it, of which 0 stands for none."""
 
     _step_supports_amp_scaling = True  # GradScaler.step(self) calls step also where a gradient is not finite
 
@@ -82,6 +85,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self._given = GivenGradients()
         self._after_backward: OrderedDict[int, Callable[[Optimizer], None]] = OrderedDict()
         self._buffers_found = False
+        self._workers: Workers | None = None
         if not self.parameters():
             raise InputError("no parameter requires a gradient; set requires_grad=True on some")
 
@@ -179,6 +183,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 Nothing has been overwritten then.
         """
         if closure is None:
+            if asks_for_entries(self.param_groups):
+                return self.make_entries()
             return self.step_along_gradients(scaler)
         closures = [closure] if callable(closure) else list(closure)
         if not closures or not all(callable(each) for each in closures):
@@ -197,6 +203,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             scaler=scaler,
             ascent=self.local_ascent,
             given=self._given.there(parameters),
+            workers=self.workers(),
         )
         try:
             if passes.given:
@@ -208,8 +215,30 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self.take(scaler)
         return loss
 
+    def workers(self) -> Workers:
+        """The processes that take each step together."""
+        if self._workers is None:
+            self._workers = Workers(self.parameters())
+        return self._workers
+
+    def make_entries(self) -> Tensor:
+        """Let the base optimizer make its entries of the state, for a checkpoint of processes to be read into them.
+
+        :mod:`torch.distributed.checkpoint` asks for that by a step of length 0 along gradients of 0.
+        """
+        parameters = self.parameters()
+        if not self.base.state:
+            step_base(self.base)
+        for p in parameters:
+            for name in self.kept_tensors:
+                self.state[p].setdefault(name, torch.zeros_like(p))
+        return torch.full((), math.nan, device=parameters[0].device)
+
     def take(self, scaler: Any = None) -> None:
         """Step along what ``.grad`` holds."""
+        if not self.state:  # what asks for entries looks here whether there are some
+            for p in self.parameters():
+                self.state[p] = {}
         for hook in self._after_backward.values():
             hook(self)
         if scaler is not None and scaler.is_enabled():
@@ -284,6 +313,6 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
-        left_out = {"step", "_told", "_originals", "_after_backward"}
+        left_out = {"step", "_told", "_originals", "_workers", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
-        return {**kept, "_told": None, "_originals": None, "_after_backward": OrderedDict()}
+        return {**kept, "_told": None, "_originals": None, "_workers": None, "_after_backward": OrderedDict()}

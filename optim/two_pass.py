@@ -117,7 +117,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         self._not_finite, shift = None, None
         perturbed = self.perturbed()
         try:
-            g = checked_gradient(parameters, self.signs(), None)
+            with self.workers().agreeing(NotFiniteError):
+                g = checked_gradient(parameters, self.signs(), None)
             if any(perturbed):
                 shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
         except NotFiniteError as error:

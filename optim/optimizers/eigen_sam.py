@@ -103,6 +103,7 @@ class EigenSAM(TwoPassOptimizer):
 
     kept_settings = ("source", "refresh_every", "iterations", "solver", "normalize", "guard", "seed")
     kept_numbers = ("steps", "eigenvalue", "residual", "alignment", "decay")
+    kept_tensors = (_PER_PART,)
 
     def __init__(
         self,
@@ -165,7 +166,7 @@ class EigenSAM(TwoPassOptimizer):
     @property
     def eigenvector(self) -> Tensor | None:
         """Estimate over the perturbed parameters in one piece, shape ``(d,)``; None before the first refresh."""
-        if not any(_PER_PART in self.state[p] for p in self._moving() if p in self.state):
+        if math.isnan(self.eigenvalue):
             return None
         return self._eigenvector().flat()
 
@@ -273,7 +274,9 @@ class EigenSAM(TwoPassOptimizer):
         with refreshing(self.parameters()) as replicas:
             shared = replicas if self.synchronised else []
             operator = hessian_of(closures, parameters, function, self._check, shared)
-            return estimate(negative(operator) if signs == {-1.0} else operator, solver, products, start, seed)
+            operator = negative(operator) if signs == {-1.0} else operator
+            group = shared[0].process_group if shared else None
+            return estimate(operator, solver, products, start, seed, group)
 
     def _keep(self, found: EigenvectorEstimate) -> None:
         self.eigenvalue, self.residual, self._refreshed_at = found.value, found.residual, self.steps
