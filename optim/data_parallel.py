@@ -12,7 +12,7 @@ from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import live_modules
 from ..landscapes.spectra.operators import SymmetricOperator
 
-__all__ = ["OTHER_FAILED", "Workers", "WorkersMean", "find_replicas", "from_first", "without_averaging", "workers_agree"]
+__all__ = ["OTHER_FAILED", "Workers", "WorkersMean", "find_replicas", "from_first", "some_have_left", "without_averaging", "workers_agree"]
 
 OTHER_FAILED = "another worker could not estimate the eigenvector; see its message"
 
@@ -46,6 +46,11 @@ def without_averaging(replicas: Sequence[Any]) -> Iterator[None]:
         for replica, old in zip(replicas, before, strict=True):
             replica.require_backward_grad_sync = old
             del replica.__dict__["_post_forward"]
+
+
+def some_have_left(replica: Any) -> bool:
+    """Whether workers may have run out of minibatches (``model.join()``): they answer the wrapped model's calls only."""
+    return bool(getattr(getattr(replica, "_join_config", None), "enable", False))
 
 
 def workers_agree(groups: Sequence[Any], error: BaseException | None, device: torch.device, elsewhere: str) -> None:
@@ -85,9 +90,10 @@ class Workers:
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         replicas = find_replicas(parameters)
         meshes: list[Any] = [p.device_mesh for p in parameters if hasattr(p, "device_mesh")]
-        self._groups = [replica.process_group for replica in replicas[:1]] or list(
-            dict.fromkeys(mesh.get_group(axis) for mesh in meshes for axis in range(mesh.ndim))
-        )
+        self._replica = replicas[0] if replicas else None
+        self._groups = list(dict.fromkeys(mesh.get_group(axis) for mesh in meshes for axis in range(mesh.ndim)))
+        if self._replica is not None:
+            self._groups = [self._replica.process_group]
         self._device = parameters[0].device
 
     @contextmanager
@@ -96,7 +102,7 @@ class Workers:
 
         A loss, or a gradient that has not been averaged, may be not finite on one of them only.
         """
-        if not self._groups:
+        if not self._groups or some_have_left(self._replica):
             yield
             return
         error = None

@@ -17,7 +17,15 @@ from ..landscapes.spectra.eigenpairs import start_vector
 from ..landscapes.spectra.operators import FunctionOperator, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
 from ..landscapes.spectra.short_lanczos import short_lanczos
-from .data_parallel import OTHER_FAILED, WorkersMean, find_replicas, from_first, without_averaging, workers_agree
+from .data_parallel import (
+    OTHER_FAILED,
+    WorkersMean,
+    find_replicas,
+    from_first,
+    some_have_left,
+    without_averaging,
+    workers_agree,
+)
 from .passes import Closure
 
 __all__ = ["Eigensolver", "EigenvectorEstimate", "estimate", "hessian_of", "refreshing"]
@@ -126,6 +134,11 @@ def hessian_of(
 
     if not replicas:
         return ClosureHessian(loss, parameters, check)
+    if some_have_left(replicas[0]):
+        raise InputError(
+            "inside of model.join() workers that have run out of minibatches take no part in estimating a common "
+            "eigenvector; give all as many minibatches, or each its own eigenvector with synchronised=False"
+        )
     group, error, own = replicas[0].process_group, None, None
     try:
         own = ClosureHessian(loss, parameters, check)

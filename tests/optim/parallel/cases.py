@@ -1,6 +1,7 @@
 """What the workers' scripts share: cases that are run one after the other, and a small model with its data."""
 
 import copy
+import gc
 import json
 import os
 import sys
@@ -25,6 +26,7 @@ def run_all():
     """Run every case on this worker and write what it returns, or how it failed."""
     dist.init_process_group("gloo", timeout=timedelta(seconds=40))
     rank, found = dist.get_rank(), {}
+    gc.freeze()  # the optimizers look for modules among all objects, of which imports have left many
     for name, function in CASES.items():
         torch.manual_seed(1)
         try:

@@ -47,6 +47,7 @@ def net():
 
 def sharded(network=None, **options):
     network = net() if network is None else network
+    options.setdefault("mesh", init_device_mesh("cpu", (2,)))  # not an accelerator's, where there is one
     for layer in network:
         if isinstance(layer, nn.Linear):
             fully_shard(layer, **options)
@@ -324,6 +325,7 @@ def resumed_by_state_dict_functions():
         f"{name}/{kind}": _resumed(make, keep(options))
         for name, make in {**MAKERS, "plain": sam()}.items()
         for kind, options in kinds.items()
+        if (name, kind) != ("plain", "whole")  # torch's functions take no whole state without tensors, SGD's neither
     }
 
 
