@@ -12,7 +12,16 @@ from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import live_modules
 from ..landscapes.spectra.operators import SymmetricOperator
 
-__all__ = ["OTHER_FAILED", "Workers", "WorkersMean", "find_replicas", "from_first", "some_have_left", "without_averaging", "workers_agree"]
+__all__ = [
+    "OTHER_FAILED",
+    "Workers",
+    "WorkersMean",
+    "find_replicas",
+    "from_first",
+    "some_have_left",
+    "without_averaging",
+    "workers_agree",
+]
 
 OTHER_FAILED = "another worker could not estimate the eigenvector; see its message"
 
@@ -49,7 +58,7 @@ def without_averaging(replicas: Sequence[Any]) -> Iterator[None]:
 
 
 def some_have_left(replica: Any) -> bool:
-    """Whether workers may have run out of minibatches (``model.join()``): they answer the wrapped model's calls only."""
+    """Whether workers may have run out of minibatches (``model.join()``); those answer the model's own calls only."""
     return bool(getattr(getattr(replica, "_join_config", None), "enable", False))
 
 

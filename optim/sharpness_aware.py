@@ -38,8 +38,9 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         base: class of the optimizer that takes the step; default SGD.
         groups: settings of the method that every parameter group may have its own of, ``rho`` among them.
         nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
-        local_ascent: under data parallelism the workers' gradients are averaged in every pass; given ``no_sync`` of the
-            wrapped model, each worker makes its first pass, and so its perturbation, of its own minibatch.
+        local_ascent: under ``DistributedDataParallel`` the workers' gradients are averaged in every pass; given
+            ``no_sync`` of the wrapped model, each worker makes its first pass, and so its perturbation, of its own
+            minibatch (m-SAM), and half as much is sent. Not for sharded models (FSDP2).
         **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``.
 
     Attributes:
@@ -183,8 +184,6 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 Nothing has been overwritten then.
         """
         if closure is None:
-            if asks_for_entries(self.param_groups):
-                return self.make_entries()
             return self.step_along_gradients(scaler)
         closures = [closure] if callable(closure) else list(closure)
         if not closures or not all(callable(each) for each in closures):
@@ -265,6 +264,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         Raises:
             InputError: this method makes its gradients itself.
         """
+        if asks_for_entries(self.param_groups):
+            return self.make_entries()
         name = type(self).__name__
         raise InputError(
             f"{name} evaluates the loss several times in a step; call step(closure), where closure returns the loss"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import BufferValues, find_buffers
+from .optimizer_state import asks_for_entries
 from .passes import NotFiniteError, Passes, checked_gradient, deliver, unscale
 from .sharpness_aware import SharpnessAwareOptimizer
 from .vector import Vector
@@ -161,6 +162,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         if self._between is not None:
             self.restore()
         if not self._restored:
+            if asks_for_entries(self.param_groups):
+                return self.make_entries()
             raise InputError(
                 f"{type(self).__name__} needs the gradient at two points: call step(closure) with a function that "
                 "returns the loss, or first_step(), another backward, and then step()"

@@ -57,8 +57,11 @@ class EigenSAM(TwoPassOptimizer):
 
     A *refresh* takes place at steps 1, k + 1, 2k + 1, ... and starts from the previous eigenvector; it costs one
     gradient and ``p`` Hessian-vector products (the paper, Algorithms 1 and 2), so a step costs ``1 + p c/(2k)`` steps
-    of SAM, where a product costs ``c`` gradients. Under data-parallel training all workers estimate the eigenvector of
-    their joint minibatch. In a loop that calls ``first_step``, call :meth:`refresh` where :attr:`due` says so.
+    of SAM, where a product costs ``c`` gradients. In a loop that calls ``first_step``, call :meth:`refresh` where
+    :attr:`due` says so.
+
+    Under ``DistributedDataParallel`` all workers estimate one eigenvector, that of their joint minibatch, and average
+    each product for it. Sharded models (FSDP2), which cannot be differentiated twice, are refused.
 
     Args:
         params: parameters or parameter groups, on one device; every group may have its own ``rho`` and ``alpha``.
@@ -74,10 +77,11 @@ class EigenSAM(TwoPassOptimizer):
             ``k/p`` steps, ``v <- (1 - 1/p) v + H v/(p |lambda|)`` (Oja); or a closure, or several, of a larger batch.
         guard: length of a random vector that is added to the previous eigenvector at a refresh. Without one an
             eigenvector that has been overtaken by another would stay.
-        seed: of what is drawn; the same on all workers.
+        seed: of what is drawn; of workers that share an eigenvector the first one's counts.
         check: whether the first refresh compares its Hessian products with differences of gradients, see
             :class:`ClosureHessian`; products that are wrong are then taken from differences.
-        synchronised: whether workers share one eigenvector; else each has that of its own minibatch.
+        synchronised: whether workers of ``DistributedDataParallel`` share one eigenvector, bit for bit; else each has
+            that of its own minibatch, and the perturbations differ although gradients are averaged.
         **options: those of every method (:class:`SharpnessAwareOptimizer`), and of ``base``, e.g. ``lr=0.1``.
 
     Attributes:

@@ -13,6 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.optim import SGD
+
+from eigensam.optim import SAM, EigenSAM
 
 CASES = {}
 
@@ -100,3 +103,21 @@ def raised(function):
 
 def twin(network):
     return copy.deepcopy(network)
+
+
+def sam(base=SGD, **options):
+    return lambda p: SAM(p, base, rho=0.3, lr=0.1, **options)
+
+
+def eigen(base=SGD, **options):
+    settings = {"refresh_every": 3, "iterations": 4, "alpha": 0.5, **options}
+    return lambda p: EigenSAM(p, base, rho=0.3, lr=0.1, **settings)
+
+
+def half(network):
+    return loss(network, own(X), own(Y))
+
+
+def off_between(network):
+    a, b = from_both(flat(network))
+    return float((a - b).abs().max())
