@@ -16,8 +16,9 @@ from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
 from .accumulating_loops import refuse_accumulation
 from .base_optimizer import make_base, names_taken, step_base
+from .data_parallel import Workers
 from .given_gradients import GivenGradients, joins, others_untouched
-from .optimizer_state import hooks_held_back, keep_types, merge, split
+from .optimizer_state import asks_for_entries, hooks_held_back, keep_types, merge, split
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
 from .vector import Vector
@@ -50,8 +51,9 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         base: class of the optimizer that takes the step; default SGD.
         groups: settings of the method that every parameter group may have its own of, ``rho`` among them.
         nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
-        local_ascent: under data parallelism the workers' gradients are averaged in every pass; given ``no_sync`` of the
-            wrapped model, each worker makes its first pass, and so its perturbation, of its own minibatch.
+        local_ascent: under ``DistributedDataParallel`` the workers' gradients are averaged in every pass; given
+            ``no_sync`` of the wrapped model, each worker makes its first pass, and so its perturbation, of its own
+            minibatch (m-SAM), and half as much is sent. Not for sharded models (FSDP2).
         **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``. One whose name the method has, too, has ``base_``
             before it: ``base_rho`` is Adadelta's, ``base_alpha`` RMSprop's.
 
@@ -67,6 +69,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     """Attributes that a saved state must share with the optimizer that loads it."""
     kept_numbers: ClassVar[tuple[str, ...]] = ()
     """Attributes, numbers or text, that a state saves and loads."""
+    kept_tensors: ClassVar[tuple[str, ...]] = ()
+    """Entries of ``state`` of a parameter that are tensors like it, of which 0 stands for none."""
 
     ascent_may_be_local: ClassVar[bool] = True
     """Whether workers may make the first pass each of its own minibatch: not where the step contains its gradient."""
@@ -110,6 +114,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self._given = GivenGradients()
         self._after_backward: OrderedDict[int, Callable[[Optimizer], None]] = OrderedDict()
         self._buffers_found = False
+        self._workers: Workers | None = None
         if not self.parameters():
             raise InputError("no parameter requires a gradient; set requires_grad=True on some")
         joins(self)
@@ -235,6 +240,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             scaler=scaler,
             ascent=self.local_ascent,
             given=self._given.there(parameters),
+            workers=self.workers(),
         )
         before = [p.grad if passes.given else None for p in parameters]
         self._step_supports_amp_scaling = False
@@ -269,8 +275,30 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 self.__dict__.pop(name, None)
             raise
 
+    def workers(self) -> Workers:
+        """The processes that take each step together."""
+        if self._workers is None:
+            self._workers = Workers(self.parameters())
+        return self._workers
+
+    def make_entries(self) -> Tensor:
+        """Let the base optimizer make its entries of the state, for a checkpoint of processes to be read into them.
+
+        :mod:`torch.distributed.checkpoint` asks for that by a step of length 0 along gradients of 0.
+        """
+        parameters = self.parameters()
+        if not self.base.state:
+            step_base(self.base, self._taken)
+        for p in parameters:
+            for name in self.kept_tensors:
+                self.state[p].setdefault(name, torch.zeros_like(p))
+        return torch.full((), math.nan, device=parameters[0].device)
+
     def take(self, scaler: Any = None) -> None:
         """Step along what ``.grad`` holds."""
+        if not self.state:  # what asks for entries looks here whether there are some
+            for p in self.parameters():
+                self.state[p] = {}
         try:
             for hook in self._after_backward.values():
                 hook(self)
@@ -319,6 +347,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         Raises:
             InputError: this method makes its gradients itself.
         """
+        if asks_for_entries(self.param_groups):
+            return self.make_entries()
         name = type(self).__name__
         raise InputError(
             f"{name} evaluates the loss several times in a step; call step(closure), where closure returns the loss"
@@ -390,7 +420,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
-        left_out = {"step", "_told", "_originals", "_after_backward"}
+        left_out = {"step", "_told", "_originals", "_workers", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
         # Modules that are copied along have registered no buffers, so they have to be looked for again.
-        return {**kept, "_buffers_found": False, "_told": None, "_originals": None, "_after_backward": OrderedDict()}
+        fresh: dict[str, Any] = {"_buffers_found": False, "_told": None, "_originals": None, "_workers": None}
+        return {**kept, **fresh, "_after_backward": OrderedDict()}

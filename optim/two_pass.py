@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import BufferValues
+from .optimizer_state import asks_for_entries
 from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, gradient_vector, unscale
 from .scaling import refuse_unscaled, report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
@@ -136,7 +137,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         self.forget()
         perturbed = self.perturbed()
         try:
-            g = checked_gradient(parameters, self.signs(), None)
+            with self.workers().agreeing(NotFiniteError):
+                g = checked_gradient(parameters, self.signs(), None)
             if any(perturbed):
                 shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
         except NotFiniteError as error:
@@ -211,6 +213,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         if closure is not None:
             _call_idle(closure, self.parameters())
         if not self._restored:
+            if asks_for_entries(self.param_groups):
+                return self.make_entries()
             raise InputError(
                 f"{type(self).__name__} needs the gradient at two points: call step(closure) with a function that "
                 "returns the loss, or first_step(), another backward, and then step()"
