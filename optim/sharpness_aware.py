@@ -3,8 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
@@ -19,26 +19,14 @@ from .base_optimizer import make_base, names_taken, step_base
 from .data_parallel import Workers
 from .given_gradients import GivenGradients, joins, others_untouched
 from .optimizer_state import asks_for_entries, hooks_held_back, keep_types, merge, split
+from .parameter_groups import PerturbedGroups, refusing
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
-from .vector import Vector
 
 __all__ = ["SharpnessAwareOptimizer"]
 
 
-@contextmanager
-def _refusing(what: str) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except KeyError as error:
-        raise InputError(f"the {what} do not fit: there is no {error}") from None
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the {what} do not fit: {error}; give what a torch.optim optimizer takes") from None
-
-
-class SharpnessAwareOptimizer(Optimizer, ABC):
+class SharpnessAwareOptimizer(PerturbedGroups, ABC):
     """A ``torch.optim`` optimizer that steps along a gradient which a method makes of several passes.
 
     All passes of a step see the same function: random numbers are replayed, and buffers move once. Whatever happens
@@ -96,7 +84,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 f"{type(self).__name__} steps along what its first pass finds, too, or keeps it, so workers with local "
                 "ascents would no longer train one model; leave local_ascent out"
             )
-        with _refusing("parameters"):
+        with refusing("parameters"):
             if isinstance(params, set):
                 raise InputError("a set of parameters has no order that a state could be saved in; give a list")
             given: Any = list(params)
@@ -110,7 +98,6 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self.defaults = {**self.base.defaults, **groups}  # schedulers ask for a base's momentum there
         self.nonfinite, self.local_ascent, self.skipped = nonfinite, local_ascent, 0
         self._told: Any = None
-        self._originals: Vector | None = None
         self._given = GivenGradients()
         self._after_backward: OrderedDict[int, Callable[[Optimizer], None]] = OrderedDict()
         self._buffers_found = False
@@ -131,74 +118,11 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     def finish(self) -> None:
         """Called after a step that was taken."""
 
-    # -- the parameters
-
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
-        with _refusing("parameters of a group"):
-            group = dict(param_group)
-            if not isinstance(group["params"], Tensor | set):
-                group["params"] = given = list(group["params"])
-                tensors = [each[1] if isinstance(each, tuple) else each for each in given]
-                if len({id(p) for p in tensors}) < len(tensors):
-                    raise InputError("a parameter is in a group twice, and would be perturbed twice; give it once")
-            super().add_param_group(group)
-            try:
-                self.check_group(self.param_groups[-1])
-            except BaseException:
-                self.param_groups.pop()
-                raise
+        super().add_param_group(param_group)
         if hasattr(self, "_given"):  # passes of before have left gradients there, which are not for a step
             self._given.leave(self.param_groups[-1]["params"])
-
-    def check_group(self, group: dict[str, Any]) -> None:
-        """Refuse settings of a parameter group that are out of range."""
-        rho = float(group["rho"])
-        if not 0 <= rho < math.inf:
-            raise InputError(f"rho = {rho} is not a radius; give rho > 0, or 0 for parameters that are not perturbed")
-
-    def parameters(self) -> list[Tensor]:
-        """Those that require a gradient, of all groups, in order."""
-        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-
-    def of_groups(self, name: str) -> list[Any]:
-        """A setting of the groups, once for each of :meth:`parameters`."""
-        return [group[name] for group in self.param_groups for p in group["params"] if p.requires_grad]
-
-    def perturbed(self) -> list[bool]:
-        """Which of :meth:`parameters` move in the ascent: those of groups whose ``rho`` is not 0."""
-        return [rho != 0 for rho in self.of_groups("rho")]
-
-    def signs(self) -> list[float] | None:
-        """-1 for parameters of groups whose base maximises the loss; None if there are none."""
-        if not any(group.get("maximize") for group in self.param_groups):
-            return None
-        return [-1.0 if maximize else 1.0 for maximize in self.of_groups("maximize")]
-
-    def shift(self, u: Vector) -> Vector:
-        """``rho u``, in place, with the radius of each group."""
-        radii = [float(rho) for rho in self.of_groups("rho") if rho != 0]
-        return u.mul_(radii[0] if len(set(radii)) == 1 else radii)
-
-    @contextmanager
-    def shifted(self, shift: Vector) -> Iterator[None]:
-        """Perturbed parameters moved by a vector; put back bit for bit, also when an exception passes through."""
-        moving = Vector(self.parameters()).select(self.perturbed())
-        with torch.no_grad():
-            # Kept from step to step: they are needed when memory is scarcest anyway.
-            originals = self._originals
-            if originals is None or not originals.fits(moving):
-                originals = self._originals = moving.clone()
-            else:
-                originals.copy_(moving)
-        try:
-            with torch.no_grad():
-                moving.add_(shift)
-            yield
-        finally:
-            with torch.no_grad():
-                moving.copy_(originals)
-            torch.clear_autocast_cache()
 
     # -- a step
 
@@ -400,7 +324,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             found = hook(self, state_dict)
             state_dict = state_dict if found is None else found
         own, base, said = split(state_dict, self._about(), self.kept_settings, self.param_groups, self.defaults)
-        with _refusing("saved groups"):
+        with refusing("saved groups"):
             for group in own["param_groups"]:
                 self.check_group(group)
         with hooks_held_back(self):
