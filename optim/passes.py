@@ -266,7 +266,7 @@ class Passes:
 
 
 def _value(loss: Any) -> Tensor | None:
-    """None if not known: of a closure that has called ``backward`` Lightning's gives a dictionary, others nothing."""
+    """None if not known: closures that call ``backward`` may return a dictionary, as Lightning's does, or nothing."""
     if isinstance(loss, Tensor) and loss.numel() == 1:
         return loss.detach().reshape(())
     return torch.tensor(float(loss)) if isinstance(loss, int | float) else None

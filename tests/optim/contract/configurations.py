@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 
+import pytest
 import torch
 
 # In a process of its own: importing torch's test utilities changes switches of the process for good.
@@ -14,10 +15,11 @@ import base64, pickle
 from torch.testing._internal.common_optimizers import optim_db
 found = {}
 for info in optim_db:
-    fused = "fused" in info.supported_impls and "cpu" in info.supports_fused_on
+    here = [s for s in ("foreach", "fused") if s in info.supported_impls]
+    switches = [{}, *({s: True} for s in here if s != "fused" or "cpu" in info.supports_fused_on)]
     found[info.optim_cls.__name__] = {
         "settings": [each.kwargs for each in info.optim_inputs_func(device="cpu")],
-        "switches": [{}, *({s: True} for s in ("foreach", "fused") if s in info.supported_impls and (s != "fused" or fused))],
+        "switches": switches,
         "sparse": info.only_supports_sparse_grads,
         "complex": info.supports_complex,
         "closure": info.step_requires_closure,
@@ -34,6 +36,7 @@ BASES = [
 
 @functools.cache
 def _database():
+    pytest.importorskip("expecttest", reason="torch's own tests import it")
     done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=True)
     return pickle.loads(base64.b64decode(done.stdout.split()[-1]))
 

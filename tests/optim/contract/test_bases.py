@@ -54,7 +54,7 @@ def _all_settings(kind, base):
     if about(base)["closure"]:
         pytest.skip("refused, see below")
     found = configurations(base)
-    return found if kind is SAM else [found[0], found[-1]]
+    return found if kind is SAM else [found[-1]]
 
 
 def _refused(optimizer, problem, base):
@@ -166,7 +166,7 @@ def _through_a_file(value):
 
 @KIND_AND_BASE
 def test_a_state_saved_in_mid_interval_goes_on_bit_for_bit(kind, base):
-    """Into a new optimizer on a copy of the model, by copy, pickle and file; and the optimizer itself with its model."""
+    """Into a new optimizer on a copy of the model, by copy, pickle and file; and the optimizer with its model."""
     for options in _all_settings(kind, base):
         problem = _Problem(base, options)
         optimizer = _around(kind, problem, base, options)
@@ -174,12 +174,13 @@ def test_a_state_saved_in_mid_interval_goes_on_bit_for_bit(kind, base):
             continue
         _steps(optimizer, problem, 4)
         others = []
-        for through in (copy.deepcopy, _through_pickle, _through_a_file):
+        every_way = kind is SAM and options == _all_settings(kind, base)[0]
+        for through in (copy.deepcopy, _through_pickle, _through_a_file) if every_way else (_through_a_file,):
             other = problem.clone_onto(base, options)
             fresh = _around(kind, other, base, copy.deepcopy(options))
             fresh.load_state_dict(through(optimizer.state_dict()))
             others.append((other, fresh))
-        for through in (copy.deepcopy, _through_pickle):
+        for through in (copy.deepcopy, _through_pickle) if every_way else (copy.deepcopy,):
             other = problem.clone_onto(base, options)
             other.model, fresh = through((problem.model, optimizer))
             other.closure = (

@@ -1,4 +1,4 @@
-"""Whatever a network keeps in buffers moves as in one plain training step, and all passes see the same random numbers."""
+"""Whatever a network keeps in buffers moves as in one plain step, and all passes see the same random numbers."""
 
 import copy
 import random

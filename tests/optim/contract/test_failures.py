@@ -1,5 +1,6 @@
 """Whatever goes wrong in a step: nothing has been overwritten, and the next step is that of one that never failed."""
 
+import functools
 import math
 
 import pytest
@@ -62,6 +63,7 @@ def _fails_late_in_backward(error):
     return how
 
 
+@functools.cache
 def _passes(kind):
     model = network()
     optimizer = make(kind, model.parameters(), **BASE)
@@ -71,7 +73,7 @@ def _passes(kind):
 
 
 class _Watched:
-    """An optimizer with what it must not lose, in its first step or in a later one, and a twin that nothing happens to."""
+    """An optimizer with what it must not lose, in its first step or later, and a twin that nothing happens to."""
 
     def __init__(self, kind, steps_before, **options):
         self.model, self.twin = network(), network()
@@ -81,7 +83,7 @@ class _Watched:
             self.go_on(1, compare=False)
         self.before, self.state = flat(self.model), snapshot(self.optimizer.state_dict())
 
-    def go_on(self, steps=4, compare=True):
+    def go_on(self, steps=2, compare=True):
         for _ in range(steps):
             self.optimizer.step(loss_of(self.model))
             self.other.step(loss_of(self.twin))
@@ -103,9 +105,16 @@ HOW = {
 
 
 @every_kind
-@pytest.mark.parametrize("before", [0, 3])
-@pytest.mark.parametrize("where", HOW)
-@pytest.mark.parametrize("error", [RuntimeError("interrupted"), KeyboardInterrupt()], ids=["error", "keyboard"])
+@pytest.mark.parametrize(
+    ("before", "where", "error"),
+    [
+        (0, "in the loss", RuntimeError("interrupted")),
+        (3, "in the loss", KeyboardInterrupt()),
+        (3, "in backward", RuntimeError("interrupted")),
+        (0, "late in backward", RuntimeError("interrupted")),
+        (3, "late in backward", KeyboardInterrupt()),
+    ],
+)
 def test_an_exception_in_any_pass(kind, before, where, error):
     for at in range(1, _passes(kind) + 1):
         watched = _Watched(kind, before)
@@ -182,8 +191,9 @@ NOT_FINITE = {
 
 
 @every_kind
-@pytest.mark.parametrize("before", [0, 3])
-@pytest.mark.parametrize("what", NOT_FINITE)
+@pytest.mark.parametrize(
+    ("before", "what"), [(0, "nan"), (3, "infinite"), (3, "constant nan"), (0, "nan gradient"), (3, "nan gradient")]
+)
 def test_what_is_not_finite_is_raised(kind, before, what):
     for at in range(1, _passes(kind) + 1):
         watched = _Watched(kind, before)
@@ -199,8 +209,9 @@ def test_what_is_not_finite_is_raised(kind, before, what):
 
 
 @every_kind
-@pytest.mark.parametrize("before", [0, 3])
-@pytest.mark.parametrize("what", NOT_FINITE)
+@pytest.mark.parametrize(
+    ("before", "what"), [(0, "nan"), (3, "infinite"), (3, "constant nan"), (0, "nan gradient"), (3, "nan gradient")]
+)
 def test_what_is_not_finite_is_skipped_and_counted(kind, before, what):
     for at in range(1, _passes(kind) + 1):
         watched = _Watched(kind, before, nonfinite="skip")
@@ -219,8 +230,7 @@ def test_what_is_not_finite_is_skipped_and_counted(kind, before, what):
 
 
 @every_two_pass
-@pytest.mark.parametrize("half", [1, 2])
-@pytest.mark.parametrize("what", ["nan", "infinite", "nan gradient"])
+@pytest.mark.parametrize(("half", "what"), [(1, "nan"), (2, "infinite"), (1, "nan gradient"), (2, "nan gradient")])
 def test_what_is_not_finite_in_halves(kind, half, what):
     for choice in ("skip", "raise"):
         watched = _Watched(kind, 2, nonfinite=choice)
@@ -250,7 +260,7 @@ def test_a_closure_that_is_none(kind):
         lambda: {"loss": loss_of(model)()},
         lambda: torch.ones((), requires_grad=True) * 2,
     ):
-        with pytest.raises(InputError, match="closure must return|depends on no parameter|depend"):
+        with pytest.raises(InputError, match=r"closure must return|depend"):
             watched.optimizer.step(wrong)
         watched.unchanged()
     for wrong in (3, [], [3], "loss"):

@@ -32,7 +32,7 @@ def test_a_group_of_radius_zero_stays_where_it_is(kind):
     """Its parameters see no perturbation; others are perturbed as if it was not there, by their own gradient alone."""
     model = network()
     optimizer = make(kind, _halves_of(model, rho=0.0), lr=0.1)
-    stays, visited = [p for p in model.parameters()][2:], []
+    stays, visited = list(model.parameters())[2:], []
     start = flat(stays)
 
     def closure():
