@@ -89,7 +89,7 @@ class _Group:
         if isinstance(group, Chosen):
             return cls._of_choice(group)
         found = _fields(group)
-        parameters = [_parameter(name, [each], None, "") for name, each in found.items()]
+        parameters = [_parameter(name, {"": each}, None, "") for name, each in found.items()]
         return cls(parameters, {}, lambda given: group(**{name: given[name] for name in found}))
 
     @classmethod
@@ -101,7 +101,7 @@ class _Group:
                 owners.setdefault(name, {})[kind] = each
         applies = {name: only(option, *having) for name, having in owners.items() if len(having) < len(registry)}
         parameters = [
-            _parameter(name, list(having.values()), f"Of {applies[name].when}" if name in applies else None, option)
+            _parameter(name, having, f"Of {applies[name].when}" if name in applies else None, option)
             for name, having in owners.items()
         ]
 
@@ -122,12 +122,14 @@ def _fields(settings: type) -> dict[str, tuple[Field[Any], Any]]:
     return {each.name: (each, hints[each.name]) for each in fields(settings) if each.metadata.get("option", True)}
 
 
-def _parameter(name: str, having: list[tuple[Field[Any], Any]], panel: str | None, option: str) -> inspect.Parameter:
-    field, hint = having[0]
-    same = len({repr(each.default) for each, _ in having}) == 1
+def _parameter(
+    name: str, having: Mapping[str, tuple[Field[Any], Any]], panel: str | None, option: str
+) -> inspect.Parameter:
+    field, hint = next(iter(having.values()))
+    same = len({repr(each.default) for each, _ in having.values()}) == 1
     default = field.default if same else None  # else each entry's own
     choices = field.metadata.get("choices")
-    described = field.metadata.get("help", "") + (f" One of: {', '.join(choices())}." if choices else "")
+    described = _described(having) + (f" One of: {', '.join(choices())}." if choices else "")
     flag = [f"--{name.replace('_', '-')}"] if hint is bool and default is False else []  # no --no-
     declared = typer.Option(
         *flag,
@@ -137,6 +139,16 @@ def _parameter(name: str, having: list[tuple[Field[Any], Any]], panel: str | Non
     )
     annotation: Any = Annotated[hint if same else hint | None, declared]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _described(having: Mapping[str, tuple[Field[Any], Any]]) -> str:
+    """The help; where entries say different things of a name that they share, what each one says, and its default."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for kind, (field, _) in having.items():
+        said.setdefault((field.metadata.get("help", ""), str(field.default)), []).append(kind)
+    if len({help for help, _ in said}) == 1:
+        return next(iter(said))[0]
+    return " ".join(f"{', '.join(kinds)} ({default}): {help}" for (help, default), kinds in said.items())
 
 
 def _function(function: Callable[..., Any], groups: Mapping[str, _Group]) -> Callable[..., Any]:

@@ -2,12 +2,33 @@ from .eigenvector_estimate import Eigensolver
 from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
 from .method import Method
+from .methods.asam import ASAMSettings
+from .methods.cr_sam import CRSAMSettings
+from .methods.egr import EGRSettings
 from .methods.eigen_sam import EigenSAMSettings
+from .methods.fisher_sam import FisherSAMSettings
+from .methods.gsam import GSAMSettings
+from .methods.m_sam import MSAMSettings
+from .methods.random_sam import RandomSAMSettings
+from .methods.reverse_sam import ReverseSAMSettings
 from .methods.sam import SAMSettings
 from .methods.sgd import SGDSettings
+from .methods.usam import USAMSettings
+from .methods.vasso import VaSSOSettings
+from .optimizers.asam import ASAM
+from .optimizers.cr_sam import CRSAM
+from .optimizers.egr import EGR
 from .optimizers.eigen_sam import EigenSAM, eigen_perturbation
+from .optimizers.fisher_sam import FisherSAM
+from .optimizers.gsam import GSAM
+from .optimizers.m_sam import MSAM
+from .optimizers.random_sam import RandomSAM
+from .optimizers.reverse_sam import ReverseSAM
 from .optimizers.sam import SAM
+from .optimizers.usam import USAM
+from .optimizers.vasso import VaSSO
 from .registry import OPTIMIZERS, register
+from .schedules import GroupSchedule, LearningRateSchedule
 from .settings import TrainSettings
 from .sharpness_aware import SharpnessAwareOptimizer
 from .training import train
@@ -15,17 +36,39 @@ from .training_state import make_optimizer
 from .two_pass import TwoPassOptimizer
 
 __all__ = [
+    "ASAM",
+    "CRSAM",
+    "EGR",
+    "GSAM",
+    "MSAM",
     "OPTIMIZERS",
     "SAM",
+    "USAM",
+    "ASAMSettings",
+    "CRSAMSettings",
+    "EGRSettings",
     "EigenSAM",
     "EigenSAMSettings",
     "Eigensolver",
+    "FisherSAM",
+    "FisherSAMSettings",
+    "GSAMSettings",
+    "GroupSchedule",
+    "LearningRateSchedule",
+    "MSAMSettings",
     "Method",
+    "RandomSAM",
+    "RandomSAMSettings",
+    "ReverseSAM",
+    "ReverseSAMSettings",
     "SAMSettings",
     "SGDSettings",
     "SharpnessAwareOptimizer",
     "TrainSettings",
     "TwoPassOptimizer",
+    "USAMSettings",
+    "VaSSO",
+    "VaSSOSettings",
     "eigen_perturbation",
     "evaluate",
     "make_optimizer",

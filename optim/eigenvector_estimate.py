@@ -1,5 +1,6 @@
 """The top eigenvector of the loss that a training loop's closure returns, estimated between two of its steps."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
 from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.derivatives.plain_evaluation import without_autocast
 from ..landscapes.spectra.eigenpairs import start_vector
-from ..landscapes.spectra.operators import FunctionOperator, SymmetricOperator
+from ..landscapes.spectra.operators import FunctionOperator, NotFiniteProductError, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
 from ..landscapes.spectra.short_lanczos import short_lanczos
 from .data_parallel import (
@@ -26,7 +27,7 @@ from .data_parallel import (
     without_averaging,
     workers_agree,
 )
-from .passes import Closure
+from .passes import Closure, NotFiniteError
 
 __all__ = ["Eigensolver", "EigenvectorEstimate", "estimate", "hessian_of", "refreshing"]
 
@@ -93,6 +94,9 @@ def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
 
     Yields:
         The ``DistributedDataParallel`` modules around the parameters.
+
+    Raises:
+        NotFiniteError: a Hessian product inside is not finite.
     """
     gradients = [p.grad for p in parameters]
     with ExitStack() as stack:
@@ -103,6 +107,8 @@ def refreshing(parameters: Sequence[Tensor]) -> Iterator[list[Any]]:
         stack.enter_context(without_averaging(replicas))
         try:
             yield replicas
+        except NotFiniteProductError as error:
+            raise NotFiniteError(f"{error}; the step is not taken and nothing has been changed") from None
         finally:
             for p, g in zip(parameters, gradients, strict=True):
                 p.grad = g
@@ -121,7 +127,9 @@ def hessian_of(
         InputError: parameters that cannot be differentiated by twice, a closure that calls ``backward``.
     """
     if any(p.is_complex() for p in parameters):
-        raise InputError("Eigen-SAM does not take complex parameters, whose Hessian is not one; use SAM for them")
+        raise InputError(
+            "the Hessian by complex parameters is not one; use a method without second derivatives, such as SAM"
+        )
     if any(hasattr(p, "device_mesh") for p in parameters):
         raise InputError(
             "a model that is sharded (FSDP2) cannot be differentiated twice, so it has no Hessian; use SAM, or "
@@ -161,9 +169,14 @@ def _loss(closure: Callable[[], Any], parameters: Sequence[Tensor]) -> Tensor:
     loss = closure()
     if any(p.grad is not None for p in parameters):
         raise InputError(
-            "Eigen-SAM differentiates the loss twice, so its closure must not call backward, after which the graph is "
-            "gone; let it return the loss alone, or give another one with curvature=closure"
+            "this method differentiates the loss twice, so its closure must not call backward, after which the graph "
+            "is gone; let it return the loss alone (or give Eigen-SAM another one with curvature=closure)"
         )
     if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
         raise InputError("the closure must return the minibatch loss, a scalar tensor with a gradient")
+    if not math.isfinite(value := loss.item()):
+        raise NotFiniteError(
+            f"a loss of {value} is not finite and has no Hessian; nothing has been changed: lower the learning rate or "
+            "rho, or let such steps be left out with nonfinite='skip'"
+        )
     return loss.reshape(())

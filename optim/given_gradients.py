@@ -1,15 +1,49 @@
 """Gradients that a training loop made before it called ``step``, told apart from those that the last step left."""
 
-from collections.abc import Sequence
+import math
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor
 
 from ..ground.errors import InputError
 from .passes import Passes, gradient_vector
+from .vector import real_view
 
-__all__ = ["GivenGradients"]
+__all__ = ["GivenGradients", "joins", "others_untouched"]
 
 _SAME = 0.99  # cosine of two gradients of one loss, clipped or rounded in between
+_PARALLEL = 1 - 1e-5  # of a gradient and itself, scaled
+
+
+_alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def joins(optimizer: Any) -> None:
+    """Make an optimizer known to :func:`others_untouched`."""
+    _alive.add(optimizer)
+
+
+@contextmanager
+def others_untouched(optimizer: Any, own: Sequence[Tensor]) -> Iterator[None]:
+    """Passes inside add nothing to the gradients of other optimizers, which would take it for made for their step.
+
+    Args:
+        optimizer: whose step it is.
+        own: parameters of its.
+    """
+    ours = {id(p) for p in own}
+    others = [p for each in list(_alive) if each is not optimizer for p in each.parameters() if id(p) not in ours]
+    before = [(p, p.grad) for p in others]
+    for p in others:
+        p.grad = None
+    try:
+        yield
+    finally:
+        for p, g in before:
+            p.grad = g
 
 
 class GivenGradients:
@@ -21,15 +55,22 @@ class GivenGradients:
     @staticmethod
     def leave(parameters: Sequence[Tensor]) -> None:
         """Note on the gradients that a step has used them, as long as nobody adds to them."""
+        sampled = False
         for p in parameters:
             if p.grad is not None:
                 p.grad._used_at = p.grad._version  # type: ignore[attr-defined]
+                if not sampled and not p.grad.is_sparse and not hasattr(p.grad, "device_mesh"):
+                    p.grad._left = _sample(p.grad).clone()  # type: ignore[attr-defined]
+                    sampled = True
 
     @staticmethod
     def there(parameters: Sequence[Tensor]) -> bool:
-        """Whether somebody made gradients that no step has used; zeros are none."""
+        """Whether somebody made gradients that no step has used.
+
+        Zeros are none, nor are those that the last step left and a hook before this one has clipped.
+        """
         there = [p.grad for p in parameters if p.grad is not None]
-        if all(getattr(g, "_used_at", None) == g._version for g in there):
+        if all(getattr(g, "_used_at", None) == g._version for g in there) or any(_only_scaled(g) for g in there):
             return False
         return gradient_vector(parameters).norm() != 0
 
@@ -42,10 +83,17 @@ class GivenGradients:
         Raises:
             InputError: they point elsewhere than the closure's at the same parameters.
         """
+        if passes.scaler is not None and passes.scaler.is_enabled():
+            raise InputError(
+                "nobody can tell whether the gradients in .grad are scaled; call zero_grad() before step(closure, "
+                "scaler=scaler), or first_step(scaler=scaler) with them"
+            )
         if self._checked:
             return
         found = [p.grad for p in passes.parameters]
         given = gradient_vector(passes.parameters).clone()
+        if not math.isfinite(given.norm()):
+            return  # the first pass says so
         own, moved = passes.beforehand()
         for p, g in zip(passes.parameters, found, strict=True):
             p.grad = g
@@ -58,3 +106,17 @@ class GivenGradients:
                 "zero_grad() first"
             )
         self._checked = True
+
+
+def _sample(g: Tensor) -> Tensor:
+    return real_view(g).reshape(-1)[:64]
+
+
+def _only_scaled(g: Tensor) -> bool:
+    """Whether a gradient is what a step left, times a number."""
+    left = getattr(g, "_left", None)
+    if left is None:
+        return False
+    now = _sample(g)
+    product = float(left.double().norm() * now.double().norm())
+    return product > 0 and float(left.double() @ now.double()) >= _PARALLEL * product

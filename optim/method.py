@@ -30,6 +30,11 @@ class Method(ABC):
     def __post_init__(self) -> None:
         check_settings(self)
 
+    @property
+    def closures(self) -> int:
+        """How many closures a step takes, each of an equal part of the minibatch; ours: 1."""
+        return 1
+
     @abstractmethod
     def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
         """Build the optimizer.

@@ -1,25 +1,20 @@
 """The state of an optimizer and its base as one of torch's: tensors per parameter, numbers per group. No copies."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.optim import Adafactor
+from torch.optim import Adafactor, Optimizer
 
 from ..ground.errors import InputError
 
-__all__ = ["asks_for_entries", "merge", "split"]
+__all__ = ["hooks_held_back", "keep_types", "merge", "split"]
 
 _OURS = "sharpness_aware"
 _PREFIX = f"{_OURS}."
-
-
-def asks_for_entries(groups: Sequence[dict[str, Any]]) -> bool:
-    """Whether a step would do nothing: along gradients that are there and are 0, by a learning rate of 0."""
-    gradients = [p.grad for group in groups for p in group["params"] if p.requires_grad]
-    return all(float(group.get("lr", 1.0)) == 0 for group in groups) and all(
-        g is not None and not bool(g.any()) for g in gradients
-    )
 
 
 def merge(own: dict[str, Any], base: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +51,9 @@ def split(
     try:
         found_groups, found_state = list(state["param_groups"]), dict(state["state"])
         said = dict(found_groups[0][_OURS])
-    except (KeyError, TypeError, IndexError):
+        if not all(isinstance(each, dict) for each in (*found_groups, *found_state.values())):
+            raise TypeError
+    except (KeyError, TypeError, ValueError, IndexError):
         raise InputError(f"this is not a state of {name}; give what state_dict() of one returned") from None
     for key in ("method", "base", *settings):
         if said.get(key) != about[key]:
@@ -66,10 +63,15 @@ def split(
             )
     if missing := sorted(about.keys() - said.keys()):
         raise InputError(f"the state of {name} lacks {', '.join(missing)}; give what state_dict() returned")
+    for key, value in about.items():
+        if isinstance(value, int | float) != isinstance(said[key], int | float):
+            raise InputError(f"the state of {name} has {key} = {said[key]!r}; it is damaged, load another one")
     ours, theirs = [[len(group["params"]) for group in each] for each in (groups, found_groups)]
     if ours != theirs:
         raise InputError(f"the state has groups of {theirs} parameters, this optimizer of {ours}; make the same groups")
     _check_shapes(found_state, found_groups, groups, about["base"])
+    if hasattr(torch.optim, about["base"]):  # others may keep what they like
+        _check_entries(found_state, found_groups)
     known = {k: v for k, v in defaults.items() if k != "params"}
     clean = [{**known, **{k: v for k, v in group.items() if k != _OURS}} for group in found_groups]
     own: dict[Any, Any] = {}
@@ -93,3 +95,55 @@ def _check_shapes(state: dict[Any, Any], found: list[dict[str, Any]], groups: li
                         f"the state has {key} of shape {tuple(value.shape)} for a parameter of {tuple(p.shape)}; it "
                         "belongs to another model"
                     )
+
+
+def _check_entries(state: dict[Any, Any], found: list[dict[str, Any]]) -> None:
+    """Refuse what would stop a later step: of like parameters each has the same entries, of which none is text."""
+    for group in found:
+        seen: dict[int, dict[str, bool]] = {}
+        for i in group["params"]:
+            values = {k: v for k, v in state.get(i, {}).items() if not str(k).startswith(_PREFIX)}
+            if not values:
+                continue  # no step has used it yet
+            for key, value in values.items():
+                if isinstance(value, str):
+                    raise InputError(
+                        f"the state has {key} = {value!r} for a parameter; it is damaged, load another one"
+                    )
+            rank = max((v.dim() for v in values.values() if isinstance(v, Tensor)), default=0)
+            entries = {key: value is None for key, value in values.items()}
+            if (other := seen.setdefault(rank, entries)) != entries:
+                odd = ", ".join(sorted(str(key) for key, _ in other.items() ^ entries.items()))
+                raise InputError(
+                    f"the state has {odd} for some parameters of a group only; it is damaged, load another"
+                )
+
+
+def keep_types(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Give numbers that an optimizer has loaded the type back that they were saved in.
+
+    Torch casts them to the parameter's: with float64 parameters NAdam, whose products are float32, went on otherwise.
+
+    Args:
+        optimizer: that has loaded the state.
+        state: that it has loaded.
+    """
+    for found, group in zip(state["param_groups"], optimizer.param_groups, strict=True):
+        for i, p in zip(found["params"], group["params"], strict=True):
+            for key, value in state["state"].get(i, {}).items():
+                if isinstance(value, Tensor) and value.dim() == 0 < p.dim():
+                    optimizer.state[p][key] = optimizer.state[p][key].to(value.dtype)
+
+
+@contextmanager
+def hooks_held_back(optimizer: Optimizer) -> Iterator[None]:
+    """Hooks of states do not see the part of a state that an optimizer keeps itself; they are called with all of it."""
+    names = [name for name in vars(optimizer) if name.startswith("_optimizer_") and "state_dict" in name]
+    before = {name: getattr(optimizer, name) for name in names}
+    try:
+        for name in names:
+            setattr(optimizer, name, OrderedDict())
+        yield
+    finally:
+        for name, hooks in before.items():
+            setattr(optimizer, name, hooks)

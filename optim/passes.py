@@ -13,7 +13,16 @@ from ..landscapes.derivatives.one_function import OneFunction
 from .data_parallel import Workers
 from .vector import Vector, real_view
 
-__all__ = ["Closure", "NotFiniteError", "Passes", "checked_gradient", "deliver", "gradient_vector", "unscale"]
+__all__ = [
+    "Closure",
+    "NotFiniteError",
+    "Passes",
+    "ScalingSeen",
+    "checked_gradient",
+    "deliver",
+    "gradient_vector",
+    "unscale",
+]
 
 Closure = Callable[[], Tensor]
 
@@ -51,7 +60,7 @@ def checked_gradient(
     g = gradient_vector(parameters)
     if norm:
         g.norm()
-    if not g.is_finite() or (loss is not None and math.isinf(loss)):
+    if not g.is_finite() or (loss is not None and not math.isfinite(loss)):
         value = "the loss made before step" if loss is None else f"a loss of {float(loss)}"
         raise NotFiniteError(
             f"the gradient of {value} has norm {g.norm()}; the step is not taken and nothing has been changed: lower "
@@ -61,14 +70,21 @@ def checked_gradient(
 
 
 def deliver(g: Vector, parameters: Sequence[Tensor], signs: Sequence[float] | None) -> None:
-    """Put a vector into ``.grad``, with the sign that the base optimizer expects, for it to step along."""
+    """Put a vector into ``.grad``, with the sign that the base optimizer expects, for it to step along.
+
+    Sparse gradients stay sparse, for bases that take no others; a parameter that no pass has used stays without one.
+    """
     if signs is not None:
         g.mul_(signs)
     for p, part in zip(parameters, g.parts, strict=True):
-        if p.grad is None or p.grad.is_sparse:
-            p.grad = torch.view_as_complex(part) if p.is_complex() else part
-        elif (held := real_view(p.grad)).data_ptr() != part.data_ptr():
-            held.copy_(part)
+        if p.grad is not None and p.grad.is_sparse:
+            dense = torch.view_as_complex(part) if p.is_complex() else part
+            p.grad = dense.to_sparse(p.grad.sparse_dim())
+        elif p.grad is not None or bool(part.any()):
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+            if (held := real_view(p.grad)).data_ptr() != part.data_ptr():
+                held.copy_(part)
 
 
 def unscale(parameters: Sequence[Tensor], factor: float) -> None:
@@ -142,9 +158,19 @@ class Passes:
         self._devices = {p.device for p in parameters}
         self.function = OneFunction(self._devices)
         self._count = 0
+        self._loss_known = True
 
     def parts(self) -> Iterator["Passes"]:
-        """The passes of each closure alone."""
+        """The passes of each closure alone, one after the other: buffers and random numbers go on from part to part.
+
+        Raises:
+            InputError: gradients that were made before are the mean of all parts, which none of them can use.
+        """
+        if self.given and len(self.closures) > 1:
+            raise InputError(
+                "the gradients in .grad are those of all minibatches together, but each of them needs its own; call "
+                "zero_grad() before step([closure, ...])"
+            )
         for closure in self.closures:
             yield Passes(
                 self.parameters,
@@ -184,8 +210,9 @@ class Passes:
         return g, moved
 
     def _vector(self, loss: Tensor | None) -> Vector:
+        known = loss if self._loss_known else None
         with nullcontext() if self._workers is None else self._workers.agreeing(NotFiniteError):
-            return checked_gradient(self.parameters, self.signs, loss, norm=self._count == 1)
+            return checked_gradient(self.parameters, self.signs, known, norm=self._count == 1)
 
     def _outside_autocast(self) -> AbstractContextManager[Any]:
         """Backward passes run in the precision of their forward passes, also inside a training loop's ``autocast``."""
@@ -215,7 +242,7 @@ class Passes:
 
     def _pass(self, closure: Closure) -> Tensor:
         """One closure's loss; ``.grad`` then holds its gradient."""
-        with _ScalingSeen() as seen:
+        with ScalingSeen() as seen:
             loss = _evaluated(closure, self.parameters)
         enabled = self.scaler is not None and self.scaler.is_enabled()
         if seen.scaled and not enabled:
@@ -223,7 +250,9 @@ class Passes:
                 "the closure scaled its loss with a GradScaler, so the step would be as many times too long; return "
                 "the plain loss and call optimizer.step(closure, scaler=scaler), then scaler.update()"
             )
-        value = _value(loss)
+        found = _value(loss)
+        self._loss_known = self._loss_known and found is not None
+        value = torch.tensor(math.nan) if found is None else found
         own = all(p.grad is None for p in self.parameters)  # whether the backward pass is ours to make
         if own:
             with self._outside_autocast():
@@ -236,17 +265,17 @@ class Passes:
         return value
 
 
-def _value(loss: Any) -> Tensor:
-    """Of a closure that has called ``backward`` anything may come: Lightning's gives a dictionary, others nothing."""
+def _value(loss: Any) -> Tensor | None:
+    """None if it is not known: a closure that has called ``backward`` may return a dictionary (Lightning) or nothing."""
     if isinstance(loss, Tensor) and loss.numel() == 1:
         return loss.detach().reshape(())
-    return torch.tensor(float(loss) if isinstance(loss, int | float) else math.nan)
+    return torch.tensor(float(loss)) if isinstance(loss, int | float) else None
 
 
-class _ScalingSeen:
+class ScalingSeen:
     """Notices whether a loss is scaled for mixed precision inside."""
 
-    def __enter__(self) -> "_ScalingSeen":
+    def __enter__(self) -> "ScalingSeen":
         self.scaled = False
         self._scale = scale = torch.amp.GradScaler.scale
 

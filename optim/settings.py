@@ -90,6 +90,11 @@ class TrainSettings:
         if not isinstance(self.optimizer, Method):
             raise InputError(f"optimizer = {self.optimizer!r} is neither a name nor settings of an optimizer")
         check_settings(self)
+        if self.batch_size % self.method.closures:
+            raise InputError(
+                f"batch_size = {self.batch_size} cannot be split into the {self.method.closures} equal parts of a step "
+                f"of {self.method.label}; give a multiple"
+            )
 
     @property
     def method(self) -> Method:

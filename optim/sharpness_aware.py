@@ -14,12 +14,14 @@ from torch.utils.hooks import RemovableHandle
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
-from .base_optimizer import make_base, step_base
+from .accumulating_loops import refuse_accumulation
+from .base_optimizer import make_base, names_taken, refusing, step_base
 from .data_parallel import Workers
-from .given_gradients import GivenGradients
-from .optimizer_state import asks_for_entries, merge, split
+from .given_gradients import GivenGradients, joins, others_untouched
+from .optimizer_state import hooks_held_back, keep_types, merge, split
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
+from .state_entries import asks_for_entries, make_entries, say_there_are_entries
 from .vector import Vector
 
 __all__ = ["SharpnessAwareOptimizer"]
@@ -38,10 +40,10 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         base: class of the optimizer that takes the step; default SGD.
         groups: settings of the method that every parameter group may have its own of, ``rho`` among them.
         nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
-        local_ascent: under ``DistributedDataParallel`` the workers' gradients are averaged in every pass; given
-            ``no_sync`` of the wrapped model, each worker makes its first pass, and so its perturbation, of its own
-            minibatch (m-SAM), and half as much is sent. Not for sharded models (FSDP2).
-        **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``.
+        local_ascent: under ``DistributedDataParallel`` all passes are averaged; given ``no_sync`` of the wrapped model,
+            each worker perturbs along the gradient of its own minibatch (m-SAM). Not for sharded models (FSDP2).
+        **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``. One whose name the method has, too, has ``base_``
+            before it: ``base_rho`` is Adadelta's, ``base_alpha`` RMSprop's.
 
     Attributes:
         base: the optimizer that takes the step.
@@ -58,7 +60,12 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     kept_tensors: ClassVar[tuple[str, ...]] = ()
     """Entries of ``state`` of a parameter that are tensors like it, of which 0 stands for none."""
 
-    _step_supports_amp_scaling = True  # GradScaler.step(self) calls step also where a gradient is not finite
+    ascent_may_be_local: ClassVar[bool] = True
+    """Whether workers may make the first pass each of its own minibatch: not where the step contains its gradient."""
+
+    # GradScaler.step(self) calls step also where a gradient is not finite. Not while a closure runs: a loop that clips
+    # in its closure, such as Lightning's, would think that the gradients there are scaled.
+    _step_supports_amp_scaling = True
 
     def __init__(
         self,
@@ -72,12 +79,21 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     ) -> None:
         if nonfinite not in ("raise", "skip"):
             raise InputError(f"nonfinite = {nonfinite!r}; choose one of: raise, skip")
-        given: Any = list(params)
-        if not given:
-            raise InputError("there are no parameters; give an optimizer those of a model that has some")
-        super().__init__(given, dict(groups))
+        if local_ascent is not None and not self.ascent_may_be_local:
+            raise InputError(
+                f"{type(self).__name__} steps along what its first pass finds, too, or keeps it, so workers with local "
+                "ascents would no longer train one model; leave local_ascent out"
+            )
+        with refusing("parameters"):
+            if isinstance(params, set):
+                raise InputError("a set of parameters has no order that a state could be saved in; give a list")
+            given: Any = list(params)
+            if not given:
+                raise InputError("there are no parameters; give an optimizer those of a model that has some")
+            super().__init__(given, dict(groups))
         # The groups are one list shared with the base optimizer, so schedulers of either act on both.
-        self.base = make_base(base, self.param_groups, base_arguments)
+        self._taken = names_taken(base, groups)
+        self.base = make_base(base, self.param_groups, base_arguments, self._taken)
         self.param_groups = self.base.param_groups
         self.defaults = {**self.base.defaults, **groups}  # schedulers ask for a base's momentum there
         self.nonfinite, self.local_ascent, self.skipped = nonfinite, local_ascent, 0
@@ -89,6 +105,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self._workers: Workers | None = None
         if not self.parameters():
             raise InputError("no parameter requires a gradient; set requires_grad=True on some")
+        joins(self)
 
     # -- what a method says
 
@@ -106,13 +123,21 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
-        base = getattr(self, "base", None)
-        super().add_param_group({**base.defaults, **param_group} if base is not None else param_group)
-        try:
-            self.check_group(self.param_groups[-1])
-        except InputError:
-            self.param_groups.pop()
-            raise
+        with refusing("parameters of a group"):
+            group = dict(param_group)
+            if not isinstance(group["params"], Tensor | set):
+                group["params"] = given = list(group["params"])
+                tensors = [each[1] if isinstance(each, tuple) else each for each in given]
+                if len({id(p) for p in tensors}) < len(tensors):
+                    raise InputError("a parameter is in a group twice, and would be perturbed twice; give it once")
+            super().add_param_group(group)
+            try:
+                self.check_group(self.param_groups[-1])
+            except BaseException:
+                self.param_groups.pop()
+                raise
+        if hasattr(self, "_given"):  # passes of before have left gradients there, which are not for a step
+            self._given.leave(self.param_groups[-1]["params"])
 
     def check_group(self, group: dict[str, Any]) -> None:
         """Refuse settings of a parameter group that are out of range."""
@@ -184,17 +209,18 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 Nothing has been overwritten then.
         """
         if closure is None:
-            return self.step_along_gradients(scaler)
-        closures = [closure] if callable(closure) else list(closure)
+            return self._along_gradients(scaler)
+        closures = [closure] if callable(closure) else list(closure) if isinstance(closure, Iterable) else []
         if not closures or not all(callable(each) for each in closures):
             raise InputError("step takes a closure that returns the loss, or several in a sequence")
+        if len(closures) == 1 and self.between_halves():
+            return self._along_gradients(scaler, closures[0])
         self.check_idle()
+        refuse_accumulation(closures)
         parameters = self.parameters()
         if not parameters:
             raise InputError("no parameter requires a gradient any more; set requires_grad=True on some")
-        if not self._buffers_found:
-            find_buffers()
-            self._buffers_found = True
+        self.know_buffers()
         passes = Passes(
             parameters,
             closures,
@@ -204,13 +230,21 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             given=self._given.there(parameters),
             workers=self.workers(),
         )
+        before = [p.grad if passes.given else None for p in parameters]
+        self._step_supports_amp_scaling = False
         try:
-            if passes.given:
-                self._given.check(passes)
-            loss = self.make_gradient(passes)
-        except NotFiniteError as error:
+            with others_untouched(self, parameters):
+                if passes.given:
+                    self._given.check(passes)
+                loss = self.make_gradient(passes)
+        except BaseException as error:  # what passes have made until then is not for the next step
+            self._given.leave([p for p, g in zip(parameters, before, strict=True) if p.grad is not g])
+            if not isinstance(error, NotFiniteError):
+                raise
             self.leave_out(error, scaler)
             return torch.full((), math.nan, device=parameters[0].device)
+        finally:
+            self._step_supports_amp_scaling = True
         self.take(scaler)
         return loss
 
@@ -220,29 +254,32 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             self._workers = Workers(self.parameters())
         return self._workers
 
-    def make_entries(self) -> Tensor:
-        """Let the base optimizer make its entries of the state, for a checkpoint of processes to be read into them.
+    def know_buffers(self) -> None:
+        """Find the modules with buffers, once: that takes longer than a step of a small network."""
+        if not self._buffers_found:
+            find_buffers()
+            self._buffers_found = True
 
-        :mod:`torch.distributed.checkpoint` asks for that by a step of length 0 along gradients of 0.
-        """
-        parameters = self.parameters()
-        if not self.base.state:
-            step_base(self.base)
-        for p in parameters:
-            for name in self.kept_tensors:
-                self.state[p].setdefault(name, torch.zeros_like(p))
-        return torch.full((), math.nan, device=parameters[0].device)
+    def _along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
+        try:
+            return self.step_along_gradients(scaler, closure)
+        except Exception:
+            # A scaler whose step calls this takes them away only if nothing is raised, and multiplies them else.
+            for name in ("grad_scale", "found_inf"):
+                self.__dict__.pop(name, None)
+            raise
 
     def take(self, scaler: Any = None) -> None:
         """Step along what ``.grad`` holds."""
-        if not self.state:  # what asks for entries looks here whether there are some
-            for p in self.parameters():
-                self.state[p] = {}
-        for hook in self._after_backward.values():
-            hook(self)
+        say_there_are_entries(self)
+        try:
+            for hook in self._after_backward.values():
+                hook(self)
+        finally:
+            self._given.leave(self.parameters())
         if scaler is not None and scaler.is_enabled():
             self._told = report_to_scaler(scaler, self.parameters()[0], finite=True)
-        step_base(self.base)
+        step_base(self.base, self._taken)
         self._given.leave(self.parameters())
         self.finish()
 
@@ -251,21 +288,40 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         if scaler is not None and scaler.is_enabled():  # which tries a large scale now and then, and expects this
             self._told = report_to_scaler(scaler, self.parameters()[0], finite=False)
         elif self.nonfinite == "raise":
+            self._given.leave(self.parameters())
             raise error
         self.skipped += 1
         self.zero_grad()
 
     def check_idle(self) -> None:
-        """Refuse to begin a step within another one."""
+        """Refuse to begin a step within another one, or on a wrapper."""
+        self.check_own()
 
-    def step_along_gradients(self, scaler: Any) -> Tensor:
-        """``step()`` without a closure.
+    def check_own(self) -> None:
+        """Refuse to be called on a training loop's wrapper, which would keep for itself what a call leaves.
+
+        Raises:
+            InputError: this is one, of a class made of its and of this class.
+        """
+        if "base" not in self.__dict__:
+            raise InputError(
+                f"this {type(self).__name__} is a training loop's wrapper of the optimizer, which does not see what "
+                "first_step, restore and refresh leave in it; call them on its attribute optimizer, such as "
+                "self.optimizers().optimizer in Lightning"
+            )
+
+    def between_halves(self) -> bool:
+        """Whether the gradients of the first pass have been used, and those of the second not yet."""
+        return False
+
+    def step_along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
+        """``step()`` without a closure, or with one that does nothing.
 
         Raises:
             InputError: this method makes its gradients itself.
         """
         if asks_for_entries(self.param_groups):
-            return self.make_entries()
+            return make_entries(self)
         name = type(self).__name__
         raise InputError(
             f"{name} evaluates the loss several times in a step; call step(closure), where closure returns the loss"
@@ -297,7 +353,15 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later step depends on, the base optimizer's state included."""
-        return merge(super().state_dict(), self.base.state_dict(), self._about())
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        with hooks_held_back(self):
+            own = super().state_dict()
+        state = merge(own, self.base.state_dict(), self._about())
+        for changed in self._optimizer_state_dict_post_hooks.values():
+            found = changed(self, state)
+            state = state if found is None else found
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`.
@@ -305,15 +369,32 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         Raises:
             InputError: a state of another method, base, settings or model. Nothing has been overwritten then.
         """
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            found = hook(self, state_dict)
+            state_dict = state_dict if found is None else found
         own, base, said = split(state_dict, self._about(), self.kept_settings, self.param_groups, self.defaults)
-        super().load_state_dict(own)
+        with refusing("saved groups"):
+            for group in own["param_groups"]:
+                self.check_group(group)
+        with hooks_held_back(self):
+            super().load_state_dict(own)
         self.base.load_state_dict(base)
+        keep_types(self.base, base)
         self.param_groups = self.base.param_groups
         for name in (*self.kept_numbers, "skipped"):
             setattr(self, name, said[name])
+        for done in self._optimizer_load_state_dict_post_hooks.values():
+            done(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`__getstate__`."""
+        super().__setstate__(state)
+        joins(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
         left_out = {"step", "_told", "_originals", "_workers", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
-        return {**kept, "_told": None, "_originals": None, "_workers": None, "_after_backward": OrderedDict()}
+        # Modules that are copied along have registered no buffers, so they have to be looked for again.
+        emptied = {"_told": None, "_originals": None, "_workers": None, "_after_backward": OrderedDict()}
+        return {**kept, **emptied, "_buffers_found": False}

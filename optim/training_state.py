@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,11 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             if isinstance(self.optimizer, SharpnessAwareOptimizer):
+                parts = zip(
+                    inputs.chunk(settings.method.closures), targets.chunk(settings.method.closures), strict=True
+                )
                 try:
-                    loss = float(self.optimizer.step(lambda: self._loss(inputs, targets)))  # noqa: B023 (called at once)
+                    loss = float(self.optimizer.step([partial(self._loss, *part) for part in parts]))
                 except NotFiniteError:
                     loss = math.nan
             else:

@@ -60,10 +60,11 @@ class Vector:
     _addend: "tuple[Vector, float] | None"
     _norm: float | None  # of the parts without the rest
 
-    def _like(self, parts: list[Tensor], sharding: list[Any] | None = None) -> Self:
+    def like(self, parts: Iterable[Tensor], sharding: list[Any] | None = None) -> Self:
+        """Another vector over the same parameters, of tensors as ``parts`` has them (:func:`real_view`)."""
         other = object.__new__(type(self))
         other._sharding = self._sharding if sharding is None else sharding
-        other._sharded, other._parts = self._sharded, parts
+        other._sharded, other._parts = self._sharded, list(parts)
         other._factor, other._addend, other._norm = 1.0, None, None
         return other
 
@@ -71,12 +72,11 @@ class Vector:
     def parts(self) -> list[Tensor]:
         """The tensors."""
         while self._factor != 1.0:
-            now = self._factor
-            if abs(now) > _LARGEST:
-                now = math.copysign(_LARGEST, now)
+            large = _LARGEST < abs(self._factor) < math.inf
+            now = math.copysign(_LARGEST, self._factor) if large else self._factor
             if self._parts:
                 torch._foreach_mul_(self._parts, now)
-            self._factor, self._norm = self._factor / now, None
+            self._factor, self._norm = self._factor / now if large else 1.0, None
         if self._addend is not None:
             (other, factor), self._addend, self._norm = self._addend, None, None
             self.add_(other, factor)
@@ -91,13 +91,15 @@ class Vector:
 
     def clone(self) -> Self:
         """A copy that shares nothing."""
-        return self._like([part.clone() for part in self.parts])
+        other = self.like(part.clone() for part in self.parts)
+        other._norm = self._norm
+        return other
 
     def select(self, wanted: Sequence[bool]) -> Self:
         """Those of its tensors that are wanted, not copied."""
         if all(wanted):
             return self
-        return self._like(
+        return self.like(
             [part for part, keep in zip(self.parts, wanted, strict=True) if keep],
             [each for each, keep in zip(self._sharding, wanted, strict=True) if keep],
         )
@@ -188,6 +190,13 @@ class Vector:
         self._norm = None
         return self
 
+    def times_(self, other: "Vector") -> Self:
+        """Elementwise product with another one."""
+        self._norm = None
+        if self.parts:
+            torch._foreach_mul_(self.parts, other.parts)
+        return self
+
     def plus(self, other: "Vector", factor: float) -> Self:
         """As :meth:`add_`, but left open until the numbers are needed; another vector that this is added to takes both.
 
@@ -210,7 +219,7 @@ class Vector:
 
     def views(self, flat: Tensor) -> Self:
         """Another vector over the same parameters, given in one piece, which it shares."""
-        return self._like(unflatten(flat, [part.shape for part in self._parts]))
+        return self.like(unflatten(flat, [part.shape for part in self._parts]))
 
 
 def _accumulator(parts: Sequence[Tensor]) -> torch.dtype:

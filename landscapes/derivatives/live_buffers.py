@@ -19,7 +19,13 @@ _watching: list[Any] = []
 
 def live_modules() -> Iterator[nn.Module]:
     """All modules of the process, found among the interpreter's objects; takes tens of milliseconds."""
-    for found in gc.get_objects():
+    hidden = gc.get_freeze_count()  # what somebody has frozen is not listed
+    if hidden:
+        gc.unfreeze()
+    objects = gc.get_objects()
+    if hidden:
+        gc.freeze()
+    for found in objects:
         if issubclass(type(found), nn.Module) and "_buffers" in found.__dict__:
             yield found
 

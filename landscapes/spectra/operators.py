@@ -14,7 +14,11 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 
-__all__ = ["DenseOperator", "FunctionOperator", "SymmetricOperator"]
+__all__ = ["DenseOperator", "FunctionOperator", "NotFiniteProductError", "SymmetricOperator"]
+
+
+class NotFiniteProductError(InputError):
+    """A product with NaN or infinity in it, where a training may want to leave out a step and go on."""
 
 
 class SymmetricOperator(ABC):
@@ -89,7 +93,7 @@ class SymmetricOperator(ABC):
             )
         # A sum is the cheap test; that of large finite entries may overflow.
         if not torch.isfinite(product.sum()) and not torch.isfinite(product).all():
-            raise InputError(
+            raise NotFiniteProductError(
                 "a product is not finite (NaN or infinity): the point has diverged, the loss overflows, or the vector "
                 "was not finite; look at the loss and its gradient there"
             )

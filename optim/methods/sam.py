@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["SAMSettings", "radius"]
 
 
-def radius() -> Any:
+def radius(
+    default: float = 0.1, help: str = "Radius of the perturbation; 0.1 is what the paper's released code uses."
+) -> Any:
     """The field ``rho``, which every method with a perturbation has."""
     return setting(
-        0.1,
-        "Radius of the perturbation; 0.1 is what the paper's released code uses.",
+        default,
+        help,
         holds=lambda value: value > 0,
         otherwise="must be positive; plain SGD is optimizer 'sgd'",
     )

@@ -106,7 +106,7 @@ class EigenSAM(TwoPassOptimizer):
     """
 
     kept_settings = ("source", "refresh_every", "iterations", "solver", "normalize", "guard", "seed")
-    kept_numbers = ("steps", "eigenvalue", "residual", "alignment", "decay")
+    kept_numbers = ("steps", "eigenvalue", "residual", "alignment", "decay", "_refreshed_at")
     kept_tensors = (_PER_PART,)
 
     def __init__(
@@ -164,8 +164,9 @@ class EigenSAM(TwoPassOptimizer):
 
     @property
     def due(self) -> bool:
-        """Whether the coming step begins with a refresh."""
-        return self.steps % self.refresh_every == 0
+        """Whether the coming step begins with a refresh: its turn has come, or nothing has been perturbed before."""
+        turn = self.steps % self.refresh_every == 0 and self._refreshed_at != self.steps
+        return turn or math.isnan(self.eigenvalue)
 
     @property
     def eigenvector(self) -> Tensor | None:
@@ -204,14 +205,32 @@ class EigenSAM(TwoPassOptimizer):
 
     def check_ready(self) -> None:
         """A first step needs an eigenvector that is not older than ``refresh_every``."""
-        if self.due and self._refreshed_at != self.steps:
+        if self.due:
             raise InputError("the eigenvector is due; call refresh(closure) before first_step (attribute due)")
+
+    def make_gradient(self, passes: Passes) -> Tensor:
+        """As in the base class; a step that fails leaves the estimate as it was."""
+        names = ("eigenvalue", "residual", "decay", "_refreshed_at")
+        numbers = {name: getattr(self, name) for name in names}
+        vectors = {p: self.state[p].get(_PER_PART) for p in self.parameters() if p in self.state}
+        try:
+            return super().make_gradient(passes)
+        except BaseException:
+            vars(self).update(numbers)
+            for p in self.parameters():
+                if p not in vectors:
+                    self.state.pop(p, None)
+                elif vectors[p] is not None:
+                    self.state[p][_PER_PART] = vectors[p]
+                else:
+                    self.state[p].pop(_PER_PART, None)
+            raise
 
     def prepare(self, passes: Passes) -> None:
         """Refresh the eigenvector if this step's turn has come."""
         if not any(self.perturbed()):
             return
-        if self.due and self._refreshed_at != self.steps and (self.steps == 0 or self.source != "stream"):
+        if self.due and (math.isnan(self.eigenvalue) or self.source != "stream"):
             self._refresh(passes.closures, passes.function)
             passes.function.rewind()
         elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:

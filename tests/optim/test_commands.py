@@ -33,7 +33,7 @@ def test_train_writes_a_run_and_json(cli, tmp_path, monkeypatch):
         (["--rho", 0], "rho = 0.0 must be positive"),
         (["--rho", -0.1], "rho = -0.1 must be positive"),
         (["--lr", "1e30", "--optimizer", "sgd"], "the loss became"),
-        (["--lr", "1e30", "--refresh-every", 1], "not finite"),
+        (["--lr", "1e30", "--refresh-every", 1], "the loss became nan at step 2 of epoch 1; lower --lr"),
         (["--lr", "nan"], "lr = nan is out of range"),
         (["--batch-size", 5000], "exceeds the 1437 training examples"),
         (["--out", "x" * 300], "File name too long"),

@@ -10,13 +10,24 @@ from torch import nn
 from eigensam.ground import InputError
 from eigensam.ground.settings import setting
 from eigensam.optim import (
+    ASAM,
+    CRSAM,
+    EGR,
+    GSAM,
+    MSAM,
     OPTIMIZERS,
     SAM,
+    USAM,
     EigenSAM,
     EigenSAMSettings,
+    FisherSAM,
     Method,
+    MSAMSettings,
+    RandomSAM,
+    ReverseSAM,
     SAMSettings,
     TrainSettings,
+    VaSSO,
     make_optimizer,
     register,
     run_identity,
@@ -72,7 +83,32 @@ METHODS = {
         "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "power", "normalize": True,
         "curvature": "stream", "guard": 0.3,
     },
+    "asam": {"rho": 0.7, "eta": 0.2},
+    "usam": {"rho": 0.7},
+    "reverse-sam": {"rho": 0.7},
+    "fisher-sam": {"rho": 0.7, "eta": 2.0},
+    "cr-sam": {"rho": 0.7, "gamma": 0.3, "beta": 0.4},
+    "gsam": {"rho": 0.7, "alpha": 0.3},
+    "vasso": {"rho": 0.7, "theta": 0.3},
+    "random-sam": {"rho": 0.7, "gaussian": True},
+    "m-sam": {"rho": 0.7, "micro_batches": 2},
+    "egr": {"rho": 0.7},
 }  # fmt: skip
+CLASSES = {
+    "sgd": torch.optim.SGD,
+    "sam": SAM,
+    "eigen-sam": EigenSAM,
+    "asam": ASAM,
+    "usam": USAM,
+    "reverse-sam": ReverseSAM,
+    "fisher-sam": FisherSAM,
+    "cr-sam": CRSAM,
+    "gsam": GSAM,
+    "vasso": VaSSO,
+    "random-sam": RandomSAM,
+    "m-sam": MSAM,
+    "egr": EGR,
+}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -81,14 +117,38 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
     optimizer = make_optimizer(settings, nn.Linear(2, 2))
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.5, 0.02)
-    assert isinstance(optimizer, {"sgd": torch.optim.SGD, "sam": SAM, "eigen-sam": EigenSAM}[name])
-    assert not isinstance(optimizer, SAM) or name == "sam"
-    if name != "sgd":
-        assert group["rho"] == 0.7
-    if isinstance(optimizer, EigenSAM):
-        assert (group["alpha"], optimizer.refresh_every, optimizer.iterations) == (0.4, 9, 3)
-        assert (optimizer.solver, optimizer.normalize, optimizer.seed) == ("power", True, 11)
-        assert (optimizer.source, optimizer.guard) == ("stream", 0.3)
+    assert type(optimizer) is CLASSES[name]
+    elsewhere = {"micro_batches"}  # of the training, not of the optimizer
+    for key in METHODS[name].keys() - elsewhere:
+        assert (group[key] if key in group else getattr(optimizer, key)) == METHODS[name][key]
+    if name in ("eigen-sam", "random-sam"):
+        assert optimizer.seed == 11
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("asam", {"eta": -0.1}, "eta = -0.1 must be at least 0"),
+        ("fisher-sam", {"eta": -1.0}, "eta = -1.0 must be at least 0"),
+        ("cr-sam", {"gamma": -1.0}, "gamma = -1.0 must be at least 0"),
+        ("cr-sam", {"beta": -1.0}, "beta = -1.0 must be at least 0"),
+        ("gsam", {"alpha": -1.0}, "alpha = -1.0 must be at least 0"),
+        ("vasso", {"theta": 0.0}, r"theta = 0.0 must lie in \(0, 1\]"),
+        ("vasso", {"theta": 1.1}, r"theta = 1.1 must lie in \(0, 1\]"),
+        ("m-sam", {"micro_batches": 0}, "micro_batches = 0 must be at least 1"),
+        *((name, {"rho": 0.0}, "rho = 0.0 must be positive") for name in METHODS if name != "sgd"),
+    ],
+)
+def test_refusals_of_the_other_methods(name, arguments, message):
+    with pytest.raises(InputError, match=message):
+        OPTIMIZERS[name](**arguments)
+
+
+def test_a_minibatch_is_split_into_equal_parts():
+    assert TrainSettings(MSAMSettings(micro_batches=8)).method.closures == 8
+    assert TrainSettings("sam").method.closures == 1
+    with pytest.raises(InputError, match="batch_size = 64 cannot be split into the 3 equal parts of a step of m-SAM"):
+        TrainSettings(MSAMSettings(micro_batches=3))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -143,8 +203,12 @@ def lazy(monkeypatch):
 
 def test_somebody_elses_optimizer_is_in_help_and_in_a_run(cli, refused, lazy, tmp_path):
     shown = cli("train", "--help").out
-    assert "sgd, sam, eigen-sam, lazy" in " ".join(shown.replace("│", " ").split())
+    text = " ".join(shown.replace("│", " ").split())
+    assert "m-sam, egr, lazy" in text
     assert "--rest" in shown
+    # what a name means to each of those that share it
+    assert "asam (0.01): Added to the magnitude" in text
+    assert "fisher-sam (1.0): Weight of the Fisher information" in text
     assert "must be at least 1, for a rest" in refused(
         "train", "--out", tmp_path / "r", "--optimizer", "lazy", "--rest", 0
     )

@@ -67,8 +67,9 @@ def test_same_settings_same_bits_and_the_callers_random_state_is_left_alone(smal
     assert _files(tmp_path / "a")["checkpoint.safetensors"] != _files(tmp_path / "c")["checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("killed_at", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("optimizer", "killed_at"), [("eigen-sam", 1), ("eigen-sam", 6), *((name, 3) for name in OPTIMIZERS)]
+)
 def test_a_killed_run_resumes_bit_for_bit(small, tmp_path, optimizer, killed_at):
     """Two steps an epoch: killed in the first, the second, the last epoch."""
     settings = dataclasses.replace(SETTINGS, optimizer=optimizer)
