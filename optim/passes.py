@@ -266,7 +266,7 @@ class Passes:
 
 
 def _value(loss: Any) -> Tensor | None:
-    """None if it is not known: a closure that has called ``backward`` may return a dictionary (Lightning) or nothing."""
+    """None if not known: a closure that has called ``backward`` may return a dictionary (Lightning) or nothing."""
     if isinstance(loss, Tensor) and loss.numel() == 1:
         return loss.detach().reshape(())
     return torch.tensor(float(loss)) if isinstance(loss, int | float) else None
