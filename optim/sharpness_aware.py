@@ -396,10 +396,5 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         left_out = {"step", "_told", "_originals", "_workers", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
         # Modules that are copied along have registered no buffers, so they have to be looked for again.
-        emptied: dict[str, Any] = {
-            "_told": None,
-            "_originals": None,
-            "_workers": None,
-            "_after_backward": OrderedDict(),
-        }
-        return {**kept, **emptied, "_buffers_found": False}
+        empty = dict.fromkeys(("_told", "_originals", "_workers"))
+        return {**kept, **empty, "_after_backward": OrderedDict(), "_buffers_found": False}
