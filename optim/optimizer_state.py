@@ -11,18 +11,10 @@ from torch.optim import Adafactor, Optimizer
 
 from ..ground.errors import InputError
 
-__all__ = ["asks_for_entries", "hooks_held_back", "keep_types", "merge", "split"]
+__all__ = ["hooks_held_back", "keep_types", "merge", "split"]
 
 _OURS = "sharpness_aware"
 _PREFIX = f"{_OURS}."
-
-
-def asks_for_entries(groups: Sequence[dict[str, Any]]) -> bool:
-    """Whether a step would do nothing: along gradients that are there and are 0, by a learning rate of 0."""
-    gradients = [p.grad for group in groups for p in group["params"] if p.requires_grad]
-    return all(float(group.get("lr", 1.0)) == 0 for group in groups) and all(
-        g is not None and not bool(g.any()) for g in gradients
-    )
 
 
 def merge(own: dict[str, Any], base: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:

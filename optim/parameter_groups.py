@@ -10,22 +10,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..ground.errors import InputError
+from .base_optimizer import refusing
 from .vector import Vector
 
-__all__ = ["PerturbedGroups", "refusing"]
-
-
-@contextmanager
-def refusing(what: str) -> Iterator[None]:
-    """Say what does not fit, where torch says it in its own words."""
-    try:
-        yield
-    except InputError:
-        raise
-    except KeyError as error:
-        raise InputError(f"the {what} do not fit: there is no {error}") from None
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the {what} do not fit: {error}; give what a torch.optim optimizer takes") from None
+__all__ = ["PerturbedGroups"]
 
 
 class PerturbedGroups(Optimizer):

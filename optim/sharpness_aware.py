@@ -15,13 +15,14 @@ from torch.utils.hooks import RemovableHandle
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
 from .accumulating_loops import refuse_accumulation
-from .base_optimizer import make_base, names_taken, step_base
+from .base_optimizer import make_base, names_taken, refusing, step_base
 from .data_parallel import Workers
 from .given_gradients import GivenGradients, joins, others_untouched
-from .optimizer_state import asks_for_entries, hooks_held_back, keep_types, merge, split
-from .parameter_groups import PerturbedGroups, refusing
+from .optimizer_state import hooks_held_back, keep_types, merge, split
+from .parameter_groups import PerturbedGroups
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
+from .state_entries import asks_for_entries, make_entries, say_there_are_entries
 
 __all__ = ["SharpnessAwareOptimizer"]
 
@@ -39,9 +40,8 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         base: class of the optimizer that takes the step; default SGD.
         groups: settings of the method that every parameter group may have its own of, ``rho`` among them.
         nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
-        local_ascent: under ``DistributedDataParallel`` the workers' gradients are averaged in every pass; given
-            ``no_sync`` of the wrapped model, each worker makes its first pass, and so its perturbation, of its own
-            minibatch (m-SAM), and half as much is sent. Not for sharded models (FSDP2).
+        local_ascent: under ``DistributedDataParallel`` all passes are averaged; given ``no_sync`` of the wrapped model,
+            each worker perturbs along the gradient of its own minibatch (m-SAM). Not for sharded models (FSDP2).
         **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``. One whose name the method has, too, has ``base_``
             before it: ``base_rho`` is Adadelta's, ``base_alpha`` RMSprop's.
 
@@ -205,24 +205,9 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
             self._workers = Workers(self.parameters())
         return self._workers
 
-    def make_entries(self) -> Tensor:
-        """Let the base optimizer make its entries of the state, for a checkpoint of processes to be read into them.
-
-        :mod:`torch.distributed.checkpoint` asks for that by a step of length 0 along gradients of 0.
-        """
-        parameters = self.parameters()
-        if not self.base.state:
-            step_base(self.base, self._taken)
-        for p in parameters:
-            for name in self.kept_tensors:
-                self.state[p].setdefault(name, torch.zeros_like(p))
-        return torch.full((), math.nan, device=parameters[0].device)
-
     def take(self, scaler: Any = None) -> None:
         """Step along what ``.grad`` holds."""
-        if not self.state:  # what asks for entries looks here whether there are some
-            for p in self.parameters():
-                self.state[p] = {}
+        say_there_are_entries(self)
         try:
             for hook in self._after_backward.values():
                 hook(self)
@@ -272,7 +257,7 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
             InputError: this method makes its gradients itself.
         """
         if asks_for_entries(self.param_groups):
-            return self.make_entries()
+            return make_entries(self)
         name = type(self).__name__
         raise InputError(
             f"{name} evaluates the loss several times in a step; call step(closure), where closure returns the loss"
@@ -347,5 +332,5 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         left_out = {"step", "_told", "_originals", "_workers", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
         # Modules that are copied along have registered no buffers, so they have to be looked for again.
-        fresh: dict[str, Any] = {"_buffers_found": False, "_told": None, "_originals": None, "_workers": None}
-        return {**kept, **fresh, "_after_backward": OrderedDict()}
+        empty = dict.fromkeys(("_told", "_originals", "_workers"))
+        return {**kept, **empty, "_after_backward": OrderedDict(), "_buffers_found": False}

@@ -15,6 +15,7 @@ from .optimizer_state import asks_for_entries
 from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, gradient_vector, unscale
 from .scaling import refuse_unscaled, report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
+from .state_entries import asks_for_entries, make_entries
 from .vector import Vector
 
 __all__ = ["TwoPassOptimizer"]
@@ -214,7 +215,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
             _call_idle(closure, self.parameters())
         if not self._restored:
             if asks_for_entries(self.param_groups):
-                return self.make_entries()
+                return make_entries(self)
             raise InputError(
                 f"{type(self).__name__} needs the gradient at two points: call step(closure) with a function that "
                 "returns the loss, or first_step(), another backward, and then step()"
