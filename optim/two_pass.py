@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import BufferValues
-from .optimizer_state import asks_for_entries
 from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, gradient_vector, unscale
 from .scaling import refuse_unscaled, report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
