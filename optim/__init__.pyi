@@ -28,6 +28,7 @@ from .optimizers.sam import SAM
 from .optimizers.usam import USAM
 from .optimizers.vasso import VaSSO
 from .registry import OPTIMIZERS, register
+from .schedules import GroupSchedule, LearningRateSchedule
 from .settings import TrainSettings
 from .sharpness_aware import SharpnessAwareOptimizer
 from .training import train
@@ -52,6 +53,8 @@ __all__ = [
     "FisherSAM",
     "FisherSAMSettings",
     "GSAMSettings",
+    "GroupSchedule",
+    "LearningRateSchedule",
     "MSAMSettings",
     "Method",
     "RandomSAM",

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from ..ground.errors import InputError
 
-__all__ = ["make_base", "names_taken", "own_name", "step_base"]
+__all__ = ["make_base", "names_taken", "own_name", "refusing", "step_base"]
 
 _MISSING: Any = object()
 
@@ -109,3 +109,16 @@ def _step(base: Optimizer) -> None:
     getattr(step, "__wrapped__", step)(base)
     for hook in base._optimizer_step_post_hooks.values():
         hook(base, (base,), {})
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Errors of torch's optimizers about what they were given become ones that say what was given."""
+    try:
+        yield
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(f"the {what} do not fit: there is no {error}") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the {what} do not fit: {error}; give what a torch.optim optimizer takes") from None

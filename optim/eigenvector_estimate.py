@@ -18,7 +18,15 @@ from ..landscapes.spectra.eigenpairs import start_vector
 from ..landscapes.spectra.operators import FunctionOperator, NotFiniteProductError, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
 from ..landscapes.spectra.short_lanczos import short_lanczos
-from .data_parallel import WorkersMean, find_replicas, without_averaging, workers_agree
+from .data_parallel import (
+    OTHER_FAILED,
+    WorkersMean,
+    find_replicas,
+    from_first,
+    some_have_left,
+    without_averaging,
+    workers_agree,
+)
 from .passes import Closure, NotFiniteError
 
 __all__ = ["Eigensolver", "EigenvectorEstimate", "estimate", "hessian_of", "refreshing"]
@@ -42,7 +50,12 @@ class EigenvectorEstimate:
 
 
 def estimate(
-    operator: SymmetricOperator, solver: Eigensolver, products: int, start: Tensor | None, seed: int
+    operator: SymmetricOperator,
+    solver: Eigensolver,
+    products: int,
+    start: Tensor | None,
+    seed: int,
+    group: Any = None,
 ) -> EigenvectorEstimate:
     """The top eigenvector by a fixed number of products.
 
@@ -52,7 +65,18 @@ def estimate(
         products: to spend.
         start: first vector; None draws one.
         seed: of what is drawn.
+        group: of workers that share it: all begin with the first one's vector, and have its result bit for bit.
     """
+    if group is None:
+        return _estimated(operator, solver, products, start, seed)
+    found = _estimated(operator, solver, products, from_first(start_vector(operator, start, seed), group), seed)
+    numbers = from_first(found.vector.new_tensor([found.value, found.residual], dtype=torch.float64), group).tolist()
+    return EigenvectorEstimate(from_first(found.vector.contiguous(), group), *numbers)
+
+
+def _estimated(
+    operator: SymmetricOperator, solver: Eigensolver, products: int, start: Tensor | None, seed: int
+) -> EigenvectorEstimate:
     if solver == "lanczos":
         pairs = short_lanczos(operator, products, start=start, seed=seed)
         return EigenvectorEstimate(pairs.vectors[0], float(pairs.values[0]), float(pairs.residuals[0]))
@@ -118,12 +142,17 @@ def hessian_of(
 
     if not replicas:
         return ClosureHessian(loss, parameters, check)
+    if some_have_left(replicas[0]):
+        raise InputError(
+            "inside of model.join() workers that have run out of minibatches take no part in estimating a common "
+            "eigenvector; give all as many minibatches, or each its own eigenvector with synchronised=False"
+        )
     group, error, own = replicas[0].process_group, None, None
     try:
         own = ClosureHessian(loss, parameters, check)
     except Exception as found:
         error = found
-    workers_agree(group, error, parameters[0].device)
+    workers_agree([group], error, parameters[0].device, OTHER_FAILED)
     assert own is not None
     return WorkersMean(own, group)
 

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from .passes import Passes, gradient_vector
+from .vector import real_view
 
 __all__ = ["GivenGradients", "joins", "others_untouched"]
 
 _SAME = 0.99  # cosine of two gradients of one loss, clipped or rounded in between
+_PARALLEL = 1 - 1e-5  # of a gradient and itself, scaled
 
 
 _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
@@ -53,15 +55,22 @@ class GivenGradients:
     @staticmethod
     def leave(parameters: Sequence[Tensor]) -> None:
         """Note on the gradients that a step has used them, as long as nobody adds to them."""
+        sampled = False
         for p in parameters:
             if p.grad is not None:
                 p.grad._used_at = p.grad._version  # type: ignore[attr-defined]
+                if not sampled and not p.grad.is_sparse and not hasattr(p.grad, "device_mesh"):
+                    p.grad._left = _sample(p.grad).clone()  # type: ignore[attr-defined]
+                    sampled = True
 
     @staticmethod
     def there(parameters: Sequence[Tensor]) -> bool:
-        """Whether somebody made gradients that no step has used; zeros are none."""
+        """Whether somebody made gradients that no step has used.
+
+        Zeros are none, nor are those that the last step left and a hook before this one has clipped.
+        """
         there = [p.grad for p in parameters if p.grad is not None]
-        if all(getattr(g, "_used_at", None) == g._version for g in there):
+        if all(getattr(g, "_used_at", None) == g._version for g in there) or any(_only_scaled(g) for g in there):
             return False
         return gradient_vector(parameters).norm() != 0
 
@@ -97,3 +106,17 @@ class GivenGradients:
                 "zero_grad() first"
             )
         self._checked = True
+
+
+def _sample(g: Tensor) -> Tensor:
+    return real_view(g).reshape(-1)[:64]
+
+
+def _only_scaled(g: Tensor) -> bool:
+    """Whether a gradient is what a step left, times a number."""
+    left = getattr(g, "_left", None)
+    if left is None:
+        return False
+    now = _sample(g)
+    product = float(left.double().norm() * now.double().norm())
+    return product > 0 and float(left.double() @ now.double()) >= _PARALLEL * product

@@ -27,7 +27,8 @@ def merge(own: dict[str, Any], base: dict[str, Any], about: dict[str, Any]) -> d
     """
     state = {i: dict(values) for i, values in base["state"].items()}
     for i, values in own["state"].items():
-        state.setdefault(i, {}).update({f"{_PREFIX}{name}": value for name, value in values.items()})
+        if values:
+            state.setdefault(i, {}).update({f"{_PREFIX}{name}": value for name, value in values.items()})
     return {**own, "state": state, "param_groups": [{**group, _OURS: dict(about)} for group in own["param_groups"]]}
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.one_function import OneFunction
+from .data_parallel import Workers
 from .vector import Vector, real_view
 
 __all__ = [
@@ -31,7 +32,13 @@ class NotFiniteError(InputError):
 
 
 def gradient_vector(parameters: Sequence[Tensor]) -> Vector:
-    """What ``.grad`` holds, sharing its memory; zero where there is none, dense where it is sparse."""
+    """What ``.grad`` holds, sharing its memory; zero where there is none, dense where it is sparse.
+
+    A gradient that is not spread over processes as its parameter is (a partial sum, of tensor parallelism) is made so.
+    """
+    for p in parameters:
+        if p.grad is not None and getattr(p.grad, "placements", None) != getattr(p, "placements", None):
+            p.grad = p.grad.redistribute(p.device_mesh, p.placements)  # type: ignore[attr-defined]
     parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     return Vector((part.to_dense() if part.is_sparse else part for part in parts), parameters)
 
@@ -131,6 +138,7 @@ class Passes:
         scaler: of mixed precision; gradients come out unscaled.
         ascent: entered around the first call.
         given: whether ``.grad`` holds the gradients of the first pass already.
+        workers: that make the same passes; what is not finite on one stops all.
     """
 
     def __init__(
@@ -142,10 +150,11 @@ class Passes:
         scaler: Any = None,
         ascent: Callable[[], AbstractContextManager[Any]] | None = None,
         given: bool = False,
+        workers: Workers | None = None,
     ) -> None:
         self.parameters, self.closures = parameters, closures
         self.scaler, self.signs, self.given = scaler, signs, given
-        self._ascent = ascent
+        self._ascent, self._workers = ascent, workers
         self._devices = {p.device for p in parameters}
         self.function = OneFunction(self._devices)
         self._count = 0
@@ -164,7 +173,13 @@ class Passes:
             )
         for closure in self.closures:
             yield Passes(
-                self.parameters, [closure], signs=self.signs, scaler=self.scaler, ascent=self._ascent, given=self.given
+                self.parameters,
+                [closure],
+                signs=self.signs,
+                scaler=self.scaler,
+                ascent=self._ascent,
+                given=self.given,
+                workers=self._workers,
             )
 
     def gradient(self) -> tuple[Tensor, Vector]:
@@ -196,7 +211,8 @@ class Passes:
 
     def _vector(self, loss: Tensor | None) -> Vector:
         known = loss if self._loss_known else None
-        return checked_gradient(self.parameters, self.signs, known, norm=self._count == 1)
+        with nullcontext() if self._workers is None else self._workers.agreeing(NotFiniteError):
+            return checked_gradient(self.parameters, self.signs, known, norm=self._count == 1)
 
     def _outside_autocast(self) -> AbstractContextManager[Any]:
         """Backward passes run in the precision of their forward passes, also inside a training loop's ``autocast``."""

@@ -3,8 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
@@ -14,29 +14,20 @@ from torch.utils.hooks import RemovableHandle
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import find_buffers
-from .base_optimizer import make_base, names_taken, step_base
+from .accumulating_loops import refuse_accumulation
+from .base_optimizer import make_base, names_taken, refusing, step_base
+from .data_parallel import Workers
 from .given_gradients import GivenGradients, joins, others_untouched
 from .optimizer_state import hooks_held_back, keep_types, merge, split
+from .parameter_groups import PerturbedGroups
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
-from .vector import Vector
+from .state_entries import asks_for_entries, make_entries, say_there_are_entries
 
 __all__ = ["SharpnessAwareOptimizer"]
 
 
-@contextmanager
-def _refusing(what: str) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except KeyError as error:
-        raise InputError(f"the {what} do not fit: there is no {error}") from None
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the {what} do not fit: {error}; give what a torch.optim optimizer takes") from None
-
-
-class SharpnessAwareOptimizer(Optimizer, ABC):
+class SharpnessAwareOptimizer(PerturbedGroups, ABC):
     """A ``torch.optim`` optimizer that steps along a gradient which a method makes of several passes.
 
     All passes of a step see the same function: random numbers are replayed, and buffers move once. Whatever happens
@@ -49,8 +40,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         base: class of the optimizer that takes the step; default SGD.
         groups: settings of the method that every parameter group may have its own of, ``rho`` among them.
         nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
-        local_ascent: under data parallelism the workers' gradients are averaged in every pass; given ``no_sync`` of the
-            wrapped model, each worker makes its first pass, and so its perturbation, of its own minibatch.
+        local_ascent: under ``DistributedDataParallel`` all passes are averaged; given ``no_sync`` of the wrapped model,
+            each worker perturbs along the gradient of its own minibatch (m-SAM). Not for sharded models (FSDP2).
         **base_arguments: for ``base``, e.g. ``lr=0.1, momentum=0.9``. One whose name the method has, too, has ``base_``
             before it: ``base_rho`` is Adadelta's, ``base_alpha`` RMSprop's.
 
@@ -66,11 +57,15 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     """Attributes that a saved state must share with the optimizer that loads it."""
     kept_numbers: ClassVar[tuple[str, ...]] = ()
     """Attributes, numbers or text, that a state saves and loads."""
+    kept_tensors: ClassVar[tuple[str, ...]] = ()
+    """Entries of ``state`` of a parameter that are tensors like it, of which 0 stands for none."""
 
     ascent_may_be_local: ClassVar[bool] = True
     """Whether workers may make the first pass each of its own minibatch: not where the step contains its gradient."""
 
-    _step_supports_amp_scaling = True  # GradScaler.step(self) calls step also where a gradient is not finite
+    # GradScaler.step(self) calls step also where a gradient is not finite. Not while a closure runs: a loop that clips
+    # in its closure, such as Lightning's, would think that the gradients there are scaled.
+    _step_supports_amp_scaling = True
 
     def __init__(
         self,
@@ -89,7 +84,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 f"{type(self).__name__} steps along what its first pass finds, too, or keeps it, so workers with local "
                 "ascents would no longer train one model; leave local_ascent out"
             )
-        with _refusing("parameters"):
+        with refusing("parameters"):
             if isinstance(params, set):
                 raise InputError("a set of parameters has no order that a state could be saved in; give a list")
             given: Any = list(params)
@@ -103,10 +98,10 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self.defaults = {**self.base.defaults, **groups}  # schedulers ask for a base's momentum there
         self.nonfinite, self.local_ascent, self.skipped = nonfinite, local_ascent, 0
         self._told: Any = None
-        self._originals: Vector | None = None
         self._given = GivenGradients()
         self._after_backward: OrderedDict[int, Callable[[Optimizer], None]] = OrderedDict()
         self._buffers_found = False
+        self._workers: Workers | None = None
         if not self.parameters():
             raise InputError("no parameter requires a gradient; set requires_grad=True on some")
         joins(self)
@@ -123,80 +118,11 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
     def finish(self) -> None:
         """Called after a step that was taken."""
 
-    # -- the parameters
-
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
-        with _refusing("parameters of a group"):
-            group = dict(param_group)
-            if not isinstance(group["params"], Tensor | set):
-                group["params"] = given = list(group["params"])
-                tensors = [each[1] if isinstance(each, tuple) else each for each in given]
-                if len({id(p) for p in tensors}) < len(tensors):
-                    raise InputError("a parameter is in a group twice, and would be perturbed twice; give it once")
-            super().add_param_group(group)
-            try:
-                self.check_group(self.param_groups[-1])
-            except BaseException:
-                self.param_groups.pop()
-                raise
+        super().add_param_group(param_group)
         if hasattr(self, "_given"):  # passes of before have left gradients there, which are not for a step
             self._given.leave(self.param_groups[-1]["params"])
-
-    def check_group(self, group: dict[str, Any]) -> None:
-        """Refuse settings of a parameter group that are out of range."""
-        rho = float(group["rho"])
-        if not 0 <= rho < math.inf:
-            raise InputError(f"rho = {rho} is not a radius; give rho > 0, or 0 for parameters that are not perturbed")
-
-    def parameters(self) -> list[Tensor]:
-        """Those that require a gradient, of all groups, in order."""
-        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-
-    def of_groups(self, name: str) -> list[Any]:
-        """A setting of the groups, once for each of :meth:`parameters`."""
-        return [group[name] for group in self.param_groups for p in group["params"] if p.requires_grad]
-
-    def perturbed(self) -> list[bool]:
-        """Which of :meth:`parameters` move in the ascent: those of groups whose ``rho`` is not 0."""
-        return [rho != 0 for rho in self.of_groups("rho")]
-
-    def signs(self) -> list[float] | None:
-        """-1 for parameters of groups whose base maximises the loss; None if there are none."""
-        if not any(group.get("maximize") for group in self.param_groups):
-            return None
-        return [-1.0 if maximize else 1.0 for maximize in self.of_groups("maximize")]
-
-    def shift(self, u: Vector) -> Vector:
-        """``rho u``, in place, with the radius of each group."""
-        radii = [float(rho) for rho in self.of_groups("rho") if rho != 0]
-        return u.mul_(radii[0] if len(set(radii)) == 1 else radii)
-
-    @contextmanager
-    def shifted(self, shift: Vector) -> Iterator[None]:
-        """Perturbed parameters moved by a vector; put back bit for bit, also when an exception passes through."""
-        moving = Vector(self.parameters()).select(self.perturbed())
-        with torch.no_grad():
-            # Kept from step to step: they are needed when memory is scarcest anyway.
-            originals = self._originals
-            if originals is None or not originals.fits(moving):
-                originals = self._originals = moving.clone()
-            else:
-                originals.copy_(moving)
-        try:
-            with torch.no_grad():
-                moving.add_(shift)
-            yield
-        finally:
-            with torch.no_grad():
-                moving.copy_(originals)
-            torch.clear_autocast_cache()
-
-    def find_buffers_once(self) -> None:
-        """Before the first step."""
-        if not self._buffers_found:
-            find_buffers()
-            self._buffers_found = True
 
     # -- a step
 
@@ -219,15 +145,18 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 Nothing has been overwritten then.
         """
         if closure is None:
-            return self.step_along_gradients(scaler)
+            return self._along_gradients(scaler)
         closures = [closure] if callable(closure) else list(closure) if isinstance(closure, Iterable) else []
         if not closures or not all(callable(each) for each in closures):
             raise InputError("step takes a closure that returns the loss, or several in a sequence")
+        if len(closures) == 1 and self.between_halves():
+            return self._along_gradients(scaler, closures[0])
         self.check_idle()
+        refuse_accumulation(closures)
         parameters = self.parameters()
         if not parameters:
             raise InputError("no parameter requires a gradient any more; set requires_grad=True on some")
-        self.find_buffers_once()
+        self.know_buffers()
         passes = Passes(
             parameters,
             closures,
@@ -235,8 +164,10 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             scaler=scaler,
             ascent=self.local_ascent,
             given=self._given.there(parameters),
+            workers=self.workers(),
         )
         before = [p.grad if passes.given else None for p in parameters]
+        self._step_supports_amp_scaling = False
         try:
             with others_untouched(self, parameters):
                 if passes.given:
@@ -248,11 +179,35 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
                 raise
             self.leave_out(error, scaler)
             return torch.full((), math.nan, device=parameters[0].device)
+        finally:
+            self._step_supports_amp_scaling = True
         self.take(scaler)
         return loss
 
+    def know_buffers(self) -> None:
+        """Find the modules with buffers, once: that takes longer than a step of a small network."""
+        if not self._buffers_found:
+            find_buffers()
+            self._buffers_found = True
+
+    def _along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
+        try:
+            return self.step_along_gradients(scaler, closure)
+        except Exception:
+            # A scaler whose step calls this takes them away only if nothing is raised, and multiplies them else.
+            for name in ("grad_scale", "found_inf"):
+                self.__dict__.pop(name, None)
+            raise
+
+    def workers(self) -> Workers:
+        """The processes that take each step together."""
+        if self._workers is None:
+            self._workers = Workers(self.parameters())
+        return self._workers
+
     def take(self, scaler: Any = None) -> None:
         """Step along what ``.grad`` holds."""
+        say_there_are_entries(self)
         try:
             for hook in self._after_backward.values():
                 hook(self)
@@ -275,14 +230,34 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
         self.zero_grad()
 
     def check_idle(self) -> None:
-        """Refuse to begin a step within another one."""
+        """Refuse to begin a step within another one, or on a wrapper."""
+        self.check_own()
 
-    def step_along_gradients(self, scaler: Any) -> Tensor:
-        """``step()`` without a closure.
+    def check_own(self) -> None:
+        """Refuse to be called on a training loop's wrapper, which would keep for itself what a call leaves.
+
+        Raises:
+            InputError: this is one, of a class made of its and of this class.
+        """
+        if "base" not in self.__dict__:
+            raise InputError(
+                f"this {type(self).__name__} is a training loop's wrapper of the optimizer, which does not see what "
+                "first_step, restore and refresh leave in it; call them on its attribute optimizer, such as "
+                "self.optimizers().optimizer in Lightning"
+            )
+
+    def between_halves(self) -> bool:
+        """Whether the gradients of the first pass have been used, and those of the second not yet."""
+        return False
+
+    def step_along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
+        """``step()`` without a closure, or with one that does nothing.
 
         Raises:
             InputError: this method makes its gradients itself.
         """
+        if asks_for_entries(self.param_groups):
+            return make_entries(self)
         name = type(self).__name__
         raise InputError(
             f"{name} evaluates the loss several times in a step; call step(closure), where closure returns the loss"
@@ -334,7 +309,7 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
             found = hook(self, state_dict)
             state_dict = state_dict if found is None else found
         own, base, said = split(state_dict, self._about(), self.kept_settings, self.param_groups, self.defaults)
-        with _refusing("saved groups"):
+        with refusing("saved groups"):
             for group in own["param_groups"]:
                 self.check_group(group)
         with hooks_held_back(self):
@@ -354,7 +329,8 @@ class SharpnessAwareOptimizer(Optimizer, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``deepcopy`` and ``pickle``: all but hooks, which torch's optimizers leave out, too."""
-        left_out = {"step", "_told", "_originals", "_after_backward"}
+        left_out = {"step", "_told", "_originals", "_workers", "_after_backward"}
         kept = {k: v for k, v in self.__dict__.items() if k not in left_out and not k.startswith("_optimizer_")}
         # Modules that are copied along have registered no buffers, so they have to be looked for again.
-        return {**kept, "_buffers_found": False, "_told": None, "_originals": None, "_after_backward": OrderedDict()}
+        empty = dict.fromkeys(("_told", "_originals", "_workers"))
+        return {**kept, **empty, "_after_backward": OrderedDict(), "_buffers_found": False}

@@ -11,12 +11,18 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.live_buffers import BufferValues
-from .passes import NotFiniteError, Passes, checked_gradient, deliver, unscale
-from .scaling import report_to_scaler
+from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, gradient_vector, unscale
+from .scaling import refuse_unscaled, report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
+from .state_entries import asks_for_entries, make_entries
 from .vector import Vector
 
 __all__ = ["TwoPassOptimizer"]
+
+_UNFINISHED = (
+    "the last first_step has had no second_step yet; call it before the next step (gradients of several minibatches "
+    "are given as closures: step([closure, ...]))"
+)
 
 
 class TwoPassOptimizer(SharpnessAwareOptimizer):
@@ -40,6 +46,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
 
     _between: ExitStack | None = None
     _restored = False
+    _first_scaled = False
     _not_finite: NotFiniteError | None = None
     _scaler: Any = None
 
@@ -57,7 +64,10 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         """Called with the gradient over perturbed parameters, before it is changed."""
 
     def combined(self, second: Vector) -> Vector | None:
-        """What to step along, from the gradient at the perturbed point over all parameters; None: that gradient."""
+        """What to step along, from the gradient at the perturbed point over all parameters; None: that gradient.
+
+        Called again in the same step only after it has been asked once, and then to return None.
+        """
         return None
 
     def check_ready(self) -> None:
@@ -119,13 +129,16 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         if all(p.grad is None for p in parameters):
             raise InputError("first_step finds no gradients; call backward on the loss before it")
         self.check_ready()
-        if scaler is not None and scaler.is_enabled():
+        self._first_scaled = scaler is not None and scaler.is_enabled()
+        if self._first_scaled:
+            refuse_unscaled(scaler, self)
             unscale(parameters, scaler.get_scale())
         self._not_finite, self._scaler, shift = None, scaler, None
         self.forget()
         perturbed = self.perturbed()
         try:
-            g = checked_gradient(parameters, self.signs(), None)
+            with self.workers().agreeing(NotFiniteError):
+                g = checked_gradient(parameters, self.signs(), None)
             if any(perturbed):
                 shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
         except NotFiniteError as error:
@@ -133,7 +146,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
                 self._given.leave(parameters)
                 raise
             self._not_finite = error
-        self.find_buffers_once()
+        self.know_buffers()
         self._between = stack = ExitStack()
         stack.enter_context(BufferValues().standing_in())
         if shift is not None:
@@ -142,11 +155,34 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
             self.zero_grad()
 
     def restore(self) -> None:
-        """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does."""
+        """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does.
+
+        Then ``.grad`` holds what the step goes along, scaled as the second pass has made it, to be clipped, say.
+        """
+        self.check_own()
         if self._between is None:
             raise InputError("the parameters are not perturbed; call first_step before")
+        self._put_back()
+        if self._not_finite is None and type(self).combined is not TwoPassOptimizer.combined:
+            self._combine_scaled(self.parameters())
+
+    def _put_back(self) -> None:
+        assert self._between is not None
         self._between.close()
         self._between, self._restored = None, True
+
+    @torch.no_grad()
+    def _combine_scaled(self, parameters: Sequence[Tensor]) -> None:
+        second, signs = gradient_vector(parameters), self.signs()
+        if all(p.grad is None for p in parameters) or not second.is_finite():
+            return  # step does it, or says what is wrong
+        scaled = self._scaler is not None and self._scaler.is_enabled()
+        scale = self._scaler.get_scale() if scaled else 1.0
+        if signs is not None:
+            second = second.clone().mul_(signs)
+        found = self.combined(second.mul_(1 / scale))
+        if found is not None:
+            deliver(found.mul_(scale), parameters, signs)
 
     def second_step(self, *, zero_grad: bool = False, scaler: Any = None) -> None:
         """Put the parameters back and step along what ``.grad`` holds, the gradient at the perturbed point.
@@ -164,14 +200,30 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         if zero_grad:
             self.zero_grad()
 
-    def step_along_gradients(self, scaler: Any) -> Tensor:
+    def between_halves(self) -> bool:
+        """After ``first_step``, before the parameters have moved."""
+        return self._between is not None or self._restored
+
+    def step_along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
         """The second half of a step in two halves."""
-        if self._between is not None:
+        if self._between is not None and closure is not None:  # which may look at gradients
             self.restore()
+        elif self._between is not None:
+            self._put_back()
+        if closure is not None:
+            _call_idle(closure, self.parameters())
         if not self._restored:
+            if asks_for_entries(self.param_groups):
+                return make_entries(self)
             raise InputError(
                 f"{type(self).__name__} needs the gradient at two points: call step(closure) with a function that "
                 "returns the loss, or first_step(), another backward, and then step()"
+            )
+        scaled = getattr(self, "found_inf", None) is not None or (scaler is not None and scaler.is_enabled())
+        if scaled != self._first_scaled:  # the gradients of one pass would be as many times too long
+            raise InputError(
+                "only one half of the step was told of the scaler; call first_step(scaler=scaler), and then "
+                "scaler.step(optimizer) or second_step(scaler=scaler)"
             )
         self._restored = False
         scaler_of_first, self._scaler = self._scaler, None
@@ -202,12 +254,10 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
             unscale(parameters, float(factor))
 
     def check_idle(self) -> None:
-        """Refuse to begin a step between the halves of another one."""
-        if self._between is not None or self._restored:
-            raise InputError(
-                "the last first_step has had no second_step yet; call it before the next step (gradients of several "
-                "minibatches are given as closures: step([closure, ...]))"
-            )
+        """Refuse to begin a step between the halves of another one, too."""
+        super().check_idle()
+        if self.between_halves():
+            raise InputError(_UNFINISHED)
 
     def __getstate__(self) -> dict[str, Any]:
         """See the base class.
@@ -217,3 +267,20 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         """
         self.check_idle()
         return super().__getstate__()
+
+
+def _call_idle(closure: Closure, parameters: Sequence[Tensor]) -> None:
+    """Call a closure that may look at gradients and clip them: Lightning gives one where its user gave none.
+
+    Raises:
+        InputError: it made a loss, so it was to begin another step.
+    """
+    reached: list[Tensor] = []
+    handles = [p.register_post_accumulate_grad_hook(reached.append) for p in parameters]
+    try:
+        found = closure()
+    finally:
+        for handle in handles:
+            handle.remove()
+    if found is not None or reached:
+        raise InputError(_UNFINISHED)

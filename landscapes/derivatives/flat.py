@@ -9,14 +9,14 @@ __all__ = ["flatten", "unflatten"]
 
 
 def flatten(tensors: Iterable[Tensor]) -> Tensor:
-    """Concatenate tensors into one vector of shape ``(d,)``.
+    """Concatenate tensors into one vector of shape ``(d,)``, dense also where embeddings have sparse gradients.
 
     Example:
         >>> import torch
         >>> flatten([torch.ones(2, 2), torch.zeros(1)]).tolist()
         [1.0, 1.0, 1.0, 1.0, 0.0]
     """
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+    return torch.cat([(t.to_dense() if t.is_sparse else t).reshape(-1) for t in tensors])
 
 
 def unflatten(x: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:

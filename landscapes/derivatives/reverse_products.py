@@ -27,7 +27,6 @@ def linearised_gradient(loss: Tensor, leaves: Sequence[Tensor]) -> Callable[[Ten
     """
     shapes = [leaf.shape for leaf in leaves]
     gradient = torch.autograd.grad(loss, leaves, create_graph=True, materialize_grads=True)
-    _check_dense(gradient)
     sloped = [(g, i) for i, g in enumerate(gradient) if g.requires_grad]
     if not sloped:  # linear in the leaves
         return torch.zeros_like
@@ -77,15 +76,6 @@ def check_dependence(value: Tensor, names: Sequence[str]) -> None:
         )
 
 
-def _check_dense(gradients: Iterable[Tensor | None]) -> None:
-    """Refuse sparse gradients, which torch cannot differentiate again."""
-    if any(g is not None and g.layout != torch.strided for g in gradients):
-        raise InputError(
-            "a gradient is sparse, and torch does not differentiate it again; make the module with sparse=False, or "
-            "use a method without second derivatives"
-        )
-
-
 def check_backward(gradients: Sequence[Tensor | None], weight: Tensor) -> None:
     """Refuse ``J^T w`` that is not differentiable in ``w``: a backward pass on the way has cut the graph.
 
@@ -93,7 +83,6 @@ def check_backward(gradients: Sequence[Tensor | None], weight: Tensor) -> None:
     ``torch.autograd.grad`` passes by; passes of foreign kernels leave nothing. Both would make second derivatives that
     are silently wrong.
     """
-    _check_dense(gradients)
     waiting = [g.grad_fn for g in gradients if g is not None and g.grad_fn is not None]
     users: dict[Any, list[Any]] = {node: [] for node in waiting}
     cut, reached = False, list[Any]()

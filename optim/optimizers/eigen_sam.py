@@ -57,8 +57,11 @@ class EigenSAM(TwoPassOptimizer):
 
     A *refresh* takes place at steps 1, k + 1, 2k + 1, ... and starts from the previous eigenvector; it costs one
     gradient and ``p`` Hessian-vector products (the paper, Algorithms 1 and 2), so a step costs ``1 + p c/(2k)`` steps
-    of SAM, where a product costs ``c`` gradients. Under data-parallel training all workers estimate the eigenvector of
-    their joint minibatch. In a loop that calls ``first_step``, call :meth:`refresh` where :attr:`due` says so.
+    of SAM, where a product costs ``c`` gradients. In a loop that calls ``first_step``, call :meth:`refresh` where
+    :attr:`due` says so.
+
+    Under ``DistributedDataParallel`` all workers estimate one eigenvector, that of their joint minibatch, and average
+    each product for it. Sharded models (FSDP2), which cannot be differentiated twice, are refused.
 
     Args:
         params: parameters or parameter groups, on one device; every group may have its own ``rho`` and ``alpha``.
@@ -74,10 +77,11 @@ class EigenSAM(TwoPassOptimizer):
             ``k/p`` steps, ``v <- (1 - 1/p) v + H v/(p |lambda|)`` (Oja); or a closure, or several, of a larger batch.
         guard: length of a random vector that is added to the previous eigenvector at a refresh. Without one an
             eigenvector that has been overtaken by another would stay.
-        seed: of what is drawn; the same on all workers.
+        seed: of what is drawn; of workers that share an eigenvector the first one's counts.
         check: whether the first refresh compares its Hessian products with differences of gradients, see
             :class:`ClosureHessian`; products that are wrong are then taken from differences.
-        synchronised: whether workers share one eigenvector; else each has that of its own minibatch.
+        synchronised: whether workers of ``DistributedDataParallel`` share one eigenvector, bit for bit; else each has
+            that of its own minibatch, and the perturbations differ although gradients are averaged.
         **options: those of every method (:class:`SharpnessAwareOptimizer`), and of ``base``, e.g. ``lr=0.1``.
 
     Attributes:
@@ -103,6 +107,7 @@ class EigenSAM(TwoPassOptimizer):
 
     kept_settings = ("source", "refresh_every", "iterations", "solver", "normalize", "guard", "seed")
     kept_numbers = ("steps", "eigenvalue", "residual", "alignment", "decay", "_refreshed_at")
+    kept_tensors = (_PER_PART,)
 
     def __init__(
         self,
@@ -159,13 +164,14 @@ class EigenSAM(TwoPassOptimizer):
 
     @property
     def due(self) -> bool:
-        """Whether the coming step begins with a refresh."""
-        return self.steps % self.refresh_every == 0 and self._refreshed_at != self.steps
+        """Whether the coming step begins with a refresh: its turn has come, or nothing has been perturbed before."""
+        turn = self.steps % self.refresh_every == 0 and self._refreshed_at != self.steps
+        return turn or math.isnan(self.eigenvalue)
 
     @property
     def eigenvector(self) -> Tensor | None:
         """Estimate over the perturbed parameters in one piece, shape ``(d,)``; None before the first refresh."""
-        if not any(_PER_PART in self.state[p] for p in self._moving() if p in self.state):
+        if math.isnan(self.eigenvalue):
             return None
         return self._eigenvector().flat()
 
@@ -224,8 +230,7 @@ class EigenSAM(TwoPassOptimizer):
         """Refresh the eigenvector if this step's turn has come."""
         if not any(self.perturbed()):
             return
-        missing = math.isnan(self.eigenvalue)  # also where nothing has been perturbed until now
-        if missing or (self.due and self.source != "stream"):
+        if self.due and (math.isnan(self.eigenvalue) or self.source != "stream"):
             self._refresh(passes.closures, passes.function)
             passes.function.rewind()
         elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:
@@ -292,7 +297,9 @@ class EigenSAM(TwoPassOptimizer):
         with refreshing(self.parameters()) as replicas:
             shared = replicas if self.synchronised else []
             operator = hessian_of(closures, parameters, function, self._check, shared)
-            return estimate(negative(operator) if signs == {-1.0} else operator, solver, products, start, seed)
+            operator = negative(operator) if signs == {-1.0} else operator
+            group = shared[0].process_group if shared else None
+            return estimate(operator, solver, products, start, seed, group)
 
     def _keep(self, found: EigenvectorEstimate) -> None:
         self.eigenvalue, self.residual, self._refreshed_at = found.value, found.residual, self.steps

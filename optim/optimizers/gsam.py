@@ -30,7 +30,7 @@ class GSAM(TwoPassOptimizer):
             group["rho"] = rho_min + (rho_max - rho_min) * (group["lr"] - lr_min) / (lr_max - lr_min)
 
     Args:
-        params: parameters or parameter groups; every group may have its own ``rho``.
+        params: parameters or parameter groups; every group may have its own ``rho`` and ``alpha``.
         base: class of the optimizer that takes the step; default SGD.
         rho: perturbation radius, at least 0.
         alpha: weight of the ascent, at least 0 (released code: 0.4); 0 is SAM.
@@ -49,7 +49,6 @@ class GSAM(TwoPassOptimizer):
         [0.9902, 0.0843]
     """
 
-    kept_settings = ("alpha",)
     ascent_may_be_local = False
 
     def __init__(
@@ -61,11 +60,16 @@ class GSAM(TwoPassOptimizer):
         alpha: float = 0.4,
         **options: Any,
     ) -> None:
-        if not 0 <= alpha < math.inf:
-            raise InputError(f"alpha = {alpha} is negative or not finite; give alpha >= 0 (released code: 0.4)")
-        super().__init__(params, base, groups={"rho": rho}, **options)
-        self.alpha = alpha
+        super().__init__(params, base, groups={"rho": rho, "alpha": alpha}, **options)
         self._plain: Vector | None = None
+
+    def check_group(self, group: dict[str, Any]) -> None:
+        """Also ``alpha``."""
+        super().check_group(group)
+        if not 0 <= group["alpha"] < math.inf:
+            raise InputError(
+                f"alpha = {group['alpha']} is negative or not finite; give alpha >= 0 (released code: 0.4)"
+            )
 
     def ascent(self, g: Vector) -> Vector:
         """``g / |g|``; zero where ``g`` is zero."""
@@ -84,8 +88,10 @@ class GSAM(TwoPassOptimizer):
         g, self._plain = self._plain, None
         if g is None:
             return None
-        moving = second.select(self.perturbed())
+        perturbed = self.perturbed()
+        moving = second.select(perturbed)
         norm = moving.norm()
         share = g.dot(moving) / norm / norm if norm > 0 else 0.0
-        moving.mul_(1 + self.alpha * share).add_(g, -self.alpha)
+        alphas = [alpha for alpha, moves in zip(self.of_groups("alpha"), perturbed, strict=True) if moves]
+        moving.mul_([1 + alpha * share for alpha in alphas]).add_(g, [-alpha for alpha in alphas])
         return second

@@ -98,8 +98,7 @@ class RandomSAM(SharpnessAwareOptimizer):
 def _drawn(p: Any, generator: torch.Generator) -> Tensor:
     """Standard normal numbers in the shape of a parameter; complex parts have variance 1 each."""
     shape = (*p.shape, 2) if p.is_complex() else p.shape
-    double = p.dtype in (torch.float64, torch.complex128)
-    numbers = torch.randn(shape, generator=generator, dtype=torch.float64 if double else torch.float32)
+    numbers = torch.randn(shape, generator=generator, dtype=torch.float32)  # of every type the same ones
     whole = torch.view_as_complex(numbers) if p.is_complex() else numbers
     if hasattr(p, "device_mesh"):  # every worker draws all of it and takes its own shard
         from torch.distributed.tensor import distribute_tensor

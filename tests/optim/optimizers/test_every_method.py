@@ -53,7 +53,7 @@ def test_complex_parameters_are_pairs_of_real_ones(name):
     torch.testing.assert_close(torch.view_as_real(z.detach()), pairs.detach(), rtol=1e-12, atol=1e-14)
 
 
-@FIRST_ORDER
+@NAMES
 @pytest.mark.parametrize(
     ("base", "dense_base"), [(torch.optim.SGD, torch.optim.SGD), (torch.optim.SparseAdam, torch.optim.Adam)]
 )
@@ -68,19 +68,11 @@ def test_sparse_gradients_give_the_step_of_dense_ones(name, base, dense_base):
         for _ in range(3):
             optimizer.step(lambda table=table: (table(rows).square().sum(-1) + table(rows).sum(-1).sin()).mean())
         tables.append(table.weight.detach())
-    # Adam and SparseAdam add their eps of 1e-8 at different places.
-    torch.testing.assert_close(*tables, rtol=1e-12 if base is dense_base else 1e-5, atol=1e-13)
+    # Adam and SparseAdam add their eps of 1e-8 at different places; a sparse gradient has products from differences.
+    exact = base is dense_base and name != "egr"
+    torch.testing.assert_close(*tables, rtol=1e-12 if exact else 1e-5, atol=1e-13 if exact else 1e-6)
     moved = (tables[0] != start).any(1)
     assert moved.tolist() == [True, False, True, True, False, False]  # rows that are looked up
-
-
-def test_egr_refuses_sparse_gradients():
-    """Which torch cannot differentiate again."""
-    table = nn.Embedding(6, 3, sparse=True).double()
-    before = table.weight.detach().clone()
-    with pytest.raises(InputError, match="a gradient is sparse"):
-        _make("egr", table.parameters(), lr=0.1).step(lambda: table(torch.tensor([0, 2])).square().sum())
-    assert torch.equal(table.weight, before)
 
 
 @NAMES

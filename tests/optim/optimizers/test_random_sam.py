@@ -87,6 +87,9 @@ def test_seeds_steps_and_nothing_else():
     third = network()
     for seed in (4, 5):
         z = RandomSAM(third.parameters(), rho=RHO, seed=seed, **SGD)._noise().flat()
+        single = RandomSAM(third.float().parameters(), rho=RHO, seed=seed, **SGD)._noise().flat()
+        assert torch.equal(single.double(), z)  # of every type the same numbers
+        third.double()
         first = RandomSAM(third.parameters(), rho=RHO, seed=4, **SGD)._noise().flat()
         assert torch.equal(z, first) == (seed == 4)
 

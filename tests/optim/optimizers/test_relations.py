@@ -166,6 +166,40 @@ def test_the_radius_of_gsam_follows_the_learning_rate():
     assert radii == pytest.approx(truth, rel=1e-6)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_what_is_clipped_after_restore_is_the_step_of_gsam(scaled, maximize):
+    """Not the perturbed gradient alone; otherwise the step is that of the closure, scaled or not."""
+    model, twin = network().float(), network().float()
+    inputs, targets = BATCHES[0][0].float(), BATCHES[0][1]
+    sign = -1.0 if maximize else 1.0
+    scaler = torch.amp.GradScaler("cpu", init_scale=256.0, enabled=scaled)
+    halves, whole = (GSAM(m.parameters(), rho=RHO, lr=1.0, maximize=maximize) for m in (model, twin))
+
+    def loss(net):
+        return sign * nn.functional.cross_entropy(net(inputs), targets)
+
+    lengths = []
+    for clip in (None, 0.01):
+        before = flat(model)
+        scaler.scale(loss(model)).backward()
+        halves.first_step(scaler=scaler)
+        scaler.scale(loss(model)).backward()
+        halves.restore()
+        if clip is not None:
+            scaler.unscale_(halves)
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        scaler.step(halves)
+        scaler.update()
+        halves.zero_grad()
+        lengths.append((flat(model) - before).norm().item())
+        if clip is None:
+            whole.step(lambda: loss(twin))
+            torch.testing.assert_close(flat(model), flat(twin), rtol=1e-5, atol=1e-6)
+    assert lengths[0] > 0.1
+    assert lengths[1] == pytest.approx(0.01, rel=1e-3)
+
+
 def test_a_random_direction_is_no_ascent():
     """What the control is for: at a small radius SAM raises the loss by rho |g|, a random perturbation by far less."""
 

@@ -1,0 +1,87 @@
+"""Parameters in groups, each with its own settings of a method, and how they are moved and put back."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ..ground.errors import InputError
+from .base_optimizer import refusing
+from .vector import Vector
+
+__all__ = ["PerturbedGroups"]
+
+
+class PerturbedGroups(Optimizer):
+    """An optimizer whose groups have a radius ``rho``, by which their parameters are perturbed for a pass."""
+
+    _originals: Vector | None = None
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
+        with refusing("parameters of a group"):
+            group = dict(param_group)
+            if not isinstance(group["params"], Tensor | set):
+                group["params"] = given = list(group["params"])
+                tensors = [each[1] if isinstance(each, tuple) else each for each in given]
+                if len({id(p) for p in tensors}) < len(tensors):
+                    raise InputError("a parameter is in a group twice, and would be perturbed twice; give it once")
+            super().add_param_group(group)
+            try:
+                self.check_group(self.param_groups[-1])
+            except BaseException:
+                self.param_groups.pop()
+                raise
+
+    def check_group(self, group: dict[str, Any]) -> None:
+        """Refuse settings of a parameter group that are out of range."""
+        rho = float(group["rho"])
+        if not 0 <= rho < math.inf:
+            raise InputError(f"rho = {rho} is not a radius; give rho > 0, or 0 for parameters that are not perturbed")
+
+    def parameters(self) -> list[Tensor]:
+        """Those that require a gradient, of all groups, in order."""
+        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+
+    def of_groups(self, name: str) -> list[Any]:
+        """A setting of the groups, once for each of :meth:`parameters`."""
+        return [group[name] for group in self.param_groups for p in group["params"] if p.requires_grad]
+
+    def perturbed(self) -> list[bool]:
+        """Which of :meth:`parameters` move in the ascent: those of groups whose ``rho`` is not 0."""
+        return [rho != 0 for rho in self.of_groups("rho")]
+
+    def signs(self) -> list[float] | None:
+        """-1 for parameters of groups whose base maximises the loss; None if there are none."""
+        if not any(group.get("maximize") for group in self.param_groups):
+            return None
+        return [-1.0 if maximize else 1.0 for maximize in self.of_groups("maximize")]
+
+    def shift(self, u: Vector) -> Vector:
+        """``rho u``, in place, with the radius of each group."""
+        radii = [float(rho) for rho in self.of_groups("rho") if rho != 0]
+        return u.mul_(radii[0] if len(set(radii)) == 1 else radii)
+
+    @contextmanager
+    def shifted(self, shift: Vector) -> Iterator[None]:
+        """Perturbed parameters moved by a vector; put back bit for bit, also when an exception passes through."""
+        moving = Vector(self.parameters()).select(self.perturbed())
+        with torch.no_grad():
+            # Kept from step to step: they are needed when memory is scarcest anyway.
+            originals = self._originals
+            if originals is None or not originals.fits(moving):
+                originals = self._originals = moving.clone()
+            else:
+                originals.copy_(moving)
+        try:
+            with torch.no_grad():
+                moving.add_(shift)
+            yield
+        finally:
+            with torch.no_grad():
+                moving.copy_(originals)
+            torch.clear_autocast_cache()
