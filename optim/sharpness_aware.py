@@ -314,6 +314,8 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
                 self.check_group(group)
         with hooks_held_back(self):
             super().load_state_dict(own)
+        for values in self.state.values():  # a file's memory is not aligned, and sums depend on that in the last bit
+            values.update({k: v.clone() for k, v in values.items() if isinstance(v, Tensor)})
         self.base.load_state_dict(base)
         keep_types(self.base, base)
         self.param_groups = self.base.param_groups
