@@ -305,7 +305,7 @@ class EigenSAM(TwoPassOptimizer):
         self.eigenvalue, self.residual, self._refreshed_at = found.value, found.residual, self.steps
         parameters = self._moving()
         for p, part in zip(parameters, Vector(parameters).views(found.vector).parts, strict=True):
-            self.state[p][_PER_PART] = part.view_as(p)
+            self.state[p][_PER_PART] = part.view_as(p).clone()
 
 
 def _sign(value: float) -> float:
