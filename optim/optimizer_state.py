@@ -76,7 +76,9 @@ def split(
     clean = [{**known, **{k: v for k, v in group.items() if k != _OURS}} for group in found_groups]
     own: dict[Any, Any] = {}
     base: dict[Any, Any] = {}
-    for i, values in found_state.items():
+    for i, found in found_state.items():
+        # Copies: steps change them in place, and sums of numbers that a file holds unaligned round otherwise.
+        values = {k: v.clone() if isinstance(v, Tensor) else v for k, v in found.items()}
         mine = {k.removeprefix(_PREFIX): v for k, v in values.items() if str(k).startswith(_PREFIX)}
         rest = {k: v for k, v in values.items() if not str(k).startswith(_PREFIX)}
         own |= {i: mine} if mine else {}

@@ -181,6 +181,20 @@ def test_rates_come_from_the_state(kind):
 
 
 @every_kind
+def test_a_state_is_shared_with_nobody(kind):
+    """What is loaded is copied, so a checkpoint in memory can be loaded twice."""
+    _, optimizer = _trained(kind)
+    state = snapshot(optimizer.state_dict())
+    kept = snapshot(state)
+    twin = network()
+    other = make(kind, twin.parameters(), **ADAM)
+    other.load_state_dict(state)
+    for _ in range(3):
+        other.step(loss_of(twin))
+    assert same(state, kept)
+
+
+@every_kind
 def test_only_plain_values_are_in_a_state(kind):
     """So that ``torch.load`` needs no trust in it; Lightning and Accelerate load so."""
     _, optimizer = _trained(kind)
