@@ -290,5 +290,6 @@ def test_halves_in_the_wrong_order(kind):
     for again in (optimizer.first_step, lambda: optimizer.step(loss_of(model))):
         with pytest.raises(InputError, match="second_step"):
             again()
-    optimizer.restore()
+    if not torch.equal(flat(model), watched.before):  # a closure has had them put back already
+        optimizer.restore()
     watched.unchanged()

@@ -277,11 +277,18 @@ def test_two_optimizers_and_one_scaler():
 
 
 def test_without_unscaling_the_step_is_another_one():
-    """Wrong on purpose: the scaled gradient as it is."""
+    """Wrong on purpose: the scaled gradient as it is; and halves of which one knows of the scaler are refused."""
     model, scaler = network(dtype=F32), _scaler()
     optimizer = SAM(model.parameters(), rho=0.1, lr=0.1)
     scaler.scale(loss_of(model)()).backward()
     optimizer.first_step(scaler=scaler)
     scaler.scale(loss_of(model)()).backward()
+    with pytest.raises(InputError, match="scaler"):
+        optimizer.second_step()
+    twin = network(dtype=F32)
+    optimizer = SAM(twin.parameters(), rho=0.1, lr=0.1)
+    scaler.scale(loss_of(twin)()).backward()
+    optimizer.first_step()
+    scaler.scale(loss_of(twin)()).backward()
     optimizer.second_step()
-    assert not torch.allclose(flat(model), trained(SAM, 1).float(), rtol=0.1)
+    assert not torch.allclose(flat(twin), trained(SAM, 1).float(), rtol=0.1)
