@@ -45,6 +45,8 @@ class VaSSO(TwoPassOptimizer):
     """
 
     kept_settings = ("theta",)
+    kept_numbers = ("started",)
+    kept_tensors = (_PER_PART,)
     ascent_may_be_local = False
 
     def __init__(
@@ -60,6 +62,7 @@ class VaSSO(TwoPassOptimizer):
             raise InputError(f"theta = {theta} is not a weight; give one in (0, 1], such as 0.9; 1 is SAM")
         super().__init__(params, base, groups={"rho": rho}, **options)
         self.theta = theta
+        self.started = False  # whether there is an average
         self._next: Vector | None = None  # what the average becomes if this step is taken
 
     def _moving(self) -> list[Tensor]:
@@ -68,7 +71,8 @@ class VaSSO(TwoPassOptimizer):
     def _averaged(self, g: Vector) -> Vector:
         """``(1 - theta) d + theta g`` in place."""
         parameters = self._moving()
-        known = [_PER_PART in self.state.get(p, {}) for p in parameters]
+        # Entries that a checkpoint of processes is to be read into are no average yet.
+        known = [self.started and _PER_PART in self.state.get(p, {}) for p in parameters]
         if not any(known):
             return g
         d = Vector(self.state[p][_PER_PART] if old else p for p, old in zip(parameters, known, strict=True))
@@ -99,4 +103,4 @@ class VaSSO(TwoPassOptimizer):
             if _PER_PART not in self.state[p]:
                 self.state[p][_PER_PART] = torch.zeros_like(p)
         Vector(self.state[p][_PER_PART] for p in parameters).copy_(self._next)
-        self._next = None
+        self._next, self.started = None, True

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eigensam.ground import InputError
-from eigensam.optim import SAM, EigenSAM
+from eigensam.optim import SAM, EigenSAM, VaSSO
 
 
 def _asked(optimizer, p):
@@ -18,7 +18,7 @@ def _asked(optimizer, p):
     p.grad = None
 
 
-@pytest.mark.parametrize("kind", [SAM, EigenSAM])
+@pytest.mark.parametrize("kind", [SAM, EigenSAM, VaSSO])
 def test_entries_are_made_once(kind):
     def train(ask):
         p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
@@ -68,3 +68,30 @@ def test_other_steps_without_a_closure_are_refused():
         p.grad = gradient
         with pytest.raises(InputError, match="gradient at two points"):
             optimizer.step()
+
+
+def test_entries_of_a_fresh_vasso_are_no_average():
+    """Its average begins with the first gradient; a state that is loaded into the entries goes on."""
+
+    def loss(p, step):
+        return lambda: ((p - step) ** 4).sum()
+
+    made = []
+    for ask in (False, True):
+        p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        optimizer = VaSSO([p], rho=0.1, theta=0.3, lr=0.01)
+        if ask:
+            _asked(optimizer, p)
+            assert not optimizer.state_dict()["state"][0]["sharpness_aware.direction"].any()
+        for step in range(3):
+            optimizer.step(loss(p, step))
+        made.append((p, optimizer))
+    (p, plain), (q, _) = made
+    assert torch.equal(p, q)
+    r = torch.nn.Parameter(p.detach().clone())
+    fresh = VaSSO([r], rho=0.1, theta=0.3, lr=0.01)
+    _asked(fresh, r)
+    fresh.load_state_dict(plain.state_dict())
+    plain.step(loss(p, 3))
+    fresh.step(loss(r, 3))
+    assert torch.equal(p, r)
