@@ -1,7 +1,8 @@
 """Eigen-SAM: SAM whose perturbation is turned towards the top eigenvector of the Hessian."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, final, get_args
 
 import torch
@@ -10,8 +11,9 @@ from torch.optim import SGD, Optimizer
 
 from ...ground.errors import InputError
 from ...landscapes.curvature.closure_hessian import ClosureCheck
-from ...landscapes.derivatives.live_buffers import find_buffers
 from ...landscapes.derivatives.one_function import OneFunction
+from ...landscapes.spectra.lanczos_iteration import lanczos
+from ...landscapes.spectra.operators import SymmetricOperator
 from ..eigenvector_estimate import Eigensolver, EigenvectorEstimate, estimate, hessian_of, negative, refreshing
 from ..passes import Closure, Passes
 from ..two_pass import TwoPassOptimizer
@@ -231,7 +233,7 @@ class EigenSAM(TwoPassOptimizer):
         if not any(self.perturbed()):
             return
         if self.due and (math.isnan(self.eigenvalue) or self.source != "stream"):
-            self._refresh(passes.closures, passes.function)
+            self._refresh(self._whose(passes.closures), passes.function)
             passes.function.rewind()
         elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:
             self._stream(passes.closures, passes.function)
@@ -249,13 +251,42 @@ class EigenSAM(TwoPassOptimizer):
             closure: returns the loss and does not call ``backward``; several stand for their mean.
         """
         self.check_idle()
-        find_buffers()
-        closures = [closure] if callable(closure) else list(closure)
-        self._refresh(closures, OneFunction({p.device for p in self.parameters()}))
+        self.know_buffers()
+        self._refresh(_several(closure), OneFunction({p.device for p in self.parameters()}))
+
+    def cosine(
+        self, closure: Closure | Sequence[Closure], *, max_products: int = 100, tolerance: float = 1e-3
+    ) -> float:
+        """``|<v, v_1>|`` of the current estimate with the top eigenvector of the closure's Hessian, found by Lanczos.
+
+        How good the estimate is at these parameters; it costs as many products as that takes, and changes nothing.
+
+        Args:
+            closure: as in :meth:`refresh`.
+            max_products: most products to spend.
+            tolerance: relative accuracy of the eigenvalue.
+
+        Raises:
+            InputError: no estimate yet, or the eigenvalue has not converged.
+        """
+        v = self.eigenvector
+        if v is None:
+            raise InputError("no eigenvector yet; take a step or call refresh(closure) first")
+        self.check_idle()
+        self.know_buffers()
+        function = OneFunction({p.device for p in self.parameters()})
+        with self._hessian(_several(closure), function) as (operator, _):
+            pairs = lanczos(operator, max_products=max_products, tolerance=tolerance, seed=self.seed)
+        function.rewind()
+        if not pairs.converged:
+            raise InputError(f"the top eigenvalue has not converged: {pairs.missing}; allow more than {max_products}")
+        return abs(float(v @ pairs.vectors[0].to(v)))
+
+    def _whose(self, closures: Sequence[Closure]) -> Sequence[Closure]:
+        """Those of the step, or others that were given."""
+        return _several(self.curvature) if not isinstance(self.curvature, str) else closures
 
     def _refresh(self, closures: Sequence[Closure], function: OneFunction) -> None:
-        if self.source == "closure":
-            closures = [self.curvature] if callable(self.curvature) else list(self.curvature)  # type: ignore[arg-type]
         old = self.eigenvector
         if old is not None and not old.any():
             old = None
@@ -290,22 +321,30 @@ class EigenSAM(TwoPassOptimizer):
         start: Tensor | None,
         seed: int,
     ) -> EigenvectorEstimate:
-        parameters = self._moving()
+        with self._hessian(closures, function) as (operator, group):
+            return estimate(operator, solver, products, start, seed, group)
+
+    @contextmanager
+    def _hessian(self, closures: Sequence[Closure], function: OneFunction) -> Iterator[tuple[SymmetricOperator, Any]]:
+        """Of what is minimised, and the processes that share it."""
         signs = set(self.signs() or [1.0])
         if len(signs) > 1:
             raise InputError("Eigen-SAM maximises or minimises; groups that do both have no common Hessian")
         with refreshing(self.parameters()) as replicas:
             shared = replicas if self.synchronised else []
-            operator = hessian_of(closures, parameters, function, self._check, shared)
-            operator = negative(operator) if signs == {-1.0} else operator
+            operator = hessian_of(closures, self._moving(), function, self._check, shared)
             group = shared[0].process_group if shared else None
-            return estimate(operator, solver, products, start, seed, group)
+            yield (negative(operator) if signs == {-1.0} else operator), group
 
     def _keep(self, found: EigenvectorEstimate) -> None:
         self.eigenvalue, self.residual, self._refreshed_at = found.value, found.residual, self.steps
         parameters = self._moving()
         for p, part in zip(parameters, Vector(parameters).views(found.vector).parts, strict=True):
             self.state[p][_PER_PART] = part.view_as(p).clone()  # aligned as a loaded one: sums have the same bits
+
+
+def _several(closure: Closure | Sequence[Closure]) -> Sequence[Closure]:
+    return [closure] if callable(closure) else list(closure)
 
 
 def _sign(value: float) -> float:

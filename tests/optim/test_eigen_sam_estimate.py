@@ -65,6 +65,48 @@ def test_residual_is_that_of_the_vector_whose_value_is_given():
     assert optimizer.residual == pytest.approx((a @ v - optimizer.eigenvalue * v).norm().item(), rel=1e-9)
 
 
+def test_the_cosine_with_the_true_eigenvector():
+    """Of the dense Hessian; another minibatch has another one."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
+    names = [name for name, _ in model.named_parameters()]
+    optimizer = EigenSAM(model.parameters(), rho=0.1, lr=0.0, iterations=3)
+    with pytest.raises(InputError, match="no eigenvector yet"):
+        optimizer.cosine(lambda: cross_entropy(model(DATA[0]), DATA[1]))
+    optimizer.step(lambda: cross_entropy(model(DATA[0]), DATA[1]))
+    before = optimizer.state_dict()
+    for rows in (slice(None), slice(0, 9)):
+
+        def loss(*parts, rows=rows):
+            outputs = torch.func.functional_call(model, dict(zip(names, parts, strict=True)), (DATA[0][rows],))
+            return cross_entropy(outputs, DATA[1][rows])
+
+        x = tuple(p.detach() for p in model.parameters())
+        blocks = torch.autograd.functional.hessian(loss, x)
+        dims = [p.numel() for p in x]
+        h = torch.cat(
+            [
+                torch.cat([b.reshape(n, m) for b, m in zip(row, dims, strict=True)], 1)
+                for row, n in zip(blocks, dims, strict=True)
+            ]
+        )
+        truth = abs(optimizer.eigenvector @ torch.linalg.eigh(h).eigenvectors[:, -1]).item()
+        found = optimizer.cosine(lambda rows=rows: cross_entropy(model(DATA[0][rows]), DATA[1][rows]), tolerance=1e-8)
+        assert found == pytest.approx(truth, rel=1e-5)
+        assert found < 0.9999
+    assert str(optimizer.state_dict()) == str(before)
+    with pytest.raises(InputError, match="has not converged"):
+        optimizer.cosine(lambda: cross_entropy(model(DATA[0]), DATA[1]), max_products=2)
+
+
+def test_a_refresh_by_hand_is_of_the_closure_that_is_given():
+    """Also where another one is the source of refreshes within steps."""
+    x = _point(0.3, 0.4)
+    optimizer = EigenSAM([x], rho=0.1, lr=0.1, curvature=_quadratic(x, [7.0, 1.0]))
+    optimizer.refresh(_quadratic(x, [1.0, 5.0]))
+    assert optimizer.eigenvalue == pytest.approx(5)
+
+
 def _stream(curvature, steps=400):
     """Minibatch Hessians ``diag + noise``: no single one has the mean's top eigenvector."""
     generator = torch.Generator().manual_seed(0)
