@@ -1,6 +1,7 @@
 """The passes of one step: losses and gradients of the closure at several points, as of one function."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from ..ground.errors import InputError
 from ..landscapes.derivatives.one_function import OneFunction
+from ..landscapes.derivatives.thread_patch import ThreadPatch
 from .data_parallel import Workers
+from .other_gradients import made_once
 from .vector import Vector, real_view
 
 __all__ = [
@@ -193,7 +196,7 @@ class Passes:
             nothing = torch.full((), math.nan, device=self.parameters[0].device)
             return nothing, self._vector(None)
         if self._count > 1 or self.given:
-            with self.function.again():
+            with self.function.again(), made_once(self.parameters):
                 loss = self._mean()
         else:
             with nullcontext() if self._ascent is None else self._ascent():
@@ -202,7 +205,7 @@ class Passes:
 
     def beforehand(self) -> tuple[Vector, bool]:
         """The gradient from a pass that leaves no trace, and whether it draws random numbers."""
-        with self.function.again():
+        with self.function.again(), made_once(self.parameters):
             self._mean()
             moved = self.function.moved()
         g = gradient_vector(self.parameters).clone()
@@ -273,18 +276,27 @@ def _value(loss: Any) -> Tensor | None:
 
 
 class ScalingSeen:
-    """Notices whether a loss is scaled for mixed precision inside."""
+    """Notices whether a loss is scaled for mixed precision inside, in this thread."""
 
     def __enter__(self) -> "ScalingSeen":
         self.scaled = False
-        self._scale = scale = torch.amp.GradScaler.scale
-
-        def noticed(scaler: Any, outputs: Any) -> Any:
-            self.scaled = self.scaled or scaler.is_enabled()
-            return scale(scaler, outputs)
-
-        torch.amp.GradScaler.scale = noticed  # type: ignore[assignment, method-assign]
+        self._outer = getattr(_seen, "by", None)
+        _seen.by = self
+        self._patch = _SCALE.inside()
+        self._patch.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        torch.amp.GradScaler.scale = self._scale  # type: ignore[method-assign]
+        self._patch.__exit__(None, None, None)
+        _seen.by = self._outer
+
+
+_seen = threading.local()
+
+
+def _scale(original: Any, scaler: Any, outputs: Any) -> Any:
+    _seen.by.scaled = _seen.by.scaled or scaler.is_enabled()
+    return original(scaler, outputs)
+
+
+_SCALE = ThreadPatch(torch.amp.GradScaler, "scale", _scale)

@@ -10,41 +10,60 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_buffer_registration_hook
 from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
-__all__ = ["BufferValues", "find_buffers", "live_modules"]
+__all__ = ["BufferValues", "find_buffers", "known_optimizers", "live_modules"]
 
 _known: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()  # those that have buffers
+_large: "weakref.WeakKeyDictionary[nn.Module, dict[str, tuple[int, int] | None]]" = weakref.WeakKeyDictionary()
+"""Which tensor a large buffer was, and its version, when somebody last looked; None for one that has moved."""
+
+_optimizers: "weakref.WeakSet[Optimizer]" = weakref.WeakSet()
 _watching: list[Any] = []
 
+_LARGE = 1 << 16  # elements; running statistics, counters and iterates of norms have fewer
 
-def live_modules() -> Iterator[nn.Module]:
-    """All modules of the process, found among the interpreter's objects; takes tens of milliseconds."""
+
+def _live(kind: type | tuple[type, ...]) -> Iterator[Any]:
     hidden = gc.get_freeze_count()  # what somebody has frozen is not listed
     if hidden:
         gc.unfreeze()
     objects = gc.get_objects()
     if hidden:
         gc.freeze()
-    for found in objects:
-        if issubclass(type(found), nn.Module) and "_buffers" in found.__dict__:
-            yield found
+    yield from (found for found in objects if issubclass(type(found), kind))
+
+
+def live_modules() -> Iterator[nn.Module]:
+    """All modules of the process, found among the interpreter's objects; takes tens of milliseconds."""
+    yield from (found for found in _live(nn.Module) if "_buffers" in found.__dict__)
+
+
+def known_optimizers() -> list[Optimizer]:
+    """All optimizers that were alive when a training began."""
+    return list(_optimizers)
 
 
 def find_buffers() -> None:
-    """Find the modules with buffers; from now on those that register a buffer are learnt of as they do.
+    """Find modules with buffers, and optimizers; from now on modules that register a buffer are learnt of as they do.
 
     Call it when a training begins: modules that are copied or unpickled afterwards say nothing.
     """
     if not _watching:
         _watching.append(register_module_buffer_registration_hook(lambda module, _name, _buffer: _known.add(module)))
-    _known.update(module for module in live_modules() if module._buffers)
+    for found in list(_live((nn.Module, Optimizer))):
+        if isinstance(found, Optimizer):
+            _optimizers.add(found)
+        elif found.__dict__.get("_buffers"):
+            _known.add(found)
 
 
 class BufferValues:
     """The buffers of all modules as they are now: running statistics, iterates of spectral norms, counters.
 
     No forward pass says which ones it moves, and compiled code calls no hooks; so all are kept, which costs far less
-    than the pass.
+    than the pass. Large ones (frozen weights, tables, queues) are kept the first time, and from then on only if they
+    have moved in between; one that begins to move later moves in every pass of that one step.
 
     Example:
         >>> import torch
@@ -66,7 +85,7 @@ class BufferValues:
                 (module, name, None if buffer is None else buffer.detach().clone())
                 for module in list(_known)
                 for name, buffer in module._buffers.items()
-                if buffer is None or not is_lazy(buffer)
+                if buffer is None or (not is_lazy(buffer) and _may_move(module, name, buffer))
             ]
 
     @contextmanager
@@ -83,3 +102,13 @@ class BufferValues:
         finally:
             for (module, name, _), original in zip(self._values, originals, strict=True):
                 module._buffers[name] = original
+
+
+def _may_move(module: nn.Module, name: str, buffer: Tensor) -> bool:
+    if buffer.numel() <= _LARGE:
+        return True
+    seen, now = _large.setdefault(module, {}), (id(buffer), buffer._version)
+    if name in seen and seen[name] == now:
+        return False
+    seen[name] = None if name in seen else now
+    return True

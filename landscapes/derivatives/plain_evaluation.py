@@ -1,7 +1,7 @@
 """How a network has to be evaluated so that its gradient can be differentiated again."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ import torch.utils.checkpoint
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...ground.errors import InputError
+from .thread_patch import ThreadPatch
 
 __all__ = ["differentiable", "plain_evaluation", "without_autocast"]
 
@@ -33,14 +34,8 @@ def without_autocast(device: torch.device) -> Iterator[None]:
         ...     (a @ a).dtype
         torch.float32
     """
-    autocast: Any = torch.amp.autocast_mode.autocast
-    enter, leave = autocast.__enter__, autocast.__exit__
-    with torch.autocast(device.type, enabled=False):
-        autocast.__enter__, autocast.__exit__ = (lambda self: self), (lambda *_: False)
-        try:
-            yield
-        finally:
-            autocast.__enter__, autocast.__exit__ = enter, leave
+    with torch.autocast(device.type, enabled=False), _ENTER.inside(), _EXIT.inside():
+        yield
 
 
 @contextmanager
@@ -64,18 +59,21 @@ def plain_evaluation() -> Iterator[None]:
         yield
 
 
-def _once(*_arguments: Any, **_options: Any) -> Iterator[None]:
+_ENTER = ThreadPatch(torch.amp.autocast_mode.autocast, "__enter__", lambda _original, self: self)
+_EXIT = ThreadPatch(torch.amp.autocast_mode.autocast, "__exit__", lambda _original, *_: False)
+
+
+def _once(_original: Any, *_arguments: Any, **_options: Any) -> Iterator[None]:
     """In place of the generator that wraps a segment: nothing before it, nothing behind it."""
     yield
 
 
-class _Plain:
-    @staticmethod
-    def apply(function: Any, _preserve: bool, *arguments: Any) -> Any:
-        return function(*arguments)
+def _plain(_original: Any, function: Any, _preserve: bool, *arguments: Any) -> Any:
+    """In place of the autograd function of a segment's ``apply``."""
+    return function(*arguments)
 
 
-def _recomputes(*_arguments: Any, **_options: Any) -> Any:
+def _recomputes(_original: Any, *_arguments: Any, **_options: Any) -> Any:
     raise InputError(
         "the network uses activation checkpointing of a kind that this version of torch does not let us evaluate "
         "plainly; switch it off (for instance model.gradient_checkpointing_disable()) and use smaller batches"
@@ -83,22 +81,21 @@ def _recomputes(*_arguments: Any, **_options: Any) -> Any:
 
 
 # Both of torch's kinds; names differ between its versions, and the last one refuses where none of the others holds.
-_STUBS: dict[str, Any] = {
-    "CheckpointFunction": _Plain,
-    "_checkpoint_without_reentrant_generator": _once,
-    "_checkpoint_without_reentrant_generator_impl": _once,
-    "_CheckpointFrame": _recomputes,
-}
+_CHECKPOINTING = [
+    ThreadPatch(torch.utils.checkpoint, name, replacement)
+    for name, replacement in (
+        ("CheckpointFunction", _plain),
+        ("_checkpoint_without_reentrant_generator", _once),
+        ("_checkpoint_without_reentrant_generator_impl", _once),
+        ("_CheckpointFrame", _recomputes),
+    )
+    if hasattr(torch.utils.checkpoint, name)
+]
 
 
 @contextmanager
 def _without_checkpointing() -> Iterator[None]:
-    module: Any = torch.utils.checkpoint
-    before = {name: getattr(module, name) for name in _STUBS if hasattr(module, name)}
-    try:
-        for name in before:
-            setattr(module, name, _STUBS[name])
+    with ExitStack() as stack:
+        for patch in _CHECKPOINTING:
+            stack.enter_context(patch.inside())
         yield
-    finally:
-        for name, old in before.items():
-            setattr(module, name, old)

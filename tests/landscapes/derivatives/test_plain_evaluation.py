@@ -11,7 +11,7 @@ from eigensam.ground import InputError
 from eigensam.landscapes.derivatives import plain_evaluation as module
 from eigensam.landscapes.derivatives.plain_evaluation import differentiable, plain_evaluation
 
-NAMES = [name for name in module._STUBS if hasattr(checkpoints, name)]
+NAMES = [patch.name for patch in module._CHECKPOINTING]
 
 
 OPTIONS = [{"use_reentrant": True}, {"use_reentrant": False}, {"use_reentrant": False, "preserve_rng_state": False}]
@@ -46,8 +46,8 @@ def test_sequences_and_errors_inside():
 
 
 def test_a_version_of_torch_that_does_otherwise_is_refused(monkeypatch):
-    stubs = {name: stub for name, stub in module._STUBS.items() if name == "_CheckpointFrame"}
-    monkeypatch.setattr(module, "_STUBS", stubs)
+    patches = [patch for patch in module._CHECKPOINTING if patch.name == "_CheckpointFrame"]
+    monkeypatch.setattr(module, "_CHECKPOINTING", patches)
     with pytest.raises(InputError, match="activation checkpointing of a kind"), plain_evaluation():
         checkpoint(torch.sin, torch.ones(2, requires_grad=True), use_reentrant=False)
 
