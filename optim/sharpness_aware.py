@@ -1,6 +1,7 @@
 """What all sharpness-aware optimizers share: a base optimizer, groups, hooks, passes, what is kept."""
 
 import math
+import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,8 @@ from .scaling import report_to_scaler
 from .state_entries import asks_for_entries, make_entries, say_there_are_entries
 
 __all__ = ["SharpnessAwareOptimizer"]
+
+_TURN = threading.RLock()  # buffers and random generators belong to all threads of a process
 
 
 class SharpnessAwareOptimizer(PerturbedGroups, ABC):
@@ -144,6 +147,10 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
             InputError: a closure without a loss that can be differentiated; something that is not finite (if so set).
                 Nothing has been overwritten then.
         """
+        with _TURN:
+            return self._step(closure, scaler)
+
+    def _step(self, closure: Closure | Sequence[Closure] | None, scaler: Any) -> Tensor:
         if closure is None:
             return self._along_gradients(scaler)
         closures = [closure] if callable(closure) else list(closure) if isinstance(closure, Iterable) else []
