@@ -24,7 +24,7 @@ class PerturbedGroups(Optimizer):
     _complete: tuple[list[dict[str, Any]], list[dict[str, Any]]] | None = None
 
     @property
-    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def param_groups(self) -> list[dict[str, Any]]:
         """The groups: one list, which is the base optimizer's, so schedulers of either act on both.
 
         Whoever gives the base other ones, as its own ``load_state_dict`` does, need not know the method's settings:
@@ -32,7 +32,8 @@ class PerturbedGroups(Optimizer):
         """
         base = getattr(self, "base", None)
         if base is None:  # torch's constructor makes them before there is one
-            return self.__dict__.setdefault("_first_groups", [])  # type: ignore[no-any-return]
+            first: list[dict[str, Any]] = self.__dict__.setdefault("_first_groups", [])
+            return first
         groups: list[dict[str, Any]] = base.param_groups
         known = self._complete
         if known is None or known[0] is not groups or len(known[1]) != len(groups):

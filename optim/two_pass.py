@@ -141,24 +141,28 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         self._not_finite, self._scaler, shift = None, scaler, None
         self.forget()
         perturbed = self.perturbed()
-        try:
-            with self.workers().agreeing(NotFiniteError):
-                g = checked_gradient(parameters, self.signs(), None)
-            if any(perturbed):
-                shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
-        except NotFiniteError as error:
-            if self.nonfinite == "raise" and (scaler is None or not scaler.is_enabled()):
-                self._given.leave(parameters)
-                raise
-            self._not_finite = error
-        self.know_buffers()
-        with ExitStack() as stack:
-            stack.enter_context(BufferValues().standing_in())
-            if shift is not None:
-                stack.enter_context(self.shifted(shift))
-            if zero_grad:
-                self.zero_grad()
-            self._between, self._of_first = stack.pop_all(), parameters
+        with ExitStack() as failing:
+            failing.callback(self.zero_grad)  # what .grad holds is changed in place
+            try:
+                with self.workers().agreeing(NotFiniteError):
+                    g = checked_gradient(parameters, self.signs(), None)
+                if any(perturbed):
+                    shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
+            except NotFiniteError as error:
+                if self.nonfinite == "raise" and (scaler is None or not scaler.is_enabled()):
+                    failing.pop_all()
+                    self._given.leave(parameters)
+                    raise
+                self._not_finite = error
+            self.know_buffers()
+            with ExitStack() as stack:
+                stack.enter_context(BufferValues().standing_in())
+                if shift is not None:
+                    stack.enter_context(self.shifted(shift))
+                if zero_grad:
+                    self.zero_grad()
+                self._between, self._of_first = stack.pop_all(), parameters
+            failing.pop_all()
 
     def restore(self) -> None:
         """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does.
