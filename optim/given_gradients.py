@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..ground.errors import InputError
@@ -16,6 +17,7 @@ __all__ = ["GivenGradients", "joins", "others_untouched"]
 
 _SAME = 0.99  # cosine of two gradients of one loss, clipped or rounded in between
 _PARALLEL = 1 - 1e-5  # of a gradient and itself, scaled
+_SAMPLED, _OF_EACH = 64, 16  # numbers that are kept of a gradient to know it by, and of one parameter
 
 
 _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
@@ -55,13 +57,14 @@ class GivenGradients:
     @staticmethod
     def leave(parameters: Sequence[Tensor]) -> None:
         """Note on the gradients that a step has used them, as long as nobody adds to them."""
-        sampled = False
+        wanted = _SAMPLED
         for p in parameters:
             if p.grad is not None:
                 p.grad._used_at = p.grad._version  # type: ignore[attr-defined]
-                if not sampled and not p.grad.is_sparse and not hasattr(p.grad, "device_mesh"):
+                p.grad._left = None  # type: ignore[attr-defined]
+                if wanted > 0 and not p.grad.is_sparse and not hasattr(p.grad, "device_mesh"):
                     p.grad._left = _sample(p.grad).clone()  # type: ignore[attr-defined]
-                    sampled = True
+                    wanted -= p.grad._left.numel()  # type: ignore[attr-defined]
 
     @staticmethod
     def there(parameters: Sequence[Tensor]) -> bool:
@@ -70,7 +73,7 @@ class GivenGradients:
         Zeros are none, nor are those that the last step left and a hook before this one has clipped.
         """
         there = [p.grad for p in parameters if p.grad is not None]
-        if all(getattr(g, "_used_at", None) == g._version for g in there) or any(_only_scaled(g) for g in there):
+        if all(getattr(g, "_used_at", None) == g._version for g in there) or _only_scaled(there):
             return False
         return gradient_vector(parameters).norm() != 0
 
@@ -109,14 +112,19 @@ class GivenGradients:
 
 
 def _sample(g: Tensor) -> Tensor:
-    return real_view(g).reshape(-1)[:64]
+    """Some numbers of it, from all over: the rows of an embedding that nobody looked up are zero."""
+    flat = real_view(g).reshape(-1)
+    return flat[:: max(1, flat.numel() // _OF_EACH)][:_OF_EACH]
 
 
-def _only_scaled(g: Tensor) -> bool:
-    """Whether a gradient is what a step left, times a number."""
-    left = getattr(g, "_left", None)
-    if left is None:
+def _only_scaled(gradients: Sequence[Tensor]) -> bool:
+    """Whether gradients are what a step left, times a number."""
+    known = [g for g in gradients if getattr(g, "_left", None) is not None]
+    if not known:
         return False
-    now = _sample(g)
-    product = float(left.double().norm() * now.double().norm())
-    return product > 0 and float(left.double() @ now.double()) >= _PARALLEL * product
+    left = torch.cat([g._left.double().reshape(-1).cpu() for g in known])  # type: ignore[attr-defined]
+    now = torch.cat([_sample(g).double().reshape(-1).cpu() for g in known])
+    if int((now != 0).sum()) < 2 < sum(g.numel() for g in gradients):
+        return False  # one number is every other one, scaled
+    product = float(left.norm() * now.norm())
+    return product > 0 and float(left @ now) >= _PARALLEL * product

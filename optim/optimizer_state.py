@@ -11,7 +11,7 @@ from torch.optim import Adafactor, Optimizer
 
 from ..ground.errors import InputError
 
-__all__ = ["hooks_held_back", "keep_types", "merge", "split"]
+__all__ = ["hooks_held_back", "keep_types", "merge", "split", "whole_groups"]
 
 _OURS = "sharpness_aware"
 _PREFIX = f"{_OURS}."
@@ -135,6 +135,22 @@ def keep_types(optimizer: Optimizer, state: dict[str, Any]) -> None:
             for key, value in state["state"].get(i, {}).items():
                 if isinstance(value, Tensor) and value.dim() == 0 < p.dim():
                     optimizer.state[p][key] = optimizer.state[p][key].to(value.dtype)
+
+
+@contextmanager
+def whole_groups() -> Iterator[None]:
+    """Inside, torch gathers a state; what is kept of a parameter that no group has any more gets words.
+
+    Raises:
+        InputError: there is some.
+    """
+    try:
+        yield
+    except KeyError:
+        raise InputError(
+            "something is kept of a parameter that is in no group any more, so it was replaced there by hand; make the "
+            "optimizer anew, or take its entries out of optimizer.state and optimizer.base.state"
+        ) from None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..ground.errors import InputError
-from .base_optimizer import refusing
+from .base_optimizer import own_name, refusing
 from .vector import Vector
 
 __all__ = ["PerturbedGroups"]
@@ -20,6 +20,49 @@ class PerturbedGroups(Optimizer):
     """An optimizer whose groups have a radius ``rho``, by which their parameters are perturbed for a pass."""
 
     _originals: Vector | None = None
+    _taken: tuple[str, ...] = ()
+    _complete: tuple[list[dict[str, Any]], list[dict[str, Any]]] | None = None
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups: one list, which is the base optimizer's, so schedulers of either act on both.
+
+        Whoever gives the base other ones, as its own ``load_state_dict`` does, need not know the method's settings:
+        groups keep those that they had, and new ones take the defaults.
+        """
+        base = getattr(self, "base", None)
+        if base is None:  # torch's constructor makes them before there is one
+            first: list[dict[str, Any]] = self.__dict__.setdefault("_first_groups", [])
+            return first
+        groups: list[dict[str, Any]] = base.param_groups
+        known = self._complete
+        if known is None or known[0] is not groups or len(known[1]) != len(groups):
+            for group in groups:  # in a state of the base alone its setting has the name that the base gives it
+                for name in self._taken:
+                    if own_name(name) not in group and name in group:
+                        group[own_name(name)] = group.pop(name)
+            self._fill(groups)
+        return groups
+
+    @param_groups.setter
+    def param_groups(self, groups: list[dict[str, Any]]) -> None:
+        base = getattr(self, "base", None)
+        if base is None:
+            self.__dict__["_first_groups"] = groups
+        else:
+            self._fill(groups)
+            base.param_groups = groups
+
+    def _fill(self, groups: list[dict[str, Any]]) -> None:
+        known = [] if self._complete is None else self._complete[1]
+        for group in groups:
+            its = [id(p) for p in group["params"]]
+            old = next((each for each in known if [id(p) for p in each["params"]] == its), {})
+            for name, value in self.defaults.items():
+                if name not in group:
+                    group[name] = old.get(name, value)
+        self._complete = groups, list(groups)
+        self.__dict__.pop("_first_groups", None)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not set takes the defaults of this and of the base optimizer."""
@@ -42,6 +85,12 @@ class PerturbedGroups(Optimizer):
         rho = float(group["rho"])
         if not 0 <= rho < math.inf:
             raise InputError(f"rho = {rho} is not a radius; give rho > 0, or 0 for parameters that are not perturbed")
+
+    def check_groups(self) -> None:
+        """Refuse settings that have been changed since the groups were given, before a step goes by them."""
+        with refusing("settings of a parameter group"):
+            for group in self.param_groups:
+                self.check_group(group)
 
     def parameters(self) -> list[Tensor]:
         """Those that require a gradient, of all groups, in order."""

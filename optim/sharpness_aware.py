@@ -19,11 +19,12 @@ from .accumulating_loops import refuse_accumulation
 from .base_optimizer import make_base, names_taken, refusing, step_base
 from .data_parallel import Workers
 from .given_gradients import GivenGradients, joins, others_untouched
-from .optimizer_state import hooks_held_back, keep_types, merge, split
+from .optimizer_state import hooks_held_back, keep_types, merge, split, whole_groups
 from .parameter_groups import PerturbedGroups
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
 from .state_entries import asks_for_entries, make_entries, say_there_are_entries
+from .surroundings import in_progress, refuse_nested, refuse_surroundings, watched
 
 __all__ = ["SharpnessAwareOptimizer"]
 
@@ -94,11 +95,10 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
             if not given:
                 raise InputError("there are no parameters; give an optimizer those of a model that has some")
             super().__init__(given, dict(groups))
-        # The groups are one list shared with the base optimizer, so schedulers of either act on both.
         self._taken = names_taken(base, groups)
-        self.base = make_base(base, self.param_groups, base_arguments, self._taken)
-        self.param_groups = self.base.param_groups
-        self.defaults = {**self.base.defaults, **groups}  # schedulers ask for a base's momentum there
+        made = make_base(base, self.param_groups, base_arguments, self._taken)
+        self.defaults = {**made.defaults, **groups}  # schedulers ask for a base's momentum there
+        self.base = made
         self.nonfinite, self.local_ascent, self.skipped = nonfinite, local_ascent, 0
         self._told: Any = None
         self._given = GivenGradients()
@@ -163,10 +163,12 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         parameters = self.parameters()
         if not parameters:
             raise InputError("no parameter requires a gradient any more; set requires_grad=True on some")
+        self.check_groups()
+        refuse_surroundings(self, parameters)
         self.know_buffers()
         passes = Passes(
             parameters,
-            closures,
+            [watched(each, parameters, self.parameters) for each in closures],
             signs=self.signs(),
             scaler=scaler,
             ascent=self.local_ascent,
@@ -176,12 +178,13 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         before = [p.grad if passes.given else None for p in parameters]
         self._step_supports_amp_scaling = False
         try:
-            with others_untouched(self, parameters):
+            with others_untouched(self, parameters), in_progress(parameters):
                 if passes.given:
                     self._given.check(passes)
                 loss = self.make_gradient(passes)
         except BaseException as error:  # what passes have made until then is not for the next step
-            self._given.leave([p for p, g in zip(parameters, before, strict=True) if p.grad is not g])
+            unfrozen = [p for p in self.parameters() if id(p) not in {id(q) for q in parameters}]
+            self._given.leave([p for p, g in zip(parameters, before, strict=True) if p.grad is not g] + unfrozen)
             if not isinstance(error, NotFiniteError):
                 raise
             self.leave_out(error, scaler)
@@ -239,6 +242,7 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
     def check_idle(self) -> None:
         """Refuse to begin a step within another one, or on a wrapper."""
         self.check_own()
+        refuse_nested(self.parameters())
 
     def check_own(self) -> None:
         """Refuse to be called on a training loop's wrapper, which would keep for itself what a call leaves.
@@ -298,9 +302,10 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         """Everything that a later step depends on, the base optimizer's state included."""
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
-        with hooks_held_back(self):
+        with hooks_held_back(self), whole_groups():
             own = super().state_dict()
-        state = merge(own, self.base.state_dict(), self._about())
+        with whole_groups():
+            state = merge(own, self.base.state_dict(), self._about())
         for changed in self._optimizer_state_dict_post_hooks.values():
             found = changed(self, state)
             state = state if found is None else found
@@ -310,8 +315,10 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         """Inverse of :meth:`state_dict`.
 
         Raises:
-            InputError: a state of another method, base, settings or model. Nothing has been overwritten then.
+            InputError: a state of another method, base, settings or model; between the halves of a step, whose
+                parameters would then be put back over those that were loaded. Nothing has been overwritten then.
         """
+        self.check_idle()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             found = hook(self, state_dict)
             state_dict = state_dict if found is None else found
@@ -325,7 +332,6 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
             values.update({k: v.clone() for k, v in values.items() if isinstance(v, Tensor)})
         self.base.load_state_dict(base)
         keep_types(self.base, base)
-        self.param_groups = self.base.param_groups
         for name in (*self.kept_numbers, "skipped"):
             setattr(self, name, said[name])
         for done in self._optimizer_load_state_dict_post_hooks.values():
@@ -333,7 +339,7 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`__getstate__`."""
-        super().__setstate__(state)
+        super().__setstate__({k: v for k, v in state.items() if k != "param_groups"})  # those are the base's
         joins(self)
 
     def __getstate__(self) -> dict[str, Any]:

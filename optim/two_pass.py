@@ -15,13 +15,14 @@ from .passes import Closure, NotFiniteError, Passes, checked_gradient, deliver, 
 from .scaling import refuse_unscaled, report_to_scaler
 from .sharpness_aware import SharpnessAwareOptimizer
 from .state_entries import asks_for_entries, make_entries
+from .surroundings import refuse_surroundings, same_parameters
 from .vector import Vector
 
 __all__ = ["TwoPassOptimizer"]
 
 _UNFINISHED = (
-    "the last first_step has had no second_step yet; call it before the next step (gradients of several minibatches "
-    "are given as closures: step([closure, ...]))"
+    "the last first_step has had no second_step yet; call it first, or abandon() to leave that step out (gradients of "
+    "several minibatches are given as closures: step([closure, ...]))"
 )
 
 
@@ -38,7 +39,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         loss(model(x), y).backward()
         optimizer.second_step()
 
-    Then buffers move once, too, but dropout masks are those that the loop draws.
+    Then buffers move once, too, but dropout masks are those that the loop draws. A loop that cannot go on between the
+    two, because a pass ran out of memory, say, calls :meth:`abandon`.
 
     A method says what :meth:`ascent` is; one that keeps something says what in :meth:`remember`,
     :meth:`forget` and :meth:`finish`.
@@ -49,6 +51,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
     _first_scaled = False
     _not_finite: NotFiniteError | None = None
     _scaler: Any = None
+    _of_first: Sequence[Tensor] = ()
 
     @abstractmethod
     def ascent(self, g: Vector) -> Vector:
@@ -126,6 +129,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         """
         self.check_idle()
         parameters = self.parameters()
+        self.check_groups()
+        refuse_surroundings(self, parameters)
         if all(p.grad is None for p in parameters):
             raise InputError("first_step finds no gradients; call backward on the loss before it")
         self.check_ready()
@@ -136,23 +141,28 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         self._not_finite, self._scaler, shift = None, scaler, None
         self.forget()
         perturbed = self.perturbed()
-        try:
-            with self.workers().agreeing(NotFiniteError):
-                g = checked_gradient(parameters, self.signs(), None)
-            if any(perturbed):
-                shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
-        except NotFiniteError as error:
-            if self.nonfinite == "raise" and (scaler is None or not scaler.is_enabled()):
-                self._given.leave(parameters)
-                raise
-            self._not_finite = error
-        self.know_buffers()
-        self._between = stack = ExitStack()
-        stack.enter_context(BufferValues().standing_in())
-        if shift is not None:
-            stack.enter_context(self.shifted(shift))
-        if zero_grad:
-            self.zero_grad()
+        with ExitStack() as failing:
+            failing.callback(self.zero_grad)  # what .grad holds is changed in place
+            try:
+                with self.workers().agreeing(NotFiniteError):
+                    g = checked_gradient(parameters, self.signs(), None)
+                if any(perturbed):
+                    shift = self._shift(g.select(perturbed) if zero_grad else g.select(perturbed).clone())
+            except NotFiniteError as error:
+                if self.nonfinite == "raise" and (scaler is None or not scaler.is_enabled()):
+                    failing.pop_all()
+                    self._given.leave(parameters)
+                    raise
+                self._not_finite = error
+            self.know_buffers()
+            with ExitStack() as stack:
+                stack.enter_context(BufferValues().standing_in())
+                if shift is not None:
+                    stack.enter_context(self.shifted(shift))
+                if zero_grad:
+                    self.zero_grad()
+                self._between, self._of_first = stack.pop_all(), parameters
+            failing.pop_all()
 
     def restore(self) -> None:
         """Put the parameters back, for what is to happen between the second pass and ``step()``; else ``step`` does.
@@ -162,9 +172,42 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
         self.check_own()
         if self._between is None:
             raise InputError("the parameters are not perturbed; call first_step before")
+        self._check_parameters()
         self._put_back()
         if self._not_finite is None and type(self).combined is not TwoPassOptimizer.combined:
             self._combine_scaled(self.parameters())
+
+    def abandon(self) -> None:
+        """Leave a step that ``first_step`` has begun, as if it had not been begun; nothing where there is none.
+
+        The parameters are put back bit for bit, buffers to what they were at ``first_step``, and ``.grad`` is emptied.
+        Call it after an exception in the second pass, and before a checkpoint is loaded into the model and here.
+
+        Example:
+            >>> import torch
+            >>> from eigensam.optim import SAM
+            >>> x = torch.nn.Parameter(torch.tensor([1.0]))
+            >>> optimizer = SAM([x], rho=0.5, lr=0.1)
+            >>> (x**2).sum().backward()
+            >>> optimizer.first_step()
+            >>> x.item()
+            1.5
+            >>> optimizer.abandon()
+            >>> x.item()
+            1.0
+        """
+        self.check_own()
+        if not self.between_halves():
+            return
+        if self._between is not None:
+            self._put_back()
+        self._restored, self._first_scaled, self._of_first = False, False, ()
+        self._not_finite = self._scaler = None
+        self.forget()
+        self.zero_grad()
+
+    def _check_parameters(self) -> None:
+        same_parameters(self._of_first, self.parameters(), "between the two halves of a step (or call abandon())")
 
     def _put_back(self) -> None:
         assert self._between is not None
@@ -206,6 +249,8 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
 
     def step_along_gradients(self, scaler: Any, closure: Closure | None = None) -> Tensor:
         """The second half of a step in two halves."""
+        if self.between_halves():
+            self._check_parameters()
         if self._between is not None and closure is not None:  # which may look at gradients
             self.restore()
         elif self._between is not None:
@@ -225,7 +270,7 @@ class TwoPassOptimizer(SharpnessAwareOptimizer):
                 "only one half of the step was told of the scaler; call first_step(scaler=scaler), and then "
                 "scaler.step(optimizer) or second_step(scaler=scaler)"
             )
-        self._restored = False
+        self._restored, self._of_first = False, ()
         scaler_of_first, self._scaler = self._scaler, None
         parameters = self.parameters()
         nothing = torch.full((), math.nan, device=parameters[0].device)

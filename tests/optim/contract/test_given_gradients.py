@@ -160,3 +160,41 @@ def test_two_optimizers_of_one_loss(kind):
             twin.zero_grad()
             optimizer.step(loss_of(twin))
     assert torch.equal(flat(model), flat(twin))
+
+
+@every_kind
+@pytest.mark.parametrize("first", [1, 64])
+def test_those_of_another_loss_after_a_step(kind, first):
+    """They were dropped where the first parameter has one entry: of that, every gradient is a multiple."""
+    model, lead = network(), nn.Parameter(torch.ones(first).double())
+    optimizer = make(kind, [lead, *model.parameters()], lr=0.1)
+
+    def loss(data=DATA, sign=1.0):
+        return (sign * loss_of(model, data)() + 0.01 * lead.sum()) if first == 1 else loss_of(model, data)()
+
+    lead.requires_grad_(first == 1)
+    if not _takes_them(kind):
+        return
+    optimizer.step(loss)
+    for p in optimizer.parameters():
+        p.grad.zero_()  # as zero_grad(set_to_none=False): the tensors that the step left
+    loss(sign=-1.0, data=(DATA[0] * 2, (DATA[1] + 1) % 3)).backward()
+    before = flat(model)
+    with pytest.raises(InputError, match="zero_grad"):
+        optimizer.step(loss)
+    assert torch.equal(flat(model), before)
+
+
+@every_kind
+def test_those_that_a_step_left_may_be_scaled(kind):
+    """As clipping in a hook of the step does it; also where the first parameter has one entry."""
+    ends = []
+    for scaled in (False, True):
+        model, lead = network(), nn.Parameter(torch.ones(1).double())
+        optimizer = make(kind, [lead, *model.parameters()], lr=0.1)
+        for _ in range(3):
+            optimizer.step(lambda model=model, lead=lead: loss_of(model)() + (lead - 5).square().sum())
+            for p in optimizer.parameters():
+                p.grad.mul_(0.5 if scaled else 1.0)
+        ends.append(torch.cat([flat(model), lead.detach()]))
+    assert torch.equal(*ends)
