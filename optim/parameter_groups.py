@@ -104,6 +104,14 @@ class PerturbedGroups(Optimizer):
         """Which of :meth:`parameters` move in the ascent: those of groups whose ``rho`` is not 0."""
         return [rho != 0 for rho in self.of_groups("rho")]
 
+    def moving(self) -> list[Tensor]:
+        """Those of :meth:`parameters` that move in the ascent."""
+        return [p for group in self.param_groups if group["rho"] != 0 for p in group["params"] if p.requires_grad]
+
+    def of_moving(self, name: str) -> list[Any]:
+        """A setting of the groups, once for each of :meth:`moving`."""
+        return [value for value, moves in zip(self.of_groups(name), self.perturbed(), strict=True) if moves]
+
     def signs(self) -> list[float] | None:
         """-1 for parameters of groups whose base maximises the loss; None if there are none."""
         if not any(group.get("maximize") for group in self.param_groups):
@@ -112,13 +120,13 @@ class PerturbedGroups(Optimizer):
 
     def shift(self, u: Vector) -> Vector:
         """``rho u``, in place, with the radius of each group."""
-        radii = [float(rho) for rho in self.of_groups("rho") if rho != 0]
-        return u.mul_(radii[0] if len(set(radii)) == 1 else radii)
+        different = {float(group["rho"]) for group in self.param_groups} - {0.0}
+        return u.mul_(different.pop() if len(different) == 1 else [float(rho) for rho in self.of_moving("rho")])
 
     @contextmanager
     def shifted(self, shift: Vector) -> Iterator[None]:
         """Perturbed parameters moved by a vector; put back bit for bit, also when an exception passes through."""
-        moving = Vector(self.parameters()).select(self.perturbed())
+        moving = Vector(self.moving())
         with torch.no_grad():
             # Kept from step to step: they are needed when memory is scarcest anyway.
             originals = self._originals

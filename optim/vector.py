@@ -1,7 +1,8 @@
 """One vector over all parameters, kept as the tensors that it consists of: nothing is copied into one piece."""
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import torch
@@ -11,7 +12,7 @@ from ..landscapes.derivatives.flat import unflatten
 
 __all__ = ["Vector", "real_view"]
 
-_LARGEST = 1e30  # factor at a time: float32 ends at 3e38
+_SMALLEST_SQUARED = 1e-18  # norm of float32 numbers whose squares are still exact
 
 
 def real_view(tensor: Tensor) -> Tensor:
@@ -71,16 +72,21 @@ class Vector:
     @property
     def parts(self) -> list[Tensor]:
         """The tensors."""
-        while self._factor != 1.0:
-            large = _LARGEST < abs(self._factor) < math.inf
-            now = math.copysign(_LARGEST, self._factor) if large else self._factor
-            if self._parts:
-                torch._foreach_mul_(self._parts, now)
-            self._factor, self._norm = self._factor / now if large else 1.0, None
+        if self._factor != 1.0:
+            for now in _in_steps(self._factor, _limit(self._parts)):
+                if self._parts:
+                    torch._foreach_mul_(self._parts, now)
+            self._factor, self._norm = 1.0, None
         if self._addend is not None:
             (other, factor), self._addend, self._norm = self._addend, None, None
             self.add_(other, factor)
         return self._parts
+
+    def in_wide_range(self) -> Self:
+        """Itself, with copies as float32 in place of tensors of float16, which has few exponents."""
+        if all(part.dtype != torch.float16 for part in self._parts):
+            return self
+        return self.like(part.float() if part.dtype == torch.float16 else part for part in self.parts)
 
     def fits(self, other: "Vector") -> bool:
         """Whether it can take the numbers of another one."""
@@ -115,8 +121,8 @@ class Vector:
         if not self._parts:
             return 0.0
         norm = self._norm_added_up_in(_accumulator(self._parts))
-        # Squares of float32 numbers below 1e-23 or above 1e19 are out of range.
-        return norm if 0 < norm < math.inf else self._norm_added_up_in(torch.float64)
+        # Squares of float32 numbers below 1e-19 or above 1e19 are out of range.
+        return norm if _SMALLEST_SQUARED < norm < math.inf else self._norm_added_up_in(torch.float64)
 
     def _norm_added_up_in(self, dtype: torch.dtype) -> float:
         norms = _in_one_place(torch._foreach_norm(self._parts, 2, dtype))
@@ -133,7 +139,8 @@ class Vector:
         self._settle()
         if self._norm is None and self._parts and not self._sharded and _alike(self._parts):
             first = self._parts[0]
-            found, one = torch.zeros((), device=first.device), torch.ones((), device=first.device)
+            found = torch.zeros((), dtype=torch.float32, device=first.device)  # no other type, whatever the default is
+            one = torch.ones_like(found)
             torch._amp_foreach_non_finite_check_and_unscale_(self._parts, found, one)
             return not found.item()
         return math.isfinite(self.norm())
@@ -144,17 +151,22 @@ class Vector:
             return 0.0
         self._settle()
         other._settle()
-        products = _in_one_place([_dot(a, b) for a, b in zip(self._parts, other._parts, strict=True)])
-        total = float(products.sum()) if not self._sharded else self._over_processes(products.double())
+        total = self._dot_added_up_in(None, other)
+        if not _SMALLEST_SQUARED**2 < abs(total) < math.inf:  # as for the norm
+            total = self._dot_added_up_in(torch.float64, other)
         return self._factor * other._factor * total
+
+    def _dot_added_up_in(self, dtype: torch.dtype | None, other: "Vector") -> float:
+        products = _in_one_place([_dot(a, b, dtype) for a, b in zip(self._parts, other._parts, strict=True)])
+        return float(products.sum()) if not self._sharded else self._over_processes(products.double())
 
     def _over_processes(self, values: Tensor) -> float:
         """The sum of one value for each tensor, each over the processes that hold other shards of it."""
         import torch.distributed as dist
 
         total = 0.0
-        for groups in dict.fromkeys(tuple(each) for each in self._sharding):  # in the order of all processes
-            chosen = [i for i, each in enumerate(self._sharding) if tuple(each) == groups]
+        for groups in dict.fromkeys(self._sharding):  # in the order of all processes
+            chosen = [i for i, each in enumerate(self._sharding) if each == groups]
             value = values[chosen].sum()
             for group in groups:
                 dist.all_reduce(value, group=group)
@@ -168,7 +180,9 @@ class Vector:
             if self._addend is not None:
                 self._addend = self._addend[0], self._addend[1] * factor
         elif self._parts:
-            torch._foreach_mul_(self.parts, list(factor))
+            limit = _limit(self.parts)
+            for now in itertools.zip_longest(*(_in_steps(each, limit) for each in factor), fillvalue=1.0):
+                torch._foreach_mul_(self.parts, now)
             self._norm = None
         return self
 
@@ -176,17 +190,21 @@ class Vector:
         """Plus another one times a number, or one for each tensor."""
         if not self._parts:
             return self
+        limit = _limit(self._parts)
         if isinstance(factor, int | float):
-            alpha = factor * other._factor
-            if abs(alpha) > _LARGEST:
-                torch._foreach_add_(self.parts, other.parts, alpha=factor)
-            else:
-                torch._foreach_add_(self.parts, other._parts, alpha=alpha)
-                if other._addend is not None:
-                    self.add_(other._addend[0], factor * other._addend[1])
-        else:
+            if not _is_one_step(factor * other._factor, limit):
+                _ = other.parts  # its own factor is multiplied in
+            if not _is_one_step(factor * other._factor, limit):
+                other, factor = other.clone().mul_(factor), 1.0
+                _ = other.parts
+            torch._foreach_add_(self.parts, other._parts, alpha=factor * other._factor)
+            if other._addend is not None:
+                self.add_(other._addend[0], factor * other._addend[1])
+        elif all(_is_one_step(each, limit) for each in factor):
             for part, shift, each in zip(self.parts, other.parts, factor, strict=True):
                 part.add_(shift, alpha=each)
+        else:
+            self.add_(other.clone().mul_(factor))
         self._norm = None
         return self
 
@@ -232,6 +250,24 @@ def _accumulator(parts: Sequence[Tensor]) -> torch.dtype:
     return narrow.get(dtype, dtype)
 
 
+def _limit(parts: Sequence[Tensor]) -> float:
+    """Of a factor at a time, and of its inverse: float32 ends at 3e38, float16 at 65504 and 6e-5."""
+    return 2.0**14 if any(part.dtype == torch.float16 for part in parts) else 1e30
+
+
+def _is_one_step(factor: float, limit: float) -> bool:
+    return 1 / limit <= abs(factor) <= limit or factor == 0 or not math.isfinite(factor)
+
+
+def _in_steps(factor: float, limit: float) -> Iterator[float]:
+    """Factors that are in the range of the numbers that they multiply; their product is the given one."""
+    while not _is_one_step(factor, limit):
+        now = limit if abs(factor) > 1 else 1 / limit
+        yield now
+        factor /= now
+    yield factor
+
+
 def _alike(parts: Sequence[Tensor]) -> bool:
     first = parts[0]
     return first.dtype in (torch.float32, torch.float64) and all(
@@ -239,8 +275,10 @@ def _alike(parts: Sequence[Tensor]) -> bool:
     )
 
 
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    if a.dtype in (torch.float16, torch.bfloat16):
+def _dot(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    if dtype is not None:
+        a = a.to(dtype)
+    elif a.dtype in (torch.float16, torch.bfloat16):
         a, b = a.float(), b.float()
     product: Tensor = torch.dot(a.reshape(-1), b.reshape(-1).to(a.dtype))
     return product
@@ -253,9 +291,9 @@ def _in_one_place(values: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(values))
 
 
-def _sharding(tensor: Any) -> list[Any]:
+def _sharding(tensor: Any) -> tuple[Any, ...]:
     """The groups of processes over which a tensor is split; none for an ordinary one."""
     if not hasattr(tensor, "device_mesh"):
-        return []
+        return ()  # one for all: thousands of new lists are work for the garbage collector
     mesh = tensor.device_mesh
-    return [mesh.get_group(axis) for axis, placement in enumerate(tensor.placements) if placement.is_shard()]
+    return tuple(mesh.get_group(axis) for axis, placement in enumerate(tensor.placements) if placement.is_shard())

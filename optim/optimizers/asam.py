@@ -25,7 +25,11 @@ def ellipsoid_ascent_(g: Vector, axes: Vector) -> Vector:
         >>> [round(each, 6) for each in ellipsoid_ascent_(g, axes).flat().tolist()]  # T g = (3, 4)
         [0.6, 3.2]
     """
-    return unit_(g.times_(axes)).times_(axes)
+    u, axes = g.in_wide_range(), axes.in_wide_range()
+    if not 1e-9 < g.norm() < 1e9:
+        unit_(u)  # which changes nothing but the range of the products
+    unit_(u.times_(axes)).times_(axes)
+    return g if u is g else g.copy_(u)
 
 
 @final
@@ -72,15 +76,13 @@ class ASAM(TwoPassOptimizer):
         if not 0 <= eta < math.inf:
             raise InputError(f"eta = {eta} is negative or not finite; give eta >= 0 (released code: 0.01)")
         super().__init__(params, base, groups={"rho": rho, "adaptive": adaptive}, **options)
-        self.eta = eta
+        self.eta = float(eta)
 
     def ascent(self, g: Vector) -> Vector:
         """``T^2 g / |T g|`` at the parameters as they are, which are not perturbed yet."""
-        perturbed = self.perturbed()
-        x = Vector(self.parameters()).select(perturbed)
-        adaptive = [each for each, moves in zip(self.of_groups("adaptive"), perturbed, strict=True) if moves]
+        x = Vector(self.moving())
         axes = x.like(
             part.abs().add_(self.eta) if each else torch.ones_like(part)
-            for part, each in zip(x.parts, adaptive, strict=True)
+            for part, each in zip(x.parts, self.of_moving("adaptive"), strict=True)
         )
         return ellipsoid_ascent_(g, axes)

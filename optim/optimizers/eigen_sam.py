@@ -50,6 +50,11 @@ def eigen_perturbation(g: Tensor, v: Tensor, alpha: float, *, normalize: bool = 
 
 def _unit(g: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(g, dim=-1, keepdim=True)
+    # Squares of very small and very large numbers are out of range.
+    far = (norm < max(1e-18, torch.finfo(norm.dtype).tiny)) | norm.isinf()
+    largest = g.abs().amax(-1, keepdim=True)
+    g = g / torch.where(far & (largest > 0), largest, torch.ones_like(norm))
+    norm = torch.where(far, torch.linalg.vector_norm(g, dim=-1, keepdim=True), norm)
     return g / torch.where(norm > 0, norm, torch.ones_like(norm))
 
 
@@ -75,8 +80,9 @@ class EigenSAM(TwoPassOptimizer):
         solver: ``lanczos`` for the largest eigenvalue; ``power``, as in the paper, with as many products finds the one
             of largest magnitude, less accurately.
         normalize: keep the perturbation's length at ``rho`` (default as in eq. 8: not).
-        curvature: whose Hessian: ``minibatch``, the step's own; ``stream``, that of past minibatches, one product every
-            ``k/p`` steps, ``v <- (1 - 1/p) v + H v/(p |lambda|)`` (Oja); or a closure, or several, of a larger batch.
+        curvature: whose Hessian: ``minibatch``, the step's own; ``stream``, that of past minibatches, ``p`` products
+            in ``k`` steps but at most one in each, ``v <- (1 - 1/p) v + H v/(p |lambda|)`` (Oja); or a closure, or
+            several, of a larger batch.
         guard: length of a random vector that is added to the previous eigenvector at a refresh. Without one an
             eigenvector that has been overtaken by another would stay.
         seed: of what is drawn; of workers that share an eigenvector the first one's counts.
@@ -89,7 +95,7 @@ class EigenSAM(TwoPassOptimizer):
     Attributes:
         eigenvalue: Rayleigh quotient of the eigenvector at the last refresh.
         residual: ``|H v - eigenvalue v|`` there.
-        alignment: ``|<g/|g|, v>|`` in the last step.
+        alignment: ``|<g/|g|, v>|`` in the last step; NaN if that perturbed nothing.
         decay: ``|<v_old, v_new>|`` at the last refresh: how well the estimate had kept.
         steps: taken so far.
         checked: whether and how the products of refreshes were checked.
@@ -129,8 +135,10 @@ class EigenSAM(TwoPassOptimizer):
         synchronised: bool = True,
         **options: Any,
     ) -> None:
-        if refresh_every < 1 or iterations < 1:
-            raise InputError(f"refresh_every = {refresh_every}, iterations = {iterations}: both must be at least 1")
+        if any(each < 1 or each % 1 != 0 for each in (refresh_every, iterations)):
+            raise InputError(
+                f"refresh_every = {refresh_every}, iterations = {iterations}: both must be whole numbers, at least 1"
+            )
         if solver not in get_args(Eigensolver):
             raise InputError(f"unknown solver '{solver}'; choose one of: {', '.join(get_args(Eigensolver))}")
         if not 0 <= guard < math.inf:
@@ -138,8 +146,8 @@ class EigenSAM(TwoPassOptimizer):
         if isinstance(curvature, str) and curvature not in ("minibatch", "stream"):
             raise InputError(f"curvature = '{curvature}'; choose minibatch or stream, or give a closure")
         super().__init__(params, base, groups={"rho": rho, "alpha": alpha}, **options)
-        self.refresh_every, self.iterations, self.solver = refresh_every, iterations, solver
-        self.normalize, self.curvature, self.guard, self.seed = normalize, curvature, guard, seed
+        self.refresh_every, self.iterations, self.solver = int(refresh_every), int(iterations), solver
+        self.normalize, self.curvature, self.guard, self.seed = bool(normalize), curvature, float(guard), int(seed)
         self.synchronised = synchronised
         self._check = ClosureCheck(check)
         self.steps = 0
@@ -177,14 +185,11 @@ class EigenSAM(TwoPassOptimizer):
             return None
         return self._eigenvector().flat()
 
-    def _moving(self) -> list[Tensor]:
-        return [p for p, moves in zip(self.parameters(), self.perturbed(), strict=True) if moves]
-
     def _eigenvector(self) -> Vector:
         """Zero for parameters that have been added, or have been unfrozen, since the last refresh."""
         return Vector(
             self.state[p][_PER_PART] if _PER_PART in self.state.get(p, {}) else torch.zeros_like(p)
-            for p in self._moving()
+            for p in self.moving()
         )
 
     def ascent(self, g: Vector) -> Vector:
@@ -196,8 +201,7 @@ class EigenSAM(TwoPassOptimizer):
             return g
         v = self._eigenvector()
         self._cosine = cosine = g.dot(v) / norm
-        alphas = [group["alpha"] for group in self.param_groups for p in group["params"] if p.requires_grad]
-        alphas = [alpha for alpha, moves in zip(alphas, self.perturbed(), strict=True) if moves]
+        alphas = [float(alpha) for alpha in self.of_moving("alpha")]
         along, across = [(1 - a * abs(cosine)) / norm for a in alphas], [a * _sign(cosine) for a in alphas]
         if len(set(alphas)) == 1:
             g.mul_(along[0]).plus(v, across[0])
@@ -235,9 +239,25 @@ class EigenSAM(TwoPassOptimizer):
         if self.due and (math.isnan(self.eigenvalue) or self.source != "stream"):
             self._refresh(self._whose(passes.closures), passes.function)
             passes.function.rewind()
-        elif self.source == "stream" and self.steps % max(1, self.refresh_every // self.iterations) == 0:
+        elif self.source == "stream" and self._share(self.steps) > self._share(self.steps - 1):
             self._stream(passes.closures, passes.function)
             passes.function.rewind()
+
+    def _share(self, steps: int) -> int:
+        """Products that a stream has made after so many steps: ``p`` in every ``k``."""
+        return steps * self.iterations // self.refresh_every
+
+    def perturbation(self, g: Tensor) -> Tensor:
+        """See the base class; what is said of the last step stays."""
+        cosine = self._cosine
+        try:
+            return super().perturbation(g)
+        finally:
+            self._cosine = cosine
+
+    def forget(self) -> None:
+        """The alignment of another step: one whose gradient is zero has none."""
+        self._cosine = math.nan
 
     def finish(self) -> None:
         """Count the step."""
@@ -294,7 +314,8 @@ class EigenSAM(TwoPassOptimizer):
         start = old
         if old is not None and self.guard > 0:
             # Drawn on the CPU, so that all workers and devices add the same vector.
-            drawn = torch.randn(len(old), generator=torch.Generator().manual_seed(seed)).to(old)
+            generator = torch.Generator().manual_seed(seed)
+            drawn = torch.randn(len(old), generator=generator, dtype=torch.float32, device="cpu").to(old)
             start = old + self.guard / len(old) ** 0.5 * drawn
         found = self._estimated(closures, function, self.solver, self.iterations, start, seed)
         self.decay = math.nan if old is None else abs(float(old @ found.vector))
@@ -304,11 +325,15 @@ class EigenSAM(TwoPassOptimizer):
         v = self.eigenvector
         found = self._estimated(closures, function, "power", 1, v, self.seed)
         assert v is not None
-        if found.value != 0:
+        length = math.hypot(found.value, found.residual)  # of H v
+        if abs(found.value) > 1e-12 * length:  # else H v outweighs v
             share = 1 / self.iterations
-            hv = found.vector * math.hypot(found.value, found.residual)
+            hv = found.vector * length
             mixed = (1 - share) * v + share * hv / abs(found.value)
-            found = EigenvectorEstimate(mixed / mixed.norm(), found.value, found.residual)
+            norm = mixed.norm()
+            # It vanishes for p = 2 where H v = -|lambda| v, and what rounding leaves is no direction.
+            vanishes = norm <= 10 * torch.finfo(v.dtype).eps
+            found = EigenvectorEstimate(v if vanishes else mixed / norm, found.value, found.residual)
         self.decay = abs(float(v @ found.vector))
         self._keep(found)
 
@@ -332,13 +357,13 @@ class EigenSAM(TwoPassOptimizer):
             raise InputError("Eigen-SAM maximises or minimises; groups that do both have no common Hessian")
         with refreshing(self.parameters()) as replicas:
             shared = replicas if self.synchronised else []
-            operator = hessian_of(closures, self._moving(), function, self._check, shared)
+            operator = hessian_of(closures, self.moving(), function, self._check, shared)
             group = shared[0].process_group if shared else None
             yield (negative(operator) if signs == {-1.0} else operator), group
 
     def _keep(self, found: EigenvectorEstimate) -> None:
         self.eigenvalue, self.residual, self._refreshed_at = found.value, found.residual, self.steps
-        parameters = self._moving()
+        parameters = self.moving()
         for p, part in zip(parameters, Vector(parameters).views(found.vector).parts, strict=True):
             self.state[p][_PER_PART] = part.view_as(p).clone()  # aligned as a loaded one: sums have the same bits
 

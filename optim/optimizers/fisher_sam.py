@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, final
 
+import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
@@ -55,9 +56,12 @@ class FisherSAM(TwoPassOptimizer):
         if not 0 <= eta < math.inf:
             raise InputError(f"eta = {eta} is negative or not finite; give eta >= 0, where 0 is SAM")
         super().__init__(params, base, groups={"rho": rho}, **options)
-        self.eta = eta
+        self.eta = float(eta)
 
     def ascent(self, g: Vector) -> Vector:
         """``F^-1 g / sqrt(g^T F^-1 g)``; zero where ``g`` is zero."""
-        axes = g.like(part.square().mul_(self.eta).add_(1).rsqrt_() for part in g.parts)
+        root = math.sqrt(self.eta)
+        # Squares would leave the range of float32 numbers, and hypot does not.
+        lengths = (part * root for part in g.in_wide_range().parts)
+        axes = g.like(torch.hypot(each, each.new_ones(())).reciprocal_() for each in lengths)
         return ellipsoid_ascent_(g, axes)

@@ -88,10 +88,9 @@ class GSAM(TwoPassOptimizer):
         g, self._plain = self._plain, None
         if g is None:
             return None
-        perturbed = self.perturbed()
-        moving = second.select(perturbed)
+        moving = second.select(self.perturbed())
         norm = moving.norm()
         share = g.dot(moving) / norm / norm if norm > 0 else 0.0
-        alphas = [alpha for alpha, moves in zip(self.of_groups("alpha"), perturbed, strict=True) if moves]
+        alphas = [float(alpha) for alpha in self.of_moving("alpha")]
         moving.mul_([1 + alpha * share for alpha in alphas]).add_(g, [-alpha for alpha in alphas])
         return second

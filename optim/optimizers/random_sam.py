@@ -65,15 +65,14 @@ class RandomSAM(SharpnessAwareOptimizer):
         **options: Any,
     ) -> None:
         super().__init__(params, base, groups={"rho": rho}, **options)
-        self.gaussian, self.seed, self.steps = gaussian, seed, 0
+        self.gaussian, self.seed, self.steps = bool(gaussian), int(seed), 0
 
     def _noise(self) -> Vector:
         """Of the coming step, over the perturbed parameters."""
         # Neighbouring seeds of torch's generator, and seeds that others use, would make related numbers.
         words = hashlib.sha256(f"random perturbation {self.seed} {self.steps}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(words[:8], "little") >> 1)
-        parameters = [p for p, moves in zip(self.parameters(), self.perturbed(), strict=True) if moves]
-        return Vector(_drawn(p, generator) for p in parameters)
+        return Vector(_drawn(p, generator) for p in self.moving())
 
     def make_gradient(self, passes: Passes) -> Tensor:
         """One pass at the perturbed point."""
@@ -98,7 +97,7 @@ class RandomSAM(SharpnessAwareOptimizer):
 def _drawn(p: Any, generator: torch.Generator) -> Tensor:
     """Standard normal numbers in the shape of a parameter; complex parts have variance 1 each."""
     shape = (*p.shape, 2) if p.is_complex() else p.shape
-    numbers = torch.randn(shape, generator=generator, dtype=torch.float32)  # of every type the same ones
+    numbers = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")  # of every type the same ones
     whole = torch.view_as_complex(numbers) if p.is_complex() else numbers
     if hasattr(p, "device_mesh"):  # every worker draws all of it and takes its own shard
         from torch.distributed.tensor import distribute_tensor

@@ -61,16 +61,13 @@ class VaSSO(TwoPassOptimizer):
         if not 0 < theta <= 1:
             raise InputError(f"theta = {theta} is not a weight; give one in (0, 1], such as 0.9; 1 is SAM")
         super().__init__(params, base, groups={"rho": rho}, **options)
-        self.theta = theta
+        self.theta = float(theta)
         self.started = False  # whether there is an average
         self._next: Vector | None = None  # what the average becomes if this step is taken
 
-    def _moving(self) -> list[Tensor]:
-        return [p for p, moves in zip(self.parameters(), self.perturbed(), strict=True) if moves]
-
     def _averaged(self, g: Vector) -> Vector:
         """``(1 - theta) d + theta g`` in place."""
-        parameters = self._moving()
+        parameters = self.moving()
         # Entries that a checkpoint of processes is to be read into are no average yet.
         known = [self.started and _PER_PART in self.state.get(p, {}) for p in parameters]
         if not any(known):
@@ -98,7 +95,7 @@ class VaSSO(TwoPassOptimizer):
         """Keep it."""
         if self._next is None:
             return
-        parameters = self._moving()
+        parameters = self.moving()
         for p in parameters:
             if _PER_PART not in self.state[p]:
                 self.state[p][_PER_PART] = torch.zeros_like(p)

@@ -1,5 +1,6 @@
 """Which eigenvector: guard, stream, a larger batch, groups; what is said of it; loops that make the gradients."""
 
+import itertools
 import math
 
 import pytest
@@ -128,6 +129,79 @@ def test_a_stream_of_minibatches_finds_the_mean_hessian():
     stream, own = _stream("stream"), _stream("minibatch")
     assert stream > 0.85
     assert own < 0.75
+
+
+class _Counted:
+    """A Hessian ``h`` whose products are counted: each needs one double backward, for which the loss is evaluated."""
+
+    def __init__(self, h):
+        self.h, self.x = torch.tensor(h, dtype=torch.float64), _point(*([0.6, 0.8] + [0.5] * len(h))[: len(h)])
+
+    def __call__(self):
+        return 0.5 * self.x @ self.h @ self.x
+
+
+@pytest.mark.parametrize(("every", "products"), [(9, 5), (10, 5), (7, 7), (6, 4), (3, 5), (100, 3)])
+def test_a_stream_spends_its_products_evenly(every, products, monkeypatch):
+    """p in every k steps, and never two in a step."""
+    loss = _Counted([[2.0, 0.3], [0.3, 1.0]])
+    optimizer = EigenSAM(
+        [loss.x], rho=0.1, lr=0.0, refresh_every=every, iterations=products, curvature="stream", check=False
+    )
+    optimizer.step(loss)
+    spent = []
+    monkeypatch.setattr(EigenSAM, "_stream", lambda self, *_: spent.append(self.steps))
+    for _ in range(4 * every):
+        optimizer.step(loss)
+    assert len(spent) == len(set(spent)) == 4 * min(products, every)
+    gaps = {b - a for a, b in itertools.pairwise(spent)}
+    assert gaps <= {math.floor(every / products) or 1, math.ceil(every / products)}
+
+
+def test_a_stream_of_negative_curvature():
+    """With p = 2 the mean of v and H v / |lambda| vanishes where v is an eigenvector: v stays what it is."""
+    for p in (1, 2, 3):
+        loss = _Counted([[-2.0, 0.0], [0.0, -3.0]])
+        optimizer = EigenSAM([loss.x], rho=0.1, lr=0.0, refresh_every=p, iterations=p, curvature="stream", guard=0.0)
+        optimizer.refresh(loss)
+        optimizer.state[loss.x]["eigenvector"].copy_(torch.tensor([1.0, 0.0]))
+        for _ in range(5):
+            optimizer.step(loss)
+            assert optimizer.eigenvector.norm().item() == pytest.approx(1)
+            assert optimizer.eigenvalue == pytest.approx(-2)
+            assert optimizer.decay != 0
+        assert abs(optimizer.eigenvector[0].item()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-40])
+def test_a_stream_where_the_rayleigh_quotient_is_nothing(value):
+    """At a saddle H v is across v, and outweighs it by any factor."""
+    h = torch.tensor([[value, 1.0], [1.0, value]])
+    x = nn.Parameter(torch.tensor([0.6, 0.8]))
+    optimizer = EigenSAM([x], rho=0.1, lr=0.0, refresh_every=2, iterations=2, curvature="stream", check=False)
+    optimizer.refresh(lambda: 0.5 * x @ h @ x)
+    optimizer.state[x]["eigenvector"].copy_(torch.tensor([1.0, 0.0]))
+    optimizer.step(lambda: 0.5 * x @ h @ x)
+    assert optimizer.eigenvector.abs().tolist() == pytest.approx([0, 1], abs=1e-6)
+
+
+def test_the_alignment_is_that_of_the_last_step():
+    """Not of one before it, and not of what diagnostics look at."""
+    x = _point(0.6, 0.8)
+    optimizer = EigenSAM([x], rho=0.1, lr=0.0)
+    optimizer.step(_quadratic(x, [1.0, 9.0]))
+    expected = 7.2 / math.hypot(0.6, 7.2)
+    assert optimizer.alignment == pytest.approx(expected)
+    optimizer.zero_grad()
+    _quadratic(x, [1.0, 9.0])().backward()
+    optimizer.first_step()
+    optimizer.perturbation(torch.tensor([1.0, 0.0], dtype=torch.float64))
+    _quadratic(x, [1.0, 9.0])().backward()
+    optimizer.second_step()
+    assert optimizer.alignment == pytest.approx(expected)
+    optimizer.zero_grad()
+    optimizer.step(lambda: 0.0 * (x**2).sum())
+    assert math.isnan(optimizer.alignment)
 
 
 def test_the_curvature_of_a_larger_batch():

@@ -51,11 +51,12 @@ def test_operations_in_any_order(names, look):
     torch.testing.assert_close(w.flat(), b)  # the other one is as it was
 
 
-@pytest.mark.parametrize("size", [1e-30, 1e-42, 1e25])
+@pytest.mark.parametrize("size", [1e-20, 1e-22, 1e-30, 1e-42, 1e25])
 def test_norms_beyond_squares_of_float32(size):
     v = Vector([torch.full((4,), size), torch.full((5,), size)])
     actual = float(torch.tensor(size).double())
     assert v.norm() == pytest.approx(3 * actual, rel=1e-6)
+    assert v.dot(v) == pytest.approx(9 * actual**2, rel=1e-6)
     unit = v.mul_(1 / v.norm()).flat()
     assert unit.norm().item() == pytest.approx(1, rel=1e-2 if size < 1e-40 else 1e-6)
 
@@ -96,3 +97,50 @@ def test_finite(bad, dtype):
     parts[3][1, 0, 1] = bad
     assert not Vector(parts).is_finite()
     assert not math.isfinite(Vector(parts).norm())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_the_default_type_does_not_matter(dtype):
+    """torch's check takes scalars of one type alone."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        v = Vector(_parts(0, dtype))
+        assert v.is_finite()
+        v.mul_(2.0).plus(v.clone(), 0.5)
+        assert v.is_finite()
+        assert math.isfinite(v.norm())
+        assert math.isfinite(v.dot(v))
+    finally:
+        torch.set_default_dtype(before)
+
+
+FAR = [(1e-6, 3e5), (1e-6, -3e5), (6e4, 1e-8), (6e4, 3e-9), (1e-7, 1e8), (1.0, 0.0), (1.0, 70000.0)]
+
+
+@pytest.mark.parametrize(("size", "factor"), FAR)
+def test_factors_beyond_the_range_of_float16(size, factor):
+    """However the factor comes in; the numbers that result are in range, or infinite as they should be."""
+    parts = [torch.tensor([size, 0.5 * size]).half(), torch.tensor(size).half()]
+    expected = torch.cat([part.double().reshape(-1) for part in parts]) * factor
+    expected = torch.where(expected.abs() > 65504, expected.sign() * math.inf, expected)
+
+    def vector():
+        return Vector([part.clone() for part in parts])
+
+    zero = [torch.zeros_like(part) for part in parts]
+    ways = {
+        "number": lambda: vector().mul_(factor),
+        "list": lambda: vector().mul_([factor, factor]),
+        "twice": lambda: vector().mul_(factor / 10).mul_(10),
+        "add": lambda: Vector([each.clone() for each in zero]).add_(vector(), factor),
+        "add scaled": lambda: Vector([each.clone() for each in zero]).add_(vector().mul_(factor / 7), 7.0),
+        "add list": lambda: Vector([each.clone() for each in zero]).add_(vector(), [factor, factor]),
+        "plus": lambda: Vector([each.clone() for each in zero]).plus(vector(), factor),
+    }
+    for name, way in ways.items():
+        found = way().flat().double()
+        torch.testing.assert_close(found, expected, rtol=2e-3, atol=1.2e-7, msg=lambda text, name=name: name + text)
+    shift = vector()
+    Vector([each.clone() for each in zero]).add_(shift, factor)
+    assert torch.equal(shift.flat(), vector().flat())

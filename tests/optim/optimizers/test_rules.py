@@ -72,6 +72,12 @@ def _eigen_sam(parameters, v):
     return _with(optimizer, "eigenvector", v)
 
 
+def _vasso(parameters, v):
+    optimizer = VaSSO(parameters, rho=RHO, theta=0.4, lr=1.0)
+    optimizer.started = True
+    return _with(optimizer, "direction", v)
+
+
 GSAM_RULE = "grad(rho*unit(g)) - alpha*(g - inner(g, grad(rho*unit(g)))/norm(grad(rho*unit(g)))**2*grad(rho*unit(g)))"
 CASES = {
     "sam": (find_rule("sam"), {}, lambda p, v: SAM(p, rho=RHO, lr=1.0)),
@@ -90,7 +96,7 @@ CASES = {
     "vasso": (
         "grad(rho*unit((1 - parameter('theta'))*v + parameter('theta')*g))",
         {"theta": 0.4, "v": ...},
-        lambda p, v: _with(VaSSO(p, rho=RHO, theta=0.4, lr=1.0), "direction", v),
+        _vasso,
     ),
 }
 
