@@ -11,6 +11,7 @@ Claims, CPU time, one thread, medians of interleaved repeats:
 """
 
 import argparse
+import multiprocessing
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -137,32 +138,45 @@ def make_step(network: str, contestant: str, products: int = 5) -> Step:
 CONTESTANTS = ("sgd", "bare", "pytorch_optimizer", "sam", "eigen-sam, ordinary step", "eigen-sam, refresh step")
 
 
-def batches(network: str) -> tuple[Tensor, Tensor]:
+def batches(network: str, seed: int) -> tuple[Tensor, Tensor]:
     """A minibatch."""
-    size = NETWORKS[network]["batch"]
+    size, generator = NETWORKS[network]["batch"], torch.Generator().manual_seed(seed)
     if network != "mlp":
-        return torch.randn(size, 3, 32, 32), torch.randint(10, (size,))
+        return torch.randn(size, 3, 32, 32, generator=generator), torch.randint(10, (size,), generator=generator)
     digits = load_data("digits")
-    chosen = torch.randperm(len(digits.train_targets))[:size]
+    chosen = torch.randperm(len(digits.train_targets), generator=generator)[:size]
     return digits.train_inputs[chosen], digits.train_targets[chosen]
+
+
+def work(network: str, contestant: str, products: int, connection: Any) -> None:
+    """A contestant alone in its process, as in a training: waits for the number of a repeat, answers with seconds."""
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        step, inner = make_step(network, contestant, products), NETWORKS[network]["steps"]
+        while (repeat := connection.recv()) is not None:
+            x, y = batches(network, repeat)
+            start = process_time()
+            for _ in range(inner):
+                step(x, y)
+            connection.send(process_time() - start)
 
 
 def measure(network: str, products: int, repeats: int) -> dict[str, dict[str, float]]:
     """Medians and quartiles of ratios to SGD and to SAM, one for each repeat."""
-    inner = NETWORKS[network]["steps"]
-    steps = {name: make_step(network, name, products) for name in CONTESTANTS}
+    context = multiprocessing.get_context("spawn")
+    workers: dict[str, Any] = {}
+    for name in CONTESTANTS:
+        workers[name], theirs = context.Pipe()
+        context.Process(target=work, args=(network, name, products, theirs), daemon=True).start()
     ratios: dict[str, list[float]] = {}
-    order = list(steps)
-    for repeat in range(-1, repeats):  # the first one is the warm-up
-        x, y = batches(network)
+    order = list(workers)
+    for repeat in range(repeats + 1):  # the first one is the warm-up
         random.shuffle(order)  # nobody always runs first
         seconds = {}
         for name in order:
-            start = process_time()
-            for _ in range(inner):
-                steps[name](x, y)
-            seconds[name] = process_time() - start
-        if repeat < 0:
+            workers[name].send(repeat)
+            seconds[name] = workers[name].recv()
+        if repeat == 0:
             continue
         ordinary, refresh = seconds["eigen-sam, ordinary step"], seconds["eigen-sam, refresh step"]
         for k in PERIODS:
@@ -173,8 +187,9 @@ def measure(network: str, products: int, repeats: int) -> dict[str, dict[str, fl
                 ratios.setdefault(f"{name} / sam", []).append(value / seconds["sam"])
         ratios.setdefault("sam - bare, in sgd", []).append((seconds["sam"] - seconds["bare"]) / seconds["sgd"])
         # The cost model 1 + p c/(2k) of SAM steps, where c gradients are a product.
-        cost = (refresh - ordinary) / products / (seconds["sgd"])
-        ratios.setdefault("a product, in sgd", []).append(cost)
+        ratios.setdefault("a product, in sgd", []).append((refresh - ordinary) / products / seconds["sgd"])
+    for connection in workers.values():
+        connection.send(None)
     return {name: quartiles(values) for name, values in ratios.items()}
 
 
@@ -214,7 +229,7 @@ def memory(network: str) -> dict[str, float]:
     """The peak of what a step's operations hold, in vectors of parameters, from the second step on."""
     found = {}
     for name in ("sgd", "bare", "sam", "eigen-sam, ordinary step"):
-        step, (x, y) = make_step(network, name), batches(network)
+        step, (x, y) = make_step(network, name), batches(network, 0)
         step(x, y)
         with LiveTensors() as live:
             for _ in range(2):

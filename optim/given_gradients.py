@@ -17,7 +17,7 @@ __all__ = ["GivenGradients", "joins", "others_untouched"]
 
 _SAME = 0.99  # cosine of two gradients of one loss, clipped or rounded in between
 _PARALLEL = 1 - 1e-5  # of a gradient and itself, scaled
-_SAMPLED, _OF_EACH = 64, 16  # numbers that are kept of a gradient to know it by, and of one parameter
+_SAMPLED, _OF_EACH = 32, 16  # numbers that are kept of a gradient to know it by, and of one parameter
 
 
 _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
