@@ -59,7 +59,8 @@ class PerturbedGroups(Optimizer):
             its = [id(p) for p in group["params"]]
             old = next((each for each in known if [id(p) for p in each["params"]] == its), {})
             for name, value in self.defaults.items():
-                if name not in group:
+                # Torch adds the last one to the defaults of every copy, also of optimizers that do not know it.
+                if name not in group and name != "differentiable":
                     group[name] = old.get(name, value)
         self._complete = groups, list(groups)
         self.__dict__.pop("_first_groups", None)

@@ -221,13 +221,11 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         try:
             for hook in self._after_backward.values():
                 hook(self)
-        except BaseException:
+            if scaler is not None and scaler.is_enabled():
+                self._told = report_to_scaler(scaler, self.parameters()[0], finite=True)
+            step_base(self.base, self._taken)
+        finally:
             self._given.leave(self.parameters())
-            raise
-        if scaler is not None and scaler.is_enabled():
-            self._told = report_to_scaler(scaler, self.parameters()[0], finite=True)
-        step_base(self.base, self._taken)
-        self._given.leave(self.parameters())
         self.finish()
 
     def leave_out(self, error: NotFiniteError, scaler: Any = None) -> None:
