@@ -13,7 +13,7 @@ Claims, CPU time, one thread, medians of interleaved repeats:
 import argparse
 import multiprocessing
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -148,33 +148,39 @@ def batches(network: str, seed: int) -> tuple[Tensor, Tensor]:
     return digits.train_inputs[chosen], digits.train_targets[chosen]
 
 
-def work(network: str, contestant: str, products: int, connection: Any) -> None:
-    """A contestant alone in its process, as in a training: waits for the number of a repeat, answers with seconds."""
+def work(network: str, contestants: Sequence[str], products: int, connection: Any) -> None:
+    """In a process: waits for a contestant and the number of a repeat, answers with seconds."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        step, inner = make_step(network, contestant, products), NETWORKS[network]["steps"]
-        while (repeat := connection.recv()) is not None:
-            x, y = batches(network, repeat)
+        inner = NETWORKS[network]["steps"]
+        steps = {name: make_step(network, name, products) for name in contestants}
+        while (asked := connection.recv()) is not None:
+            x, y = batches(network, asked[1])
             start = process_time()
             for _ in range(inner):
-                step(x, y)
+                steps[asked[0]](x, y)
             connection.send(process_time() - start)
 
 
 def measure(network: str, products: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Medians and quartiles of ratios to SGD and to SAM, one for each repeat."""
+    """Medians and quartiles of ratios to SGD and to SAM, one for each repeat.
+
+    Where a step takes long all contestants share a process, since two processes find memory of different speed. Where it
+    is short each is alone in one, as in a training: a step looks after the gradients of all optimizers that there are.
+    """
     context = multiprocessing.get_context("spawn")
     workers: dict[str, Any] = {}
-    for name in CONTESTANTS:
-        workers[name], theirs = context.Pipe()
-        context.Process(target=work, args=(network, name, products, theirs), daemon=True).start()
+    for together in [[name] for name in CONTESTANTS] if network == "mlp" else [CONTESTANTS]:
+        ours, theirs = context.Pipe()
+        context.Process(target=work, args=(network, together, products, theirs), daemon=True).start()
+        workers |= dict.fromkeys(together, ours)
     ratios: dict[str, list[float]] = {}
     order = list(workers)
     for repeat in range(repeats + 1):  # the first one is the warm-up
         random.shuffle(order)  # nobody always runs first
         seconds = {}
         for name in order:
-            workers[name].send(repeat)
+            workers[name].send((name, repeat))
             seconds[name] = workers[name].recv()
         if repeat == 0:
             continue
@@ -188,7 +194,7 @@ def measure(network: str, products: int, repeats: int) -> dict[str, dict[str, fl
         ratios.setdefault("sam - bare, in sgd", []).append((seconds["sam"] - seconds["bare"]) / seconds["sgd"])
         # The cost model 1 + p c/(2k) of SAM steps, where c gradients are a product.
         ratios.setdefault("a product, in sgd", []).append((refresh - ordinary) / products / seconds["sgd"])
-    for connection in workers.values():
+    for connection in set(workers.values()):
         connection.send(None)
     return {name: quartiles(values) for name, values in ratios.items()}
 
