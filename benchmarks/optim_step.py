@@ -165,8 +165,8 @@ def work(network: str, contestants: Sequence[str], products: int, connection: An
 def measure(network: str, products: int, repeats: int) -> dict[str, dict[str, float]]:
     """Medians and quartiles of ratios to SGD and to SAM, one for each repeat.
 
-    Where a step takes long all contestants share a process, since two processes find memory of different speed. Where it
-    is short each is alone in one, as in a training: a step looks after the gradients of all optimizers that there are.
+    Where a step takes long all contestants share a process, as two processes may find memory of different speed. Where
+    it is short each is alone, as in a training: a step looks after the gradients of all optimizers that there are.
     """
     context = multiprocessing.get_context("spawn")
     workers: dict[str, Any] = {}
