@@ -31,7 +31,17 @@ def _live(kind: type | tuple[type, ...]) -> Iterator[Any]:
     objects = gc.get_objects()
     if hidden:
         gc.freeze()
-    yield from (found for found in objects if issubclass(type(found), kind))
+    kinds: set[type] = set()
+    for each in kind if isinstance(kind, tuple) else (kind,):
+        kinds |= _subclasses(each)
+    yield from [found for found in objects if type(found) in kinds]  # of millions; issubclass takes thrice as long
+
+
+def _subclasses(kind: type) -> set[type]:
+    found, below = {kind}, list[type](kind.__subclasses__())
+    for each in below:
+        found |= _subclasses(each)
+    return found
 
 
 def live_modules() -> Iterator[nn.Module]:
