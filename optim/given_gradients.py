@@ -1,10 +1,7 @@
 """Gradients that a training loop made before it called ``step``, told apart from those that the last step left."""
 
 import math
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,39 +10,11 @@ from ..ground.errors import InputError
 from .passes import Passes, gradient_vector
 from .vector import real_view
 
-__all__ = ["GivenGradients", "joins", "others_untouched"]
+__all__ = ["GivenGradients"]
 
 _SAME = 0.99  # cosine of two gradients of one loss, clipped or rounded in between
 _PARALLEL = 1 - 1e-5  # of a gradient and itself, scaled
 _SAMPLED, _OF_EACH = 32, 16  # numbers that are kept of a gradient to know it by, and of one parameter
-
-
-_alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
-
-
-def joins(optimizer: Any) -> None:
-    """Make an optimizer known to :func:`others_untouched`."""
-    _alive.add(optimizer)
-
-
-@contextmanager
-def others_untouched(optimizer: Any, own: Sequence[Tensor]) -> Iterator[None]:
-    """Passes inside add nothing to the gradients of other optimizers, which would take it for made for their step.
-
-    Args:
-        optimizer: whose step it is.
-        own: parameters of its.
-    """
-    ours = {id(p) for p in own}
-    others = [p for each in list(_alive) if each is not optimizer for p in each.parameters() if id(p) not in ours]
-    before = [(p, p.grad) for p in others]
-    for p in others:
-        p.grad = None
-    try:
-        yield
-    finally:
-        for p, g in before:
-            p.grad = g
 
 
 class GivenGradients:

@@ -4,8 +4,9 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -18,8 +19,9 @@ from ..landscapes.derivatives.live_buffers import find_buffers
 from .accumulating_loops import refuse_accumulation
 from .base_optimizer import make_base, names_taken, refusing, step_base
 from .data_parallel import Workers
-from .given_gradients import GivenGradients, joins, others_untouched
+from .given_gradients import GivenGradients
 from .optimizer_state import hooks_held_back, keep_types, merge, split, whole_groups
+from .other_gradients import joins, others_untouched
 from .parameter_groups import PerturbedGroups
 from .passes import Closure, NotFiniteError, Passes
 from .scaling import report_to_scaler
@@ -27,8 +29,6 @@ from .state_entries import asks_for_entries, make_entries, say_there_are_entries
 from .surroundings import in_progress, refuse_nested, refuse_surroundings, watched
 
 __all__ = ["SharpnessAwareOptimizer"]
-
-_TURN = threading.RLock()  # buffers and random generators belong to all threads of a process
 
 
 class SharpnessAwareOptimizer(PerturbedGroups, ABC):
@@ -42,7 +42,8 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
     Args:
         params: parameters or parameter groups.
         base: class of the optimizer that takes the step; default SGD.
-        groups: settings of the method that every parameter group may have its own of, ``rho`` among them.
+        rho: perturbation radius, at least 0.
+        groups: further settings of a method that every parameter group may have its own of.
         nonfinite: what a loss or gradient that is not finite does: ``raise``, or ``skip`` the step and count it.
         local_ascent: under ``DistributedDataParallel`` all passes are averaged; given ``no_sync`` of the wrapped model,
             each worker perturbs along the gradient of its own minibatch (m-SAM). Not for sharded models (FSDP2).
@@ -67,6 +68,9 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
     ascent_may_be_local: ClassVar[bool] = True
     """Whether workers may make the first pass each of its own minibatch: not where the step contains its gradient."""
 
+    turn: ClassVar[Any] = threading.RLock()
+    """Held by a thread while it evaluates: buffers and random generators belong to all threads of a process."""
+
     # GradScaler.step(self) calls step also where a gradient is not finite. Not while a closure runs: a loop that clips
     # in its closure, such as Lightning's, would think that the gradients there are scaled.
     _step_supports_amp_scaling = True
@@ -76,7 +80,8 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         params: Iterable[Tensor] | Iterable[dict[str, Any]],
         base: type[Optimizer] = SGD,
         *,
-        groups: dict[str, Any],
+        rho: float = 0.05,
+        groups: Mapping[str, Any] = MappingProxyType({}),
         nonfinite: str = "raise",
         local_ascent: Callable[[], AbstractContextManager[Any]] | None = None,
         **base_arguments: Any,
@@ -88,13 +93,14 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
                 f"{type(self).__name__} steps along what its first pass finds, too, or keeps it, so workers with local "
                 "ascents would no longer train one model; leave local_ascent out"
             )
+        groups = {"rho": rho, **groups}
         with refusing("parameters"):
             if isinstance(params, set):
                 raise InputError("a set of parameters has no order that a state could be saved in; give a list")
             given: Any = list(params)
             if not given:
                 raise InputError("there are no parameters; give an optimizer those of a model that has some")
-            super().__init__(given, dict(groups))
+            super().__init__(given, groups)
         self._taken = names_taken(base, groups)
         made = make_base(base, self.param_groups, base_arguments, self._taken)
         self.defaults = {**made.defaults, **groups}  # schedulers ask for a base's momentum there
@@ -135,7 +141,7 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         Args:
             closure: computes and returns the loss of the minibatch. It need not call ``backward``; it may, as
                 ``torch.optim.LBFGS`` and Lightning ask. A sequence of closures stands for the mean of their losses, for
-                minibatches that do not fit into memory at once.
+                minibatches that do not fit into memory at once; parts of different sizes count alike.
                 Gradients that ``.grad`` holds already, made by ``backward`` of the same loss, take the place of the
                 first pass.
             scaler: ``torch.amp.GradScaler`` of mixed precision; then call ``scaler.update()``.
@@ -147,7 +153,7 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
             InputError: a closure without a loss that can be differentiated; something that is not finite (if so set).
                 Nothing has been overwritten then.
         """
-        with _TURN:
+        with self.turn:
             return self._step(closure, scaler)
 
     def _step(self, closure: Closure | Sequence[Closure] | None, scaler: Any) -> Tensor:
@@ -178,7 +184,7 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
         before = [p.grad if passes.given else None for p in parameters]
         self._step_supports_amp_scaling = False
         try:
-            with others_untouched(self, parameters), in_progress(parameters):
+            with others_untouched(parameters), in_progress(parameters):
                 if passes.given:
                     self._given.check(passes)
                 loss = self.make_gradient(passes)
@@ -327,8 +333,6 @@ class SharpnessAwareOptimizer(PerturbedGroups, ABC):
                 self.check_group(group)
         with hooks_held_back(self):
             super().load_state_dict(own)
-        for values in self.state.values():  # a file's memory is not aligned, and sums depend on that in the last bit
-            values.update({k: v.clone() for k, v in values.items() if isinstance(v, Tensor)})
         self.base.load_state_dict(base)
         keep_types(self.base, base)
         for name in (*self.kept_numbers, "skipped"):

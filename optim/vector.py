@@ -23,9 +23,9 @@ def real_view(tensor: Tensor) -> Tensor:
         >>> real_view(torch.tensor([1 + 2j])).tolist()
         [[1.0, 2.0]]
     """
-    local = getattr(tensor.detach(), "to_local", None) if hasattr(tensor, "to_local") else None
-    if local is not None:
-        tensor = local()
+    if hasattr(tensor, "to_local"):
+        shard: Any = tensor.detach()
+        tensor = shard.to_local()
     return torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor
 
 

@@ -75,7 +75,7 @@ class ASAM(TwoPassOptimizer):
     ) -> None:
         if not 0 <= eta < math.inf:
             raise InputError(f"eta = {eta} is negative or not finite; give eta >= 0 (released code: 0.01)")
-        super().__init__(params, base, groups={"rho": rho, "adaptive": adaptive}, **options)
+        super().__init__(params, base, rho=rho, groups={"adaptive": adaptive}, **options)
         self.eta = float(eta)
 
     def ascent(self, g: Vector) -> Vector:

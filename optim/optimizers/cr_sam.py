@@ -60,7 +60,7 @@ class CRSAM(SharpnessAwareOptimizer):
     ) -> None:
         if not (0 <= gamma < math.inf and 0 <= beta < math.inf):
             raise InputError(f"gamma = {gamma}, beta = {beta}: both must be at least 0 (released code: 0.1 and 0.01)")
-        super().__init__(params, base, groups={"rho": rho}, **options)
+        super().__init__(params, base, rho=rho, **options)
         self.gamma, self.beta = float(gamma), float(beta)
 
     def make_gradient(self, passes: Passes) -> Tensor:

@@ -61,7 +61,7 @@ class EGR(SharpnessAwareOptimizer):
         check: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(params, base, groups={"rho": rho}, **options)
+        super().__init__(params, base, rho=rho, **options)
         self._check = ClosureCheck(check)
 
     @property

@@ -16,6 +16,7 @@ from ...landscapes.spectra.lanczos_iteration import lanczos
 from ...landscapes.spectra.operators import SymmetricOperator
 from ..eigenvector_estimate import Eigensolver, EigenvectorEstimate, estimate, hessian_of, negative, refreshing
 from ..passes import Closure, Passes
+from ..surroundings import refuse_surroundings
 from ..two_pass import TwoPassOptimizer
 from ..vector import Vector
 from .sam import unit_
@@ -145,7 +146,7 @@ class EigenSAM(TwoPassOptimizer):
             raise InputError(f"guard = {guard} is the length of a vector; give 0 or more, such as 0.1")
         if isinstance(curvature, str) and curvature not in ("minibatch", "stream"):
             raise InputError(f"curvature = '{curvature}'; choose minibatch or stream, or give a closure")
-        super().__init__(params, base, groups={"rho": rho, "alpha": alpha}, **options)
+        super().__init__(params, base, rho=rho, groups={"alpha": alpha}, **options)
         self.refresh_every, self.iterations, self.solver = int(refresh_every), int(iterations), solver
         self.normalize, self.curvature, self.guard, self.seed = bool(normalize), curvature, float(guard), int(seed)
         self.synchronised = synchronised
@@ -270,9 +271,8 @@ class EigenSAM(TwoPassOptimizer):
         Args:
             closure: returns the loss and does not call ``backward``; several stand for their mean.
         """
-        self.check_idle()
-        self.know_buffers()
-        self._refresh(_several(closure), OneFunction({p.device for p in self.parameters()}))
+        with self._between_steps() as function:
+            self._refresh(_several(closure), function)
 
     def cosine(
         self, closure: Closure | Sequence[Closure], *, max_products: int = 100, tolerance: float = 1e-3
@@ -292,15 +292,25 @@ class EigenSAM(TwoPassOptimizer):
         v = self.eigenvector
         if v is None:
             raise InputError("no eigenvector yet; take a step or call refresh(closure) first")
-        self.check_idle()
-        self.know_buffers()
-        function = OneFunction({p.device for p in self.parameters()})
-        with self._hessian(_several(closure), function) as (operator, _):
+        with self._between_steps() as function, self._hessian(_several(closure), function) as (operator, _):
             pairs = lanczos(operator, max_products=max_products, tolerance=tolerance, seed=self.seed)
-        function.rewind()
         if not pairs.converged:
             raise InputError(f"the top eigenvalue has not converged: {pairs.missing}; allow more than {max_products}")
         return abs(float(v @ pairs.vectors[0].to(v)))
+
+    @contextmanager
+    def _between_steps(self) -> Iterator[OneFunction]:
+        """What is evaluated inside leaves random numbers and buffers to the next step."""
+        self.check_idle()
+        parameters = self.parameters()
+        refuse_surroundings(self, parameters)
+        with self.turn:
+            self.know_buffers()
+            function = OneFunction({p.device for p in parameters})
+            try:
+                yield function
+            finally:
+                function.rewind()
 
     def _whose(self, closures: Sequence[Closure]) -> Sequence[Closure]:
         """Those of the step, or others that were given."""

@@ -55,7 +55,7 @@ class FisherSAM(TwoPassOptimizer):
     ) -> None:
         if not 0 <= eta < math.inf:
             raise InputError(f"eta = {eta} is negative or not finite; give eta >= 0, where 0 is SAM")
-        super().__init__(params, base, groups={"rho": rho}, **options)
+        super().__init__(params, base, rho=rho, **options)
         self.eta = float(eta)
 
     def ascent(self, g: Vector) -> Vector:

@@ -23,11 +23,7 @@ class GSAM(TwoPassOptimizer):
     it narrows the gap ``f(x + rho g / |g|) - f(x)`` and does not change the perturbed loss to first order. It is of the
     parameters that are perturbed.
 
-    There ``rho`` falls with the learning rate, ``rho_t = rho_min + (rho_max - rho_min) (lr_t - lr_min) / (lr_max -
-    lr_min)``. A step takes ``rho`` from the parameter groups, so after each step of a scheduler::
-
-        for group in optimizer.param_groups:
-            group["rho"] = rho_min + (rho_max - rho_min) * (group["lr"] - lr_min) / (lr_max - lr_min)
+    There ``rho`` falls with the learning rate: :class:`LearningRateSchedule`.
 
     Args:
         params: parameters or parameter groups; every group may have its own ``rho`` and ``alpha``.
@@ -60,7 +56,7 @@ class GSAM(TwoPassOptimizer):
         alpha: float = 0.4,
         **options: Any,
     ) -> None:
-        super().__init__(params, base, groups={"rho": rho, "alpha": alpha}, **options)
+        super().__init__(params, base, rho=rho, groups={"alpha": alpha}, **options)
         self._plain: Vector | None = None
 
     def check_group(self, group: dict[str, Any]) -> None:

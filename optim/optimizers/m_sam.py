@@ -1,11 +1,9 @@
 """m-sharpness: every micro-batch has a perturbation of its own."""
 
-from collections.abc import Iterable
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Optimizer
 
 from ..passes import Passes, deliver
 from ..sharpness_aware import SharpnessAwareOptimizer
@@ -42,16 +40,6 @@ class MSAM(SharpnessAwareOptimizer):
         >>> loss.item(), x.item()  # perturbed to 1.5 and to 0.5, where the gradients are 3 and -3
         (1.0, 1.0)
     """
-
-    def __init__(
-        self,
-        params: Iterable[Tensor] | Iterable[dict[str, Any]],
-        base: type[Optimizer] = SGD,
-        *,
-        rho: float = 0.05,
-        **options: Any,
-    ) -> None:
-        super().__init__(params, base, groups={"rho": rho}, **options)
 
     def make_gradient(self, passes: Passes) -> Tensor:
         """Two passes of each micro-batch; one, if no parameter is to be perturbed."""

@@ -64,7 +64,7 @@ class RandomSAM(SharpnessAwareOptimizer):
         seed: int = 0,
         **options: Any,
     ) -> None:
-        super().__init__(params, base, groups={"rho": rho}, **options)
+        super().__init__(params, base, rho=rho, **options)
         self.gaussian, self.seed, self.steps = bool(gaussian), int(seed), 0
 
     def _noise(self) -> Vector:

@@ -1,10 +1,6 @@
 """Sharpness-Aware Minimization around any torch optimizer."""
 
-from collections.abc import Iterable
-from typing import Any, final
-
-from torch import Tensor
-from torch.optim import SGD, Optimizer
+from typing import final
 
 from ..two_pass import TwoPassOptimizer
 from ..vector import Vector
@@ -46,16 +42,6 @@ class SAM(TwoPassOptimizer):
         >>> round(x.item(), 6)  # 1 - 0.1 * 2 * (1 + 0.5)
         0.7
     """
-
-    def __init__(
-        self,
-        params: Iterable[Tensor] | Iterable[dict[str, Any]],
-        base: type[Optimizer] = SGD,
-        *,
-        rho: float = 0.05,
-        **options: Any,
-    ) -> None:
-        super().__init__(params, base, groups={"rho": rho}, **options)
 
     def ascent(self, g: Vector) -> Vector:
         """``g / |g|``; zero where ``g`` is zero."""

@@ -60,7 +60,7 @@ class VaSSO(TwoPassOptimizer):
     ) -> None:
         if not 0 < theta <= 1:
             raise InputError(f"theta = {theta} is not a weight; give one in (0, 1], such as 0.9; 1 is SAM")
-        super().__init__(params, base, groups={"rho": rho}, **options)
+        super().__init__(params, base, rho=rho, **options)
         self.theta = float(theta)
         self.started = False  # whether there is an average
         self._next: Vector | None = None  # what the average becomes if this step is taken

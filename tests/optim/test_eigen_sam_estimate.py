@@ -301,3 +301,19 @@ def test_settings_are_part_of_the_state():
 def test_refusals(arguments, message):
     with pytest.raises(InputError, match=message):
         EigenSAM([_point(1.0)], lr=0.1, **arguments)
+
+
+def test_refreshes_by_hand_leave_random_numbers_and_are_refused_where_nothing_can_be_differentiated():
+    x = _point(0.3, 0.4)
+    optimizer = EigenSAM([x], rho=0.1, lr=0.1)
+
+    def closure():
+        return (torch.nn.functional.dropout(x, 0.5) ** 2).sum()
+
+    before = torch.get_rng_state()
+    optimizer.refresh(closure)
+    optimizer.cosine(closure)
+    assert torch.equal(torch.get_rng_state(), before)
+    for call in (optimizer.refresh, optimizer.cosine):
+        with pytest.raises(InputError, match="inference_mode"), torch.inference_mode():
+            call(closure)

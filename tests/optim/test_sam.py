@@ -203,6 +203,24 @@ def test_units():
     assert unit_(Vector([tiny])).flat().tolist() == pytest.approx([0.6, 0.8], rel=1e-2)  # subnormal: few digits
 
 
+def test_parts_of_different_sizes_are_weighted_as_the_page_says():
+    """Their plain mean is another loss."""
+    found = {}
+    for weighted in (True, False):
+        model = _model()
+        parts = [(x, y) for x, y in zip(DATA[0].split(4), DATA[1].split(4), strict=True)]  # 4, 4 and 2 examples
+
+        def closure(x, y, model=model, weighted=weighted):
+            return cross_entropy(model(x), y) * (len(x) * 3 / 10 if weighted else 1)
+
+        SAM(model.parameters(), rho=0.3, lr=0.5).step([lambda x=x, y=y: closure(x, y) for x, y in parts])
+        found[weighted] = _flat(model)
+    twin = _model()
+    SAM(twin.parameters(), rho=0.3, lr=0.5).step(_closure(twin))
+    torch.testing.assert_close(found[True], _flat(twin), rtol=1e-12, atol=1e-14)
+    assert not torch.allclose(found[False], _flat(twin), rtol=1e-3)
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_closure_may_call_backward(keep):
     """As torch's LBFGS and Lightning ask; Eigen-SAM, which differentiates twice, says what it needs."""

@@ -6,7 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from eigensam.optim import ASAM, CRSAM, EGR, GSAM, MSAM, SAM, USAM, FisherSAM, RandomSAM, ReverseSAM, VaSSO
+from eigensam.optim import (
+    ASAM,
+    CRSAM,
+    EGR,
+    GSAM,
+    MSAM,
+    SAM,
+    USAM,
+    FisherSAM,
+    LearningRateSchedule,
+    RandomSAM,
+    ReverseSAM,
+    VaSSO,
+)
 
 from .transcriptions import BATCHES, METHODS, RHO, SGD, flat, loss_of, network
 
@@ -145,10 +158,11 @@ def test_the_ascent_is_the_steepest_in_its_neighbourhood(name):
 
 
 def test_the_radius_of_gsam_follows_the_learning_rate():
-    """As its docstring says."""
+    """By the schedule that its docstring names."""
     x = nn.Parameter(torch.ones(2, dtype=torch.float64))
     optimizer = GSAM([x], rho=0.4, lr=0.1)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 4, eta_min=0.02)
+    schedule = LearningRateSchedule(optimizer, "rho", least=0.1, most=0.4, lr_least=0.02, lr_most=0.1)
     radii, visited = [], []
 
     def closure():
@@ -160,8 +174,7 @@ def test_the_radius_of_gsam_follows_the_learning_rate():
         optimizer.step(closure)
         radii.append((visited[1] - visited[0]).norm().item())
         scheduler.step()
-        for group in optimizer.param_groups:
-            group["rho"] = 0.1 + (0.4 - 0.1) * (group["lr"] - 0.02) / (0.1 - 0.02)
+        schedule.step()
     truth = [0.1 + 0.3 * (1 + torch.cos(torch.tensor(torch.pi * t / 4)).item()) / 2 for t in range(4)]
     assert radii == pytest.approx(truth, rel=1e-6)
 
