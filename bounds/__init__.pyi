@@ -1,14 +1,14 @@
-from .bound import Bound, Curvature, Kind, Term
 from .bounded_loss import BoundedCrossEntropy
+from .concentration.kl import binary_kl, kl_inverse
+from .eigenvalue.bound import Bound, Curvature, Kind, Term
+from .eigenvalue.prior_grid import PriorGrid
+from .eigenvalue.remainders import remainder
+from .eigenvalue.theorem41 import eigenvalue_bound
+from .eigenvalue.trained_point import estimate_fourth_derivative
 from .families.theorem41 import Theorem41
 from .family import BoundFamily
-from .gaussian import gaussian_kl
-from .kl import binary_kl, kl_inverse
-from .prior_grid import PriorGrid
+from .posteriors.isotropic_kl import gaussian_kl
 from .registry import BOUNDS
-from .remainders import remainder
-from .theorem41 import eigenvalue_bound
-from .trained_point import estimate_fourth_derivative
 
 __all__ = [
     "BOUNDS",

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from ..ground.errors import InputError
-from .real import real_number
+from .rounding.real import real_number
 
 __all__ = ["BoundedCrossEntropy"]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .bound import Bound
+from .eigenvalue.bound import Bound
 
 if TYPE_CHECKING:
     import torch

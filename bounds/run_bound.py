@@ -9,7 +9,7 @@ from ..ground.console import progress_bar
 from ..ground.device import find_device
 from ..ground.outputs import Outputs
 from ..landscapes.runs.run import Run
-from .bound import Bound
+from .eigenvalue.bound import Bound
 from .family import BoundFamily
 
 __all__ = ["run_bound"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from eigensam.bounds.real import real_number
+from eigensam.bounds.rounding.real import real_number
 from eigensam.ground import InputError
 
 

@@ -4,26 +4,16 @@ import math
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
-from ..ground.errors import InputError
+from ...ground.errors import InputError
+from ..rounding.arguments import check_delta, check_dim
+from ..rounding.intervals import Intervals, intervals, upper_end
+from ..rounding.real import real_number
 from .best_posterior import Problem
 from .bound import Curvature
-from .gaussian import check_dim
-from .intervals import Intervals, intervals, upper_end
 from .prior_grid import PriorGrid
-from .real import real_number
 from .remainders import remainder_intervals
 
-__all__ = ["Inputs", "check_delta", "check_examples", "check_inputs", "check_sigma"]
-
-
-def check_delta(delta: SupportsFloat) -> float:
-    """Refuse a probability of failure outside (0, 1), or so small that its parts underflow."""
-    number = real_number("delta", delta, "down")
-    if not 1e-100 < number < 1:
-        raise InputError(
-            f"delta = {delta} does not lie in (0, 1) or is below 1e-100; give e.g. 0.05 for 95 % confidence"
-        )
-    return number
+__all__ = ["Inputs", "check_examples", "check_inputs", "check_sigma"]
 
 
 def check_sigma(sigma: SupportsFloat) -> float:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import SupportsFloat
 
+from ..concentration.kl import kl_inverse
+from ..posteriors.isotropic_kl import gaussian_kl_interval
+from ..rounding.intervals import intervals, upper_end
 from .best_posterior import best_posterior, pinsker, seeger
 from .bound import Bound, Curvature, Term
-from .gaussian import gaussian_kl_interval
 from .inputs import Inputs, check_inputs, check_sigma
-from .intervals import intervals, upper_end
-from .kl import kl_inverse
 from .prior_grid import PriorGrid
 
 __all__ = ["eigenvalue_bound"]

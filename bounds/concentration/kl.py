@@ -4,9 +4,9 @@ import math
 import struct
 from typing import Any, Literal, SupportsFloat
 
-from ..ground.errors import InputError
-from .intervals import Intervals, intervals, nearest_float
-from .real import real_number
+from ...ground.errors import InputError
+from ..rounding.intervals import Intervals, intervals, nearest_float
+from ..rounding.real import real_number
 
 __all__ = ["binary_kl", "kl_inverse"]
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from ..ground.console import check_count
-from ..ground.errors import InputError
-from ..ground.settings import check_types, setting
+from ...ground.console import check_count
+from ...ground.errors import InputError
+from ...ground.settings import check_types, setting
 
 __all__ = ["PriorCentre", "TrainedPointSettings"]
 
@@ -44,8 +44,9 @@ class TrainedPointSettings:
     def check(self) -> None:
         """Refuse what is out of range."""
         check_types(self)
-        from .bounded_loss import BoundedCrossEntropy
-        from .inputs import check_delta, check_sigma
+        from ..bounded_loss import BoundedCrossEntropy
+        from ..rounding.arguments import check_delta
+        from .inputs import check_sigma
 
         check_count("--batch-size", self.batch_size)
         check_count("--max-products", self.max_products)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ground.errors import InputError
-from .intervals import Intervals
+from ...ground.errors import InputError
+from ..rounding.intervals import Intervals
 
 __all__ = ["PriorGrid"]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eigensam.bounds import BoundedCrossEntropy, Theorem41, estimate_fourth_derivative
-from eigensam.bounds.trained_point import _assumptions
+from eigensam.bounds.eigenvalue.trained_point import _assumptions
 from eigensam.ground import InputError
 from eigensam.landscapes import Checkpoint, NetworkLandscape, build_model, load_tensors, top_eigenpairs
 from eigensam.landscapes.runs.wide_resnet import WideResNet

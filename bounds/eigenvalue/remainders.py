@@ -3,10 +3,10 @@
 import math
 from typing import Any, SupportsFloat
 
-from ..ground.errors import InputError
-from .gaussian import check_dim
-from .intervals import Intervals, intervals, upper_end
-from .real import real_number
+from ...ground.errors import InputError
+from ..rounding.arguments import check_dim
+from ..rounding.intervals import Intervals, intervals, upper_end
+from ..rounding.real import real_number
 
 __all__ = ["remainder", "remainder_intervals"]
 

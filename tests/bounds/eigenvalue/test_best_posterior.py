@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 
 from eigensam.bounds import Curvature, PriorGrid, eigenvalue_bound, kl_inverse
-from eigensam.bounds.best_posterior import pinsker, seeger
+from eigensam.bounds.eigenvalue.best_posterior import pinsker, seeger
 
 
 def _bisected_inverse(q, c):

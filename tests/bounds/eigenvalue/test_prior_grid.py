@@ -6,7 +6,7 @@ import mpmath
 import pytest
 
 from eigensam.bounds import Curvature, PriorGrid, eigenvalue_bound, gaussian_kl
-from eigensam.bounds.intervals import intervals
+from eigensam.bounds.rounding.intervals import intervals
 from eigensam.ground import InputError
 
 GRIDS = (PriorGrid(), PriorGrid(refinement=2), PriorGrid(scale=1.0, density=3.0, refinement=7))

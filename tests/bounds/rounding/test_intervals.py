@@ -7,7 +7,7 @@ from fractions import Fraction
 import mpmath
 import pytest
 
-from eigensam.bounds.intervals import intervals, lower_end, nearest_float, upper_end
+from eigensam.bounds.rounding.intervals import intervals, lower_end, nearest_float, upper_end
 
 TINY = 5e-324
 

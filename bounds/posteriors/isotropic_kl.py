@@ -3,19 +3,12 @@
 import math
 from typing import Any, SupportsFloat
 
-from ..ground.errors import InputError
-from .intervals import Intervals, intervals, upper_end
-from .real import real_number
+from ...ground.errors import InputError
+from ..rounding.arguments import check_dim
+from ..rounding.intervals import Intervals, intervals, upper_end
+from ..rounding.real import real_number
 
-__all__ = ["check_dim", "gaussian_kl", "gaussian_kl_interval"]
-
-
-def check_dim(dim: int) -> int:
-    """Refuse a number of parameters that is not a positive whole number."""
-    number = real_number("dim", dim, "up")
-    if not (1 <= number <= 2**60 and number == int(dim)):
-        raise InputError(f"dim = {dim} is not a number of parameters: need dim >= 1, a whole number")
-    return int(dim)
+__all__ = ["gaussian_kl", "gaussian_kl_interval"]
 
 
 def gaussian_kl_interval(iv: Intervals, dim: int, posterior_variance: Any, prior_variance: Any, distance: Any) -> Any:

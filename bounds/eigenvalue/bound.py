@@ -97,7 +97,7 @@ class Bound:
 
     def plot(self) -> "Figure":
         """Draw every term and the sum on a log scale, as they differ by orders of magnitude."""
-        from ..ground.pictures import LINES, new_figure  # here: who draws nothing does not load it
+        from ...ground.pictures import LINES, new_figure  # here: who draws nothing does not load it
 
         figure = new_figure(1, width=5.6)
         (axes,) = figure.axes

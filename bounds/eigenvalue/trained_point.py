@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..ground.errors import InputError
-from ..landscapes.curvature.landscape_hessian import top_eigenpairs
-from ..landscapes.networks.network import NetworkLandscape
-from ..landscapes.runs.data_set import DataSet
-from ..landscapes.runs.run import Run
+from ...ground.errors import InputError
+from ...landscapes.curvature.landscape_hessian import top_eigenpairs
+from ...landscapes.networks.network import NetworkLandscape
+from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.run import Run
+from ..bounded_loss import BoundedCrossEntropy
 from .bound import Bound, Curvature
-from .bounded_loss import BoundedCrossEntropy
 from .inputs import check_examples
 from .theorem41 import eigenvalue_bound
 from .trained_point_settings import TrainedPointSettings

@@ -5,7 +5,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, Literal, SupportsFloat
 
-from ..ground.errors import InputError
+from ...ground.errors import InputError
 
 __all__ = ["real_number"]
 

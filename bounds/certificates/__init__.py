@@ -1,0 +1,1 @@
+"""From data to a certificate: split, prior, frozen choices, posterior, ledger, report."""

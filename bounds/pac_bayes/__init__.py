@@ -1,0 +1,1 @@
+"""PAC-Bayes inequalities behind one declaration."""

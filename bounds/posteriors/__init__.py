@@ -1,0 +1,1 @@
+"""Gaussian distributions over parameters, and their divergence, rounded outward."""
