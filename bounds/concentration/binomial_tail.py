@@ -8,7 +8,7 @@ from ..rounding.arguments import check_delta
 from ..rounding.intervals import intervals, lower_end, nearest_float, upper_end
 from ..rounding.whole import whole_number
 from .float_search import first_float
-from .kl import quick_kl_inverse
+from .kl import quick_kl, quick_kl_inverse
 from .log_binomial import log_binomial
 
 __all__ = ["clopper_pearson"]
@@ -129,14 +129,14 @@ class _Inversion:
         failures = whole - successes
         return (self.n - self.count, failures, successes) if self.below else (self.count, successes, failures)
 
-    def _first_term(self, j: int, a: int, b: int, bits: int) -> Any:
-        """``P(Bin(n, a/(a+b)) = j)`` in an interval."""
+    def _log_term(self, j: int, a: int, b: int, bits: int) -> Any:
+        """``ln P(Bin(n, a/(a+b)) = j)`` in an interval."""
         iv = intervals(bits)
         log = log_binomial(self.n, j, bits)
         for power, share in ((j, a), (self.n - j, b)):
             if power:
                 log += power * iv.log(iv.real(share) / (a + b))
-        return iv.exp(log)
+        return log
 
     def _part(self, p: float, bits: int) -> Any:
         """The part in an interval."""
@@ -146,7 +146,7 @@ class _Inversion:
         if ratios is None:
             return iv.hull(0, 1)
         total, lacks = ratios
-        return self._first_term(j, a, b, bits + GUARD) * iv.hull(total, total + lacks) / (1 << bits)
+        return iv.exp(self._log_term(j, a, b, bits + GUARD)) * iv.hull(total, total + lacks) / (1 << bits)
 
     def _guess(self) -> float:
         """Newton's method on the logarithm of the part, which is concave in ``p`` as it is a tail of a Beta variable.
@@ -154,22 +154,26 @@ class _Inversion:
         It starts from where Chernoff's bound ``exp(-n kl(count/n || p))`` equals the level. The part is smaller there,
         so that by concavity each step comes closer without passing the root.
         """
+        n, count, iv = self.n, self.count, intervals(BITS + GUARD)
         level = self._level(BITS)
-        rate = -intervals(BITS + GUARD).log(level) / self.n
-        p = quick_kl_inverse(self.count / self.n, nearest_float(rate.a), 1.0 if self.below else 0.0)
+        log_level = nearest_float(iv.log(level).a)
+        likeliest = nearest_float(self._log_term(count, count, n - count, BITS + GUARD).a)
+        p = quick_kl_inverse(count / n, -log_level / n, 1.0 if self.below else 0.0)
+        close = False
         for _ in range(60):
             if not 0 < p < 1:
                 break
-            j, a, b = self._odds(p)
-            total = _quick_ratios(self.n, j, a / b)
-            part = self._first_term(j, a, b, BITS + GUARD) * total
-            log_ratio = nearest_float(intervals(BITS + GUARD).log(part / level).a)
-            # The derivative of the part is its first term times j/q, for the probability q of what j counts.
-            slope = j / total / ((1 - p) if self.below else p)
-            step = log_ratio / slope
+            j, q = (n - count, 1 - p) if self.below else (count, p)
+            total = _quick_ratios(n, j, q / (1 - q))
+            if close:  # the last step is from an exact value
+                log_ratio = nearest_float(iv.log(self._part(p, BITS) / level).a)
+            else:
+                log_ratio = likeliest - n * quick_kl(count / n, p) + math.log(total) - log_level
+            step = log_ratio * q * total / j  # the derivative of the part by q is its first term times j/q
             p += step if self.below else -step
-            if abs(step) < 2**-30 * min(p, 1 - p):
+            if close:
                 break
+            close = abs(step) < 2**-26 * min(p, 1 - p)
         return min(1.0, max(0.0, p))
 
 

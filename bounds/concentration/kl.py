@@ -8,7 +8,7 @@ from ..rounding.intervals import Intervals, intervals, nearest_float
 from ..rounding.real import real_number
 from .float_search import first_float, halved
 
-__all__ = ["binary_kl", "kl_inverse", "quick_kl_inverse"]
+__all__ = ["binary_kl", "kl_inverse", "quick_kl", "quick_kl_inverse"]
 
 Side = Literal["upper", "lower"]
 
@@ -51,7 +51,7 @@ def binary_kl(q: SupportsFloat, p: SupportsFloat) -> float:
         bits *= 2
 
 
-def _quick_kl(q: float, p: float) -> float:
+def quick_kl(q: float, p: float) -> float:
     """``kl(q || p)`` in floats, to about 1e-14 where nothing underflows: a hint, never a proof.
 
     Where the two terms of its definition cancel, two others, which are not negative, take their place.
@@ -61,7 +61,7 @@ def _quick_kl(q: float, p: float) -> float:
 
 def quick_kl_inverse(q: float, c: float, end: float) -> float:
     """About where, on the way from ``q`` to ``end`` (0 or 1), ``kl(q || .)`` reaches ``c``: a hint, never a proof."""
-    return halved(lambda p: _quick_kl(q, p) >= c, q, end)
+    return halved(lambda p: quick_kl(q, p) >= c, q, end)
 
 
 def _share(a: float, b: float, difference: float) -> float:
