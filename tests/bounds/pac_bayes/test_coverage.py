@@ -106,7 +106,7 @@ def test_a_subsample_that_was_peeked_at_is_caught():
 
 
 def test_delta_spent_twice_is_caught():
-    """Wrong on purpose: two inequalities at delta each, and both are said to hold with 1 - delta; at delta/2 they do."""
+    """Wrong on purpose: two inequalities at delta each are said to hold both with 1 - delta; at delta/2 they do."""
     bounds, risk = _two_samples()
     assert (bounds < risk).any(axis=1).sum() > MOST
     half = TIGHT.upper(GibbsSample(0.0, 0.0, 40), DELTA / 2) * (1 + 1e-9)
