@@ -17,8 +17,8 @@ __all__ = ["Split"]
 class Split:
     """Which examples trained the network, and which it has never seen.
 
-    The parts are drawn uniformly and without replacement, without a look at the labels: then each of them is a sample of
-    independent draws if the whole is, which a stratified split would not be.
+    The parts are drawn uniformly and without replacement, without a look at the labels: then each of them is a sample
+    of independent draws if the whole is, which a stratified split would not be.
 
     Attributes:
         prior: positions of the examples to train on, int64, in increasing order.
@@ -46,7 +46,7 @@ class Split:
             raise InputError(f"{common} examples are in both parts of the split; a certificate needs disjoint parts")
         if not torch.equal(both.sort().values, torch.arange(count)):
             raise InputError(
-                f"the split is not one of {count} examples: positions repeat or are left out; draw it anew"
+                f"this is no split of {count} examples: positions repeat or are left out; draw it anew"
             )
 
     @classmethod

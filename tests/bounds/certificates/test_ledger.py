@@ -15,7 +15,7 @@ def test_parts_add_up_exactly():
     parts.append(ledger.spend_rest("the last", "what is left"))
     assert sum(map(Fraction, parts)) <= Fraction(0.1)
     assert ledger.left < 1e-18
-    with pytest.raises(InputError, match="left of delta = 0.1, 'one more' needs"):
+    with pytest.raises(InputError, match=r"left of delta = 0.1, 'one more' needs"):
         ledger.spend("one more", 1e-9, "over-spent")
 
 
@@ -23,7 +23,7 @@ def test_floats_are_the_fractions_that_they_are():
     """0.1 and 0.2 are a little more than 0.3: refused rather than rounded away."""
     ledger = Ledger(0.3)
     ledger.spend("one", 0.1, "")
-    with pytest.raises(InputError, match="'two' needs 0.2"):
+    with pytest.raises(InputError, match=r"'two' needs 0.2"):
         ledger.spend("two", 0.2, "")
     assert Fraction(ledger.spend_rest("two", "")) + Fraction(0.1) <= Fraction(0.3)
 
@@ -38,7 +38,7 @@ def test_spent_twice_is_refused():
 
 
 def test_entries_given_are_checked():
-    with pytest.raises(InputError, match="the entries spend 0.06 of delta = 0.05"):
+    with pytest.raises(InputError, match=r"the entries spend 0.06 of delta = 0.05"):
         Ledger(0.05, [LedgerEntry("a", "spent", 0.06, "")])
 
 
