@@ -1,6 +1,5 @@
 """Maurer's function xi(n), the price of the kl inequality, exact or by a proven closed form."""
 
-import math
 from functools import lru_cache
 from typing import Any, SupportsFloat
 
