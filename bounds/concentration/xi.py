@@ -15,19 +15,20 @@ BITS = 128
 def log_xi(n: SupportsFloat) -> float:
     """``ln xi(n)`` with ``xi(n) = sum_k C(n, k) (k/n)^k (1-k/n)^(n-k)``, rounded up.
 
-    It is the largest expectation of ``exp(n kl(X/n || p))`` over binomial ``X``, and bounds that of every mean of ``n``
-    independent losses in [0, 1] that have one expectation. It lies in ``[ln sqrt(n), ln(2 sqrt(n))]`` for ``n >= 8``;
-    the common ``ln(2 sqrt(n))`` wastes 0.47 nats.
+    It is the expectation of ``exp(n kl(X/n || p))`` over binomial ``X``, whatever ``p`` in (0, 1), and bounds that of
+    ``n`` independent losses in [0, 1] with sum ``X`` and mean expectation ``p``, as the exponential is convex in ``X``
+    (Maurer 2004; Hoeffding 1956, Theorem 3, for different distributions). It lies in ``[ln sqrt(n), ln(2 sqrt(n))]``
+    for ``n >= 8``; the common ``ln(2 sqrt(n))`` wastes 0.47 nats.
 
     The sum equals ``n!/n^n sum_(k<=n) n^k/k!``: with Cayley's tree function ``T = z e^T``, ``sum_k k^k z^k/k!`` is
     ``1/(1-T)``, so that ``xi(n)`` is ``n!/n^n`` times the coefficient of ``z^n`` in ``1/(1-T)^2``, which is that of
-    ``u^n`` in ``e^(nu)/(1-u)`` (Lagrange's inversion). So ``xi(n) = 1 + sum_(i>=1) prod_(l<i) (1 - l/n)``, one more than
-    Ramanujan's ``Q(n)``, and some ``10 sqrt(n)`` terms are enough. Each is rounded up in units of ``2^-128``, and a
-    geometric series bounds the rest.
+    ``u^n`` in ``e^(nu)/(1-u)`` (Lagrange's inversion). So ``xi(n) = 1 + sum_(i>=1) prod_(l<i) (1 - l/n)``, one more
+    than Ramanujan's ``Q(n)``, and some ``10 sqrt(n)`` terms are enough. Each is rounded up in units of ``2^-128``, and
+    a geometric series bounds the rest.
 
     Above ``n = 10^7``: ``Q(n) + R(n) = n! (e/n)^n`` and ``R(n) - Q(n) > 2/3`` (Ramanujan's problem, proved by Szegő
-    1928 and Watson 1929; Flajolet et al. 1995, Section 1), and ``n! <= sqrt(2 pi n) (n/e)^n e^(1/(12n))`` (Robbins 1955),
-    so that ``xi(n) <= sqrt(pi n/2) e^(1/(12n)) + 2/3``. This exceeds ``xi(n)`` by less than ``0.03/n``.
+    1928 and Watson 1929; see Flajolet et al. 1995), and ``n! <= sqrt(2 pi n) (n/e)^n e^(1/(12n))`` (Robbins 1955), so
+    that ``xi(n) <= sqrt(pi n/2) e^(1/(12n)) + 2/3``. The logarithm is then too large by less than 1e-12.
 
     Args:
         n: number of examples, at least 1.
@@ -36,7 +37,8 @@ def log_xi(n: SupportsFloat) -> float:
         InputError: not a count.
 
     Reference:
-        Maurer 2004, Theorem 1 (``xi(n) <= 2 sqrt(n)`` for ``n >= 8``).
+        Maurer 2004, Theorem 1 (``xi(n) <= 2 sqrt(n)`` for ``n >= 8``); Knuth, The Art of Computer Programming,
+        Section 1.2.11.3 (``Q`` and ``R``); Flajolet, Grabner, Kirschenhofer & Prodinger 1995.
 
     Example:
         >>> import math
