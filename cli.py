@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from . import __version__
+from .bounds.certificates.commands import CertifyCommand, certify_command
 from .bounds.commands import BoundCommand, bound
 from .ground.choices import with_choices
 from .ground.errors import InputError
@@ -61,6 +62,7 @@ app.command("order-table", cls=strict({}))(order_table)
 app.command("train", cls=TrainCommand)(train_command)
 app.command("spectrum", cls=SpectrumCommand)(spectrum)
 app.command("bound", cls=BoundCommand)(bound)
+app.command("certify", cls=CertifyCommand)(certify_command)
 
 
 def main() -> None:

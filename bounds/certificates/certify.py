@@ -23,6 +23,7 @@ from .choices import Choices, make_choices, spend_delta
 from .kept_examples import kept_examples
 from .posterior_training import PosteriorTraining
 from .settings import CertifySettings
+from .width import starting_width
 
 __all__ = ["certify"]
 
@@ -93,8 +94,9 @@ def certify(
     sample = _Sample(predictor.inputs(images.to(device)), targets.to(device))
     test = _Sample(predictor.inputs(whole.test_inputs.to(device)), whole.test_targets.to(device))
 
+    width = choices.width or starting_width(predictor, sample.inputs, settings.seed)
     training = PosteriorTraining(
-        settings.posterior, choices.width, choices.grid is not None, choices.delta_bound, choices.epochs
+        settings.posterior, width, choices.grid is not None, choices.delta_bound, choices.epochs
     )
     generator = torch.Generator(device).manual_seed(settings.seed)
     trained = training.run(

@@ -29,7 +29,7 @@ __all__ = ["Choices", "make_choices", "spend_delta"]
 
 _PREDICTIONS = 3_000_000
 _EPOCHS = {"trained": 30, "initial": 60, "zero": 60}
-_START = 0.05  # ours: where the width of a prior without data begins to be trained
+_WIDEST = 1e4  # ours: the largest variance of a prior on the grid
 _GUESSED_KL = 0.1  # ours, in nats: a trained prior hardly moves
 
 
@@ -40,7 +40,7 @@ class Choices:
     Attributes:
         settings: as given.
         predictor: what is random, with the prior's mean.
-        width: standard deviation of the prior; of a prior on a grid, where its training begins.
+        width: standard deviation of the prior; 0 for one on a grid, which the posterior's training chooses.
         grid: of prior widths that a union is paid for; None if the width is fixed.
         inequality: with its free parameters fixed.
         delta_bound: what the inequality spends.
@@ -123,7 +123,7 @@ def make_choices(
         width = width or choose_width(predictor, inputs, settings.seed)
         guessed, kl = guess_risk(predictor, inputs, targets), _GUESSED_KL
     elif not width:
-        width, grid = _START, PriorGrid()
+        grid = PriorGrid(scale=_WIDEST)
         ledger.cover("prior width", "one of a grid, each of which has its part of the inequality's delta")
     inequality = PAC_BAYES[name].fixed_for(guessed, kl, kept.count, delta_bound)
     if kept.count < inequality.least_examples:

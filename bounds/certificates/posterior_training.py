@@ -46,7 +46,8 @@ class PosteriorTraining:
         delta: of the bound.
         epochs: passes over the examples.
         batch_size: examples of a step (ours: 250).
-        rate: of Adam's steps of the deviations' logarithms; the means move by ``rate * width`` (ours).
+        rate: of Adam's steps of the deviations' logarithms; the means move by
+            ``rate`` widths (ours).
     """
 
     kind: str
@@ -74,11 +75,11 @@ class PosteriorTraining:
             generator: of minibatches and draws, on the device of the inputs.
             progress: called with steps done and to do.
         """
-        inputs = inputs.float()  # whatever comes out is certified in double precision
+        inputs = inputs.float()  # no copy if it is so already; whatever comes out is certified in double precision
         n, start = len(targets), predictor.mean.float()
         blocks = {"isotropic": [len(start)], "layerwise": predictor.sizes, "diagonal": [1] * len(start)}[self.kind]
         repeats = torch.tensor(blocks, device=start.device)
-        shift = torch.zeros_like(start, requires_grad=True)  # of the mean, in widths
+        shift = torch.zeros_like(start, requires_grad=True)  # of the mean, in widths of the prior
         spread = torch.zeros(len(blocks), dtype=start.dtype, device=start.device, requires_grad=True)  # logarithms
         wide = torch.zeros((), dtype=start.dtype, device=start.device, requires_grad=self.free_width)
         groups = [{"params": [shift, spread]}, *([{"params": [wide]}] if self.free_width else [])]
@@ -93,11 +94,11 @@ class PosteriorTraining:
                     group["lr"] = self.rate * 0.5 * (1 + math.cos(math.pi * done / steps))
                 width = self.width * wide.exp()
                 sigmas = width * spread.exp().repeat_interleave(repeats, output_size=len(start))
-                scores = predictor.scores(start + self.width * shift, sigmas, inputs[rows], generator)
+                scores = predictor.scores(start + width * shift, sigmas, inputs[rows], generator)
                 chosen = scores.softmax(1).gather(1, targets[rows, None])
                 risk = (_FLOOR + (1 - _FLOOR) * chosen).log().mean() / math.log(_FLOOR)
                 excess = ((2 * spread).exp() - 1 - 2 * spread) @ repeats.to(start.dtype)
-                kl = (excess + (shift * (-wide).exp()).square().sum()) / 2
+                kl = (excess + shift.square().sum()) / 2
                 cost = (kl + logarithm) / (2 * n)
                 objective = ((risk + cost).sqrt() + cost.sqrt()).square()
                 optimizer.zero_grad()
@@ -107,7 +108,7 @@ class PosteriorTraining:
                 progress(done, steps)
         with torch.no_grad():
             end = self.width * float(wide.exp())
-            mean = predictor.mean + self.width * shift.double()
+            mean = predictor.mean + end * shift.double()
             deviations = end * spread.double().exp()
         return TrainedPosterior(self._posterior(mean, deviations, predictor.sizes), end)
 

@@ -35,7 +35,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def inputs(self, images: Tensor) -> Tensor:
-        """What the random part is given, float64."""
+        """What the random part is given, in the network's precision."""
 
     @abstractmethod
     def network(self, posterior: GaussianPosterior) -> StochasticNetwork:
@@ -51,7 +51,7 @@ class Predictor(ABC):
         for part in inputs.split(_ROWS):
             zero = torch.zeros(1, dtype=torch.float64, device=part.device)
             generator = torch.Generator(part.device)
-            parts.append(local_reparameterisation(self.layers, self.mean, zero, part, 1, generator)[0])
+            parts.append(local_reparameterisation(self.layers, self.mean, zero, part.double(), 1, generator)[0])
         return torch.cat(parts)
 
 
@@ -77,8 +77,8 @@ class LastLayerPredictor(Predictor):
         self.sizes = [p.numel() for p in head.parameters()]
 
     def inputs(self, images: Tensor) -> Tensor:
-        """Features, in float64."""
-        return torch.cat([self._last.features(part).double() for part in images.split(_ROWS)])
+        """Features."""
+        return torch.cat([self._last.features(part) for part in images.split(_ROWS)])
 
     def network(self, posterior: GaussianPosterior) -> StochasticNetwork:
         """Scores are Gaussian given the features."""
@@ -105,8 +105,8 @@ class PerceptronPredictor(Predictor):
         self.sizes = [p.numel() for p in parameters]
 
     def inputs(self, images: Tensor) -> Tensor:
-        """The images, in float64."""
-        return images.double()
+        """The images."""
+        return images
 
     def network(self, posterior: GaussianPosterior) -> StochasticNetwork:
         """Layer by layer, by local reparameterisation."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..posteriors.isotropic_posterior import IsotropicPosterior
 from .predictor import Predictor
 
-__all__ = ["choose_width", "guess_risk"]
+__all__ = ["choose_width", "guess_risk", "starting_width"]
 
 _MOST = 0.002  # ours: of the predictions may change by the noise; far below any error rate that is worth a certificate
 _DRAWS = 64
@@ -39,6 +39,25 @@ def choose_width(predictor: Predictor, inputs: Tensor, seed: int) -> float:
             for part, there in zip(inputs.split(256), classes.split(256), strict=True)
         )
         if changed <= _MOST * draws * len(inputs):
+            break
+    return width
+
+
+@torch.no_grad()
+def starting_width(predictor: Predictor, inputs: Tensor, seed: int) -> float:
+    """Where the training of a free width begins: the scores of random weights have about standard deviation 1.
+
+    Args:
+        predictor: with the prior's mean.
+        inputs: of its random part; the width is one of a grid that is paid for, so any may be looked at.
+        seed: of the draws.
+    """
+    part, widest = inputs[:256], 2.0**10
+    for half in range(60):
+        width = widest * math.exp2(-half / 2)
+        generator = torch.Generator(inputs.device).manual_seed(seed)
+        scores = predictor.network(IsotropicPosterior(predictor.mean, width)).logits(part, 8, generator)
+        if float(scores.std(0).square().mean()) <= 1:
             break
     return width
 
