@@ -12,8 +12,6 @@ from .gibbs_sample import GibbsSample
 
 __all__ = ["Known", "PacBayesInequality"]
 
-_HOPELESS = 1000.0  # nats per example: every inequality here then says more than 1 - e^-1000, which no float is
-
 
 @dataclass(frozen=True)
 class Known:
@@ -98,8 +96,6 @@ class PacBayesInequality(ABC):
                 f"{sample.examples} examples are too few for {self.title}, which needs {self.least_examples}; "
                 f"give more, or take another inequality"
             )
-        if sample.kl > _HOPELESS * sample.examples:
-            return 1.0
         iv = intervals()
         second = sample.risk if sample.second_moment is None else sample.second_moment
         risk, moment, kl = map(iv.real, (sample.risk, second, sample.kl))
