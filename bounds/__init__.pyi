@@ -1,12 +1,24 @@
 from .bounded_loss import BoundedCrossEntropy
+from .concentration.binomial_tail import clopper_pearson
+from .concentration.empirical_bernstein import empirical_bernstein
+from .concentration.hoeffding import hoeffding
 from .concentration.kl import binary_kl, kl_inverse
+from .concentration.xi import log_xi
 from .eigenvalue.bound import Bound, Curvature, Kind, Term
-from .eigenvalue.prior_grid import PriorGrid
 from .eigenvalue.remainders import remainder
 from .eigenvalue.theorem41 import eigenvalue_bound
 from .eigenvalue.trained_point import estimate_fourth_derivative
 from .families.theorem41 import Theorem41
 from .family import BoundFamily
+from .gibbs.estimate import GibbsEstimate
+from .gibbs.frozen_backbone import FrozenBackbone
+from .gibbs.gibbs_risk import gibbs_risk
+from .gibbs.last_layer import LastLayer, split_last_layer
+from .gibbs.local_reparameterisation import local_reparameterisation, perceptron_layers
+from .gibbs.mean_field_perceptron import MeanFieldPerceptron
+from .gibbs.risk_losses import CrossEntropyRisk, GibbsLoss, ZeroOneRisk
+from .gibbs.stochastic_network import StochasticNetwork
+from .gibbs.weight_draws import WeightDraws
 from .pac_bayes.gibbs_sample import GibbsSample
 from .pac_bayes.inequalities.alquier import Alquier
 from .pac_bayes.inequalities.catoni import Catoni
@@ -20,7 +32,16 @@ from .pac_bayes.inequalities.tolstikhin_seldin import TolstikhinSeldin
 from .pac_bayes.inequalities.unexpected_bernstein import UnexpectedBernstein
 from .pac_bayes.inequality import PacBayesInequality
 from .pac_bayes.registry import PAC_BAYES
+from .posteriors.diagonal_posterior import DiagonalPosterior
+from .posteriors.independent_posterior import IndependentPosterior
 from .posteriors.isotropic_kl import gaussian_kl
+from .posteriors.isotropic_posterior import IsotropicPosterior
+from .posteriors.layerwise_posterior import LayerwisePosterior
+from .posteriors.low_rank_posterior import LowRankPosterior
+from .posteriors.posterior import GaussianPosterior
+from .posteriors.prior import GaussianPrior
+from .posteriors.prior_grid import PriorGrid
+from .posteriors.spectral import spectral_kl, spectral_posterior
 from .registry import BOUNDS
 
 __all__ = [
@@ -32,24 +53,50 @@ __all__ = [
     "BoundedCrossEntropy",
     "Catoni",
     "CatoniGrid",
+    "CrossEntropyRisk",
     "Curvature",
+    "DiagonalPosterior",
     "EmpiricalBernstein",
+    "FrozenBackbone",
+    "GaussianPosterior",
+    "GaussianPrior",
+    "GibbsEstimate",
+    "GibbsLoss",
     "GibbsSample",
+    "IndependentPosterior",
+    "IsotropicPosterior",
     "Kind",
+    "LastLayer",
+    "LayerwisePosterior",
+    "LowRankPosterior",
     "Maurer",
     "McAllester",
+    "MeanFieldPerceptron",
     "PacBayesInequality",
     "PriorGrid",
     "Quadratic",
+    "StochasticNetwork",
     "Term",
     "Theorem41",
     "Thiemann",
     "TolstikhinSeldin",
     "UnexpectedBernstein",
+    "WeightDraws",
+    "ZeroOneRisk",
     "binary_kl",
+    "clopper_pearson",
     "eigenvalue_bound",
+    "empirical_bernstein",
     "estimate_fourth_derivative",
     "gaussian_kl",
+    "gibbs_risk",
+    "hoeffding",
     "kl_inverse",
+    "local_reparameterisation",
+    "log_xi",
+    "perceptron_layers",
     "remainder",
+    "spectral_kl",
+    "spectral_posterior",
+    "split_last_layer",
 ]

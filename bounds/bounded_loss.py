@@ -38,8 +38,14 @@ class BoundedCrossEntropy:
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean over the minibatch, a scalar; outputs are class scores of shape ``(batch, classes)``."""
+        return nll_loss(self._logarithms(outputs), targets) / -math.log(self.p_min)
+
+    def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each row, ``(batch,)``: in [0, 1] up to rounding."""
+        return nll_loss(self._logarithms(outputs), targets, reduction="none") / -math.log(self.p_min)
+
+    def _logarithms(self, outputs: Tensor) -> Tensor:
         precision = torch.finfo(outputs.dtype)
         if not precision.tiny <= self.p_min <= 1 - math.sqrt(precision.eps):
             raise InputError(f"p_min = {self.p_min} is too close to 0 or 1 for {outputs.dtype}; give e.g. 1e-3")
-        floored = self.p_min + (1 - self.p_min) * outputs.softmax(1)
-        return nll_loss(floored.log(), targets) / -math.log(self.p_min)
+        return (self.p_min + (1 - self.p_min) * outputs.softmax(1)).log()

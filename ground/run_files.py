@@ -1,11 +1,13 @@
 """Names of the files in a run directory. No output of a command may take one of them."""
 
-__all__ = ["CHECKPOINT", "INITIAL", "LOCK", "METRICS", "RUN_FILES", "SIDECAR", "STATE"]
+__all__ = ["CHECKPOINT", "FROZEN", "INITIAL", "LOCK", "METRICS", "RUN_FILES", "SIDECAR", "SPLIT", "STATE"]
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = "initial.safetensors"
 SIDECAR = "checkpoint.json"
+SPLIT = "split.safetensors"
 METRICS = "metrics.jsonl"
 STATE = "state.safetensors"
 LOCK = "lock"
-RUN_FILES = frozenset({CHECKPOINT, INITIAL, SIDECAR, METRICS, STATE, LOCK})
+FROZEN = "frozen.json"
+RUN_FILES = frozenset({CHECKPOINT, FROZEN, INITIAL, SIDECAR, METRICS, SPLIT, STATE, LOCK})

@@ -29,6 +29,7 @@ from .runs.data_set import DataSet
 from .runs.metrics import read_metrics
 from .runs.registries import DATA, MODELS
 from .runs.run import Run
+from .runs.split import Split
 from .spectra.block_lanczos_iteration import block_lanczos
 from .spectra.density import Density, spectral_density
 from .spectra.eigenpairs import Eigenpairs, random_vector, start_vector
@@ -81,6 +82,7 @@ __all__ = [
     "SmoothNorms",
     "SpectrumBound",
     "SpectrumSettings",
+    "Split",
     "SymmetricOperator",
     "TiltedTorus",
     "Valley",

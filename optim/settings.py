@@ -31,8 +31,10 @@ class TrainSettings:
         momentum: of the SGD that takes the step (paper: 0.9).
         weight_decay: of the SGD that takes the step (paper: 5e-5).
         augment: random crop with padding 4 and horizontal flip (paper), for natural images only.
+        prior_fraction: share of the training set to train on; the rest, drawn by the seed before anything else, is
+            kept for a certificate, whose prior the network is (1: no rest).
         spectrum_every: epochs between measurements of lambda_1 and alignment; 0 is never.
-        seed: of initialisation, minibatches, augmentation and the first eigenvector estimate.
+        seed: of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.
 
     Raises:
         InputError: a value out of range, with the repair.
@@ -72,6 +74,12 @@ class TrainSettings:
         5e-5, "Weight decay of the SGD that takes the step; 5e-5 in the paper.", **_at_least(0)
     )
     augment: bool = setting(False, "Crop (padding 4) and flip images at random, as the paper does; for natural images.")
+    prior_fraction: float = setting(
+        1.0,
+        "Share of the training set to train on, drawn by the seed; the rest is kept for 'eigensam certify'.",
+        holds=lambda value: 0 < value <= 1,
+        otherwise="must lie in (0, 1]",
+    )
     spectrum_every: int = setting(
         0,
         "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
@@ -79,7 +87,7 @@ class TrainSettings:
     )
     seed: int = setting(
         0,
-        "Seed of initialisation, minibatches, augmentation and the first eigenvector estimate.",
+        "Seed of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.",
         holds=lambda value: 0 <= value < 2**31,
         otherwise="must lie in [0, 2^31)",
     )

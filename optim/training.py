@@ -12,10 +12,13 @@ from filelock import FileLock, Timeout
 
 from ..ground.errors import InputError
 from ..ground.records import write_atomically
-from ..ground.run_files import LOCK, METRICS, STATE
+from ..ground.run_files import LOCK, METRICS, SPLIT, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
+from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.run import Run
+from ..landscapes.runs.split import Split
+from ..landscapes.tensor_files import save_tensors
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
@@ -42,7 +45,7 @@ def train(
 
     Args:
         settings: every hyper-parameter.
-        data: the data set that the settings name.
+        data: the data set that the settings name, whole also if only a part of it is trained on.
         out: run directory; must not exist (or be empty).
         device: where to train.
         resume: go on from ``<out>.partial`` if it is there.
@@ -64,6 +67,10 @@ def train(
         >>> sorted(path.name for path in out.iterdir())
         ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
     """
+    whole, split = data, None
+    if settings.prior_fraction < 1:
+        split = Split.draw(len(data.train_targets), settings.prior_fraction, settings.seed)
+        data = split.prior_part(data)
     _check_settings(settings, data)
     out = Path(out)
     check_run(out, resume=resume)
@@ -78,6 +85,8 @@ def train(
     except OSError as error:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
     try:
+        if split is not None:
+            save_tensors(partial / SPLIT, split.to_tensors())  # before a step: nobody can choose it by the result
         with torch.random.fork_rng():
             run = Training(settings, data, torch.device(device))
             state = partial / STATE
@@ -92,6 +101,7 @@ def train(
             settings.to_dict(),
             settings.seed,
             run.identity["examples"],
+            "" if split is None else data_digest(whole),
         )
         architecture.save(partial, run.model, run.initial, run.device)
         for temporary in filter(is_temporary, partial.iterdir()):

@@ -1,14 +1,14 @@
 """The binary relative entropy, and its inverse to the last bit, rounded outward."""
 
 import math
-import struct
 from typing import Any, Literal, SupportsFloat
 
 from ...ground.errors import InputError
 from ..rounding.intervals import Intervals, intervals, nearest_float
 from ..rounding.real import real_number
+from .float_search import first_float, halved
 
-__all__ = ["binary_kl", "kl_inverse"]
+__all__ = ["binary_kl", "kl_inverse", "quick_kl", "quick_kl_inverse"]
 
 Side = Literal["upper", "lower"]
 
@@ -51,12 +51,17 @@ def binary_kl(q: SupportsFloat, p: SupportsFloat) -> float:
         bits *= 2
 
 
-def _quick_kl(q: float, p: float) -> float:
+def quick_kl(q: float, p: float) -> float:
     """``kl(q || p)`` in floats, to about 1e-14 where nothing underflows: a hint, never a proof.
 
     Where the two terms of its definition cancel, two others, which are not negative, take their place.
     """
     return _share(q, p, p - q) + _share(1 - q, 1 - p, q - p)
+
+
+def quick_kl_inverse(q: float, c: float, end: float) -> float:
+    """About where, on the way from ``q`` to ``end`` (0 or 1), ``kl(q || .)`` reaches ``c``: a hint, never a proof."""
+    return halved(lambda p: quick_kl(q, p) >= c, q, end)
 
 
 def _share(a: float, b: float, difference: float) -> float:
@@ -134,39 +139,4 @@ def kl_inverse(q: SupportsFloat, c: SupportsFloat, *, side: Side = "upper") -> f
         return end
     if c == 0:
         return q
-    # Ranks of floats with kl(q || .) < c at `inner` and >= c at `outer`: first as _quick_kl has it, then in truth.
-    origin, last = _rank(q), _rank(end)
-    step = 1 if last > origin else -1
-    inner, outer = origin, last
-    while abs(outer - inner) > 1:
-        middle = (inner + outer) // 2
-        inner, outer = (middle, outer) if _quick_kl(q, _ranked(middle)) < c else (inner, middle)
-    start = outer
-
-    def reaches(rank: int) -> bool:
-        return rank == last or _reaches(q, _ranked(rank), c)
-
-    distance = 1
-    if reaches(start):
-        outer, inner = start, start - step
-        while inner != origin and reaches(inner):
-            outer, distance = inner, 2 * distance
-            inner = origin if abs(inner - origin) <= distance else inner - step * distance
-    else:
-        inner, outer = start, start + step
-        while not reaches(outer):
-            inner, distance = outer, 2 * distance
-            outer = last if abs(last - outer) <= distance else outer + step * distance
-    while abs(outer - inner) > 1:
-        middle = (inner + outer) // 2
-        inner, outer = (inner, middle) if reaches(middle) else (middle, outer)
-    return _ranked(outer)
-
-
-def _rank(value: float) -> int:
-    """Number of positive floats up to ``value >= 0``: its bits, read as a whole number."""
-    return int(struct.unpack("<q", struct.pack("<d", abs(value)))[0])
-
-
-def _ranked(rank: int) -> float:
-    return float(struct.unpack("<d", struct.pack("<q", rank))[0])
+    return first_float(lambda p: _reaches(q, p, c), q, end, guess=quick_kl_inverse(q, c, end))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from .prior_grid import PriorGrid
+from ..posteriors.prior_grid import PriorGrid
 
 __all__ = ["Form", "Problem", "best_posterior", "pinsker", "seeger"]
 

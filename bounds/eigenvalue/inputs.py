@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 from ...ground.errors import InputError
+from ..posteriors.prior_grid import PriorGrid
 from ..rounding.arguments import check_delta, check_dim
 from ..rounding.intervals import Intervals, intervals, upper_end
 from ..rounding.real import real_number
 from .best_posterior import Problem
 from .bound import Curvature
-from .prior_grid import PriorGrid
 from .remainders import remainder_intervals
 
 __all__ = ["Inputs", "check_examples", "check_inputs", "check_sigma"]

@@ -7,11 +7,11 @@ from typing import SupportsFloat
 
 from ..concentration.kl import kl_inverse
 from ..posteriors.isotropic_kl import gaussian_kl_interval
+from ..posteriors.prior_grid import PriorGrid
 from ..rounding.intervals import intervals, upper_end
 from .best_posterior import best_posterior, pinsker, seeger
 from .bound import Bound, Curvature, Term
 from .inputs import Inputs, check_inputs, check_sigma
-from .prior_grid import PriorGrid
 
 __all__ = ["eigenvalue_bound"]
 

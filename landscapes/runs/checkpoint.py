@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_json
-from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR
+from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR, SPLIT
 from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
 from .data_digests import data_digest
 from .data_set import DataSet
 from .registries import MODELS
+from .split import Split
 
 __all__ = ["Checkpoint"]
 
@@ -66,7 +67,8 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if entry("model", str) not in MODELS:
         raise ValueError(f"model {record['model']!r:.60}")
     digests = entry("sha256", dict)
-    if not all(isinstance(digests[name], str) for name in (CHECKPOINT, INITIAL)):
+    names = [CHECKPOINT, INITIAL, *([SPLIT] if SPLIT in digests else [])]
+    if not all(isinstance(digests[name], str) for name in names):
         raise TypeError("sha256")
     return {
         "model": record["model"],
@@ -76,7 +78,8 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
         "settings": entry("settings", dict),
         "seed": entry("seed", int),
         "data_sha256": entry("data_sha256", str) if "data_sha256" in record else "",
-        "sha256": {name: digests[name] for name in (CHECKPOINT, INITIAL)},
+        "whole_sha256": entry("whole_sha256", str) if "whole_sha256" in record else "",
+        "sha256": {name: digests[name] for name in names},
     }
 
 
@@ -91,8 +94,10 @@ class Checkpoint:
         data: name of the data set it was trained on.
         settings: every hyper-parameter of the training.
         seed: of initialisation and minibatches.
-        data_sha256: :func:`data_digest` of the data; empty in runs of versions that did not keep it.
-        sha256: of each tensor file; filled in by ``save`` and checked by ``network``.
+        data_sha256: :func:`data_digest` of the data that it was trained on; empty in runs of versions that did not
+            keep it.
+        whole_sha256: of the data before the split, if part of the training set was kept for a certificate.
+        sha256: of each tensor file; filled in by ``save`` and checked by ``network`` and ``split``.
     """
 
     model: str
@@ -102,16 +107,21 @@ class Checkpoint:
     settings: dict[str, Any]
     seed: int
     data_sha256: str = ""
+    whole_sha256: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
 
     def save(
         self, directory: Path, trained: nn.Module, initial: dict[str, Tensor], device: torch.device | str = "cpu"
     ) -> None:
-        """Write the network trained on ``device``, its initial state and the sidecar; the sidecar comes last."""
+        """Write the network trained on ``device``, its initial state and the sidecar; the sidecar comes last.
+
+        A split has been written before the training began.
+        """
         directory = Path(directory)
         save_tensors(directory / CHECKPOINT, trained.state_dict())
         save_tensors(directory / INITIAL, initial)
-        digests = {name: _digest(directory / name) for name in (CHECKPOINT, INITIAL)}
+        names = [CHECKPOINT, INITIAL, *([SPLIT] if self.whole_sha256 else [])]
+        digests = {name: _digest(directory / name) for name in names}
         sidecar = {
             "format": _FORMAT,
             **asdict(self),
@@ -154,6 +164,20 @@ class Checkpoint:
         model = build_model(self.model, self.shape, self.classes)
         model.load_state_dict(tensors)
         return model.eval()
+
+    def split(self, directory: Path) -> Split | None:
+        """How the training set was split before the training; None if the network was trained on all of it.
+
+        Raises:
+            InputError: the file is not the one that was written before the training, or no split.
+        """
+        if SPLIT not in self.sha256:
+            return None
+        path = Path(directory) / SPLIT
+        content = read_input(path)
+        if hashlib.sha256(content).hexdigest() != self.sha256[SPLIT]:
+            raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
+        return Split.from_tensors(parse_tensors(content, path), path)
 
     def check_data(self, data: DataSet) -> None:
         """Refuse a data set other than the one the network was trained on."""

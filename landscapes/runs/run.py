@@ -12,8 +12,10 @@ from ...ground.errors import InputError
 from ..networks.network import NetworkLandscape
 from .checkpoint import Checkpoint
 from .data import load_data
+from .data_digests import data_digest
 from .data_set import DataSet
 from .metrics import read_metrics
+from .split import Split
 
 __all__ = ["Run"]
 
@@ -90,8 +92,33 @@ class Run:
             InputError: they are missing, damaged, or not those of the training.
         """
         found = load_data(self.checkpoint.data, root, download=download)
+        split = self.split
+        if split is not None:
+            self.check_whole(found)
+            found = split.prior_part(found)
         self.checkpoint.check_data(found)
         return found
+
+    @property
+    def split(self) -> Split | None:
+        """Which examples were kept for a certificate; None if it was trained on all of the training set.
+
+        Raises:
+            InputError: the file is not the one that was written before the training.
+        """
+        return self.checkpoint.split(self.directory)
+
+    def check_whole(self, data: DataSet) -> None:
+        """Refuse data other than those that were split before the training.
+
+        Raises:
+            InputError: other examples.
+        """
+        if data_digest(data) != self.checkpoint.whole_sha256:
+            raise InputError(
+                f"the run's split is one of other examples than these, though both are called {data.name}; give the "
+                "--data-root of the training, or train again"
+            )
 
     def landscape(
         self,

@@ -141,6 +141,65 @@ def test_real_scalars_of_any_type():
     assert kl_inverse(0.3, 10**400) == 1.0
 
 
+def _as_given(value, kind, rng):
+    """The value as someone else's scalar, and that exactly."""
+    if kind == "fraction":
+        fraction = min(Fraction(1), Fraction(value) * Fraction(rng.randint(10**9, 10**9 + 9), 10**9 + 7))
+        return fraction, fraction
+    if kind == "decimal":
+        decimal = min(Decimal(1), Decimal(value) / Decimal(3)) if value < 1 else Decimal(1)
+        return decimal, Fraction(decimal)
+    scalar = {
+        "float": lambda: value,
+        "float64": lambda: np.float64(value),
+        "float32": lambda: np.float32(value),
+        "float16": lambda: np.float16(value),
+        "tensor": lambda: torch.tensor(value, dtype=torch.float64),
+        "bfloat16": lambda: torch.tensor(value, dtype=torch.bfloat16),
+        "array": lambda: np.array(value),
+    }[kind]()
+    return scalar, Fraction(float(scalar))
+
+
+def _exact(fraction):
+    return mpmath.mpf(fraction.numerator) / fraction.denominator
+
+
+def _reaches(q, p, c):
+    """Whether ``kl(q || p) >= c`` for fractions, with 30 digits after all that cancel."""
+    if q == p or p in (0, 1):
+        return q != p or c == 0
+    digits = 30 - int(2.2 * sum(min(0, math.log10(x.numerator) - math.log10(x.denominator)) for x in (abs(p - q),)))
+    for x in (q, p, 1 - p, c):
+        if x:
+            digits += max(0, int(math.log10(x.denominator) - math.log10(x.numerator)))
+    with mpmath.workdps(digits):
+        a, b = _exact(q), _exact(p)
+        kl = (a * mpmath.log(a / b) if q else 0) + ((1 - a) * mpmath.log((1 - a) / (1 - b)) if q != 1 else 0)
+        return kl >= _exact(c)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_ten_thousand_inputs(seed):
+    """Scalars of all kinds, subnormal and others: outward of their exact values, by less than 1e-12."""
+    rng = random.Random(1000 + seed)
+    kinds = ["float", "float64", "float32", "float16", "tensor", "bfloat16", "array", "fraction", "decimal"]
+    inward = 0
+    for q, c in _hard_cases(1000, 100 + seed):
+        (q, exact_q), (c, exact_c) = (_as_given(x, rng.choice(kinds), rng) for x in (q, min(c, 60_000.0)))
+        side = rng.choice(["upper", "lower"])
+        end = int(side == "lower")
+        r = kl_inverse(q, c, side=side)
+        assert r == 1 - end or _reaches(exact_q, Fraction(r), exact_c), (q, c, side)
+        nearer = Fraction(r) + (1 if end else -1) * min(
+            Fraction(1, 10**12), max(Fraction(r), Fraction(1, 10**300)) / 10**12
+        )
+        if (nearer - exact_q) * (-1 if end else 1) > 0:
+            assert not _reaches(exact_q, nearer, exact_c), (q, c, side)
+            inward += 1
+    assert inward > 300
+
+
 def test_inverse_is_monotone():
     for side in ("upper", "lower"):
         values = [kl_inverse(q / 10, 0.01, side=side) for q in range(11)]

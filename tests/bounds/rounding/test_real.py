@@ -50,7 +50,11 @@ def test_nan_stays():
         assert math.isnan(real_number("x", value, "up"))
 
 
-@pytest.mark.parametrize("call", ["kl_inverse(0.1, 0.2)", "binary_kl(0.1, 0.2)", "gaussian_kl(1, 1, 1, 1)"])
+@pytest.mark.parametrize(
+    "call",
+    ["kl_inverse(0.1, 0.2)", "binary_kl(0.1, 0.2)", "gaussian_kl(1, 1, 1, 1)", "clopper_pearson(300, 10_000, 0.05)",
+     "log_xi(100)", "hoeffding(0.1, 100, 0.05)", "empirical_bernstein(0.1, 0.01, 100, 0.05)"],
+)  # fmt: skip
 def test_a_number_needs_no_library_of_arrays(call):
     """mpmath rounds outward; torch, numpy and scipy would only make the import slow."""
     code = (

@@ -8,6 +8,7 @@ from eigensam.landscapes import MODELS, build_model
 
 SIZES = {  # parameters on 3x32x32 and 10 classes
     "mlp": (3072 + 1) * 288 + 289 * 288 + 289 * 10,
+    "cnn4": (75 + 1) * 16 + (400 + 1) * 32 + (2048 + 1) * 128 + 129 * 10,
     "cnn6": (27 + 1) * 32 + (288 + 1) * 32 + (288 + 1) * 64 + (576 + 1) * 64 + (4096 + 1) * 128 + 129 * 10,
     "resnet18": 11_173_962,  # the CIFAR ResNet-18 of the literature
     "resnet50": 23_520_842,
@@ -25,7 +26,7 @@ def test_shape_and_size(name):
     assert model(torch.zeros(2, 3, 32, 32, device="meta")).shape == (2, 10)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn6", "resnet18"])
+@pytest.mark.parametrize("name", ["mlp", "cnn4", "cnn6", "resnet18"])
 def test_grey_images(name):
     model = build_model(name, (1, 8, 8), 7).eval()
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 7)

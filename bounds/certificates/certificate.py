@@ -1,0 +1,91 @@
+"""A certificate: what it says, beside what it has to beat."""
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Certificate", "Statement"]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is proved of one posterior.
+
+    Attributes:
+        posterior: in words.
+        certificate: upper value of its risk on new data.
+        kl: divergence from the prior in nats, rounded up.
+        risk: mean empirical risk of the draws, on the examples of the bound.
+        risk_upper: what the empirical Gibbs risk is at most, at the Monte-Carlo term's part of delta.
+        test: Gibbs risk on the test set, an estimate that played no part.
+    """
+
+    posterior: str
+    certificate: float
+    kl: float
+    risk: float
+    risk_upper: float
+    test: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """With probability at least ``1 - delta`` the risk of the randomised network is at most ``certificate``.
+
+    Attributes:
+        certificate: the least of the two statements, which hold together.
+        kind: ``certificate``.
+        risk: empirical Gibbs risk of its posterior.
+        delta: probability of failure.
+        vacuous: whether it is no better than what needs no data: guessing a class, or the uniform prediction.
+        trivial_risk: that risk.
+        loss: whose risk it is.
+        at_prior: the prior as its own posterior.
+        optimised: the posterior that was trained on the kept examples; None if none was.
+        clopper_pearson: upper value of the error rate of the network at the prior's mean, not randomised, on the same
+            examples, a statement of its own at ``delta``; None for a loss that is not 0 or 1, and for a prior that has
+            learned nothing.
+        error_at_prior: error rate of that network on these examples.
+        test_error: of that network on the test set: an estimate.
+        examples: of the bound, of the choices, of the prior.
+        frozen: what was fixed before the examples were read.
+        ledger: what each statement spends.
+        assumptions: what must be true besides, in sentences.
+    """
+
+    certificate: float
+    risk: float
+    delta: float
+    vacuous: bool
+    trivial_risk: float
+    loss: str
+    at_prior: Statement
+    optimised: Statement | None
+    clopper_pearson: float | None
+    error_at_prior: float
+    test_error: float
+    examples: dict[str, int]
+    frozen: dict[str, Any]
+    ledger: Ledger
+    assumptions: list[str] = field(default_factory=list)
+    kind: str = "certificate"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give a JSON-ready dictionary."""
+        found = {name: value for name, value in vars(self).items() if name not in ("at_prior", "optimised", "ledger")}
+        return {
+            **found,
+            "gibbs_at_prior": asdict(self.at_prior),
+            "optimised": None if self.optimised is None else asdict(self.optimised),
+            "ledger": self.ledger.to_dict(),
+        }
+
+    def plot(self) -> "Figure":
+        """Draw the certificate beside the risks and the bound that it has to beat."""
+        from .picture import draw_certificates  # here: who draws nothing does not load it
+
+        return draw_certificates([self])
