@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...ground.errors import InputError
 from ..rounding.real import real_number
+from ..rounding.whole import whole_number
 
 __all__ = ["GibbsSample"]
 
@@ -44,10 +45,10 @@ class GibbsSample:
                 f"kl = {self.kl} is not a divergence in nats: need a finite number that is at least 0; where it is "
                 f"infinite, take a prior whose support holds the posterior's"
             )
-        examples = real_number("examples", self.examples, "up")
-        if not (1 <= examples <= 2**53 and examples == int(self.examples)):
-            raise InputError(f"examples = {self.examples} is not a number of examples: need a whole number, at least 1")
-        checked = {"risk": risk, "kl": kl, "examples": int(self.examples), "second_moment": second}
+        examples = whole_number("examples", self.examples, least=1)
+        if examples > 2**53:
+            raise InputError(f"examples = {examples} is more than 2^53; give the number of examples in the sample")
+        checked = {"risk": risk, "kl": kl, "examples": examples, "second_moment": second}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 

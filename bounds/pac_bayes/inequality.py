@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self, SupportsFloat, final
 
 from ...ground.errors import InputError
 from ...ground.settings import check_settings
+from ..concentration.xi import log_xi
 from ..rounding.arguments import check_delta
 from ..rounding.intervals import Intervals, intervals
 from .gibbs_sample import GibbsSample
@@ -39,9 +40,7 @@ class Known:
 
     def kl_budget(self) -> Any:
         """``(KL + ln(xi(n) / delta)) / n``: at most this is ``kl(r || R)`` (Maurer 2004)."""
-        # xi(n) = E exp(n kl(r || p)) is at most 2 sqrt(n): Maurer 2004 for n >= 8, seven sums for n < 8
-        log_xi = self.iv.log(2 * self.iv.sqrt(self.iv.real(self.examples)))
-        return (self.budget() + log_xi) / self.examples
+        return (self.budget() + self.iv.real(log_xi(self.examples))) / self.examples
 
 
 class PacBayesInequality(ABC):

@@ -116,10 +116,10 @@ def test_guesses_cost_no_validity_but_help(name, kind):
         ({"kl": -1e-9}, "kl = -1e-09 is not a divergence in nats"),
         ({"kl": math.inf}, "where it is infinite, take a prior whose support"),
         ({"kl": math.nan}, "kl = nan is not a divergence"),
-        ({"examples": 0}, "examples = 0 is not a number of examples"),
-        ({"examples": 10.5}, "need a whole number, at least 1"),
-        ({"examples": 2**60}, "is not a number of examples"),
-        ({"examples": math.nan}, "is not a number of examples"),
+        ({"examples": 0}, "examples = 0 is too small; need at least 1"),
+        ({"examples": 10.5}, "examples = 10.5 is not a whole number"),
+        ({"examples": 2**60}, r"is more than 2\^53"),
+        ({"examples": math.nan}, "examples = nan is not a whole number"),
     ],
 )
 def test_bad_samples(found, message):
