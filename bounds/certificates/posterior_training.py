@@ -74,7 +74,8 @@ class PosteriorTraining:
             generator: of minibatches and draws, on the device of the inputs.
             progress: called with steps done and to do.
         """
-        n, start = len(targets), predictor.mean.to(inputs.dtype)
+        inputs = inputs.float()  # whatever comes out is certified in double precision
+        n, start = len(targets), predictor.mean.float()
         blocks = {"isotropic": [len(start)], "layerwise": predictor.sizes, "diagonal": [1] * len(start)}[self.kind]
         repeats = torch.tensor(blocks, device=start.device)
         shift = torch.zeros_like(start, requires_grad=True)  # of the mean, in widths
@@ -105,12 +106,12 @@ class PosteriorTraining:
                 done += 1
                 progress(done, steps)
         with torch.no_grad():
-            width = self.width * float(wide.exp())
-            mean, deviations = start + self.width * shift, width * spread.exp()
-        return TrainedPosterior(self._posterior(mean, deviations, predictor.sizes), width)
+            end = self.width * float(wide.exp())
+            mean = predictor.mean + self.width * shift.double()
+            deviations = end * spread.double().exp()
+        return TrainedPosterior(self._posterior(mean, deviations, predictor.sizes), end)
 
     def _posterior(self, mean: Tensor, deviations: Tensor, sizes: list[int]) -> GaussianPosterior:
-        mean, deviations = mean.double(), deviations.double()
         if self.kind == "isotropic":
             return IsotropicPosterior(mean, float(deviations))
         if self.kind == "layerwise":

@@ -1,5 +1,7 @@
 """How wide a trained prior is: chosen on examples that are left out of the bound, without their labels."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -29,7 +31,7 @@ def choose_width(predictor: Predictor, inputs: Tensor, seed: int) -> float:
     size = float(predictor.mean.square().mean().sqrt()) or 1.0
     draws = max(1, min(_DRAWS, 200_000 // len(inputs)))
     for half in range(25):
-        width = size * 2.0 ** (-half / 2)
+        width = size * math.exp2(-half / 2)
         generator = torch.Generator(inputs.device).manual_seed(seed)
         network = predictor.network(IsotropicPosterior(predictor.mean, width))
         changed = sum(
