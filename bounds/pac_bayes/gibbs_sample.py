@@ -21,14 +21,14 @@ class GibbsSample:
         kl: ``KL(Q || P)`` in nats, or an upper value of it; finite. ``P`` must not depend on these examples.
         examples: ``n``, from 1 to 2^53.
         second_moment: ``E_Q`` of the mean squared loss, or an upper value of it. For a loss of 0 or 1 it is the
-            risk, for one in [0, 1] it is never above it: None, or a larger value, is replaced by the risk.
+            risk, for one in [0, 1] it is never above it: None, or a larger value, counts as the risk.
 
     Raises:
         InputError: a number out of its range, or not a real number.
 
     Example:
         >>> GibbsSample(risk=0.02, kl=3, examples=1000)
-        GibbsSample(risk=0.02, kl=3.0, examples=1000, second_moment=0.02)
+        GibbsSample(risk=0.02, kl=3.0, examples=1000, second_moment=None)
     """
 
     risk: float
@@ -38,7 +38,7 @@ class GibbsSample:
 
     def __post_init__(self) -> None:
         risk = _share("risk", self.risk)
-        second = risk if self.second_moment is None else min(risk, _share("second_moment", self.second_moment))
+        second = None if self.second_moment is None else _share("second_moment", self.second_moment)
         kl = real_number("kl", self.kl, "up")
         if not (real_number("kl", self.kl, "down") >= 0 and kl < math.inf):
             raise InputError(

@@ -96,7 +96,7 @@ class PacBayesInequality(ABC):
                 f"give more, or take another inequality"
             )
         iv = intervals()
-        second = sample.risk if sample.second_moment is None else sample.second_moment
+        second = sample.risk if sample.second_moment is None else min(sample.risk, sample.second_moment)
         risk, moment, kl = map(iv.real, (sample.risk, second, sample.kl))
         value = self._upper(Known(iv, risk, moment, kl, sample.examples, iv.real(confidence)))
         return min(1.0, max(sample.risk, value))

@@ -122,13 +122,17 @@ def cases(count):
     for _ in range(count):
         r = rng.choice([0.0, rng.random(), 10 ** rng.uniform(-9, -1), 10 ** rng.uniform(-300, -1)])
         n = round(10 ** rng.uniform(0.5, 6))
-        sample = GibbsSample(r, rng.choice([0.0, 10 ** rng.uniform(-9, 3)]), n, rng.choice([None, r * rng.random()]))
+        sample = GibbsSample(
+            r, rng.choice([0.0, 10 ** rng.uniform(-9, 3)]), n, rng.choice([None, r * rng.random(), min(1.0, 2 * r)])
+        )
         yield sample, 10 ** rng.uniform(-6, -0.01)
 
 
 def exact(g):
     """The same numbers in many digits."""
-    return GibbsLike(mpf(g.risk), mpf(g.kl), g.examples, mpf(g.second_moment))
+    return GibbsLike(
+        mpf(g.risk), mpf(g.kl), g.examples, mpf(g.risk if g.second_moment is None else min(g.risk, g.second_moment))
+    )
 
 
 class GibbsLike:
