@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...ground.errors import InputError
 from ..rounding.real import real_number
+from ..rounding.whole import whole_number
 
 __all__ = ["GibbsSample"]
 
@@ -20,14 +21,14 @@ class GibbsSample:
         kl: ``KL(Q || P)`` in nats, or an upper value of it; finite. ``P`` must not depend on these examples.
         examples: ``n``, from 1 to 2^53.
         second_moment: ``E_Q`` of the mean squared loss, or an upper value of it. For a loss of 0 or 1 it is the
-            risk, for one in [0, 1] it is never above it: None, or a larger value, is replaced by the risk.
+            risk, for one in [0, 1] it is never above it: None, or a larger value, counts as the risk.
 
     Raises:
         InputError: a number out of its range, or not a real number.
 
     Example:
         >>> GibbsSample(risk=0.02, kl=3, examples=1000)
-        GibbsSample(risk=0.02, kl=3.0, examples=1000, second_moment=0.02)
+        GibbsSample(risk=0.02, kl=3.0, examples=1000, second_moment=None)
     """
 
     risk: float
@@ -37,17 +38,17 @@ class GibbsSample:
 
     def __post_init__(self) -> None:
         risk = _share("risk", self.risk)
-        second = risk if self.second_moment is None else min(risk, _share("second_moment", self.second_moment))
+        second = None if self.second_moment is None else _share("second_moment", self.second_moment)
         kl = real_number("kl", self.kl, "up")
         if not (real_number("kl", self.kl, "down") >= 0 and kl < math.inf):
             raise InputError(
                 f"kl = {self.kl} is not a divergence in nats: need a finite number that is at least 0; where it is "
                 f"infinite, take a prior whose support holds the posterior's"
             )
-        examples = real_number("examples", self.examples, "up")
-        if not (1 <= examples <= 2**53 and examples == int(self.examples)):
-            raise InputError(f"examples = {self.examples} is not a number of examples: need a whole number, at least 1")
-        checked = {"risk": risk, "kl": kl, "examples": int(self.examples), "second_moment": second}
+        examples = whole_number("examples", self.examples, least=1)
+        if examples > 2**53:
+            raise InputError(f"examples = {examples} is more than 2^53; give the number of examples in the sample")
+        checked = {"risk": risk, "kl": kl, "examples": examples, "second_moment": second}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 

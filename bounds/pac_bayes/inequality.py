@@ -6,13 +6,12 @@ from typing import Any, ClassVar, Self, SupportsFloat, final
 
 from ...ground.errors import InputError
 from ...ground.settings import check_settings
+from ..concentration.xi import log_xi
 from ..rounding.arguments import check_delta
 from ..rounding.intervals import Intervals, intervals
 from .gibbs_sample import GibbsSample
 
 __all__ = ["Known", "PacBayesInequality"]
-
-_HOPELESS = 1000.0  # nats per example: every inequality here then says more than 1 - e^-1000, which no float is
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,7 @@ class Known:
 
     def kl_budget(self) -> Any:
         """``(KL + ln(xi(n) / delta)) / n``: at most this is ``kl(r || R)`` (Maurer 2004)."""
-        # xi(n) = E exp(n kl(r || p)) is at most 2 sqrt(n): Maurer 2004 for n >= 8, seven sums for n < 8
-        log_xi = self.iv.log(2 * self.iv.sqrt(self.iv.real(self.examples)))
-        return (self.budget() + log_xi) / self.examples
+        return (self.budget() + self.iv.real(log_xi(self.examples))) / self.examples
 
 
 class PacBayesInequality(ABC):
@@ -98,10 +95,8 @@ class PacBayesInequality(ABC):
                 f"{sample.examples} examples are too few for {self.title}, which needs {self.least_examples}; "
                 f"give more, or take another inequality"
             )
-        if sample.kl > _HOPELESS * sample.examples:
-            return 1.0
         iv = intervals()
-        second = sample.risk if sample.second_moment is None else sample.second_moment
+        second = sample.risk if sample.second_moment is None else min(sample.risk, sample.second_moment)
         risk, moment, kl = map(iv.real, (sample.risk, second, sample.kl))
         value = self._upper(Known(iv, risk, moment, kl, sample.examples, iv.real(confidence)))
         return min(1.0, max(sample.risk, value))

@@ -24,7 +24,7 @@ class McAllester(PacBayesInequality):
     Example:
         >>> from eigensam.bounds import GibbsSample
         >>> round(McAllester().upper(GibbsSample(risk=0.02, kl=3.0, examples=1000), delta=0.05), 5)
-        0.09121
+        0.08961
     """
 
     title = "McAllester"

@@ -22,7 +22,7 @@ class Quadratic(PacBayesInequality):
     Example:
         >>> from eigensam.bounds import GibbsSample
         >>> round(Quadratic().upper(GibbsSample(risk=0.02, kl=3.0, examples=1000), delta=0.05), 5)
-        0.05269
+        0.05164
     """
 
     title = "quadratic"

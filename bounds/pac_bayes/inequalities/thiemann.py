@@ -26,7 +26,7 @@ class Thiemann(PacBayesInequality):
     Example:
         >>> from eigensam.bounds import GibbsSample
         >>> round(Thiemann().upper(GibbsSample(risk=0.02, kl=3.0, examples=1000), delta=0.05), 5)
-        0.05269
+        0.05164
     """
 
     title = "λ-bound"

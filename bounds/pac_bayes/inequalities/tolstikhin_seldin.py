@@ -22,7 +22,7 @@ class TolstikhinSeldin(PacBayesInequality):
     Example:
         >>> from eigensam.bounds import GibbsSample
         >>> round(TolstikhinSeldin().upper(GibbsSample(risk=0.02, kl=3.0, examples=1000), delta=0.05), 5)
-        0.06043
+        0.05907
     """
 
     title = "Tolstikhin-Seldin"

@@ -4,6 +4,9 @@
 delta each has. An inequality without an entry here fails the contract.
 """
 
+import math
+from functools import cache
+
 import mpmath
 
 mpf = mpmath.mpf
@@ -19,17 +22,16 @@ def kl(r, p):
     return first + ((1 - r) * mpmath.log((1 - r) / (1 - p)) if r != 1 else 0)
 
 
-def xi(n):
-    """``xi(n)``, summed."""
-    with mpmath.workdps(40):
-        return mpmath.fsum(
-            mpmath.binomial(n, k) * (mpf(k) / n) ** k * (1 - mpf(k) / n) ** (n - k) for k in range(n + 1)
-        )
+@cache
+def log_xi(n):
+    """``ln xi(n)`` from its definition, in 60 digits."""
+    with mpmath.workdps(60):
+        return mpmath.log(sum(math.comb(n, k) * k**k * (n - k) ** (n - k) for k in range(n + 1)) / mpf(n) ** n)
 
 
 def of_kl(distance):
-    """``n d(r, R) - ln(2 sqrt n)`` where ``d <= kl`` for ``r <= R``, and 0 for ``r > R``."""
-    return lambda o: o.n * (distance(o.r, o.risk) if o.r < o.risk else 0) - mpmath.log(2 * mpmath.sqrt(o.n))
+    """``n d(r, R) - ln xi(n)`` where ``d <= kl`` for ``r <= R``, and 0 for ``r > R``."""
+    return lambda o: o.n * (distance(o.r, o.risk) if o.r < o.risk else 0) - log_xi(o.n)
 
 
 def half_square(r, p):

@@ -87,9 +87,16 @@ def test_real_scalars_of_any_type_round_up(name, kind):
     )
 
 
-def test_second_moment_is_never_above_the_risk():
-    assert GibbsSample(0.1, 1.0, 10) == GibbsSample(0.1, 1.0, 10, 0.1) == GibbsSample(0.1, 1.0, 10, 0.9)
-    assert GibbsSample(0.1, 1.0, 10, 0.04).second_moment == 0.04
+@every
+def test_second_moment_is_never_above_the_risk(name, kind):
+    """Also after ``replace``: None stays None, and a new risk does not meet the moment of the old one."""
+    plain = GibbsSample(0.1, 1.0, 1000)
+    assert plain.second_moment is None
+    for moment in (0.1, 0.9):
+        assert kind.upper(plain, 0.05) == kind.upper(GibbsSample(0.1, 1.0, 1000, moment), 0.05)
+    assert kind.upper(GibbsSample(0.1, 1.0, 1000, 0.04), 0.05) <= kind.upper(plain, 0.05)
+    moved = dataclasses.replace(plain, risk=0.3)
+    assert kind.upper(moved, 0.05) == kind.upper(GibbsSample(0.3, 1.0, 1000), 0.05)
 
 
 @every
@@ -116,10 +123,10 @@ def test_guesses_cost_no_validity_but_help(name, kind):
         ({"kl": -1e-9}, "kl = -1e-09 is not a divergence in nats"),
         ({"kl": math.inf}, "where it is infinite, take a prior whose support"),
         ({"kl": math.nan}, "kl = nan is not a divergence"),
-        ({"examples": 0}, "examples = 0 is not a number of examples"),
-        ({"examples": 10.5}, "need a whole number, at least 1"),
-        ({"examples": 2**60}, "is not a number of examples"),
-        ({"examples": math.nan}, "is not a number of examples"),
+        ({"examples": 0}, "examples = 0 is too small; need at least 1"),
+        ({"examples": 10.5}, "examples = 10.5 is not a whole number"),
+        ({"examples": 2**60}, r"is more than 2\^53"),
+        ({"examples": math.nan}, "examples = nan is not a whole number"),
     ],
 )
 def test_bad_samples(found, message):

@@ -19,6 +19,7 @@ from eigensam.bounds import (
     TolstikhinSeldin,
     UnexpectedBernstein,
     kl_inverse,
+    log_xi,
 )
 
 
@@ -62,9 +63,9 @@ def test_best_constant_of_catoni_gives_the_inverse_relative_entropy():
 
 
 def test_maurer_pays_for_the_best_constant():
-    """ln xi(n) nats: Catoni at its best C and at delta / (2 sqrt n) is Maurer."""
+    """ln xi(n) nats: Catoni at its best C and at delta / xi(n) is Maurer."""
     for sample, delta in cases(100, 3):
-        smaller = delta / (2 * math.sqrt(sample.examples))
+        smaller = delta * math.exp(-log_xi(sample.examples))
         if 0.5 / sample.examples < sample.risk < 1:
             best = Catoni.fixed_for(sample.risk, sample.kl, sample.examples, smaller)
             if best.c < 30:
