@@ -57,9 +57,7 @@ def certify_command(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER", parser=read_path, help="Keep the prior's run, one per fraction, in this folder."
-        ),
+        typer.Option(metavar="FOLDER", parser=read_path, help="Keep the prior's runs, one per fraction, there."),
     ] = None,
     data_root: DataRoot = None,
     download: Download = False,

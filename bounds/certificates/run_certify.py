@@ -1,6 +1,5 @@
 """What ``eigensam certify`` does: check, train a prior where none is given, certify, print the ledger."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,9 +20,8 @@ from ...landscapes.runs.data import load_data
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from ...optim.training import train
-from .certificate import Certificate, Statement
+from .certificate import Certificate, Statement, draw_certificates
 from .certify import certify
-from .picture import draw_certificates
 from .recipe import PriorRecipe
 from .settings import CertifySettings
 
@@ -150,7 +148,7 @@ def _certify_share(
             data,
             folder,
             device=device,
-            resume=os.path.exists(f"{folder}.partial"),
+            resume=Path(f"{folder}.partial").exists(),
             progress=lambda done, total, latest: show(f"prior on {fraction:g}", done, total),
         )
     return certify(run, settings, data, union=union, device=device, progress=show)
@@ -188,8 +186,8 @@ def _conclude(console: Console, found: Certificate) -> None:
         console.print(f"certificate {found.certificate:.4g} ({beside.posterior}), probability {1 - found.delta:g}")
     if found.clopper_pearson is not None and found.clopper_pearson < found.certificate:
         console.print(
-            f"Clopper-Pearson of the network at the prior, on the same examples, is smaller: {found.clopper_pearson:.4g}; "
-            "it speaks of another predictor, and at delta of its own."
+            "Clopper-Pearson of the network at the prior, on the same examples, is smaller: "
+            f"{found.clopper_pearson:.4g}; it speaks of another predictor, and at delta of its own."
         )
     console.print("It assumes:")
     for sentence in found.assumptions:

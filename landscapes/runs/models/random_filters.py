@@ -29,7 +29,9 @@ def random_filters(shape: Shape, classes: int) -> "nn.Module":
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             centred = images - images.mean(1, keepdim=True)
-            return centred / centred.flatten(1).norm(dim=1).clamp_min(1e-6)[:, None, None, None]
+            lengths: torch.Tensor = centred.flatten(1).norm(dim=1).clamp_min(1e-6)
+            normed: torch.Tensor = centred / lengths[:, None, None, None]
+            return normed
 
     convolution = nn.Conv2d(channels, 64, side)
     with torch.no_grad():
