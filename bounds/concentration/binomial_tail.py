@@ -34,7 +34,7 @@ def clopper_pearson(
     lies between, except where a tail at a float equals ``delta`` in more than 70 digits: there it is the next float.
     The tail is its first term, by Stirling's series with its remainder, times a sum of ratios in whole numbers, whose
     rounding is counted and whose end is bounded by a geometric series. The time grows with the standard deviation of
-    the number of errors: about a millisecond up to ``n = 10^4``, ten or twenty for ``10^7``.
+    the number of errors: a few milliseconds for ``n = 10^5``, up to twenty for ``10^7``.
 
     **Examples of different error probabilities** ``p_i``, as with fresh random weights for each: give
     ``identical=False``, and the bound is one for their mean, if ``delta <= 1/4``. By Hoeffding (1956)
