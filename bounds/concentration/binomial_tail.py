@@ -34,7 +34,7 @@ def clopper_pearson(
     lies between, except where a tail at a float equals ``delta`` in more than 70 digits: there it is the next float.
     The tail is its first term, by Stirling's series with its remainder, times a sum of ratios in whole numbers, whose
     rounding is counted and whose end is bounded by a geometric series. The time grows with the standard deviation of
-    the number of errors: about a millisecond up to ``n = 10^4``, ten or twenty for ``10^7``.
+    the number of errors: a few milliseconds for ``n = 10^5``, up to twenty for ``10^7``.
 
     **Examples of different error probabilities** ``p_i``, as with fresh random weights for each: give
     ``identical=False``, and the bound is one for their mean, if ``delta <= 1/4``. By Hoeffding (1956)
@@ -62,10 +62,10 @@ def clopper_pearson(
         Greenberg & Mohri 2014, Theorem 1.
 
     Example:
-        >>> clopper_pearson(0, 1, 0.05), round(clopper_pearson(3, 100, 0.05), 6)
-        (0.95, 0.075711)
-        >>> round(clopper_pearson(3, 100, 0.05, side="lower"), 6)
-        0.008229
+        >>> round(clopper_pearson(3, 100, 0.05), 6), round(clopper_pearson(3, 100, 0.05, side="lower"), 6)
+        (0.075711, 0.008226)
+        >>> clopper_pearson(0, 1, 0.05)  # the least float above 0.95
+        0.9500000000000001
     """
     if side not in ("upper", "lower"):
         raise InputError(f"unknown side '{side}'; choose one of: upper, lower")
@@ -143,8 +143,8 @@ class _Inversion:
         iv = intervals(bits + GUARD)
         j, a, b = self._odds(p)
         ratios = _ratios(self.n, j, a, b, bits)
-        if ratios is None:
-            return iv.hull(0, 1)
+        if ratios is None:  # j <= floor(n a/(a+b)), which no median is below (Kaas & Buhrman 1980)
+            return iv.hull(0.5, 1)
         total, lacks = ratios
         return iv.exp(self._log_term(j, a, b, bits + GUARD)) * iv.hull(total, total + lacks) / (1 << bits)
 

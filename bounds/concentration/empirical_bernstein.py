@@ -7,7 +7,7 @@ from ..rounding.arguments import check_delta
 from ..rounding.intervals import intervals, upper_end
 from ..rounding.real import real_number
 from ..rounding.whole import whole_number
-from .hoeffding import check_mean
+from .kl import unit_number
 
 __all__ = ["empirical_bernstein"]
 
@@ -41,7 +41,7 @@ def empirical_bernstein(mean: SupportsFloat, variance: SupportsFloat, n: Support
         >>> round(empirical_bernstein(0.03, 0.0002, 1000, 0.05), 6)
         0.039831
     """
-    mean = check_mean(mean)
+    mean = unit_number("mean", mean)
     n = whole_number("n", n, least=2)
     v = real_number("variance", variance, "up")
     if not 0 <= v <= n / (n - 1) * mean * (1 - mean) + ROUNDING:  # also refuses NaN

@@ -2,21 +2,12 @@
 
 from typing import SupportsFloat
 
-from ...ground.errors import InputError
 from ..rounding.arguments import check_delta
 from ..rounding.intervals import intervals, upper_end
-from ..rounding.real import real_number
 from ..rounding.whole import whole_number
+from .kl import unit_number
 
-__all__ = ["check_mean", "hoeffding"]
-
-
-def check_mean(mean: SupportsFloat) -> float:
-    """Refuse a mean that losses in [0, 1] cannot have; the rest is rounded up."""
-    low, high = real_number("mean", mean, "down"), real_number("mean", mean, "up")
-    if not (low >= 0 and high <= 1):  # also refuses NaN
-        raise InputError(f"mean = {mean} does not lie in [0, 1]; divide the losses by their upper bound first")
-    return high
+__all__ = ["hoeffding"]
 
 
 def hoeffding(mean: SupportsFloat, n: SupportsFloat, delta: SupportsFloat) -> float:
@@ -44,7 +35,7 @@ def hoeffding(mean: SupportsFloat, n: SupportsFloat, delta: SupportsFloat) -> fl
         >>> round(hoeffding(0.03, 1000, 0.05), 6)
         0.068702
     """
-    mean = check_mean(mean)
+    mean = unit_number("mean", mean)
     n = whole_number("n", n, least=1)
     iv = intervals()
     return min(1.0, upper_end(mean + iv.sqrt(-iv.log(iv.real(check_delta(delta))) / (2 * n))))

@@ -8,12 +8,13 @@ from ..rounding.intervals import Intervals, intervals, nearest_float
 from ..rounding.real import real_number
 from .float_search import first_float, halved
 
-__all__ = ["binary_kl", "kl_inverse", "quick_kl", "quick_kl_inverse"]
+__all__ = ["binary_kl", "kl_inverse", "quick_kl", "quick_kl_inverse", "unit_number"]
 
 Side = Literal["upper", "lower"]
 
 
-def _probability(name: str, value: SupportsFloat, rounding: Literal["up", "down"] = "up") -> float:
+def unit_number(name: str, value: SupportsFloat, rounding: Literal["up", "down"] = "up") -> float:
+    """Refuse what is no probability, or no mean of losses in [0, 1]; what is not a float is rounded."""
     ends = {direction: real_number(name, value, direction) for direction in ("down", "up")}
     if not (ends["down"] >= 0 and ends["up"] <= 1):  # also refuses NaN
         raise InputError(f"{name} = {value} is not a probability; divide the loss by its upper bound first")
@@ -38,7 +39,7 @@ def binary_kl(q: SupportsFloat, p: SupportsFloat) -> float:
         >>> binary_kl(0.1, 0.0)
         inf
     """
-    q, p = _probability("q", q), _probability("p", p)
+    q, p = unit_number("q", q), unit_number("p", p)
     if q == p:
         return 0.0
     if p in (0, 1):
@@ -131,7 +132,7 @@ def kl_inverse(q: SupportsFloat, c: SupportsFloat, *, side: Side = "upper") -> f
     if side not in ("upper", "lower"):
         raise InputError(f"unknown side '{side}'; choose one of: upper, lower")
     end = 1.0 if side == "upper" else 0.0
-    q = _probability("q", q, "up" if side == "upper" else "down")
+    q = unit_number("q", q, "up" if side == "upper" else "down")
     c = real_number("c", c, "up")
     if not c >= 0:
         raise InputError(f"c = {c} is negative; a relative entropy is at least 0")

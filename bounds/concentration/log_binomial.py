@@ -23,8 +23,8 @@ def log_binomial(n: int, k: int, bits: int) -> Any:
 
     Example:
         >>> from eigensam.bounds.rounding.intervals import upper_end
-        >>> upper_end(log_binomial(10, 3, 256)) == math.log(120)
-        True
+        >>> round(upper_end(log_binomial(10, 3, 256)), 6)  # ln 120
+        4.787492
     """
     iv = intervals(bits)
     rest = n - k
@@ -37,11 +37,22 @@ def log_binomial(n: int, k: int, bits: int) -> Any:
 
 
 def _correction(m: int, bits: int) -> Any:
-    """What Stirling's series adds to ``m ln m - m + ln(2 pi m)/2``."""
+    """What Stirling's series adds to ``m ln m - m + ln(2 pi m)/2``, by Horner's scheme."""
     iv = intervals(bits)
-    total = iv.real(0)
-    for i in range(1, TERMS + 1):
-        numerator, denominator = bernfrac(2 * i)
-        term = iv.real(int(numerator)) / (int(denominator) * 2 * i * (2 * i - 1) * m ** (2 * i - 1))
-        total += term if i < TERMS else term * iv.hull(0, 1)
-    return total
+    coefficients = _coefficients(bits)
+    inverse = 1 / iv.real(m)
+    square = inverse * inverse
+    total = coefficients[-1] * iv.hull(0, 1)
+    for coefficient in reversed(coefficients[:-1]):
+        total = coefficient + square * total
+    return total * inverse
+
+
+@lru_cache(maxsize=8)
+def _coefficients(bits: int) -> list[Any]:
+    """``B_2i / (2i (2i-1))`` for ``i = 1 ... TERMS``."""
+    numbers = [bernfrac(2 * i) for i in range(1, TERMS + 1)]
+    return [
+        intervals(bits).real(int(numerator)) / (int(denominator) * 2 * i * (2 * i - 1))
+        for i, (numerator, denominator) in enumerate(numbers, 1)
+    ]

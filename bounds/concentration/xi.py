@@ -42,8 +42,8 @@ def log_xi(n: SupportsFloat) -> float:
 
     Example:
         >>> import math
-        >>> math.exp(log_xi(2)), round(log_xi(10_000) - math.log(2 * math.sqrt(10_000)), 3)
-        (2.5, -0.465)
+        >>> round(math.exp(log_xi(2)), 6), round(log_xi(10_000) - math.log(2 * math.sqrt(10_000)), 6)
+        (2.5, -0.462042)
     """
     return _log_xi(whole_number("n", n, least=1))
 

@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 
 from eigensam.bounds import clopper_pearson
+from eigensam.bounds.concentration import binomial_tail
 from eigensam.ground import InputError
 
 SIDES = ("upper", "lower")
@@ -105,6 +106,32 @@ def test_huge_samples(k, n, delta):
     for side in SIDES:
         r = clopper_pearson(k, n, delta, side=side)
         assert is_nearest_outside(k, n, delta, r, side, long_excess)
+
+
+def test_sum_of_ratios_in_few_bits():
+    """The error that is accounted for holds the exact sum at 12 bits; wrong on purpose: what rounding gives, alone."""
+    rng = random.Random(0)
+    rounded_only = 0
+    for _ in range(300):
+        n = rng.randint(1, 60)
+        j, a, b = rng.randint(0, n), rng.randint(1, 100), rng.randint(1, 100)
+        if (n - j) * a > (j + 1) * b:
+            assert binomial_tail._ratios(n, j, a, b, 12) is None
+            continue
+        total, lacks = binomial_tail._ratios(n, j, a, b, 12)
+        first = math.comb(n, j) * a**j * b ** (n - j)
+        exact = Fraction(2**12 * sum(math.comb(n, i) * a**i * b ** (n - i) for i in range(j, n + 1)), first)
+        assert total <= exact <= total + lacks
+        rounded_only += exact > total
+    assert rounded_only > 100
+
+
+@pytest.mark.parametrize("guess", [0.0, 5e-324, 0.02, 0.9, 1.0])
+def test_a_wrong_guess_costs_time_alone(guess, monkeypatch):
+    arguments = [(3, 100, 0.05, "upper"), (3, 100, 0.05, "lower"), (40, 100, 0.9, "upper"), (0, 7, 0.6, "upper")]
+    expected = [clopper_pearson(k, n, delta, side=side) for k, n, delta, side in arguments]
+    monkeypatch.setattr(binomial_tail._Inversion, "_guess", lambda self: guess)
+    assert [clopper_pearson(k, n, delta, side=side) for k, n, delta, side in arguments] == expected
 
 
 def test_quantile_of_a_beta_variable():
