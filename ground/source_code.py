@@ -178,7 +178,7 @@ def code_fingerprint(*modules: str) -> str:
     """SHA-256 of these modules of the package and of all that they import, read anew at each call; of none, all.
 
     Example:
-        >>> code_fingerprint("eigensam.landscapes.landscape") == code_fingerprint("eigensam.bounds.kl")
+        >>> code_fingerprint("eigensam.landscapes.landscape") == code_fingerprint("eigensam.bounds.concentration.kl")
         False
     """
     package = _package()

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...ground.workers import one_thread
 from ...landscapes.runs.data import load_data
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
@@ -81,8 +82,15 @@ def certify(
         >>> found.clopper_pearson < found.certificate < 0.2 and found.kind == "certificate"
         True
     """
-    settings = CertifySettings() if settings is None else settings
-    run = run if isinstance(run, Run) else Run(run)
+    opened = run if isinstance(run, Run) else Run(run)
+    with one_thread():  # sums in one order: the same choices give the same number on every machine
+        return _certify(opened, settings or CertifySettings(), data, (union, device, progress))
+
+
+def _certify(
+    run: Run, settings: CertifySettings, data: DataSet | None, how: tuple[int, torch.device | str, Progress]
+) -> Certificate:
+    union, device, progress = how
     whole = load_data(run.checkpoint.data) if data is None else data
     kept = kept_examples(run, whole, settings.prior, settings.choice_share, settings.delta)
     ledger = spend_delta(settings, union)

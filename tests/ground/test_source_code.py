@@ -125,7 +125,7 @@ def test_trainings_do_not_depend_on_bounds_and_figures_not_on_the_report():
     assert not [name for name in code.modules("eigensam.optim.training") if ".bounds" in name or "figures" in name]
     for figure in ("weak_order", "figure1", "bound_terms"):
         assert "eigensam.paper_figures.report" not in code.modules(f"eigensam.paper_figures.items.{figure}")
-    assert code_fingerprint("eigensam.bounds.kl") != code_fingerprint("eigensam.optim.training")
+    assert code_fingerprint("eigensam.bounds.concentration.kl") != code_fingerprint("eigensam.optim.training")
     with pytest.raises(InputError, match="has no module"):
         code_fingerprint("eigensam.nothing")
 

@@ -70,4 +70,4 @@ def test_two_classes_of_one_module_are_two_measurements():
 
     class Second: ...
 
-    assert len({store.result_key({}, "eigensam.bounds.kl", kind) for kind in (None, First, Second)}) == 3
+    assert len({store.result_key({}, "eigensam.bounds.concentration.kl", kind) for kind in (None, First, Second)}) == 3
