@@ -1,4 +1,8 @@
 from .bounded_loss import BoundedCrossEntropy
+from .certificates.certificate import Certificate, Statement
+from .certificates.certify import certify
+from .certificates.ledger import Ledger, LedgerEntry
+from .certificates.settings import CertifySettings
 from .concentration.binomial_tail import clopper_pearson
 from .concentration.empirical_bernstein import empirical_bernstein
 from .concentration.hoeffding import hoeffding
@@ -53,6 +57,8 @@ __all__ = [
     "BoundedCrossEntropy",
     "Catoni",
     "CatoniGrid",
+    "Certificate",
+    "CertifySettings",
     "CrossEntropyRisk",
     "Curvature",
     "DiagonalPosterior",
@@ -68,6 +74,8 @@ __all__ = [
     "Kind",
     "LastLayer",
     "LayerwisePosterior",
+    "Ledger",
+    "LedgerEntry",
     "LowRankPosterior",
     "Maurer",
     "McAllester",
@@ -75,6 +83,7 @@ __all__ = [
     "PacBayesInequality",
     "PriorGrid",
     "Quadratic",
+    "Statement",
     "StochasticNetwork",
     "Term",
     "Theorem41",
@@ -84,6 +93,7 @@ __all__ = [
     "WeightDraws",
     "ZeroOneRisk",
     "binary_kl",
+    "certify",
     "clopper_pearson",
     "eigenvalue_bound",
     "empirical_bernstein",

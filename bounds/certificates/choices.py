@@ -21,6 +21,7 @@ from ..rounding.intervals import intervals, lower_end
 from .frozen import FrozenChoices
 from .kept_examples import KeptExamples
 from .ledger import Ledger
+from .posterior_training import BATCH_SIZE
 from .predictor import Predictor, make_predictor
 from .settings import CertifySettings
 from .width import choose_width, guess_risk
@@ -28,7 +29,11 @@ from .width import choose_width, guess_risk
 __all__ = ["Choices", "make_choices", "spend_delta"]
 
 _PREDICTIONS = 3_000_000
-_EPOCHS = {"trained": 30, "initial": 60, "zero": 60}
+_LEAST_EPOCHS, _LEAST_STEPS = (
+    {"trained": 10, "initial": 20, "zero": 20},
+    {"trained": 500, "initial": 2000, "zero": 2000},
+)
+"""Ours: where no epochs are given; a trained prior moves little, one without data has to learn everything."""
 _WIDEST = 1e4  # ours: the largest variance of a prior on the grid
 _GUESSED_KL = 0.1  # ours, in nats: a trained prior hardly moves
 
@@ -132,7 +137,8 @@ def make_choices(
             "more, or take another --inequality"
         )
     draws = settings.draws or max(20, math.ceil(_PREDICTIONS / kept.count))
-    epochs = settings.epochs or _EPOCHS[settings.prior]
+    steps = max(1, kept.count // BATCH_SIZE)
+    epochs = settings.epochs or max(_LEAST_EPOCHS[settings.prior], -(-_LEAST_STEPS[settings.prior] // steps))
     parameters = {each.name: getattr(inequality, each.name) for each in fields(inequality)}  # type: ignore[arg-type]
     identity = {
         "settings": asdict(settings),
@@ -144,6 +150,7 @@ def make_choices(
         "delta": {"bound": delta_bound, "draws": delta_draws},
         "examples": {"bound": kept.count, "choices": len(kept.choice_targets)},
         "draws": draws,
+        "device": torch.device(device).type,  # whose random numbers are its own
         "epochs": epochs,
     }
     return Choices(settings, predictor, width, grid, inequality, delta_bound, delta_draws, draws, epochs, identity)

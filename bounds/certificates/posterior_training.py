@@ -13,7 +13,10 @@ from ..posteriors.layerwise_posterior import LayerwisePosterior
 from ..posteriors.posterior import GaussianPosterior
 from .predictor import Predictor
 
-__all__ = ["PosteriorTraining", "TrainedPosterior"]
+__all__ = ["BATCH_SIZE", "PosteriorTraining", "TrainedPosterior"]
+
+BATCH_SIZE = 250
+"""Ours: examples of a step."""
 
 _FLOOR = 0.05  # ours: of the surrogate's probabilities; a smaller one would trade errors for nats at a worse rate
 
@@ -45,7 +48,7 @@ class PosteriorTraining:
         free_width: whether it moves, for a prior that is then chosen from a grid.
         delta: of the bound.
         epochs: passes over the examples.
-        batch_size: examples of a step (ours: 250).
+        batch_size: examples of a step.
         rate: of Adam's steps of the deviations' logarithms; the means move by
             ``rate`` widths (ours).
     """
@@ -55,7 +58,7 @@ class PosteriorTraining:
     free_width: bool
     delta: float
     epochs: int
-    batch_size: int = 250
+    batch_size: int = BATCH_SIZE
     rate: float = 0.02
 
     def run(

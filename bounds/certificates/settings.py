@@ -47,7 +47,7 @@ class CertifySettings:
         width: standard deviation of a trained prior; 0 chooses it.
         draws: fresh weights for each example, in the Monte-Carlo term; 0 makes about three million predictions.
         mc_share: of delta, spent on the Monte-Carlo term.
-        epochs: of training the posterior; 0 is 30 for a trained prior, else 60.
+        epochs: of training the posterior; 0 is 10 for a trained prior, else 20, and more where these are few steps.
         looks: certificates that will be computed from the same kept examples; each gets its share of delta.
         seed: of the draws and of the posterior's training.
 
@@ -82,7 +82,7 @@ class CertifySettings:
     )
     draws: int = _at_least(0, 0, "Fresh weights for each example, in the Monte-Carlo term; 0 is some 3 million in all.")
     mc_share: float = _share(0.02, "Share of delta that the Monte-Carlo term spends.")
-    epochs: int = _at_least(0, 0, "Epochs of training the posterior; 0 is 30 for a trained prior, else 60.")
+    epochs: int = _at_least(0, 0, "Epochs of training the posterior; 0 is enough steps for the size of the data.")
     looks: int = _at_least(1, 1, "Certificates that will be made of the same kept examples; each has delta over them.")
     seed: int = _at_least(0, 0, "Seed of the draws and of the posterior's training.")
 
