@@ -31,6 +31,7 @@ __all__ = ["certify"]
 Progress = Callable[[str, int, int], None]
 
 _TEST_PREDICTIONS = 200_000
+_FLOOR = 0.05  # ours: of the probabilities in the surrogate of the 0-1 loss
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,15 @@ def _certify(
     test = _Sample(predictor.inputs(whole.test_inputs.to(device)), whole.test_targets.to(device))
 
     width = choices.width or starting_width(predictor, sample.inputs, settings.seed)
+    trivial = _trivial_risk(settings, whole)
     training = PosteriorTraining(
-        settings.posterior, width, choices.grid is not None, choices.delta_bound, choices.epochs
+        settings.posterior,
+        width,
+        free_width=choices.grid is not None,
+        delta=choices.delta_bound,
+        p_min=_FLOOR if settings.loss == "0-1" else settings.p_min,
+        scale=trivial,
+        epochs=choices.epochs,
     )
     generator = torch.Generator(device).manual_seed(settings.seed)
     trained = training.run(
@@ -122,7 +130,6 @@ def _certify(
     again.frozen().check(run.directory)
     best = min(statements, key=lambda statement: statement.certificate)
     errors, test_errors = (_errors(choices, each) for each in (sample, test))
-    trivial = _trivial_risk(settings, whole)
     return Certificate(
         certificate=best.certificate,
         risk=best.risk,
@@ -178,7 +185,7 @@ def _statement(
         test.inputs,
         test.targets,
         [_loss(settings, 0.5)],
-        draws=max(1, _TEST_PREDICTIONS // len(test.targets)),
+        draws=max(1, min(choices.draws, _TEST_PREDICTIONS // len(test.targets))),
         generator=generator,
     )
     return Statement(name, certificate, kl, risk.mean, risk.upper, tested.mean)

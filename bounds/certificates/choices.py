@@ -29,10 +29,8 @@ from .width import choose_width, guess_risk
 __all__ = ["Choices", "make_choices", "spend_delta"]
 
 _PREDICTIONS = 3_000_000
-_LEAST_EPOCHS, _LEAST_STEPS = (
-    {"trained": 10, "initial": 20, "zero": 20},
-    {"trained": 500, "initial": 2000, "zero": 2000},
-)
+_LEAST_EPOCHS = {"trained": 10, "initial": 20, "zero": 20}
+_LEAST_STEPS = {"trained": 500, "initial": 2000, "zero": 2000}
 """Ours: where no epochs are given; a trained prior moves little, one without data has to learn everything."""
 _WIDEST = 1e4  # ours: the largest variance of a prior on the grid
 _GUESSED_KL = 0.1  # ours, in nats: a trained prior hardly moves

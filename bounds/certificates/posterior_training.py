@@ -18,8 +18,6 @@ __all__ = ["BATCH_SIZE", "PosteriorTraining", "TrainedPosterior"]
 BATCH_SIZE = 250
 """Ours: examples of a step."""
 
-_FLOOR = 0.05  # ours: of the surrogate's probabilities; a smaller one would trade errors for nats at a worse rate
-
 
 @dataclass(frozen=True)
 class TrainedPosterior:
@@ -38,15 +36,20 @@ class TrainedPosterior:
 class PosteriorTraining:
     """Minimise ``(sqrt(r + c) + sqrt(c))^2``, ``c = (KL + ln(2 sqrt(n)/delta)) / 2n``, over mean and deviations.
 
-    ``r`` is a bounded cross-entropy of the randomised network, with fresh weights for every example by local
-    reparameterisation; so the objective is the quadratic PAC-Bayes bound (Perez-Ortiz et al. 2021) of a loss that has
-    a gradient. Nothing here is proved or has to be: whatever posterior comes out is certified afterwards.
+    ``r = scale ln(p_min + (1 - p_min) p_y) / ln(p_min + (1 - p_min)/classes)``, a bounded cross-entropy of the
+    randomised network with fresh weights for every example by local reparameterisation, ``scale`` being its value at
+    the uniform prediction: 1 - 1/classes where the loss is 0-1, so that errors and nats trade at about the rate of
+    the bound. (Scaled to [0, 1], a few hundred nats would never seem worth while on a thousand examples.) So the
+    objective is the quadratic PAC-Bayes bound (Perez-Ortiz et al. 2021) of a loss that has a gradient. Nothing here is
+    proved or has to be: whatever posterior comes out is certified afterwards.
 
     Attributes:
         kind: isotropic, layerwise or diagonal.
         width: standard deviation of the prior, where the training begins.
         free_width: whether it moves, for a prior that is then chosen from a grid.
         delta: of the bound.
+        p_min: of the cross-entropy.
+        scale: of the cross-entropy.
         epochs: passes over the examples.
         batch_size: examples of a step.
         rate: of Adam's steps of the deviations' logarithms; the means move by
@@ -57,6 +60,8 @@ class PosteriorTraining:
     width: float
     free_width: bool
     delta: float
+    p_min: float
+    scale: float
     epochs: int
     batch_size: int = BATCH_SIZE
     rate: float = 0.02
@@ -99,7 +104,8 @@ class PosteriorTraining:
                 sigmas = width * spread.exp().repeat_interleave(repeats, output_size=len(start))
                 scores = predictor.scores(start + width * shift, sigmas, inputs[rows], generator)
                 chosen = scores.softmax(1).gather(1, targets[rows, None])
-                risk = (_FLOOR + (1 - _FLOOR) * chosen).log().mean() / math.log(_FLOOR)
+                uniform = math.log(self.p_min + (1 - self.p_min) / scores.shape[1])
+                risk = self.scale * (self.p_min + (1 - self.p_min) * chosen).log().mean() / uniform
                 excess = ((2 * spread).exp() - 1 - 2 * spread) @ repeats.to(start.dtype)
                 kl = (excess + shift.square().sum()) / 2
                 cost = (kl + logarithm) / (2 * n)

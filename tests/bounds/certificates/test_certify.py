@@ -211,7 +211,9 @@ def test_cross_entropy(run, digits):
 
 
 def test_convolutions(digits, tmp_path):
-    run = train(TrainSettings("sgd", model="cnn4", epochs=8, prior_fraction=0.5), digits, tmp_path / "a")
+    run = train(
+        TrainSettings("sgd", model="cnn4", epochs=20, batch_size=16, prior_fraction=0.5), digits, tmp_path / "a"
+    )
     assert certify(run, CertifySettings(draws=10, epochs=1), digits).certificate < 0.5
     with pytest.raises(InputError, match=r"--layers all is for perceptrons.*take --layers last"):
         certify(run, CertifySettings(layers="all"), digits)
