@@ -1,5 +1,7 @@
 """Whether a network is one function of one example."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 
@@ -10,8 +12,6 @@ __all__ = ["check_examplewise", "evaluation_copy"]
 
 def evaluation_copy(model: nn.Module) -> nn.Module:
     """A copy in evaluation mode, which nobody trains on: batch norm's statistics and weights stay as they are now."""
-    from copy import deepcopy
-
     return deepcopy(model).eval().requires_grad_(False)
 
 
@@ -31,7 +31,7 @@ def check_examplewise(model: nn.Module, inputs: Tensor) -> Tensor:
         if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(inputs) or outputs.shape[1] < 2:
             found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
             raise InputError(f"the network gives {found} for {len(inputs)} inputs, need scores (batch, classes)")
-        tolerance = 1e-3 * float(outputs.abs().max())
+        tolerance = 1e-4 * float(outputs.abs().max())
         if not torch.equal(outputs, model(inputs)):
             raise InputError(
                 "the network gives other outputs for the same inputs; make its randomness part of the weights"

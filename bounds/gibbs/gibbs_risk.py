@@ -84,7 +84,7 @@ def gibbs_risk(
 
     Raises:
         InputError: shapes that do not fit, targets that are no classes, no loss or two of one name, a network whose
-            weights are not as fresh as it says, scores of another shape or in half precision.
+            weights are not as fresh as it says, scores of another shape or in half precision, two devices.
 
     Reference:
         Langford & Caruana 2002 (the sampled Gibbs risk); Maurer 2004.
@@ -100,6 +100,11 @@ def gibbs_risk(
         >>> risk.independent, 0 < risk.mean < risk.upper < 0.05
         (10000, True)
     """
+    if not inputs.device == targets.device == generator.device:
+        raise InputError(
+            f"inputs are on {inputs.device}, targets on {targets.device}, the generator on {generator.device}: "
+            f"need one device for all"
+        )
     examples = _check(network, inputs, targets, losses, draws)
     sums = [_Sum(loss) for loss in losses]
     tolerance, done, total = 0.0, 0, examples * draws
@@ -175,6 +180,7 @@ def _check_fresh(network: StochasticNetwork, inputs: Tensor) -> None:
         scores = _scores(network, twice, 1, Generator(inputs.device).manual_seed(0))[0]
     if bool((scores[::2] == scores[1::2]).all()):
         raise InputError(
-            "the network says that every example has fresh weights, but repeated examples have the same scores; "
-            "set fresh_per_example = False, which counts draws only"
+            "the network says that every example has fresh weights, but repeated examples have the same scores: "
+            "its weights are shared (set fresh_per_example = False, which counts draws only), or their noise is too "
+            "small for floats"
         )

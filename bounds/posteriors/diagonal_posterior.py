@@ -16,7 +16,7 @@ class DiagonalPosterior(IndependentPosterior):
 
     Args:
         mean: ``(d,)``.
-        sigmas: standard deviations, ``(d,)``, in [1e-100, 1e100].
+        sigmas: standard deviations, ``(d,)``, in [1e-70, 1e70].
 
     Raises:
         InputError: a sigma that is not positive and finite, shapes that differ.

@@ -17,7 +17,7 @@ class IsotropicPosterior(IndependentPosterior):
 
     Args:
         mean: ``(d,)``.
-        sigma: standard deviation, in [1e-100, 1e100].
+        sigma: standard deviation, in [1e-70, 1e70].
 
     Raises:
         InputError: sigma that is not one positive finite number, a mean that is no vector of finite numbers.

@@ -19,7 +19,7 @@ class LayerwisePosterior(IndependentPosterior):
 
     Args:
         mean: ``(d,)``.
-        sigmas: standard deviations, one per block, in [1e-100, 1e100].
+        sigmas: standard deviations, one per block, in [1e-70, 1e70].
         sizes: numbers of parameters of the blocks; they add up to ``d``, e.g.
             ``[parameter.numel() for parameter in model.parameters()]``.
 

@@ -44,7 +44,7 @@ class LowRankPosterior(GaussianPosterior):
 
     Args:
         mean: ``(d,)``.
-        sigma: standard deviation across the directions, in [1e-100, 1e100].
+        sigma: standard deviation across the directions, in [1e-70, 1e70].
         vectors: ``(k, d)``, orthonormal rows up to rounding (as ``Eigenpairs.vectors``); kept in their precision.
         sigmas: standard deviations along the rows, ``(k,)``; at least ``2^-26 sigma``.
 
@@ -91,7 +91,7 @@ class LowRankPosterior(GaussianPosterior):
                 f"above sigma = {self.sigma:g}; floats cannot keep such directions apart"
             )
         self.stretches = ratios - 1
-        self._error = 2 * (_CHUNK + math.ceil(self.dim / _CHUNK) + 3) * 2.0**-53
+        self._error = 2 * (min(self.dim, _CHUNK) + math.ceil(self.dim / _CHUNK) + 3) * 2.0**-53
         self._excess = self._products(None) - torch.eye(len(vectors), dtype=torch.float64)  # exact near the diagonal
         largest = float(self._excess.abs().max())
         if not (largest < 1e-3 and self._excess_size() < _NEAR):  # also refuses NaN

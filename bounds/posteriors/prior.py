@@ -17,7 +17,7 @@ class GaussianPrior:
 
     Args:
         mean: ``(d,)``; numbers of a smaller precision are taken exactly.
-        variance: one number or ``(d,)``, in [1e-200, 1e200]. A number that no float holds (a ``Fraction``) becomes the
+        variance: one number or ``(d,)``, in [1e-140, 1e140]. A number that no float holds (a ``Fraction``) becomes the
             next one above, which then *is* the prior's.
 
     Attributes:

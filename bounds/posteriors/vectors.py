@@ -10,7 +10,7 @@ from ..rounding.real import real_number
 
 __all__ = ["LARGEST", "SMALLEST", "positive_vector", "real_vector"]
 
-SMALLEST, LARGEST = 1e-100, 1e100
+SMALLEST, LARGEST = 1e-70, 1e70
 """Range of means and standard deviations: their squares and quotients stay normal floats."""
 
 
