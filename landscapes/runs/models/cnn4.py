@@ -20,10 +20,10 @@ def cnn4(shape: Shape, classes: int) -> "nn.Module":
 
     channels, height, width = shape
     return nn.Sequential(
-        nn.Conv2d(channels, 16, 5, padding=2),
+        nn.Conv2d(channels, 16, 3, padding=1),
         nn.GELU(),
         nn.AvgPool2d(2),
-        nn.Conv2d(16, 32, 5, padding=2),
+        nn.Conv2d(16, 32, 3, padding=1),
         nn.GELU(),
         nn.AvgPool2d(2),
         nn.Flatten(),

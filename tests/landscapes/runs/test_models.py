@@ -8,7 +8,7 @@ from eigensam.landscapes import MODELS, build_model
 
 SIZES = {  # parameters on 3x32x32 and 10 classes
     "mlp": (3072 + 1) * 288 + 289 * 288 + 289 * 10,
-    "cnn4": (75 + 1) * 16 + (400 + 1) * 32 + (2048 + 1) * 128 + 129 * 10,
+    "cnn4": (27 + 1) * 16 + (144 + 1) * 32 + (2048 + 1) * 128 + 129 * 10,
     "random-filters": (147 + 1) * 64 + 7 * 7 * 64 * 10 + 10,
     "cnn6": (27 + 1) * 32 + (288 + 1) * 32 + (288 + 1) * 64 + (576 + 1) * 64 + (4096 + 1) * 128 + 129 * 10,
     "resnet18": 11_173_962,  # the CIFAR ResNet-18 of the literature
