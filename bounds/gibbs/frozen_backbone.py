@@ -23,7 +23,7 @@ class FrozenBackbone(StochasticNetwork):
     ``sum_j sigma_cj^2 phi_j^2 + sigma_bc^2``. With ``w = mean + A z``, ``A = sigma (I + V^T D V)`` (low rank), their
     covariance over classes is ``sigma^2 (|phi|^2 I + R^T (2D + DGD) R)``, ``G = V V^T``, the columns of ``R`` being
     ``V`` applied to the gradients of the scores; its symmetric square root times standard normal numbers is drawn.
-    (No eigenvalue is far below ``2^-32 sigma^2 |phi|^2``, far above rounding; a root that is no number counts as an error.)
+    (No eigenvalue is far below ``2^-32 sigma^2 |phi|^2``, beyond the reach of rounding; a NaN counts as an error.)
 
     The inputs of ``logits`` are the features, computed once: ``split_last_layer`` gives the function for them. The
     features must be frozen before the sample of the bound is looked at.
