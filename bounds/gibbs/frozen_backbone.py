@@ -22,8 +22,8 @@ class FrozenBackbone(StochasticNetwork):
     Given ``phi`` the scores have mean ``M phi + m_b``. With independent weights they are independent, of variances
     ``sum_j sigma_cj^2 phi_j^2 + sigma_bc^2``. With ``w = mean + A z``, ``A = sigma (I + V^T D V)`` (low rank), their
     covariance over classes is ``sigma^2 (|phi|^2 I + R^T (2D + DGD) R)``, ``G = V V^T``, the columns of ``R`` being
-    ``V`` applied to the gradients of the scores; its symmetric square root (eigenvalues that rounding made negative
-    count as 0) times standard normal numbers is drawn.
+    ``V`` applied to the gradients of the scores; its symmetric square root times standard normal numbers is drawn.
+    (No eigenvalue is far below ``2^-32 sigma^2 |phi|^2``, beyond the reach of rounding; a NaN counts as an error.)
 
     The inputs of ``logits`` are the features, computed once: ``split_last_layer`` gives the function for them. The
     features must be frozen before the sample of the bound is looked at.
@@ -96,5 +96,5 @@ class FrozenBackbone(StochasticNetwork):
         identity = torch.eye(self.classes, dtype=torch.float64, device=phi.device)
         covariance = phi.square().sum(1)[:, None, None] * identity + seen @ self._middle @ seen.mT
         values, vectors = torch.linalg.eigh((covariance + covariance.mT) / 2)
-        root: Tensor = sigma * (vectors * values.clamp_min(0).sqrt()[:, None, :]) @ vectors.mT
+        root: Tensor = sigma * (vectors * values.sqrt()[:, None, :]) @ vectors.mT
         return root

@@ -100,7 +100,7 @@ def gibbs_risk(
         >>> risk.independent, 0 < risk.mean < risk.upper < 0.05
         (10000, True)
     """
-    if not inputs.device == targets.device == generator.device:
+    if inputs.device != targets.device or inputs.device.type != generator.device.type:
         raise InputError(
             f"inputs are on {inputs.device}, targets on {targets.device}, the generator on {generator.device}: "
             f"need one device for all"

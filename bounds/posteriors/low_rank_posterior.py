@@ -18,7 +18,7 @@ __all__ = ["LowRankPosterior"]
 
 _CHUNK = 4096
 _NEAR = 0.1  # of |X|
-_LEAST_RATIO = 2.0**-26  # so that 1 + D keeps half of its digits
+_LEAST_RATIO = 2.0**-16  # so that 1 + D, and variances beside wider ones, keep many digits
 
 
 @final
@@ -46,7 +46,7 @@ class LowRankPosterior(GaussianPosterior):
         mean: ``(d,)``.
         sigma: standard deviation across the directions, in [1e-70, 1e70].
         vectors: ``(k, d)``, orthonormal rows up to rounding (as ``Eigenpairs.vectors``); kept in their precision.
-        sigmas: standard deviations along the rows, ``(k,)``; at least ``2^-26 sigma``.
+        sigmas: standard deviations along the rows, ``(k,)``; at least ``2^-16 sigma``.
 
     Attributes:
         sigma: as given.
@@ -87,7 +87,7 @@ class LowRankPosterior(GaussianPosterior):
         ratios = self.sigmas / self.sigma
         if not bool(((ratios >= _LEAST_RATIO) & (ratios <= 1 / _LEAST_RATIO)).all()):
             raise InputError(
-                f"sigmas between {self.sigmas.min():g} and {self.sigmas.max():g} are more than 2^26 times below or "
+                f"sigmas between {self.sigmas.min():g} and {self.sigmas.max():g} are more than 2^16 times below or "
                 f"above sigma = {self.sigma:g}; floats cannot keep such directions apart"
             )
         self.stretches = ratios - 1

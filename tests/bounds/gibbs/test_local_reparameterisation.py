@@ -27,7 +27,11 @@ def _generator(seed=0):
 
 def _model(bias=True):
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(4, 3, bias=bias), nn.Sequential(nn.ReLU(), nn.Linear(3, 3)), nn.Tanh(), nn.Linear(3, 2)
+        nn.Flatten(),
+        nn.Linear(4, 3, bias=bias),
+        nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(3, 3)),
+        nn.Tanh(),
+        nn.Linear(3, 2),
     ).double()
 
 

@@ -95,6 +95,9 @@ def test_edges():
     near = IsotropicPosterior(torch.full((1,), 5e-324, dtype=torch.float64), 1e70)
     tiny = near.kl(GaussianPrior(torch.zeros(1), 1e140))  # 1e70^2 is no float
     assert 0 < independent_truth([5e-324], [1e70], [0.0], [1e140]) <= tiny < 1e-32
+    underflows = torch.full((1,), 1e-170, dtype=torch.float64)
+    truth = independent_truth([1e-170], [1.0], [0.0], [1.0])
+    assert truth <= IsotropicPosterior(underflows, 1.0).kl(GaussianPrior(torch.zeros(1), 1.0)) < 1e-190
     far = torch.full((1,), 1e70, dtype=torch.float64)
     for sigma, variance in ((1e70, 1e-140), (1e-70, 1e140), (1e-70, 1e-140)):
         truth = independent_truth(far.tolist(), [sigma], (-far).tolist(), [variance])
