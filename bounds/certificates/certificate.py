@@ -75,6 +75,20 @@ class Certificate:
     assumptions: list[str] = field(default_factory=list)
     kind: str = "certificate"
 
+    @property
+    def best(self) -> Statement:
+        """The statement that is the certificate."""
+        both = [self.at_prior] if self.optimised is None else [self.at_prior, self.optimised]
+        return min(both, key=lambda statement: statement.certificate)
+
+    def __repr__(self) -> str:
+        other = "" if self.clopper_pearson is None else f"; Clopper-Pearson of the prior {self.clopper_pearson:.4g}"
+        return (
+            f"Certificate({self.loss} risk <= {self.certificate:.4g}{' (vacuous)' if self.vacuous else ''} with "
+            f"probability {1 - self.delta:g}: {self.best.posterior}, KL {self.best.kl:.3g}, sampled risk "
+            f"{self.best.risk:.4g}{other}; its test error {self.test_error:.4g})"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Give a JSON-ready dictionary."""
         found = {name: value for name, value in vars(self).items() if name not in ("at_prior", "optimised", "ledger")}

@@ -19,8 +19,9 @@ from ...ground.outputs import Folder, Outputs
 from ...landscapes.runs.data import load_data
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
+from ...optim.run_directory import unfinished
 from ...optim.training import train
-from .certificate import Certificate, Statement, draw_certificates
+from .certificate import Certificate, draw_certificates
 from .certify import certify
 from .recipe import PriorRecipe
 from .settings import CertifySettings
@@ -81,7 +82,9 @@ def run_certify(
     """
     shares = recipe.shares() if place.run is None else []
     runs = [place.out / f"prior-{share:g}" for share in shares] if place.out is not None else []
-    outputs = Outputs(json, plot=plot, folders=[Folder("--out", folder) for folder in runs], inputs={"RUN": place.run})
+    names = {name for run in runs for name in (run.name, unfinished(run).name)}
+    folders = [] if place.out is None else [Folder("--out", place.out, names)]
+    outputs = Outputs(json, plot=plot, folders=folders, inputs={"RUN": place.run})
     target = find_device(place.device)
     with progress_bar("starting") as (progress, task), _folder(place.out) as folder:
 
@@ -148,7 +151,7 @@ def _certify_share(
             data,
             folder,
             device=device,
-            resume=Path(f"{folder}.partial").exists(),
+            resume=unfinished(folder).exists(),
             progress=lambda done, total, latest: show(f"prior on {fraction:g}", done, total),
         )
     return certify(run, settings, data, union=union, device=device, progress=show)
@@ -179,11 +182,10 @@ def _show(console: Console, found: Certificate) -> None:
 
 
 def _conclude(console: Console, found: Certificate) -> None:
-    beside: Statement = min(filter(None, (found.at_prior, found.optimised)), key=lambda each: each.certificate)
     if found.vacuous:
         console.print(f"VACUOUS: {found.certificate:.4g} is not below {found.trivial_risk:.4g}, which needs no data.")
     else:
-        console.print(f"certificate {found.certificate:.4g} ({beside.posterior}), probability {1 - found.delta:g}")
+        console.print(f"certificate {found.certificate:.4g} ({found.best.posterior}), probability {1 - found.delta:g}")
     if found.clopper_pearson is not None and found.clopper_pearson < found.certificate:
         console.print(
             "Clopper-Pearson of the network at the prior, on the same examples, is smaller: "

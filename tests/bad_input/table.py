@@ -10,6 +10,7 @@ SIMULATE = ("simulate", "sam")
 TRAIN = ("train", "--epochs", 1, "--out", "new")
 SPECTRUM = ("spectrum", "run")
 BOUND = ("bound", "run")
+CERTIFY = ("certify", "--data", "digits")
 EVERY_JSON = [  # derive has all of BAD_FILES
     WEAK,
     SIMULATE,
@@ -17,6 +18,7 @@ EVERY_JSON = [  # derive has all of BAD_FILES
     TRAIN,
     SPECTRUM,
     BOUND,
+    CERTIFY,
     ("figures", "--out", "new"),
 ]
 BAD_FILES = [
@@ -268,6 +270,34 @@ TABLE = [
     *((*BOUND, "--batch-size", text) for text in ("0", "-1", "x")),
     *((*BOUND, "--max-products", text) for text in ("0", "-1")),
     *((*BOUND, "--seed", text) for text in ("-1", "x")),
+    # certificates
+    ("certify", "run"),  # trained on everything
+    ("certify", "run", "run"),
+    *(("certify", "run", *option) for option in (("--data", "digits"), ("--model", "mlp"), ("--fractions", "0.5"))),
+    *(("certify", "run", *option) for option in (("--permute-labels",), ("--out", "new"), ("--optimizer", "sgd"))),
+    *(("certify", "--data", text) for text in ("", "nope", "mnist")),
+    *((*CERTIFY, "--delta", text) for text in ("0", "1", "-0.1", "nan", "inf", "x", "1e-200", "2")),
+    *((*CERTIFY, "--fractions", text) for text in ("", "0", "1", "1.5", "x", "0.5,0.5", "0.5,", "nan", "1e-9")),
+    *((*CERTIFY, "--loss", text) for text in ("", "hinge")),
+    *((*CERTIFY, "--loss", "cross-entropy", "--p-min", text) for text in ("0", "1", "nan", "-1")),
+    (*CERTIFY, "--p-min", "0.1"),
+    *((*CERTIFY, "--prior", text) for text in ("", "best")),
+    (*CERTIFY, "--prior", "initial", "--choice-share", "0.1"),
+    *((*CERTIFY, "--choice-share", text) for text in ("0", "1", "nan")),
+    *((*CERTIFY, "--posterior", text) for text in ("", "full")),
+    (*CERTIFY, "--eigenvectors", "5"),
+    (*CERTIFY, "--posterior", "low-rank", "--prior", "zero"),
+    *((*CERTIFY, "--inequality", text) for text in ("", "hope")),
+    *((*CERTIFY, "--width", text) for text in ("-1", "nan", "inf", "1e300")),
+    *((*CERTIFY, option, text) for option in ("--draws", "--epochs", "--seed") for text in ("-1", "x", "9" * 40)),
+    *((*CERTIFY, "--looks", text) for text in ("0", "-1")),
+    *((*CERTIFY, "--mc-share", text) for text in ("0", "1", "nan")),
+    *((*CERTIFY, "--prior-epochs", text) for text in ("-1", "x")),
+    *((*CERTIFY, "--prior-seed", text) for text in ("-1", "9" * 40)),
+    *((*CERTIFY, "--out", path) for path in BAD_FOLDERS),
+    (*CERTIFY, "--layers", "some"),
+    (*CERTIFY, "--plot", "a.gif"),
+    *((*TRAIN, "--prior-fraction", text) for text in ("0", "-0.5", "1.5", "nan", "1e-9", "x")),
     *(("figures", "--out", "new", "--preset", text) for text in ("", "full", "paper")),
     *(("figures", "--out", "new", "--jobs", text) for text in ("-1", "x", "9" * 40)),
     # files
@@ -282,10 +312,10 @@ TABLE = [
     ),
     *(
         (command, path)
-        for command in ("spectrum", "bound")
+        for command in ("spectrum", "bound", "certify")
         for path in ("", "nowhere", "file", "loop", "pipe", "/", ".")
     ),
-    *((command, name) for command in ("spectrum", "bound") for name in SIDECARS),
+    *((command, name) for command in ("spectrum", "bound", "certify") for name in SIDECARS),
     *((command, f"tensors-{name}") for command in ("spectrum", "bound") for name in TENSORS),
     *(
         (command, name)
