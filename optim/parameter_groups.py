@@ -138,6 +138,7 @@ class PerturbedGroups(Optimizer):
         try:
             with torch.no_grad():
                 moving.add_(shift)
+            torch.clear_autocast_cache()  # of one that is open around both halves of a step; it has copies of before
             yield
         finally:
             with torch.no_grad():

@@ -1,5 +1,6 @@
-"""Fixtures shared by all tests: one thread, the command line, small trained runs."""
+"""Fixtures shared by all tests: one thread, few objects, the command line, small trained runs."""
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,18 @@ from eigensam.landscapes import DataSet, load_data
 from eigensam.optim import TrainSettings, train
 
 torch.set_num_threads(1)  # contending OpenMP threads are slower than one
+
+
+@pytest.fixture(autouse=True)
+def few_objects(monkeypatch):
+    """What a test has not made itself is hidden from the optimizers.
+
+    Each looks once for modules with buffers among all objects of the process; those of ten thousand tests and of all
+    that they import take longer than most trainings of a test.
+    """
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 0)  # else the search would bring them back
+    gc.collect()  # what the last test has left, while the rest is hidden
+    gc.freeze()
 
 
 class Outcome(NamedTuple):

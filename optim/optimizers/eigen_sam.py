@@ -177,7 +177,7 @@ class EigenSAM(TwoPassOptimizer):
     def due(self) -> bool:
         """Whether the coming step begins with a refresh: its turn has come, or nothing has been perturbed before."""
         turn = self.steps % self.refresh_every == 0 and self._refreshed_at != self.steps
-        return turn or math.isnan(self.eigenvalue)
+        return (turn or math.isnan(self.eigenvalue)) and any(self.perturbed())
 
     @property
     def eigenvector(self) -> Tensor | None:
@@ -303,6 +303,8 @@ class EigenSAM(TwoPassOptimizer):
         """What is evaluated inside leaves random numbers and buffers to the next step."""
         self.check_idle()
         parameters = self.parameters()
+        if not any(self.perturbed()):
+            raise InputError("no parameter is perturbed, so there is no eigenvector to look for; give a group rho > 0")
         refuse_surroundings(self, parameters)
         with self.turn:
             self.know_buffers()

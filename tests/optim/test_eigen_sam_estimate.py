@@ -317,3 +317,16 @@ def test_refreshes_by_hand_leave_random_numbers_and_are_refused_where_nothing_ca
     for call in (optimizer.refresh, optimizer.cosine):
         with pytest.raises(InputError, match="inference_mode"), torch.inference_mode():
             call(closure)
+
+
+def test_where_nothing_is_perturbed_no_refresh_is_due():
+    """As in ``step``, which is one of the base optimizer then; asked for all the same, it was an ``IndexError``."""
+    x = _point(0.3, 0.4)
+    optimizer = EigenSAM([x], rho=0.0, lr=0.1)
+    assert not optimizer.due
+    with pytest.raises(InputError, match="no parameter is perturbed"):
+        optimizer.refresh(_quadratic(x, [1.0, 2.0]))
+    optimizer.param_groups[0]["rho"] = 0.1
+    assert optimizer.due
+    optimizer.refresh(_quadratic(x, [1.0, 2.0]))
+    assert not optimizer.due

@@ -2,10 +2,17 @@
 
 import gc
 
+import pytest
 import torch
 from torch import nn
 
 from eigensam.landscapes.derivatives.live_buffers import BufferValues, find_buffers, live_modules
+
+
+@pytest.fixture(autouse=True)
+def few_objects():
+    """All that there are, here."""
+    gc.unfreeze()
 
 
 def test_modules_that_the_garbage_collector_has_frozen_are_found():

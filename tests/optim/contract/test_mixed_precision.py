@@ -1,7 +1,10 @@
 """Autocast and loss scaling: in every loop that people write, the step is that of full precision, up to rounding."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
+from torch import nn
 
 from eigensam.ground import InputError
 from eigensam.optim import SAM, TwoPassOptimizer
@@ -45,25 +48,58 @@ def test_autocast_outside_is_autocast_inside(kind):
     assert not torch.allclose(ends["outside"], ends["base"], rtol=1e-3, atol=1e-4)
 
 
+def _in_halves_under_autocast(kind, around, rho):
+    model = network(dtype=F32)
+    optimizer = make(kind, model.parameters(), lr=0.1, rho=rho)
+    for _ in range(3):
+        closure = loss_of(model) if around else _inside(loss_of(model))
+        if getattr(optimizer, "due", False):
+            optimizer.refresh(closure)
+        # No context at all in place of one that is switched off: that would keep the cache of those inside.
+        with _autocast() if around else nullcontext():
+            optimizer.zero_grad()
+            closure().backward()
+            optimizer.first_step()
+            closure().backward()
+            optimizer.second_step()
+    return flat(model)
+
+
 @every_two_pass
 def test_autocast_around_both_halves(kind):
+    """Its cache kept the unperturbed weights for the second pass, and for the next step those of the second pass."""
+    around, inside = (_in_halves_under_autocast(kind, each, 0.5) for each in (True, False))
+    base = _in_halves_under_autocast(kind, True, 0.0)
+    close = {"rtol": 0.02, "atol": 0.002}  # backward passes inside autocast round otherwise
+    torch.testing.assert_close(around, inside, **close)
+    assert not torch.allclose(around, base, **close)
+
+
+class _Partly(nn.Module):
+    """A layer in the precision of its parameters within a network in a narrow one."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, x):
+        with torch.autocast("cpu", enabled=False):
+            return self.inner(x)
+
+
+@every_kind
+def test_backward_is_made_in_the_precision_of_forward(kind):
+    """Also where autocast is open around the step: a layer that was left out of it was differentiated inside."""
     ends = []
-    for around in (True, False):
-        model = network(dtype=F32)
-        optimizer = make(kind, model.parameters(), lr=0.1, rho=0.5)
-        for _ in range(3):
-            closure = loss_of(model) if around else _inside(loss_of(model))
-            if getattr(optimizer, "due", False):
-                optimizer.refresh(closure)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=around):
-                loss = closure()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.first_step()
-                closure().backward()
-                optimizer.second_step()
+    for where in ("outside", "inside"):
+        torch.manual_seed(0)
+        model = network(_Partly(), nn.Tanh(), nn.Linear(4, 3), dtype=F32)
+        optimizer = make(kind, model.parameters(), lr=0.1)
+        for _ in range(2):
+            with _autocast() if where == "outside" else nullcontext():
+                optimizer.step(loss_of(model) if where == "outside" else _inside(loss_of(model)))
         ends.append(flat(model))
-    torch.testing.assert_close(*ends, rtol=0.02, atol=0.002)  # backward passes inside autocast round otherwise
+    assert torch.equal(*ends)
 
 
 def _whole(optimizer, closure, scaler):
