@@ -18,7 +18,6 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": "#0b3c6f", "linestyle": "-", "marker": "o"},
     {"color": "#c8641e", "linestyle": "--", "marker": "s"},
     {"color": "#6aa84f", "linestyle": "-.", "marker": "^"},
-    {"color": "#8a8a8a", "linestyle": ":", "marker": "D"},
 )
 """Colours of different lightness, and a line style and marker each, so that grey print keeps them apart."""
 

@@ -14,7 +14,17 @@ COMMANDS = [command.name for command in app.registered_commands]
 
 
 def test_commands():
-    assert COMMANDS == ["figures", "derive", "weak-order", "simulate", "order-table", "train", "spectrum", "bound"]
+    assert COMMANDS == [
+        "figures",
+        "derive",
+        "weak-order",
+        "simulate",
+        "order-table",
+        "train",
+        "spectrum",
+        "bound",
+        "certify",
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -126,7 +126,8 @@ def draw_certificates(found: Sequence[Certificate]) -> "Figure":
         "Gibbs risk, kept examples": [each.risk for each in ordered],
         "test error, network at the prior": [each.test_error for each in ordered],
     }
-    for (label, values), style in zip(lines.items(), LINES, strict=True):
+    styles = (*LINES, {"color": "#8a8a8a", "linestyle": ":", "marker": "D"})
+    for (label, values), style in zip(lines.items(), styles, strict=True):
         y = [value for value in values if value is not None]  # of one loss all, or none
         if y:
             axes.plot(x, y, label=label, **style)
