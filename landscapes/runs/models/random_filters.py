@@ -33,7 +33,8 @@ def random_filters(shape: Shape, classes: int) -> "nn.Module":
 
         def forward(self, responses: Tensor) -> Tensor:
             strong = relu(responses - _THRESHOLD * responses.abs().mean(1, keepdim=True))
-            sparse: Tensor = strong / (strong.square().sum(1, keepdim=True).sqrt() + 1)
+            lengths = (strong.square().sum(1, keepdim=True) + 1e-12).sqrt()  # with a derivative at 0
+            sparse: Tensor = strong / (lengths + 1)
             return sparse
 
     class Centred(nn.Module):
