@@ -13,6 +13,7 @@ from ...ground.errors import InputError
 from ...landscapes.runs.data_digests import data_digest
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
+from ..bounded_loss import BoundedCrossEntropy
 from ..pac_bayes.inequality import PacBayesInequality
 from ..pac_bayes.registry import PAC_BAYES
 from ..posteriors.prior import GaussianPrior
@@ -124,7 +125,8 @@ def make_choices(
     if trained:
         inputs, targets = predictor.inputs(kept.choice_inputs.to(device)), kept.choice_targets.to(device)
         width = width or choose_width(predictor, inputs, settings.seed)
-        guessed, kl = guess_risk(predictor, inputs, targets), _GUESSED_KL
+        loss = None if settings.loss == "0-1" else BoundedCrossEntropy(settings.p_min)
+        guessed, kl = guess_risk(predictor, inputs, targets, loss), _GUESSED_KL
     elif not width:
         grid = PriorGrid(scale=_WIDEST)
         ledger.cover("prior width", "one of a grid, each of which has its part of the inequality's delta")

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..bounded_loss import BoundedCrossEntropy
 from ..posteriors.isotropic_posterior import IsotropicPosterior
 from .predictor import Predictor
 
@@ -63,10 +64,17 @@ def starting_width(predictor: Predictor, inputs: Tensor, seed: int) -> float:
 
 
 @torch.no_grad()
-def guess_risk(predictor: Predictor, inputs: Tensor, targets: Tensor) -> float:
-    """A guess of the network's error rate: the mean of its posterior under a Beta(1, 39) prior (ours: mean 0.025).
+def guess_risk(predictor: Predictor, inputs: Tensor, targets: Tensor, loss: BoundedCrossEntropy | None) -> float:
+    """A guess of the network's risk: the mean of its posterior under a Beta(1, 39) prior (ours: mean 0.025).
 
     Only the constant of an inequality is tuned to it, which holds where the guess is wrong.
+
+    Args:
+        predictor: with the network at its mean.
+        inputs: of its random part, not among those of the bound.
+        targets: classes.
+        loss: None is the 0-1 loss.
     """
-    wrong = int((predictor.centre(inputs).argmax(1) != targets).sum())
-    return (wrong + 1) / (len(targets) + 40)
+    scores = predictor.centre(inputs)
+    losses = scores.argmax(1) != targets if loss is None else loss.per_example(scores, targets)
+    return (float(losses.sum()) + 1) / (len(targets) + 40)

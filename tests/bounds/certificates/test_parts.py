@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from eigensam.bounds import BoundedCrossEntropy
 from eigensam.bounds.certificates.frozen import FrozenChoices
 from eigensam.bounds.certificates.kept_examples import KeptExamples
 from eigensam.bounds.certificates.posterior_training import PosteriorTraining
@@ -74,8 +75,11 @@ def test_a_starting_width_makes_scores_of_order_one(predictor, inputs):
 
 def test_a_guess_is_never_0_or_1(predictor, inputs, digits):
     right = predictor.centre(inputs[:50]).argmax(1)
-    assert guess_risk(predictor, inputs[:50], right) == pytest.approx(1 / 90)
-    assert guess_risk(predictor, inputs[:50], (right + 1) % 10) == pytest.approx(51 / 90)
+    assert guess_risk(predictor, inputs[:50], right, None) == pytest.approx(1 / 90)
+    assert guess_risk(predictor, inputs[:50], (right + 1) % 10, None) == pytest.approx(51 / 90)
+    loss = BoundedCrossEntropy()
+    mean = float(loss(predictor.centre(inputs[:50]), right))
+    assert guess_risk(predictor, inputs[:50], right, loss) == pytest.approx((50 * mean + 1) / 90)
 
 
 @pytest.mark.parametrize("kind", ["isotropic", "layerwise", "diagonal"])
