@@ -14,6 +14,7 @@ __all__ = ["PriorRecipe"]
 
 _SMALL = 10_000  # examples
 _RADII = {"small": 0.5, "large": 0.1}
+_SAME_RADIUS = ("sam", "eigen-sam")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class PriorRecipe:
     Attributes:
         data: name of the data set.
         model: name of the network.
-        optimizer: name of a method; another one than SAM has its own defaults.
+        optimizer: name of a method; others than SAM and Eigen-SAM, which have one radius, have
+            their own defaults.
         fractions: shares of the training set for the prior, a number or several with commas; a certificate for each
             of several spends its part of delta, so that the best may be reported.
         prior_epochs: of the training; 0 is as above.
@@ -85,7 +87,7 @@ class PriorRecipe:
         """
         size = "small" if examples < _SMALL else "large"
         method: Any = OPTIMIZERS[self.optimizer]()
-        if self.optimizer == "sam":
+        if self.optimizer in _SAME_RADIUS:
             method = replace(method, rho=_RADII[size])
         return TrainSettings(
             method,
