@@ -63,7 +63,9 @@ def measure(case: Case, seed: int, root: Path | None) -> tuple[Certificate, floa
     data = load_data(case.recipe.data, None if case.recipe.data == "digits" else root)
     if case.permute:
         data = permuted(data, seed)
-    training = replace(case.recipe, prior_seed=seed).training(len(data.train_targets), 0.5)
+    examples = len(data.train_targets)
+    (share,) = case.recipe.shares(examples)
+    training = replace(case.recipe, prior_seed=seed).training(examples, share)
     if case.settings.prior != "trained":
         training = replace(training, epochs=1)
     with tempfile.TemporaryDirectory() as folder:

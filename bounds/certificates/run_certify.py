@@ -80,9 +80,8 @@ def run_certify(
         InputError: outputs that cannot be written, data that are not there, a run that kept no examples, and whatever
             would make the certificate wrong.
     """
-    shares = recipe.shares() if place.run is None else []
-    runs = [place.out / f"prior-{share:g}" for share in shares] if place.out is not None else []
-    names = {name for run in runs for name in (run.name, unfinished(run).name)}
+    names = {f"prior-{share:g}" for examples in (1, 10**9) for share in recipe.shares(examples)}  # whatever the data
+    names |= {f"{name}.partial" for name in names}
     folders = [] if place.out is None else [Folder("--out", place.out, names)]
     outputs = Outputs(json, plot=plot, folders=folders, inputs={"RUN": place.run})
     target = find_device(place.device)
@@ -98,6 +97,7 @@ def run_certify(
         else:
             data = load_data(recipe.data, place.data_root, download=place.download)
             data = permuted(data, recipe.prior_seed) if permute_labels else data
+            shares = recipe.shares(len(data.train_targets))
             found = [
                 _certify_share(recipe, settings, data, (share, len(shares)), folder / f"prior-{share:g}", target, show)
                 for share in shares
@@ -109,8 +109,8 @@ def run_certify(
         _show(outputs.console, each)
     if len(found) > 1:
         outputs.console.print(f"the best of {len(found)}, whose choice is paid for: {best.certificate:.4g}")
-    for path in runs:
-        outputs.console.print(f"kept the prior in {path}", markup=False)
+    if place.out is not None:
+        outputs.console.print(f"kept the prior in {place.out}", markup=False)
     outputs.say_written()
 
 

@@ -122,6 +122,8 @@ def test_recipes_out_of_range(given, message):
 def test_recipes():
     small, large = (PriorRecipe().training(count, 0.3) for count in (1437, 60_000))
     assert (small.epochs, small.method.rho, small.prior_fraction) == (60, 0.5, 0.3)
-    assert (large.epochs, large.method.rho) == (25, 0.1)
+    assert (large.epochs, large.method.rho) == (30, 0.1)
+    assert [PriorRecipe().shares(count) for count in (1437, 60_000)] == [[0.5], [0.7]]
     assert PriorRecipe(model="cnn4").training(60_000, 0.5).epochs == 8
-    assert PriorRecipe(optimizer="eigen-sam", prior_seed=3).training(60_000, 0.5).seed == 3
+    other = PriorRecipe(optimizer="eigen-sam", prior_seed=3).training(60_000, 0.5)
+    assert (other.seed, other.method.rho) == (3, 0.1)
