@@ -23,6 +23,7 @@ from .choices import Choices, make_choices, spend_delta
 from .kept_examples import kept_examples
 from .posterior_training import PosteriorTraining
 from .settings import CertifySettings
+from .spectral_training import SpectralTraining
 
 __all__ = ["certify"]
 
@@ -93,9 +94,7 @@ def certify(
     sample = _Sample(predictor.inputs(images.to(device)), targets.to(device))
     test = _Sample(predictor.inputs(whole.test_inputs.to(device)), whole.test_targets.to(device))
 
-    training = PosteriorTraining(
-        settings.posterior, choices.width, choices.grid is not None, choices.delta_bound, choices.epochs
-    )
+    training = _training(choices)
     generator = torch.Generator(device).manual_seed(settings.seed)
     trained = training.run(
         predictor, sample.inputs, sample.targets, generator, lambda done, total: progress("posterior", done, total)
@@ -138,6 +137,19 @@ def _loss(settings: CertifySettings, delta: float) -> GibbsLoss:
     return CrossEntropyRisk(delta, BoundedCrossEntropy(settings.p_min))
 
 
+def _training(choices: Choices) -> PosteriorTraining | SpectralTraining:
+    """Of the posterior's shape."""
+    settings, low_rank = choices.settings, choices.settings.posterior == "low-rank"
+    plain = PosteriorTraining(
+        "isotropic" if low_rank else settings.posterior,
+        choices.width,
+        choices.grid is not None,
+        choices.delta_bound,
+        choices.epochs,
+    )
+    return SpectralTraining(plain, settings.eigenvectors) if low_rank else plain
+
+
 def _statement(
     choices: Choices,
     name: str,
@@ -168,7 +180,7 @@ def _statement(
         test.inputs,
         test.targets,
         [_loss(settings, 0.5)],
-        draws=max(1, _TEST_PREDICTIONS // len(test.targets)),
+        draws=max(1, min(_TEST_PREDICTIONS // len(test.targets), choices.draws)),
         generator=generator,
     )
     return Statement(name, certificate, kl, risk.mean, risk.upper, tested.mean)

@@ -13,6 +13,7 @@ from ...ground.errors import InputError
 from ...landscapes.runs.data_digests import data_digest
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
+from ..gibbs.fresh_weights import MOST_NUMBERS
 from ..pac_bayes.inequality import PacBayesInequality
 from ..pac_bayes.registry import PAC_BAYES
 from ..posteriors.prior import GaussianPrior
@@ -28,6 +29,7 @@ from .width import choose_width, guess_risk
 __all__ = ["Choices", "make_choices", "spend_delta"]
 
 _PREDICTIONS = 3_000_000
+_NUMBERS = 4_000_000_000  # ours: random numbers where each weight must be drawn; a minute or two on one core
 _EPOCHS = {"trained": 30, "initial": 60, "zero": 60}
 _START = 0.05  # ours: where the width of a prior without data begins to be trained
 _GUESSED_KL = 0.1  # ours, in nats: a trained prior hardly moves
@@ -131,7 +133,7 @@ def make_choices(
             f"{kept.count} examples are too few for {inequality.title}, which needs {inequality.least_examples}; keep "
             "more, or take another --inequality"
         )
-    draws = settings.draws or max(20, math.ceil(_PREDICTIONS / kept.count))
+    draws = _draws(settings, predictor, kept.count)
     epochs = settings.epochs or _EPOCHS[settings.prior]
     parameters = {each.name: getattr(inequality, each.name) for each in fields(inequality)}  # type: ignore[arg-type]
     identity = {
@@ -147,6 +149,26 @@ def make_choices(
         "epochs": epochs,
     }
     return Choices(settings, predictor, width, grid, inequality, delta_bound, delta_draws, draws, epochs, identity)
+
+
+def _draws(settings: CertifySettings, predictor: Predictor, examples: int) -> int:
+    """Per example; fewer by default where a prediction needs many random numbers.
+
+    Raises:
+        InputError: so many that nobody would wait for them.
+    """
+    draws = settings.draws or max(20, math.ceil(_PREDICTIONS / examples))
+    if settings.posterior != "low-rank" or not predictor.drawn_weights:
+        return draws
+    one = examples * predictor.drawn_weights
+    draws = settings.draws or max(1, min(draws, _NUMBERS // one))
+    if draws * one > MOST_NUMBERS:
+        raise InputError(
+            f"{draws} draws for {examples} examples, each with {predictor.drawn_weights} correlated weights, are "
+            f"{draws * one:.2g} random numbers, more than {MOST_NUMBERS:.2g}; give --draws {MOST_NUMBERS // one or 1}, "
+            "another --posterior, or --layers last"
+        )
+    return draws
 
 
 def _freeze(ledger: Ledger, settings: CertifySettings) -> None:

@@ -13,9 +13,11 @@ from ..posteriors.layerwise_posterior import LayerwisePosterior
 from ..posteriors.posterior import GaussianPosterior
 from .predictor import Predictor
 
-__all__ = ["PosteriorTraining", "TrainedPosterior"]
+__all__ = ["SURROGATE_FLOOR", "PosteriorTraining", "TrainedPosterior"]
 
-_FLOOR = 0.05  # ours: of the surrogate's probabilities; a smaller one would trade errors for nats at a worse rate
+SURROGATE_FLOOR = (
+    0.05  # ours: of the surrogate's probabilities; a smaller one would trade errors for nats at a worse rate
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class PosteriorTraining:
                 sigmas = width * spread.exp().repeat_interleave(repeats, output_size=len(start))
                 scores = predictor.scores(start + self.width * shift, sigmas, inputs[rows], generator)
                 chosen = scores.softmax(1).gather(1, targets[rows, None])
-                risk = (_FLOOR + (1 - _FLOOR) * chosen).log().mean() / math.log(_FLOOR)
+                risk = (SURROGATE_FLOOR + (1 - SURROGATE_FLOOR) * chosen).log().mean() / math.log(SURROGATE_FLOOR)
                 excess = ((2 * spread).exp() - 1 - 2 * spread) @ repeats.to(start.dtype)
                 kl = (excess + (shift * (-wide).exp()).square().sum()) / 2
                 cost = (kl + logarithm) / (2 * n)

@@ -45,9 +45,7 @@ class Split:
         if common := len(torch.isin(self.prior, self.bound).nonzero()):
             raise InputError(f"{common} examples are in both parts of the split; a certificate needs disjoint parts")
         if not torch.equal(both.sort().values, torch.arange(count)):
-            raise InputError(
-                f"this is no split of {count} examples: positions repeat or are left out; draw it anew"
-            )
+            raise InputError(f"this is no split of {count} examples: positions repeat or are left out; draw it anew")
 
     @classmethod
     def draw(cls, examples: int, fraction: float, seed: int) -> Self:
