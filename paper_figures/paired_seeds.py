@@ -23,6 +23,7 @@ def verdict(difference: Interval, below: str, above: str) -> str:
     """What an interval of a difference says: one of two words if it does not contain 0.
 
     Example:
+        >>> from eigensam.ground.intervals import Interval
         >>> verdict(Interval(-2.0, 1.0), "better", "worse"), verdict(Interval(1.0, 2.0), "better", "worse")
         ('resolved: better', 'not resolved: the interval contains 0')
     """
@@ -46,7 +47,7 @@ def nats_at_risk(nats: Sequence[float], risks: Sequence[float], risk: float) -> 
 
     Example:
         >>> nats_at_risk([5, 20], [0.04, 0.02], 0.04), round(nats_at_risk([5, 20], [0.04, 0.02], 0.0283), 2)
-        (5, 9.98)
+        (5, 9.99)
     """
     if risks[0] <= risk:
         return nats[0]
