@@ -16,6 +16,7 @@ from ..concentration.binomial_tail import clopper_pearson
 from ..gibbs.gibbs_risk import gibbs_risk
 from ..gibbs.risk_losses import CrossEntropyRisk, GibbsLoss, ZeroOneRisk
 from ..pac_bayes.gibbs_sample import GibbsSample
+from ..posteriors.independent_posterior import IndependentPosterior
 from ..posteriors.isotropic_posterior import IsotropicPosterior
 from ..posteriors.posterior import GaussianPosterior
 from .certificate import Certificate, Statement
@@ -162,13 +163,14 @@ def _statement(
     """What is proved of a posterior, and its risk on the test set."""
     (sample, test), settings = samples, choices.settings
     network = choices.predictor.network(posterior)
+    draws = choices.draws if isinstance(posterior, IndependentPosterior) else choices.posterior_draws
     generator = torch.Generator(sample.inputs.device).manual_seed(seed)
     (risk,) = gibbs_risk(
         network,
         sample.inputs,
         sample.targets,
         [_loss(settings, choices.delta_draws)],
-        draws=choices.draws,
+        draws=draws,
         generator=generator,
         progress=lambda done, total: progress(f"draws of {name}", done, total),
     )
@@ -180,7 +182,7 @@ def _statement(
         test.inputs,
         test.targets,
         [_loss(settings, 0.5)],
-        draws=max(1, min(_TEST_PREDICTIONS // len(test.targets), choices.draws)),
+        draws=max(1, min(_TEST_PREDICTIONS // len(test.targets), draws)),
         generator=generator,
     )
     return Statement(name, certificate, kl, risk.mean, risk.upper, tested.mean)

@@ -29,7 +29,7 @@ from .width import choose_width, guess_risk
 __all__ = ["Choices", "make_choices", "spend_delta"]
 
 _PREDICTIONS = 3_000_000
-_NUMBERS = 4_000_000_000  # ours: random numbers where each weight must be drawn; a minute or two on one core
+_NUMBERS = 2_000_000_000  # ours: random numbers where each weight must be drawn; a minute on one core
 _EPOCHS = {"trained": 30, "initial": 60, "zero": 60}
 _START = 0.05  # ours: where the width of a prior without data begins to be trained
 _GUESSED_KL = 0.1  # ours, in nats: a trained prior hardly moves
@@ -47,7 +47,8 @@ class Choices:
         inequality: with its free parameters fixed.
         delta_bound: what the inequality spends.
         delta_draws: what each of the two Monte-Carlo terms spends.
-        draws: of fresh weights, per example.
+        draws: of fresh weights, per example, for the prior.
+        posterior_draws: the same for the posterior: fewer by default where each weight must be drawn.
         epochs: of the posterior's training.
         identity: JSON-ready: everything above, the prior's and the data's digests.
     """
@@ -60,6 +61,7 @@ class Choices:
     delta_bound: float
     delta_draws: float
     draws: int
+    posterior_draws: int
     epochs: int
     identity: dict[str, Any]
 
@@ -133,7 +135,8 @@ def make_choices(
             f"{kept.count} examples are too few for {inequality.title}, which needs {inequality.least_examples}; keep "
             "more, or take another --inequality"
         )
-    draws = _draws(settings, predictor, kept.count)
+    draws = settings.draws or max(20, math.ceil(_PREDICTIONS / kept.count))
+    posterior_draws = _posterior_draws(settings, predictor, kept.count, draws)
     epochs = settings.epochs or _EPOCHS[settings.prior]
     parameters = {each.name: getattr(inequality, each.name) for each in fields(inequality)}  # type: ignore[arg-type]
     identity = {
@@ -145,19 +148,19 @@ def make_choices(
         "inequality": {"name": name, **parameters},
         "delta": {"bound": delta_bound, "draws": delta_draws},
         "examples": {"bound": kept.count, "choices": len(kept.choice_targets)},
-        "draws": draws,
+        "draws": {"prior": draws, "posterior": posterior_draws},
         "epochs": epochs,
     }
-    return Choices(settings, predictor, width, grid, inequality, delta_bound, delta_draws, draws, epochs, identity)
+    efforts = draws, posterior_draws, epochs
+    return Choices(settings, predictor, width, grid, inequality, delta_bound, delta_draws, *efforts, identity)
 
 
-def _draws(settings: CertifySettings, predictor: Predictor, examples: int) -> int:
-    """Per example; fewer by default where a prediction needs many random numbers.
+def _posterior_draws(settings: CertifySettings, predictor: Predictor, examples: int, draws: int) -> int:
+    """As many as for the prior; fewer by default where a prediction needs many random numbers.
 
     Raises:
         InputError: so many that nobody would wait for them.
     """
-    draws = settings.draws or max(20, math.ceil(_PREDICTIONS / examples))
     if settings.posterior != "low-rank" or not predictor.drawn_weights:
         return draws
     one = examples * predictor.drawn_weights

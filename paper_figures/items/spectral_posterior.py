@@ -31,7 +31,13 @@ _LABELS = {
     "shuffled": "shuffled eigenvalues",
     "random": "random directions",
 }
-_LINES = dict(zip(_LABELS, (LINES[3], LINES[2], LINES[0], {**LINES[1], "marker": "v"}, LINES[1]), strict=True))
+_LINES = {
+    "isotropic": LINES[3],
+    "diagonal": LINES[2],
+    "spectral": LINES[0],
+    "shuffled": {"color": "#9467bd", "linestyle": "-", "marker": "v"},
+    "random": LINES[1],
+}
 
 
 def _trainings() -> "Trainings":
@@ -55,6 +61,7 @@ def _initial() -> "StudySize":
     return StudySize(
         nats=(100.0, 200.0, 400.0),
         moves=(0.05, 0.07, 0.1),
+        max_products=60,
         search_draws=4,
         draws=16,
         certificate_draws=4,
@@ -128,9 +135,9 @@ class SpectralPosterior(Item):
         for name in ("isotropic", "spectral"):
             nats, intervals = _curve(studies, name)
             left.plot(nats, [100 * i.mean for i in intervals], label=_LABELS[name], **_LINES[name])
-            if all(map(has_interval, intervals)):
-                low, high = [100 * i.low for i in intervals], [100 * i.high for i in intervals]
-                left.fill_between(nats, low, high, color=_LINES[name]["color"], alpha=0.15, lw=0)
+            for study in studies:
+                one = [100 * row["risk"] for row in study["frontier"][name]]
+                left.plot(nats, one, **{**_LINES[name], "marker": ""}, linewidth=0.8, alpha=0.5)
         left.set_ylabel("Gibbs error on the kept half, %")
         left.set_title("(a) error at equal divergence")
         others = [name for name in studies[0]["frontier"] if name != "isotropic"]
@@ -155,7 +162,8 @@ class SpectralPosterior(Item):
             axes.set_xticks(nats, [f"{value:g}" for value in nats])
             axes.minorticks_off()
             axes.set_xlabel("KL(Q || P), nats")
-            axes.legend(frameon=False, fontsize=8)
+            axes.legend(frameon=False, fontsize=8, loc="lower left")
+        left.set_ylim(bottom=0)
         _draw_trap(right, studies)
         return figure
 
@@ -211,10 +219,11 @@ class SpectralPosterior(Item):
         return (
             f"Posteriors Q = N(x, Σ) against the prior N(x₀, s²I), x₀ trained by SAM on half of digits, the kept half "
             f"({studies[0]['examples']} examples) for everything else. All shapes have the same means to choose from, "
-            "the same divergence, and the same search over what the move costs and what narrowing costs. Bands and "
-            f"bars: 95 % over {len(studies)} seeds. Errors in (a) and (b) are Monte-Carlo estimates with the same "
+            "the same divergence, and the same search over what the move costs and what narrowing costs. (a) Means, "
+            f"and thin each of the {len(studies)} seeds; (b) bars: 95 %. Errors are Monte-Carlo estimates with the same "
             "random numbers for all shapes, other numbers than those of the search. (c) The mean surrogate loss, by "
-            "its second-order expansion, an estimate that certifies nothing, and by Monte Carlo."
+            "its second-order expansion, an estimate that certifies nothing, and by Monte Carlo; dotted, the uniform "
+            "prediction's."
         )
 
     def tables(self, result: Result) -> list[Table]:
@@ -254,6 +263,8 @@ class SpectralPosterior(Item):
             "Each certificate holds by itself with probability 0.95 (Maurer's inequality; the prior's width is paid "
             "for by a union over a grid; exact fresh weights for every example). Its mean, width and nats were chosen "
             "by the search, at the price of the divergence.",
+            "Eigenvectors and the diagonal are those of one of the means, for all of them: they lie close together. "
+            "The first interval of the claims answers the question; the others, each at 95 %, say why.",
             "'Not sampled': the certificate if the Gibbs risk were the sampled one, without a term for the sampling.",
             "Below a few nats there is nothing to compare: a prior that is narrow enough certifies its own mean.",
         ]
@@ -303,8 +314,10 @@ def _draw_trap(axes: Any, studies: list[Study]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("prior standard deviation s")
-    axes.set_ylabel("bounded cross-entropy, spectral posterior")
-    axes.set_title("(c) the trap: curvature certifies nothing")
+    axes.set_xticks(widths, [f"{value:g}" for value in widths])
+    axes.minorticks_off()
+    axes.set_ylabel("bounded cross-entropy")
+    axes.set_title("(c) Taylor's estimate of the spectral posterior")
     axes.legend(frameon=False, fontsize=8)
 
 

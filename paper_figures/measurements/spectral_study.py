@@ -46,6 +46,7 @@ class StudySize:
         moves: prior widths for which means are trained: a wider prior lets the mean move farther.
         shares: of the nats that the move costs, which sets the prior's width; the others pay for narrowing.
         eigenvectors: that the spectral shape knows.
+        max_products: with the Hessian for them; what has not converged by then designs a posterior as well.
         search_draws: of the weights, to choose move and share with.
         draws: of the weights, of the risk that is reported; others than those of the search.
         certificate_draws: fresh weights for each example, in a spectral posterior's certificate. The other shapes have
@@ -59,8 +60,9 @@ class StudySize:
     moves: tuple[float, ...] = (0.05, 0.07, 0.1, 0.15)
     shares: tuple[float, ...] = (0.995, 0.85, 0.7)
     eigenvectors: int = 20
+    max_products: int = 150
     search_draws: int = 8
-    draws: int = 48
+    draws: int = 40
     certificate_draws: int = 8
     shapes: tuple[str, ...] = SHAPES
     rate: float = 1e-3
@@ -126,7 +128,8 @@ class SpectralStudy:
         """Curvature at the middle one of the means, for all of them: they lie close together."""
         centre = self.means[self.size.moves[len(self.size.moves) // 2]]
         landscape = NetworkLandscape.from_tensors(self.model, self.surrogate, self.inputs, self.targets)
-        pairs = top_eigenpairs(landscape, centre.float(), self.size.eigenvectors, max_products=150, tolerance=1e-2)
+        most = self.size.max_products
+        pairs = top_eigenpairs(landscape, centre.float(), self.size.eigenvectors, max_products=most, tolerance=1e-2)
         with torch.no_grad():
             for p, value in zip(self.model.parameters(), unflatten(centre.float(), self._shapes), strict=True):
                 p.copy_(value)

@@ -8,6 +8,8 @@ from torch import nn
 
 from eigensam.bounds import BoundedCrossEntropy, GaussianPrior, IsotropicPosterior, LowRankPosterior
 from eigensam.bounds.certificates.certify import certify
+from eigensam.bounds.certificates.choices import make_choices, spend_delta
+from eigensam.bounds.certificates.kept_examples import kept_examples
 from eigensam.bounds.certificates.posterior_training import SURROGATE_FLOOR, PosteriorTraining
 from eigensam.bounds.certificates.predictor import LastLayerPredictor, PerceptronPredictor
 from eigensam.bounds.certificates.settings import CertifySettings
@@ -123,6 +125,20 @@ def test_certificates_of_both_layers(run):
         assert found.optimised.posterior == "low-rank posterior"
         assert found.optimised.risk < found.optimised.risk_upper < found.optimised.certificate < 0.3
         assert found.certificate == min(found.optimised.certificate, found.at_prior.certificate)
+
+
+def test_default_draws_are_few_where_weights_are_drawn(run):
+    """The prior's certificate does not suffer from what the posterior's costs."""
+    counts = {}
+    for layers in ("last", "all"):
+        settings = CertifySettings(posterior="low-rank", layers=layers)
+        data = load_data("digits")
+        kept = kept_examples(run, data, "trained", settings.choice_share, settings.delta)
+        found = make_choices(run, data, kept, settings, spend_delta(settings, 1), "cpu")
+        counts[layers] = found.draws, found.posterior_draws
+        assert found.identity["draws"] == {"prior": found.draws, "posterior": found.posterior_draws}
+    assert counts["last"] == (4393, 4393)
+    assert counts["all"] == (4393, 2_000_000_000 // (683 * 104_842))
 
 
 def test_too_many_random_numbers(run):
