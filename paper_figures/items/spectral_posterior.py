@@ -217,13 +217,13 @@ class SpectralPosterior(Item):
         """What is equal, and what differs."""
         studies = result["trained"]
         return (
-            f"Posteriors Q = N(x, Σ) against the prior N(x₀, s²I), x₀ trained by SAM on half of digits, the kept half "
-            f"({studies[0]['examples']} examples) for everything else. All shapes have the same means to choose from, "
-            "the same divergence, and the same search over what the move costs and what narrowing costs. (a) Means, "
-            f"and thin each of the {len(studies)} seeds; (b) bars: 95 %. Errors are Monte-Carlo estimates with the same "
-            "random numbers for all shapes, other numbers than those of the search. (c) The mean surrogate loss, by "
-            "its second-order expansion, an estimate that certifies nothing, and by Monte Carlo; dotted, the uniform "
-            "prediction's."
+            "Posteriors Q = N(x, Σ) against the prior N(x₀, s²I), x₀ trained by SAM on half of "
+            f"{self.trainings.settings.data}, the kept half ({studies[0]['examples']} examples) for everything else. "
+            "All shapes have the same means to choose from, the same divergence, and the same search over what the "
+            "move costs and what narrowing costs. (a) Means, and thin each of the "
+            f"{len(studies)} seeds; (b) bars: 95 %. Errors are Monte-Carlo estimates with the same random numbers for "
+            "all shapes, other numbers than those of the search. (c) The mean surrogate loss, by its second-order "
+            "expansion, an estimate that certifies nothing, and by Monte Carlo; dotted, the uniform prediction's."
         )
 
     def tables(self, result: Result) -> list[Table]:
