@@ -15,6 +15,7 @@ from .eigenvalue.trained_point import estimate_fourth_derivative
 from .families.theorem41 import Theorem41
 from .family import BoundFamily
 from .gibbs.estimate import GibbsEstimate
+from .gibbs.fresh_weights import FreshWeights
 from .gibbs.frozen_backbone import FrozenBackbone
 from .gibbs.gibbs_risk import gibbs_risk
 from .gibbs.last_layer import LastLayer, split_last_layer
@@ -63,6 +64,7 @@ __all__ = [
     "Curvature",
     "DiagonalPosterior",
     "EmpiricalBernstein",
+    "FreshWeights",
     "FrozenBackbone",
     "GaussianPosterior",
     "GaussianPrior",

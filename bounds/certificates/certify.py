@@ -17,6 +17,7 @@ from ..concentration.binomial_tail import clopper_pearson
 from ..gibbs.gibbs_risk import gibbs_risk
 from ..gibbs.risk_losses import CrossEntropyRisk, GibbsLoss, ZeroOneRisk
 from ..pac_bayes.gibbs_sample import GibbsSample
+from ..posteriors.independent_posterior import IndependentPosterior
 from ..posteriors.isotropic_posterior import IsotropicPosterior
 from ..posteriors.posterior import GaussianPosterior
 from .certificate import Certificate, Statement
@@ -24,6 +25,7 @@ from .choices import Choices, make_choices, spend_delta
 from .kept_examples import kept_examples
 from .posterior_training import PosteriorTraining
 from .settings import CertifySettings
+from .spectral_training import SpectralTraining
 from .width import starting_width
 
 __all__ = ["certify"]
@@ -103,17 +105,9 @@ def _certify(
     sample = _Sample(predictor.inputs(images.to(device)), targets.to(device))
     test = _Sample(predictor.inputs(whole.test_inputs.to(device)), whole.test_targets.to(device))
 
-    width = choices.width or starting_width(predictor, sample.inputs, settings.seed)
     trivial = _trivial_risk(settings, whole)
-    training = PosteriorTraining(
-        settings.posterior,
-        width,
-        free_width=choices.grid is not None,
-        delta=choices.delta_bound,
-        p_min=_FLOOR if settings.loss == "0-1" else settings.p_min,
-        scale=trivial,
-        epochs=choices.epochs,
-    )
+    width = choices.width or starting_width(predictor, sample.inputs, settings.seed)
+    training = _training(choices, width, trivial)
     generator = torch.Generator(device).manual_seed(settings.seed)
     trained = training.run(
         predictor, sample.inputs, sample.targets, generator, lambda done, total: progress("posterior", done, total)
@@ -155,6 +149,21 @@ def _loss(settings: CertifySettings, delta: float) -> GibbsLoss:
     return CrossEntropyRisk(delta, BoundedCrossEntropy(settings.p_min))
 
 
+def _training(choices: Choices, width: float, trivial: float) -> PosteriorTraining | SpectralTraining:
+    """Of the posterior's shape, from a width on."""
+    settings, low_rank = choices.settings, choices.settings.posterior == "low-rank"
+    plain = PosteriorTraining(
+        "isotropic" if low_rank else settings.posterior,
+        width,
+        free_width=choices.grid is not None,
+        delta=choices.delta_bound,
+        p_min=_FLOOR if settings.loss == "0-1" else settings.p_min,
+        scale=trivial,
+        epochs=choices.epochs,
+    )
+    return SpectralTraining(plain, settings.eigenvectors) if low_rank else plain
+
+
 def _statement(
     choices: Choices,
     name: str,
@@ -167,13 +176,14 @@ def _statement(
     """What is proved of a posterior, and its risk on the test set."""
     (sample, test), settings = samples, choices.settings
     network = choices.predictor.network(posterior)
+    draws = choices.draws if isinstance(posterior, IndependentPosterior) else choices.posterior_draws
     generator = torch.Generator(sample.inputs.device).manual_seed(seed)
     (risk,) = gibbs_risk(
         network,
         sample.inputs,
         sample.targets,
         [_loss(settings, choices.delta_draws)],
-        draws=choices.draws,
+        draws=draws,
         generator=generator,
         progress=lambda done, total: progress(f"draws of {name}", done, total),
     )
@@ -185,7 +195,7 @@ def _statement(
         test.inputs,
         test.targets,
         [_loss(settings, 0.5)],
-        draws=max(1, min(choices.draws, _TEST_PREDICTIONS // len(test.targets))),
+        draws=max(1, min(_TEST_PREDICTIONS // len(test.targets), draws)),
         generator=generator,
     )
     return Statement(name, certificate, kl, risk.mean, risk.upper, tested.mean)

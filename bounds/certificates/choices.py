@@ -14,6 +14,7 @@ from ...landscapes.runs.data_digests import data_digest
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from ..bounded_loss import BoundedCrossEntropy
+from ..gibbs.fresh_weights import MOST_NUMBERS
 from ..pac_bayes.inequality import PacBayesInequality
 from ..pac_bayes.registry import PAC_BAYES
 from ..posteriors.prior import GaussianPrior
@@ -30,6 +31,7 @@ from .width import choose_width, guess_risk
 __all__ = ["Choices", "make_choices", "spend_delta"]
 
 _PREDICTIONS = 3_000_000
+_NUMBERS = 2_000_000_000  # ours: random numbers where each weight must be drawn; a minute on one core
 _LEAST_EPOCHS = {"trained": 10, "initial": 20, "zero": 20}
 _LEAST_STEPS = {"trained": 500, "initial": 2000, "zero": 2000}
 """Ours: where no epochs are given; a trained prior moves little, one without data has to learn everything."""
@@ -49,7 +51,8 @@ class Choices:
         inequality: with its free parameters fixed.
         delta_bound: what the inequality spends.
         delta_draws: what each of the two Monte-Carlo terms spends.
-        draws: of fresh weights, per example.
+        draws: of fresh weights, per example, for the prior.
+        posterior_draws: the same for the posterior: fewer by default where each weight must be drawn.
         epochs: of the posterior's training.
         identity: JSON-ready: everything above, the prior's and the data's digests.
     """
@@ -62,6 +65,7 @@ class Choices:
     delta_bound: float
     delta_draws: float
     draws: int
+    posterior_draws: int
     epochs: int
     identity: dict[str, Any]
 
@@ -137,6 +141,7 @@ def make_choices(
             "more, or take another --inequality"
         )
     draws = settings.draws or max(20, math.ceil(_PREDICTIONS / kept.count))
+    posterior_draws = _posterior_draws(settings, predictor, kept.count, draws)
     steps = max(1, kept.count // BATCH_SIZE)
     epochs = settings.epochs or max(_LEAST_EPOCHS[settings.prior], -(-_LEAST_STEPS[settings.prior] // steps))
     parameters = {each.name: getattr(inequality, each.name) for each in fields(inequality)}  # type: ignore[arg-type]
@@ -149,11 +154,31 @@ def make_choices(
         "inequality": {"name": name, **parameters},
         "delta": {"bound": delta_bound, "draws": delta_draws},
         "examples": {"bound": kept.count, "choices": len(kept.choice_targets)},
-        "draws": draws,
+        "draws": {"prior": draws, "posterior": posterior_draws},
         "device": torch.device(device).type,  # whose random numbers are its own
         "epochs": epochs,
     }
-    return Choices(settings, predictor, width, grid, inequality, delta_bound, delta_draws, draws, epochs, identity)
+    efforts = draws, posterior_draws, epochs
+    return Choices(settings, predictor, width, grid, inequality, delta_bound, delta_draws, *efforts, identity)
+
+
+def _posterior_draws(settings: CertifySettings, predictor: Predictor, examples: int, draws: int) -> int:
+    """As many as for the prior; fewer by default where a prediction needs many random numbers.
+
+    Raises:
+        InputError: so many that nobody would wait for them.
+    """
+    if settings.posterior != "low-rank" or not predictor.drawn_weights:
+        return draws
+    one = examples * predictor.drawn_weights
+    draws = settings.draws or max(1, min(draws, _NUMBERS // one))
+    if draws * one > MOST_NUMBERS:
+        raise InputError(
+            f"{draws} draws for {examples} examples, each with {predictor.drawn_weights} correlated weights, are "
+            f"{draws * one:.2g} random numbers, more than {MOST_NUMBERS:.2g}; give --draws {MOST_NUMBERS // one or 1}, "
+            "another --posterior, or --layers last"
+        )
+    return draws
 
 
 def _freeze(ledger: Ledger, settings: CertifySettings) -> None:

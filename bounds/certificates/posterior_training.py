@@ -103,9 +103,7 @@ class PosteriorTraining:
                 width = self.width * wide.exp()
                 sigmas = width * spread.exp().repeat_interleave(repeats, output_size=len(start))
                 scores = predictor.scores(start + width * shift, sigmas, inputs[rows], generator)
-                chosen = scores.softmax(1).gather(1, targets[rows, None])
-                uniform = math.log(self.p_min + (1 - self.p_min) / scores.shape[1])
-                risk = self.scale * (self.p_min + (1 - self.p_min) * chosen).log().mean() / uniform
+                risk = self.surrogate(scores, targets[rows])
                 excess = ((2 * spread).exp() - 1 - 2 * spread) @ repeats.to(start.dtype)
                 kl = (excess + shift.square().sum()) / 2
                 cost = (kl + logarithm) / (2 * n)
@@ -120,6 +118,12 @@ class PosteriorTraining:
             mean = predictor.mean + end * shift.double()
             deviations = end * spread.double().exp()
         return TrainedPosterior(self._posterior(mean, deviations, predictor.sizes), end)
+
+    def surrogate(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """``r`` of a minibatch, a scalar."""
+        chosen = scores.softmax(1).gather(1, targets[:, None])
+        uniform = math.log(self.p_min + (1 - self.p_min) / scores.shape[1])
+        return self.scale * (self.p_min + (1 - self.p_min) * chosen).log().mean() / uniform
 
     def _posterior(self, mean: Tensor, deviations: Tensor, sizes: list[int]) -> GaussianPosterior:
         if self.kind == "isotropic":

@@ -2,17 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from ...ground.errors import InputError
+from ..gibbs.fresh_weights import FreshWeights
 from ..gibbs.frozen_backbone import FrozenBackbone
 from ..gibbs.last_layer import split_last_layer
 from ..gibbs.local_reparameterisation import local_reparameterisation, perceptron_layers
 from ..gibbs.mean_field_perceptron import MeanFieldPerceptron
 from ..gibbs.stochastic_network import StochasticNetwork
+from ..posteriors.independent_posterior import IndependentPosterior
 from ..posteriors.posterior import GaussianPosterior
 
 __all__ = ["LastLayerPredictor", "PerceptronPredictor", "Predictor", "make_predictor"]
@@ -27,15 +30,20 @@ class Predictor(ABC):
         mean: the parameters of the network that it was made of, ``(d,)``, float64.
         sizes: of the blocks that a layerwise posterior tells apart.
         layers: of the random part, for :func:`local_reparameterisation`.
+        part: the random part as a module of its own, float64; its parameters have the order of ``mean``, not its value.
+        drawn_weights: random numbers of one prediction where weights are correlated, so that they must be drawn; 0
+            where scores are.
     """
 
     mean: Tensor
     sizes: list[int]
     layers: Sequence[nn.Module]
+    part: nn.Module
+    drawn_weights: int
 
     @abstractmethod
     def inputs(self, images: Tensor) -> Tensor:
-        """What the random part is given, in the network's precision."""
+        """What the random part is given."""
 
     @abstractmethod
     def network(self, posterior: GaussianPosterior) -> StochasticNetwork:
@@ -73,6 +81,8 @@ class LastLayerPredictor(Predictor):
         head = nn.Linear(features, classes, bias=self._last.bias is not None, device=images.device)
         self._shape = classes, features
         self.layers = [head]
+        self.part = deepcopy(head).double()
+        self.drawn_weights = 0
         self.mean = self._last.flat.double()
         self.sizes = [p.numel() for p in head.parameters()]
 
@@ -92,25 +102,30 @@ class PerceptronPredictor(Predictor):
 
     Args:
         model: ``nn.Sequential`` of linear layers and elementwise activations.
+        images: a few inputs, to try it with.
 
     Raises:
         InputError: another network.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        self._images = images.double()
+        self.part = deepcopy(model).double()
         self.layers = perceptron_layers(model)
         parameters = list(model.parameters())
         self.mean = torch.cat([p.detach().double().flatten() for p in parameters])
+        self.drawn_weights = len(self.mean)
         self.sizes = [p.numel() for p in parameters]
 
     def inputs(self, images: Tensor) -> Tensor:
-        """The images."""
-        return images
+        """The images, in float64."""
+        return images.double()
 
     def network(self, posterior: GaussianPosterior) -> StochasticNetwork:
-        """Layer by layer, by local reparameterisation."""
-        return MeanFieldPerceptron(self._model, posterior)
+        """Layer by layer, by local reparameterisation; of correlated weights each is drawn."""
+        if isinstance(posterior, IndependentPosterior):
+            return MeanFieldPerceptron(self.part, posterior)
+        return FreshWeights(self.part, posterior, self._images)
 
 
 def make_predictor(model: nn.Module, layers: str, images: Tensor) -> Predictor:
@@ -127,6 +142,6 @@ def make_predictor(model: nn.Module, layers: str, images: Tensor) -> Predictor:
     if layers == "last":
         return LastLayerPredictor(model, images)
     try:
-        return PerceptronPredictor(model)
+        return PerceptronPredictor(model, images)
     except InputError as error:
         raise InputError(f"--layers all is for perceptrons: {error}; take --layers last") from None

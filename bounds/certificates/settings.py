@@ -45,7 +45,8 @@ class CertifySettings:
         choice_share: of the kept examples, which are left out of the bound: the prior's width and the inequality's
             constant are chosen on them (ours: 0.05).
         width: standard deviation of a trained prior; 0 chooses it.
-        draws: fresh weights for each example, in the Monte-Carlo term; 0 makes about three million predictions.
+        draws: fresh weights for each example, in the Monte-Carlo term; 0 makes about three million predictions, or
+            fewer where each weight must be drawn: a low-rank posterior of all layers.
         mc_share: of delta, spent on the Monte-Carlo term.
         epochs: of training the posterior; 0 is 10 for a trained prior, else 20, and more where these are few steps.
         looks: certificates that will be computed from the same kept examples; each gets its share of delta.

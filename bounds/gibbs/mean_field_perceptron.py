@@ -40,7 +40,7 @@ class MeanFieldPerceptron(StochasticNetwork):
         if not isinstance(posterior, IndependentPosterior):
             raise InputError(
                 f"{type(posterior).__name__} has correlated weights, which cannot be drawn layer by layer; "
-                f"use WeightDraws"
+                f"use FreshWeights"
             )
         dim = sum(parameter.numel() for parameter in model.parameters())
         if posterior.dim != dim:
