@@ -9,7 +9,7 @@ from .records import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["LINES", "PICTURES", "new_figure", "render", "save_figure"]
+__all__ = ["LINES", "PICTURES", "REFERENCE", "new_figure", "render", "save_figure"]
 
 PICTURES = (".svg", ".pdf", ".png")
 """Ends of names of files that can be drawn."""
@@ -20,6 +20,9 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": "#6aa84f", "linestyle": "-.", "marker": "^"},
 )
 """Colours of different lightness, and a line style and marker each, so that grey print keeps them apart."""
+
+REFERENCE: dict[str, Any] = {"color": "#8a8a8a", "linestyle": ":", "marker": "D"}
+"""Of what the lines are compared with."""
 
 _RC: Any = {
     "font.size": 10,

@@ -114,7 +114,7 @@ def draw_certificates(found: Sequence[Certificate]) -> "Figure":
     def share(each: Certificate) -> float:
         return each.examples["prior"] / sum(each.examples.values())
 
-    from ...ground.pictures import LINES, new_figure  # here: who draws nothing does not load it
+    from ...ground.pictures import LINES, REFERENCE, new_figure  # here: who draws nothing does not load it
 
     ordered = sorted(found, key=share)
     x = [share(each) for each in ordered]
@@ -126,8 +126,7 @@ def draw_certificates(found: Sequence[Certificate]) -> "Figure":
         "Gibbs risk, kept examples": [each.risk for each in ordered],
         "test error, network at the prior": [each.test_error for each in ordered],
     }
-    styles = (*LINES, {"color": "#8a8a8a", "linestyle": ":", "marker": "D"})
-    for (label, values), style in zip(lines.items(), styles, strict=True):
+    for (label, values), style in zip(lines.items(), (*LINES, REFERENCE), strict=True):
         y = [value for value in values if value is not None]  # of one loss all, or none
         if y:
             axes.plot(x, y, label=label, **style)

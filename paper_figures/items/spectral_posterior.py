@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...ground.intervals import Interval
-from ...ground.pictures import LINES, new_figure
+from ...ground.pictures import LINES, REFERENCE, new_figure
 from ..item import Claim, Item, Progress, Table
 from ..paired_seeds import nats_at_risk, paired, verdict
 from ..registry import ITEMS
@@ -32,7 +32,7 @@ _LABELS = {
     "random": "random directions",
 }
 _LINES = {
-    "isotropic": LINES[3],
+    "isotropic": REFERENCE,
     "diagonal": LINES[2],
     "spectral": LINES[0],
     "shuffled": {"color": "#9467bd", "linestyle": "-", "marker": "v"},
