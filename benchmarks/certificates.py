@@ -49,6 +49,7 @@ FREE = CertifySettings(prior="initial", looks=16)
 CASES = {
     "digits, mlp, SAM": Case(5, 0.040, PriorRecipe()),
     "digits, mlp, SGD": Case(5, 0.040, PriorRecipe(optimizer="sgd")),
+    "digits, mlp, SGD, as many passes as SAM": Case(5, 0.040, PriorRecipe(optimizer="sgd", prior_epochs=120)),
     "digits, mlp, Eigen-SAM": Case(5, 0.040, PriorRecipe(optimizer="eigen-sam")),
     "digits, permuted labels": Case(5, 0.85, PriorRecipe(), permute=True),
     "MNIST, mlp": Case(3, 0.018, PriorRecipe(data="mnist")),

@@ -97,6 +97,7 @@ def _certify(
     whole = load_data(run.checkpoint.data) if data is None else data
     kept = kept_examples(run, whole, settings.prior, settings.choice_share, settings.delta)
     ledger = spend_delta(settings, union)
+    share = ledger.left  # of delta, for this certificate
     progress("choices", 0, 1)
     choices = make_choices(run, whole, kept, settings, ledger, device)
     frozen, predictor = choices.frozen(), choices.predictor
@@ -133,7 +134,7 @@ def _certify(
         loss=settings.loss,
         at_prior=statements[0],
         optimised=statements[1],
-        clopper_pearson=clopper_pearson(errors, kept.count, settings.delta) if settings.loss == "0-1" else None,
+        clopper_pearson=clopper_pearson(errors, kept.count, share) if settings.loss == "0-1" else None,
         error_at_prior=errors / kept.count,
         test_error=test_errors / len(test.targets),
         examples={**choices.identity["examples"], "prior": 0 if run.split is None else len(run.split.prior)},

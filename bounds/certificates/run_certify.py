@@ -189,7 +189,7 @@ def _conclude(console: Console, found: Certificate) -> None:
     if found.clopper_pearson is not None and found.clopper_pearson < found.certificate:
         console.print(
             "Clopper-Pearson of the network at the prior, on the same examples, is smaller: "
-            f"{found.clopper_pearson:.4g}; it speaks of another predictor, and at delta of its own."
+            f"{found.clopper_pearson:.4g}; it speaks of another predictor, and at a delta of its own."
         )
     console.print("It assumes:")
     for sentence in found.assumptions:
