@@ -50,7 +50,7 @@ class Certificate:
         clopper_pearson: upper value of the error rate of the network at the prior's mean, not randomised, on the same
             examples: a statement of its own, at this certificate's share of ``delta`` (all of it, but for other looks
             and fractions). None for a loss that is not 0 or 1.
-        error_at_prior: error rate of that network on these examples.
+        error_at_prior: error rate of that network on these examples, near ties counted as errors.
         test_error: of that network on the test set: an estimate.
         examples: of the bound, of the choices, of the prior.
         frozen: what was fixed before the examples were read.

@@ -11,11 +11,12 @@ from torch import Tensor
 from ...ground.workers import one_thread
 from ...landscapes.runs.data import load_data
 from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.registries import DATA
 from ...landscapes.runs.run import Run
 from ..bounded_loss import BoundedCrossEntropy
 from ..concentration.binomial_tail import clopper_pearson
 from ..gibbs.gibbs_risk import gibbs_risk
-from ..gibbs.risk_losses import CrossEntropyRisk, GibbsLoss, ZeroOneRisk
+from ..gibbs.risk_losses import CrossEntropyRisk, GibbsLoss, ZeroOneRisk, logit_tolerance
 from ..pac_bayes.gibbs_sample import GibbsSample
 from ..posteriors.independent_posterior import IndependentPosterior
 from ..posteriors.isotropic_posterior import IsotropicPosterior
@@ -140,7 +141,7 @@ def _certify(
         examples={**choices.identity["examples"], "prior": 0 if run.split is None else len(run.split.prior)},
         frozen=choices.identity,
         ledger=ledger,
-        assumptions=_assumptions(settings),
+        assumptions=_assumptions(settings, run),
     )
 
 
@@ -203,8 +204,9 @@ def _statement(
 
 
 def _errors(choices: Choices, sample: _Sample) -> int:
-    """Of the network at the prior's mean."""
-    return int((choices.predictor.centre(sample.inputs).argmax(1) != sample.targets).sum())
+    """Of the network at the prior's mean; near ties are errors, so that the count holds in float32, too."""
+    scores = choices.predictor.centre(sample.inputs)
+    return int(ZeroOneRisk(0.5).upper(scores, sample.targets, logit_tolerance(torch.float32)).sum())
 
 
 def _trivial_risk(settings: CertifySettings, whole: DataSet) -> float:
@@ -215,13 +217,18 @@ def _trivial_risk(settings: CertifySettings, whole: DataSet) -> float:
     return math.log(settings.p_min + (1 - settings.p_min) * share) / math.log(settings.p_min)
 
 
-def _assumptions(settings: CertifySettings) -> list[str]:
+def _assumptions(settings: CertifySettings, run: Run) -> list[str]:
     found = [
         "The training examples are independent draws from one distribution, of which new data are draws, too.",
         "What is certified is the randomised network: every prediction draws its weights anew. Of the network at the "
         "prior's mean Clopper-Pearson speaks.",
         "Pseudo-random numbers are as good as random ones.",
     ]
+    if not DATA[run.checkpoint.data].built_in:
+        found.append(
+            "The mean and deviation that images are standardised by count as fixed before, though they are those of "
+            "all training images."
+        )
     if settings.prior == "trained":
         found.append("Nobody has looked at the kept examples before, nor chosen among runs by their certificates.")
     else:
