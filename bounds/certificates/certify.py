@@ -11,7 +11,6 @@ from torch import Tensor
 from ...ground.workers import one_thread
 from ...landscapes.runs.data import load_data
 from ...landscapes.runs.data_set import DataSet
-from ...landscapes.runs.registries import DATA
 from ...landscapes.runs.run import Run
 from ..bounded_loss import BoundedCrossEntropy
 from ..concentration.binomial_tail import clopper_pearson
@@ -138,11 +137,15 @@ def _certify(
         clopper_pearson=clopper_pearson(errors, kept.count, share) if settings.loss == "0-1" else None,
         error_at_prior=errors / kept.count,
         test_error=test_errors / len(test.targets),
-        examples={**choices.identity["examples"], "prior": 0 if run.split is None else len(run.split.prior)},
+        examples={**choices.identity["examples"], "prior": _prior_examples(settings, run)},
         frozen=choices.identity,
         ledger=ledger,
         assumptions=_assumptions(settings, run),
     )
+
+
+def _prior_examples(settings: CertifySettings, run: Run) -> int:
+    return len(run.split.prior) if settings.prior == "trained" and run.split is not None else 0
 
 
 def _loss(settings: CertifySettings, delta: float) -> GibbsLoss:
@@ -224,13 +227,17 @@ def _assumptions(settings: CertifySettings, run: Run) -> list[str]:
         "prior's mean Clopper-Pearson speaks.",
         "Pseudo-random numbers are as good as random ones.",
     ]
-    if not DATA[run.checkpoint.data].built_in:
+    if run.checkpoint.data != "digits":
         found.append(
             "The mean and deviation that images are standardised by count as fixed before, though they are those of "
             "all training images."
         )
-    if settings.prior == "trained":
-        found.append("Nobody has looked at the kept examples before, nor chosen among runs by their certificates.")
     else:
+        found.append("The training set of digits was drawn class by class, which is not quite independent.")
+    found.append(
+        "Nobody has looked at these examples before, nor chosen by certificates among runs, seeds, copies of a run or "
+        "recipes; another seed deals the same examples anew."
+    )
+    if settings.prior != "trained":
         found.append("The network's architecture was not chosen by looking at these examples.")
     return found

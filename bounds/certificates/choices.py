@@ -17,8 +17,10 @@ from ..bounded_loss import BoundedCrossEntropy
 from ..gibbs.fresh_weights import MOST_NUMBERS
 from ..pac_bayes.inequality import PacBayesInequality
 from ..pac_bayes.registry import PAC_BAYES
+from ..posteriors.isotropic_posterior import IsotropicPosterior
 from ..posteriors.prior import GaussianPrior
 from ..posteriors.prior_grid import PriorGrid
+from ..rounding.arguments import check_delta
 from ..rounding.intervals import intervals, lower_end
 from .frozen import FrozenChoices
 from .kept_examples import KeptExamples
@@ -144,6 +146,11 @@ def make_choices(
     posterior_draws = _posterior_draws(settings, predictor, kept.count, draws)
     steps = max(1, kept.count // BATCH_SIZE)
     epochs = settings.epochs or max(_LEAST_EPOCHS[settings.prior], -(-_LEAST_STEPS[settings.prior] // steps))
+    for part in (delta_draws, delta_bound):  # what would be refused later is refused before the record is written
+        check_delta(part)
+    if grid is None:
+        GaussianPrior(predictor.mean, Fraction(width) ** 2)
+        predictor.network(IsotropicPosterior(predictor.mean, width))
     parameters = {each.name: getattr(inequality, each.name) for each in fields(inequality)}  # type: ignore[arg-type]
     identity = {
         "settings": asdict(settings),

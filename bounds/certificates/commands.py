@@ -21,13 +21,14 @@ def _without_run(given: Mapping[str, Any]) -> bool:
     return given["run"] is None
 
 
+_TRAINED = Only("a prior trained on --data", lambda given: _without_run(given) and given["prior"] == "trained")
 _DATA = Only("certificates on --data, where no RUN is given", _without_run)
 
 CertifyCommand = with_choices(
     with_settings(
         {
-            **dict.fromkeys(("data", "model", "optimizer", "fractions", "prior_epochs", "prior_seed"), _DATA),
-            **dict.fromkeys(("out", "permute_labels"), _DATA),
+            **dict.fromkeys(("data", "model", "prior_seed", "out", "permute_labels"), _DATA),
+            **dict.fromkeys(("optimizer", "fractions", "prior_epochs"), _TRAINED),
             "p_min": Only("--loss cross-entropy", lambda given: given["loss"] == "cross-entropy"),
             "choice_share": Only("--prior trained", lambda given: given["prior"] == "trained"),
             "eigenvectors": Only("--posterior low-rank", lambda given: given["posterior"] == "low-rank"),

@@ -48,19 +48,27 @@ class FrozenChoices:
             InputError: others are there and no look is left; another number of looks; a file that is damaged.
         """
         path = folder / FROZEN
-        with FileLock(folder / LOCK):  # the file stays: one that is removed could be locked twice
-            records = self._read(path) if path.exists() else []
-            mine = through_json(self.choices)
-            if mine in records:
-                return
-            if records and len(records) >= self.looks:
-                names = sorted(name for name in {*mine, *records[-1]} if mine.get(name) != records[-1].get(name))
-                raise InputError(
-                    f"the kept examples of {folder} were read for other choices ({', '.join(names)}), and a choice "
-                    "made after a look is not covered; repeat the first command, train a prior with another --seed, or "
-                    f"announce more --looks before the first ({path} keeps the choices)"
-                )
-            write_json(path, {"format": _FORMAT, "looks": self.looks, "records": [*records, mine]})
+        try:
+            with FileLock(folder / LOCK):  # the file stays: one that is removed could be locked twice
+                self._add(path)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {path}: {error.strerror}; choices are kept with the run, so make its folder writable"
+            ) from None
+
+    def _add(self, path: Path) -> None:
+        records = self._read(path) if path.exists() else []
+        mine = through_json(self.choices)
+        if mine in records:
+            return
+        if records and len(records) >= self.looks:
+            names = sorted(name for name in {*mine, *records[-1]} if mine.get(name) != records[-1].get(name))
+            raise InputError(
+                f"the kept examples of {path.parent} were read for other choices ({', '.join(names)}), and a choice "
+                "made after a look is not covered; repeat the first command, or announce more --looks before the "
+                f"first ({path} keeps the choices)"
+            )
+        write_json(path, {"format": _FORMAT, "looks": self.looks, "records": [*records, mine]})
 
     def check(self, folder: Path) -> None:
         """Refuse if the choices are not those on disk any more, as when the prior has changed.
@@ -76,13 +84,17 @@ class FrozenChoices:
             )
 
     def _read(self, path: Path) -> list[Any]:
-        found = read_json(path)
-        if not isinstance(found, dict) or found.get("format") != _FORMAT or not isinstance(found.get("records"), list):
-            raise InputError(f"{path} is damaged; what was frozen is not known any more, so train a new prior")
+        damaged = f"{path} is damaged: what was frozen is not known any more, so this run has no certificate"
+        try:
+            found = read_json(path)
+        except InputError:
+            raise InputError(damaged) from None
+        records = found.get("records") if isinstance(found, dict) and found.get("format") == _FORMAT else None
+        if not isinstance(records, list) or not records or not all(isinstance(each, dict) for each in records):
+            raise InputError(damaged)
         if found.get("looks") != self.looks:
             raise InputError(
                 f"{path} was written for {found.get('looks')} looks, not {self.looks}; repeat the first --looks, or "
                 "train a new prior"
             )
-        records: list[Any] = found["records"]
         return records

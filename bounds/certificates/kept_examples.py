@@ -32,11 +32,11 @@ class KeptExamples:
 
     def __init__(self, data: DataSet, choice_share: float) -> None:
         total = len(data.train_targets)
-        chosen = round(choice_share * total) if not choice_share else max(1, round(choice_share * total))
+        chosen = max(1, round(choice_share * total)) if choice_share else 0
         if total - chosen < 8:
             raise InputError(
                 f"{total} examples were kept, {chosen} of them for choices: {total - chosen} are too few for a bound; "
-                "train the prior with a smaller --prior-fraction"
+                "train the prior with a smaller --prior-fraction, or lower --choice-share"
             )
         self.choice_inputs, self.choice_targets = data.train_inputs[:chosen], data.train_targets[:chosen]
         self._inputs, self._targets = data.train_inputs[chosen:], data.train_targets[chosen:]
@@ -66,8 +66,14 @@ def kept_examples(run: Run, whole: DataSet, prior: str, choice_share: float, del
         InputError: the network was trained on all of its training set; the message says what its test set proves.
     """
     split = run.split
+    if not run.checkpoint.data_sha256:
+        raise InputError(
+            f"{run.directory} does not say which examples it was trained on, so they may be those of the bound; train "
+            "again with this version"
+        )
     if split is not None:
         run.check_whole(whole)
+        run.checkpoint.check_data(split.prior_part(whole))  # not on others, whatever the split says
     else:
         run.checkpoint.check_data(whole)
     if prior != "trained":  # nothing is chosen on examples

@@ -80,7 +80,7 @@ def run_certify(
         InputError: outputs that cannot be written, data that are not there, a run that kept no examples, and whatever
             would make the certificate wrong.
     """
-    names = {f"prior-{share:g}" for examples in (1, 10**9) for share in recipe.shares(examples)}  # whatever the data
+    names = {f"prior-{share!r}" for examples in (1, 10**9) for share in recipe.shares(examples)}  # whatever the data
     names |= {f"{name}.partial" for name in names}
     folders = [] if place.out is None else [Folder("--out", place.out, names)]
     outputs = Outputs(json, plot=plot, folders=folders, inputs={"RUN": place.run})
@@ -99,16 +99,22 @@ def run_certify(
             data = permuted(data, recipe.prior_seed) if permute_labels else data
             shares = recipe.shares(len(data.train_targets))
             found = [
-                _certify_share(recipe, settings, data, (share, len(shares)), folder / f"prior-{share:g}", target, show)
+                _certify_share(recipe, settings, data, (share, len(shares)), folder / f"prior-{share!r}", target, show)
                 for share in shares
             ]
     best = min(found, key=lambda each: each.certificate)
-    result = {**best.to_dict(), **({"fractions": [each.to_dict() for each in found]} if len(found) > 1 else {})}
+    result = {
+        **best.to_dict(),
+        "permuted_labels": permute_labels,
+        **({"fractions": [each.to_dict() for each in found]} if len(found) > 1 else {}),
+    }
     outputs.save(result, lambda: draw_certificates(found), device=target, dtype=torch.float64)
     for each in found:
         _show(outputs.console, each)
     if len(found) > 1:
         outputs.console.print(f"the best of {len(found)}, whose choice is paid for: {best.certificate:.4g}")
+    if place.run is None and place.out is None:
+        outputs.console.print("The record of choices was temporary: it cannot refuse a second look. --out keeps it.")
     if place.out is not None:
         outputs.console.print(f"kept the prior in {place.out}", markup=False)
     outputs.say_written()

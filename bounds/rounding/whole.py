@@ -33,7 +33,9 @@ def whole_number(name: str, value: SupportsFloat, least: int = 0) -> int:
     count = int(number)
     if count != number:
         raise InputError(f"{name} = {value} is not a whole number; give a count")
-    if not isinstance(number, Integral | Decimal) and (given + 1) - given != 1:  # also of narrow floats, in their type
+    # Also of narrow floats, in their type, which numpy's scalars keep with a 1 of their own only.
+    one = getattr(getattr(given, "dtype", None), "type", int)(1)
+    if not isinstance(number, Integral | Decimal) and (given + one) - given != 1:
         raise InputError(f"{name} = {value} is beyond what its type counts one by one; count in integers")
     if count < least:
         raise InputError(f"{name} = {value} is too small; need at least {least}")

@@ -287,6 +287,8 @@ TABLE = [
     *((*CERTIFY, "--posterior", text) for text in ("", "full")),
     (*CERTIFY, "--eigenvectors", "5"),
     (*CERTIFY, "--posterior", "low-rank", "--prior", "zero"),
+    *((*CERTIFY, "--prior", "initial", *o) for o in (("--optimizer", "sgd"), ("--fractions", "0.1"))),
+    (*CERTIFY, "--prior", "initial", "--prior-epochs", "3"),
     *((*CERTIFY, "--inequality", text) for text in ("", "hope")),
     *((*CERTIFY, "--width", text) for text in ("-1", "nan", "inf", "1e300")),
     *((*CERTIFY, option, text) for option in ("--draws", "--epochs", "--seed") for text in ("-1", "x", "9" * 40)),

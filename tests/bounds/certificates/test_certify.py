@@ -1,6 +1,7 @@
 """Certificates of trained networks: recomputed from their parts, and refused where they would not hold."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import shutil
@@ -15,6 +16,7 @@ from eigensam.bounds import CertifySettings, certify
 from eigensam.bounds.certificates import certify as module
 from eigensam.ground import InputError
 from eigensam.landscapes import Run, Split, load_data
+from eigensam.landscapes.runs.data_digests import data_digest
 from eigensam.landscapes.tensor_files import load_tensors, save_tensors
 from eigensam.optim import SAMSettings, TrainSettings, train
 
@@ -175,9 +177,8 @@ def test_permuted_labels_certify_nothing(shuffled, tmp_path):
     swapped = Split(split["bound"].sort().values, split["prior"])  # wrong: the prior has seen what it is judged by
     save_tensors(forged / "split.safetensors", swapped.to_tensors())
     sidecar = json.loads((forged / "checkpoint.json").read_text())
-    import hashlib
-
     sidecar["sha256"]["split.safetensors"] = hashlib.sha256((forged / "split.safetensors").read_bytes()).hexdigest()
+    sidecar["data_sha256"] = data_digest(swapped.prior_part(shuffled))
     (forged / "checkpoint.json").write_text(json.dumps(sidecar))
     assert certify(forged, QUICK, shuffled).certificate < 0.6
 
@@ -245,3 +246,33 @@ def test_data_that_are_built_in_need_not_be_given(run):
 def test_settings_out_of_range(given, message):
     with pytest.raises(InputError, match=message):
         CertifySettings(**given)
+
+
+def test_a_forged_split_of_a_network_trained_on_everything(digits, tmp_path):
+    """Sidecar and all: the digest of what it was trained on is not that of the prior part."""
+    run = train(TrainSettings("sgd", epochs=1), digits, tmp_path / "a")
+    path = run.directory / "split.safetensors"
+    save_tensors(path, Split.draw(1437, 0.5, 0).to_tensors())
+    sidecar = json.loads((run.directory / "checkpoint.json").read_text())
+    sidecar["sha256"]["split.safetensors"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    sidecar["whole_sha256"] = data_digest(digits)
+    (run.directory / "checkpoint.json").write_text(json.dumps(sidecar))
+    with pytest.raises(InputError, match="was trained on other examples than these"):
+        certify(run.directory, QUICK, digits)
+    del sidecar["data_sha256"]
+    (run.directory / "checkpoint.json").write_text(json.dumps(sidecar))
+    with pytest.raises(InputError, match="does not say which examples it was trained on"):
+        certify(run.directory, QUICK, digits)
+
+
+@pytest.mark.parametrize("given", [{"width": 1e-300}, {"mc_share": 1e-300}])
+def test_what_is_refused_spends_no_look(given, run, digits):
+    with pytest.raises(InputError):
+        certify(run, dataclasses.replace(QUICK, **given), digits)
+    assert not (run.directory / "frozen.json").exists()
+
+
+def test_a_prior_without_data_has_seen_none(run, digits):
+    found = certify(run, CertifySettings(prior="initial", draws=2, epochs=1), digits)
+    assert found.examples == {"bound": 1437, "choices": 0, "prior": 0}
+    assert any("another seed deals the same examples" in sentence for sentence in found.assumptions)
