@@ -57,7 +57,7 @@ def permuted(data: DataSet, seed: int) -> DataSet:
         >>> sorted(permuted(data, 0).test_targets.tolist()) == sorted(data.test_targets.tolist())
         True
     """
-    generator = torch.Generator().manual_seed(2**33 + seed)  # not the permutation that the split is drawn by
+    generator = torch.Generator().manual_seed(2**31 + seed)  # not the permutation of the split; seeds have 32 bits
     train_targets, test_targets = (
         targets[torch.randperm(len(targets), generator=generator)]
         for targets in (data.train_targets, data.test_targets)

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from eigensam.bounds.certificates.recipe import PriorRecipe
 from eigensam.bounds.certificates.run_certify import permuted
@@ -127,3 +128,8 @@ def test_recipes():
     assert PriorRecipe(model="cnn4").training(60_000, 0.5).epochs == 8
     other = PriorRecipe(optimizer="eigen-sam", prior_seed=3).training(60_000, 0.5)
     assert (other.seed, other.method.rho) == (3, 0.1)
+
+
+def test_labels_are_not_permuted_as_the_split_is_drawn(digits):
+    order = torch.randperm(1437, generator=torch.Generator().manual_seed(5))  # as Split.draw
+    assert not torch.equal(permuted(digits, 5).train_targets, digits.train_targets[order])
