@@ -6,6 +6,7 @@ from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
 from .simulation.paths_along import paths_along
 from .simulation.problems.calculus import converted
+from .simulation.problems.chain_problem import ChainProblem
 from .simulation.problems.coefficients import (
     Coefficients,
     coefficients,
@@ -16,6 +17,7 @@ from .simulation.problems.coefficients import (
 from .simulation.problems.covariance_problem import covariance_problem
 from .simulation.problems.derived_problem import derived_problem
 from .simulation.problems.problem import SDEProblem
+from .simulation.problems.rule_chain import rule_chain
 from .simulation.results.result import Simulation
 from .simulation.scheme import SCHEMES, Scheme
 from .simulation.simulate import Engine, simulate
@@ -37,6 +39,7 @@ __all__ = [
     "SCHEMES",
     "SDE",
     "TOLERANCE",
+    "ChainProblem",
     "Coefficients",
     "Divisor",
     "Engine",
@@ -68,6 +71,7 @@ __all__ = [
     "multi_step_sam",
     "observed_slopes",
     "paths_along",
+    "rule_chain",
     "simulate",
     "step_count",
     "truncate",

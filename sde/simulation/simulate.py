@@ -1,4 +1,4 @@
-"""Simulate an ensemble of paths of an SDE."""
+"""Simulate an ensemble of paths of an SDE or of a chain."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,15 +22,18 @@ from .ensembles.parts import Part, check_agreement, failing_together, gather, pa
 from .ensembles.run_identity import run_identity
 from .ensembles.run_store import RunStore
 from .given_numbers import finite_number, whole_number
-from .kernels.draws import Draws, key_of
+from .kernels.draws import key_of
 from .kernels.kernel import Clock
+from .kernels.point_step import PointStep, chain_step, scheme_step
 from .kernels.step_code import StepCode, step_code
 from .kernels.stepper import Backend, Stepper, Work, make_stepper, tried
+from .problems.chain_problem import ChainProblem
 from .problems.point import PointProblem
+from .problems.point_chain import PointChain
 from .problems.problem import SDEProblem
 from .problems.state import Start, start_of
 from .results.result import Simulation
-from .scheme import SCHEMES
+from .scheme import SCHEMES, Scheme
 from .seeds import checked_seed
 from .statistics.observables import Observable, Recorder, coordinates
 
@@ -43,6 +46,7 @@ _MOST_MEMORY, _COPIES = 2**33, 8  # bytes, and how many double-precision numbers
 _TIME_DIGITS = 16  # steps are at least so many of the spaces between times
 _FEWEST = 1024  # paths of a chunk, where it is left to us
 _MOST = 2**32  # a word of the random numbers' counter
+_SCHEME, _CHAIN = "euler-maruyama", "the chain itself"  # where none is given, and where there is none
 _LONG = 2e8  # ours: path-steps; some seconds
 
 
@@ -75,7 +79,7 @@ class Engine:
 
 
 def simulate(
-    problem: SDEProblem,
+    problem: SDEProblem | ChainProblem,
     x0: Any,
     *,
     dt: float,
@@ -83,7 +87,7 @@ def simulate(
     paths: int,
     seed: int = 0,
     chunk: int | None = None,
-    scheme: str = "euler-maruyama",
+    scheme: str | None = None,
     record: Record | None = None,
     engine: Engine | None = None,
 ) -> Simulation:
@@ -95,15 +99,15 @@ def simulate(
     them return the whole.
 
     Args:
-        problem: drift, diffusion, calculus, kind of noise.
+        problem: drift, diffusion, calculus, kind of noise; or the step of a chain.
         x0: start, shape ``(d,)`` or ``(paths, d)``, or blocks of these shapes by name. Its type, float32 or float64,
             and its device are those of all paths.
-        dt: length of a step.
+        dt: length of a step; of a chain, the time that one takes.
         steps: how many.
         paths: how many.
         seed: of the random numbers, from 0 to ``2^63 - 1``.
         chunk: paths that are moved together, about; None: as many as a processor's cache holds.
-        scheme: one of ``SCHEMES``.
+        scheme: one of ``SCHEMES``; None: "euler-maruyama". A chain has none.
         record: what is kept; None: about 50 looks at the states, and all final states.
         engine: backend, checkpoint, progress.
 
@@ -122,22 +126,24 @@ def simulate(
     """
     began = time.perf_counter()
     record, engine = record or Record(), engine or Engine()
-    for name, found, kind in (("problem", problem, SDEProblem), ("record", record, Record), ("engine", engine, Engine)):
+    for name, found, kind in (("record", record, Record), ("engine", engine, Engine)):
         if not isinstance(found, kind):
             raise InputError(f"{name} is of type {type(found).__name__}; expected {kind.__name__}(...)")
     dt, steps, paths, seed, chunk = _check_settings(dt, steps, paths, seed, chunk)
     record = replace(record, trajectories=min(record.trajectories, paths))
     start = start_of(x0, paths)
     with _plain(start.points.device):
-        key, method = key_of(seed, torch.device("cpu")), SCHEMES[scheme]
-        method.check(scheme, problem.calculus, problem.noise)
-        point = PointProblem(problem, start, dt * steps)
-        draws = Draws(method.increments, point.noise_dim, method.sign_count(point.noise_dim), point.dtype)
+        key, name, method = key_of(seed, torch.device("cpu")), *_method(problem, scheme)
+        if isinstance(problem, ChainProblem):
+            _check_chain(problem, dt, steps)
+            start = start.with_memory(problem.memory)
+        step = _step(problem, method, start, dt, steps)
+        point, draws = step.point, step.draws
         looks = looks_of(record, steps, draws.group_steps)
         times = [problem.t0 + k * dt for k in looks]
-        recorder = Recorder(_structured(record.observables, start), times, start.points)
+        recorder = Recorder(_structured(record.observables, start), times, start.seen(start.points))
         _check_memory(recorder)
-        code = step_code(method, point, dt)
+        code = step_code(step)
         _check_time(code, point.dtype, dt, problem.t0, steps)
         part, usual = part_of(paths), _chunk(start)
         widest = min(_on(point.device.type, _WIDEST), max(1, _VALUES // recorder.bytes_of_path))
@@ -149,8 +155,8 @@ def simulate(
         stepper = tried(stepper, torch.arange(width, device=point.device), start.of_paths(0, width), engine.backend)
         store = None
         if engine.checkpoint is not None or part.world > 1:
-            identity = run_identity(point, code, start, recorder, record, method) | {
-                "scheme": scheme,
+            identity = run_identity(step, code, start, recorder, record, method) | {
+                "scheme": name,
                 "dt": repr(dt),
                 "steps": steps,
                 "paths": paths,
@@ -182,7 +188,7 @@ def simulate(
         paths=paths,
         dt=dt,
         steps=steps,
-        scheme=scheme,
+        scheme=name,
         seed=seed,
         backend=stepper.name,
         how=stepper.why,
@@ -190,6 +196,37 @@ def simulate(
         seconds=seconds,
         path_steps=path_steps,
     )
+
+
+def _method(problem: Any, scheme: str | None) -> tuple[str, Scheme | None]:
+    """Name and scheme of an SDE, which it solves; of a chain there is none."""
+    if isinstance(problem, ChainProblem):
+        if scheme is not None:
+            raise InputError(f"scheme = {scheme!r}: a chain has a step of its own; leave the scheme out")
+        return _CHAIN, None
+    if not isinstance(problem, SDEProblem):
+        raise InputError(f"problem is of type {type(problem).__name__}; expected SDEProblem(...) or ChainProblem(...)")
+    name = _SCHEME if scheme is None else scheme
+    method = SCHEMES[name]
+    method.check(name, problem.calculus, problem.noise)
+    return name, method
+
+
+def _check_chain(problem: ChainProblem, dt: float, steps: int) -> None:
+    """Refuse another time of a step than the chain's, and more numbers than there are."""
+    if problem.dt not in (None, dt):
+        raise InputError(f"dt = {dt!r}, but a step of this chain takes the time {problem.dt!r}; give dt={problem.dt!r}")
+    whole_number("steps times substeps", steps * problem.substeps, 1, _MOST - 1)
+
+
+def _step(
+    problem: SDEProblem | ChainProblem, method: Scheme | None, start: Start, dt: float, steps: int
+) -> PointStep:
+    """What is moved, tried out where paths start."""
+    if isinstance(problem, ChainProblem):
+        return chain_step(PointChain(problem, start, dt * steps))
+    assert method is not None
+    return scheme_step(method, PointProblem(problem, start, dt * steps), dt)
 
 
 def _check_settings(dt: Any, steps: Any, paths: Any, seed: Any, chunk: Any) -> tuple[float, int, int, int, int | None]:
@@ -248,9 +285,9 @@ def _check_time(code: StepCode, dtype: torch.dtype, dt: float, t0: float, steps:
 
 
 def _room(record: Record, start: Start, looks: int, part: Part) -> Kept:
-    like, count = start.points, part.end - part.first
-    final = like.new_empty(count, start.dim) if record.final else None
-    shown = like.new_zeros(record.trajectories, looks, start.dim) if record.trajectories else None
+    like, count, dim = start.points, part.end - part.first, start.dim - start.memory
+    final = like.new_empty(count, dim) if record.final else None
+    shown = like.new_zeros(record.trajectories, looks, dim) if record.trajectories else None
     return Kept(part.first, part.end, final, shown)
 
 

@@ -83,7 +83,7 @@ class Ensemble:
             path = torch.arange(begin, begin + width, device=self.start.points.device)
             states, values = self._chunk(path, count, kept, after)
             if kept.final is not None:
-                kept.final[begin - first : begin - first + count] = states[:, :count].T
+                kept.final[begin - first : begin - first + count] = self.start.seen(states[:, :count].T)
             cells.add(values)
             after(0)
 
@@ -103,7 +103,7 @@ class Ensemble:
                 states = self.stepper.advance(before, step - before, path, states)
                 self._refuse_explosion(states[:, :count], begin, begin - kept.first, k)
                 after(count * (step - before))
-            rows = states.T
+            rows = self.start.seen(states.T)
             for name, found in self.recorder.observe(rows).items():
                 values[name][k] = found[:count].T
             if kept.trajectories is not None and begin < len(kept.trajectories):

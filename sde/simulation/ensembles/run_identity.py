@@ -1,14 +1,11 @@
 """What the results of a simulation depend on, so that a stored part is continued by nothing else."""
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor
 
 from ....ground.fingerprints import fingerprint
 from ....ground.identities import code_identity
+from ..kernels.point_step import PointStep
 from ..kernels.step_code import StepCode
-from ..problems.point import PointProblem
 from ..problems.state import Start
 from ..scheme import Scheme
 from ..statistics.observables import Recorder
@@ -20,7 +17,7 @@ _CODE = f"{__package__.rpartition('.')[0]}.simulate"  # the module that runs imp
 
 
 def run_identity(
-    point: PointProblem, code: StepCode, start: Start, recorder: Recorder, record: Record, scheme: Scheme
+    step: PointStep, code: StepCode, start: Start, recorder: Recorder, record: Record, scheme: Scheme | None
 ) -> dict[str, str | int]:
     """Each part under its name: a number, or a fingerprint.
 
@@ -28,14 +25,15 @@ def run_identity(
     functions are known by their code and closure, and by their values where paths start: either alone could miss a
     difference.
     """
-    states = torch.stack([x for _, x in point.probes])
-    problem = point.problem
-    functions = "" if code.source else fingerprint(problem.drift, problem.diffusion, _values(point))
+    point = step.point
+    states = start.seen(torch.stack([x for _, x in point.probes]))
+    functions = "" if code.source else fingerprint(point.functions, point.values())
     return {
-        **code_identity(_CODE, scheme),
+        **code_identity(_CODE, *([] if scheme is None else [scheme])),
         "device": str(point.device),
         "type of numbers": str(point.dtype),
-        "drift and diffusion": fingerprint(code.source, functions),
+        step.made_of: fingerprint(code.source, functions),
+        "numbers": repr(step.draws),
         "start": fingerprint(start.points, start.blocks),
         "looks": fingerprint(list(recorder.times)),
         "observables": fingerprint(
@@ -47,6 +45,3 @@ def run_identity(
         "final states": int(record.final),
     }
 
-
-def _values(point: PointProblem) -> Sequence[Tensor]:
-    return [function(t, x) for t, x in point.probes for function in (point.drift, point.diffusion)]

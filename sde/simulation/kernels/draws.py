@@ -50,6 +50,8 @@ class Draws:
         noise_dim: ``m``.
         signs: how many.
         dtype: of the numbers: with float64, uniform numbers have 53 random bits, with float32 32.
+        substeps: a step's normal numbers are the normalised sums of those of so many steps without this, which drive a
+            finer run.
 
     Example:
         >>> import torch
@@ -65,6 +67,7 @@ class Draws:
     noise_dim: int
     signs: int
     dtype: torch.dtype
+    substeps: int = 1
 
     @property
     def _per_block(self) -> int:
@@ -75,6 +78,15 @@ class Draws:
     @property
     def group_steps(self) -> int:
         """Steps that share blocks: a power of two."""
+        return self._fine_groups * self._fine_steps // self.substeps
+
+    @property
+    def _fine_groups(self) -> int:
+        """Groups of finer steps that make whole steps."""
+        return math.lcm(self._fine_steps, self.substeps) // self._fine_steps
+
+    @property
+    def _fine_steps(self) -> int:
         if self.increments == "two-point":
             return 1 << int(math.log2(min(_MOST_STEPS_OF_BITS, max(1, 128 // max(1, self.noise_dim)))))
         return self._per_block // math.gcd(self.noise_dim, self._per_block)
@@ -82,11 +94,15 @@ class Draws:
     @property
     def blocks(self) -> int:
         """Blocks of four words that a group takes."""
-        return self._increment_blocks + -(-self.group_steps * self.signs // 128)
+        return self._fine_groups * self._fine_blocks
+
+    @property
+    def _fine_blocks(self) -> int:
+        return self._increment_blocks + -(-self._fine_steps * self.signs // 128)
 
     @property
     def _increment_blocks(self) -> int:
-        return -(-self.group_steps * self.noise_dim // self._per_block)
+        return -(-self._fine_steps * self.noise_dim // self._per_block)
 
     def group(self, key: Tensor, path: Tensor, group: Tensor) -> list[Draw]:
         """Draw the numbers of all steps of a group.
@@ -96,9 +112,19 @@ class Draws:
             path: numbers of the paths, shape ``(n,)``.
             group: number of the group, without a shape: ``step // group_steps``.
         """
-        m, s, count = self.noise_dim, self.signs, self.group_steps
+        return self._fine(key, path, group) if self.substeps == 1 else self._sums(key, path, group)
+
+    def _sums(self, key: Tensor, path: Tensor, group: Tensor) -> list[Draw]:
+        """In one tensor of all finer steps: as separate sums, compilation takes minutes."""
+        numbers = group * self._fine_groups + torch.arange(self._fine_groups, device=path.device)[:, None, None]
+        normals = torch.stack(self._normals(self._words(key, path, numbers, 0, self._increment_blocks)), 2)
+        steps = normals.reshape(self.group_steps, self.substeps, self.noise_dim, -1)
+        return [Draw(list(step), []) for step in (steps.sum(1) * self.substeps**-0.5).unbind(0)]
+
+    def _fine(self, key: Tensor, path: Tensor, group: Tensor) -> list[Draw]:
+        m, s, count = self.noise_dim, self.signs, self._fine_steps
         increments = self._increments(key, path, group, count * m)
-        signs = self._bits(self._words(key, path, group, self._increment_blocks, self.blocks), count * s)
+        signs = self._bits(self._words(key, path, group, self._increment_blocks, self._fine_blocks), count * s)
         return [Draw(increments[i * m : (i + 1) * m], signs[i * s : (i + 1) * s]) for i in range(count)]
 
     def _increments(self, key: Tensor, path: Tensor, group: Tensor, count: int) -> list[Tensor]:

@@ -11,7 +11,7 @@ from .draws import Draw, Draws
 __all__ = ["Clock", "Kernel", "Step"]
 
 Step = Callable[..., Sequence[Tensor]]
-"""``(t, x_1, ..., x_d, dw_1, ..., dw_m, signs...)`` to components of the next state; each has one number per path."""
+"""``(t, x_1, ..., x_d, z_1, ..., z_m, signs...)`` to components of the next state; each has one number per path."""
 
 Move = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """(key, number of the first step, numbers of the paths ``(n,)``, states ``(d, n)``) to states after the steps."""
@@ -75,5 +75,4 @@ class Kernel:
 
     def _moved(self, number: Tensor, x: Sequence[Tensor], draw: Draw) -> tuple[Tensor, ...]:
         time = self.clock.time(number, self.draws.dtype)
-        dw = [z * self.clock.h**0.5 for z in draw.increments]
-        return tuple(y.expand_as(x[0]) for y in self.step(time, *x, *dw, *draw.signs))
+        return tuple(y.expand_as(x[0]) for y in self.step(time, *x, *draw.increments, *draw.signs))

@@ -1,6 +1,6 @@
-"""A scheme's step of a problem as a function of components, which is checked to be the step."""
+"""A step, of a scheme or a chain, as a function of components, which is checked to be the step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,9 +12,8 @@ from ....ground.errors import InputError
 from ..components.program import NotSplitError
 from ..components.split import SplitFunction, split
 from ..components.tracing import trace
-from ..problems.point import PointProblem
-from ..scheme import Scheme
 from .kernel import Step
+from .point_step import PointStep
 
 __all__ = ["StepCode", "step_code"]
 
@@ -46,21 +45,18 @@ class StepCode:
     why_batched: str = ""
 
 
-def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
+def step_code(step: PointStep) -> StepCode:
     """Split a step into components, or move batches where that is not possible.
 
     Raises:
         InputError: a course that depends on numbers, or code that gives other numbers than the function.
     """
-
-    def step(t: Tensor, x: Tensor, dw: Tensor, signs: Tensor) -> Tensor:
-        return scheme.step(point, t, x, h, dw, signs)
-
-    sizes = (len(point.probes[0][1]), point.noise_dim, scheme.sign_count(point.noise_dim))
+    point = step.point
+    sizes = (len(point.probes[0][1]), point.noise_dim, step.signs)
     like = (point.time(0.0), *(torch.zeros(size, dtype=point.dtype, device=point.device) for size in sizes))
-    graph = trace(step, like)
+    graph = trace(step.move, like)
     try:
-        code = split(graph, like, ("t", "x", "dw", "signs"))
+        code = split(graph, like, ("t", "x", "z", "signs"))
     except NotSplitError as reason:
         found = StepCode(_in_batches(graph, sizes), _MOST_OPERATIONS, lanes=_BATCH, why_batched=str(reason))
     else:
@@ -71,12 +67,12 @@ def step_code(scheme: Scheme, point: PointProblem, h: float) -> StepCode:
             sees_time = "t" in code.used
             found = StepCode(_function(code, point.device), code.operations, code.source, sees_time=sees_time)
     try:
-        _check(found, step, point, h, sizes)
+        _check(found, step, sizes)
     except RuntimeError as error:
         if not found.why_batched:
             raise
         raise InputError(
-            f"{found.why_batched}, and in batches it fails ({str(error).splitlines()[0]}); write drift and diffusion "
+            f"{found.why_batched}, and in batches it fails ({str(error).splitlines()[0]}); write {step.made_of} "
             "in torch operations whose course does not depend on numbers: torch.where for a mask, no .item()"
         ) from error
     return found
@@ -101,34 +97,33 @@ def _in_batches(graph: GraphModule, sizes: Sequence[int]) -> Step:
         def rows(components: Sequence[Tensor]) -> Tensor:
             return torch.stack(tuple(components), 1) if components else parts[0].new_zeros(n, 0)
 
-        x, dw, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
+        x, z, signs = rows(parts[:d]), rows(parts[d : d + m]), rows(parts[d + m :])
         vmapped = torch.func.vmap(graph, in_dims=(None, 0, 0, 0))
-        batches = zip(*(each.split(_BATCH) for each in (x, dw, signs)), strict=True)
+        batches = zip(*(each.split(_BATCH) for each in (x, z, signs)), strict=True)
         return torch.cat([vmapped(t, *batch) for batch in batches]).unbind(1)
 
     return batched
 
 
-def _check(code: StepCode, step: Callable[..., Tensor], point: PointProblem, h: float, sizes: Sequence[int]) -> None:
+def _check(code: StepCode, step: PointStep, sizes: Sequence[int]) -> None:
     """Compare the code with the function where paths start.
 
     What was recorded once may depend on more than was seen then: on Python's state, or on numbers that left torch.
     """
     generator = torch.Generator(device="cpu").manual_seed(1)
-    for t, x in point.probes:
-        normal = torch.randn(sizes[1], generator=generator, dtype=torch.float64, device="cpu").to(x)
+    for t, x in step.point.probes:
+        z = torch.randn(sizes[1], generator=generator, dtype=torch.float64, device="cpu").to(x)
         signs = 2 * torch.randint(0, 2, (sizes[2],), generator=generator, device="cpu").to(x) - 1
-        dw = normal * h**0.5
-        right = step(t, x, dw, signs).detach()
+        right = step.move(t, x, z, signs).detach()
         with torch.no_grad():
-            components = code.step(t, *x[:, None], *dw[:, None], *signs[:, None])
+            components = code.step(t, *x[:, None], *z[:, None], *signs[:, None])
         found = torch.stack([y.reshape(-1)[0] for y in components])
         # What has been added to x is compared, by component: beside x itself, drift and small noise are not seen.
         added, wanted = (found - x).nan_to_num(0, 0, 0), (right - x).nan_to_num(0, 0, 0)
-        rounding = 8 * torch.finfo(point.dtype).eps * torch.maximum(x.abs(), right.nan_to_num(0, 0, 0).abs())
-        close = (added - wanted).abs() <= _LOOSE[point.dtype] * (wanted.abs() + wanted.abs().max() * 1e-3) + rounding
+        rounding = 8 * torch.finfo(x.dtype).eps * torch.maximum(x.abs(), right.nan_to_num(0, 0, 0).abs())
+        close = (added - wanted).abs() <= _LOOSE[x.dtype] * (wanted.abs() + wanted.abs().max() * 1e-3) + rounding
         if not bool(close.all()) or not torch.equal(found.isfinite(), right.isfinite()):
             raise InputError(
-                f"recorded, a step gives {found.tolist()} where drift and diffusion give {right.tolist()}; they may "
-                "depend on t and x alone, in torch operations: no numpy, no numbers that change outside"
+                f"recorded, a step gives {found.tolist()} where {step.made_of} give {right.tolist()}; they may depend "
+                "on t and x alone, in torch operations: no numpy, no numbers that change outside"
             )

@@ -19,6 +19,7 @@ from ...rules.rule import Rule
 __all__ = [
     "Coefficients",
     "bound_coefficients",
+    "bound_increments",
     "coefficients",
     "drift_and_covariance",
     "exact_increments",
@@ -47,8 +48,13 @@ def exact_increments(landscape: Landscape, rule: Rule, x: Tensor, rho: float, va
         >>> exact_increments(f, find_rule("sam"), torch.ones(1, dtype=torch.float64), 0.5).tolist()
         [[-3.0]]
     """
+    return bound_increments(landscape, rule, x, bind(rule, landscape, rho, values))
+
+
+def bound_increments(landscape: Landscape, rule: Rule, x: Tensor, bound: Mapping[str, float | Tensor]) -> Tensor:
+    """As :func:`exact_increments`, with values that :func:`bind` has checked: in a course that depends on no number."""
     x = _points(landscape, x)
-    result = -evaluate(rule.step, landscape, x, bind(rule, landscape, rho, values))
+    result = -evaluate(rule.step, landscape, x, bound)
     return result.expand(*x.shape[:-2], landscape.size, landscape.dim)
 
 

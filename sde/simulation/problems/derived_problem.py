@@ -12,7 +12,7 @@ from .coefficients import bound_coefficients
 from .covariance_problem import row_root
 from .problem import SDEProblem
 
-__all__ = ["Root", "derived_problem"]
+__all__ = ["Root", "check_type", "derived_problem"]
 
 Root = Literal["minibatches", "coordinates"]
 
@@ -59,7 +59,7 @@ def derived_problem(
     bound = bind(sde.rule, landscape, rho, values)  # once: it looks at numbers, which no recorded function may
 
     def drift(t: Tensor, x: Tensor) -> Tensor:
-        _check_type(landscape, x)
+        check_type(landscape, x)
         return bound_coefficients(landscape, sde, x, rho, bound).drift(eta)
 
     def columns(t: Tensor, x: Tensor) -> Tensor:
@@ -72,7 +72,12 @@ def derived_problem(
     return SDEProblem(drift, columns if root == "minibatches" else factor)
 
 
-def _check_type(landscape: Landscape, x: Tensor) -> None:
+def check_type(landscape: Landscape, x: Tensor) -> None:
+    """Refuse points of another type than the landscape's.
+
+    Raises:
+        InputError: with both types, and how to change either.
+    """
     if (x.dtype, x.device) != (landscape.dtype, landscape.device):
         raise InputError(
             f"the start has {x.dtype} on {x.device}, the landscape {landscape.dtype} on {landscape.device}; give the "

@@ -7,19 +7,18 @@ import torch
 from torch import Tensor
 
 from ....ground.errors import InputError
-from ..user_functions import call_with_copies, close, explained
+from ..user_functions import close, explained
 from .calculus import load_forward_rules
 from .problem import SDEProblem
 from .state import Start
+from .tried_functions import TriedFunctions
 
 __all__ = ["PointProblem"]
 
-_PROBES = 5
 _LOOSE = 1e-4  # ours: relative error of what a check compares
-_SPREAD = 0.1  # of the probes about the start, relative to 1 + |x|
 
 
-class PointProblem:
+class PointProblem(TriedFunctions):
     """Drift and diffusion at one point of shape ``(d,)``, whatever the form in which they were given.
 
     Args:
@@ -36,14 +35,13 @@ class PointProblem:
     """
 
     def __init__(self, problem: SDEProblem, start: Start, horizon: float) -> None:
-        self.problem, self._start = problem, start
-        self.dtype, self.device = start.points.dtype, start.points.device
-        self.noise_dim = 0
+        super().__init__(start, problem.t0)
+        self.problem, self.noise_dim = problem, 0
         for path, x in start.rows().items():
             where = f"at the start of path {path}" if path else "at the start"
-            self._expect("drift", self._tried("drift", self.time(problem.t0), x, where), (start.dim,), where)
+            self._expect("drift", self._tried("drift", self.time(problem.t0), x, where=where), (start.dim,), where)
             if problem.diffusion is not None:
-                g = self._tried("diffusion", self.time(problem.t0), x, where)
+                g = self._tried("diffusion", self.time(problem.t0), x, where=where)
                 if g.ndim != 2:
                     raise InputError(
                         f"the diffusion gives shape {tuple(g.shape)} at one point; expected ({start.dim}, m): write "
@@ -54,83 +52,29 @@ class PointProblem:
         self.probes = self._near(horizon)
         self._check_noise()
 
-    def time(self, t: float) -> Tensor:
-        """A time as the functions are given it."""
-        return torch.tensor(t, dtype=self.dtype, device=self.device)
-
     def drift(self, t: Tensor, x: Tensor) -> Tensor:
         """``b(t, x)``, shape ``(d,)``."""
-        return self._flat(self._call(self.problem.drift, t, x), (self._start.dim,))
+        return self._flat("drift", self._call(self.problem.drift, t, x), (self._start.dim,))
 
     def diffusion(self, t: Tensor, x: Tensor) -> Tensor:
         """``G(t, x)``, shape ``(d, m)``."""
         if self.problem.diffusion is None:
             return x.new_zeros(self._start.dim, 0)
-        return self._flat(self._call(self.problem.diffusion, t, x), (self._start.dim, -1))
+        return self._flat("diffusion", self._call(self.problem.diffusion, t, x), (self._start.dim, -1))
+
+    @property
+    def functions(self) -> list[Any]:
+        """As they were given."""
+        return [self.problem.drift, self.problem.diffusion]
+
+    def values(self) -> list[Tensor]:
+        """Of the functions near the start."""
+        return [function(t, x) for t, x in self.probes for function in (self.drift, self.diffusion)]
 
     def _call(self, function: Any, t: Tensor, x: Tensor) -> Any:
         if not self.problem.batched:
             return function(t, self._start.structured(x))
         return _first_row(function(t, self._start.structured(x[None])))
-
-    def _flat(self, found: Any, shape: tuple[int, ...]) -> Tensor:
-        """A function's result as one tensor; blocks that are not there have none of it."""
-        if not self._start.blocks:
-            return found  # type: ignore[no-any-return]
-        if not isinstance(found, Mapping) or not found or not found.keys() <= dict(self._start.blocks).keys():
-            names = list(found) if isinstance(found, Mapping) else type(found).__name__
-            raise InputError(
-                f"with a start of blocks {', '.join(dict(self._start.blocks))}, functions return a dictionary of them; "
-                f"found {names}"
-            )
-        name = "drift" if len(shape) == 1 else "diffusion"
-        sizes, widths = dict(self._start.blocks), set()
-        for block, part in found.items():
-            fits = isinstance(part, Tensor) and part.ndim == len(shape) and part.shape[0] == sizes[block]
-            if not fits:
-                kind = f"is of shape {tuple(part.shape)}" if isinstance(part, Tensor) else f"is {type(part).__name__}"
-                expected = f"({sizes[block]}{',' if len(shape) == 1 else ', m'})"
-                raise InputError(f"block '{block}' of the {name} {kind} at one point; expected shape {expected}")
-            widths.add(part.shape[1:])
-        if len(widths) > 1:
-            raise InputError(f"blocks of the {name} have {sorted(w[0] for w in widths)} columns; give all the same m")
-        like = next(iter(found.values()))
-        return torch.cat([found.get(block, like.new_zeros(size, *like.shape[1:])) for block, size in sizes.items()])
-
-    def _tried(self, name: str, t: Tensor, x: Tensor, where: str = "near the start") -> Tensor:
-        """A value at a point, refused if it is none, or the arguments were written into."""
-        repair = f"it is called with a time without a shape and one point of shape ({self._start.dim},)"
-        with explained(f"the {name} fails {where}", repair):
-            found, changed = call_with_copies(getattr(self, name), t, x)
-        if not isinstance(found, Tensor):
-            raise InputError(f"the {name} gives {type(found).__name__}; expected a tensor")
-        if found.layout is not torch.strided:
-            raise InputError(f"the {name} gives a tensor stored as {found.layout}; expected a dense one: .to_dense()")
-        if changed:
-            raise InputError(f"the {name} changes the point that it is given; compute with a copy: x.clone()")
-        return found.detach()
-
-    def _expect(self, name: str, found: Tensor, shape: tuple[int, ...], where: str) -> None:
-        if tuple(found.shape) != shape:
-            raise InputError(f"the {name} gives shape {tuple(found.shape)} at one point; expected {shape}")
-        if found.dtype != self.dtype or found.device != self.device:
-            raise InputError(
-                f"the {name} gives {found.dtype} on {found.device} for a start of {self.dtype} on {self.device}; make "
-                "its constants with dtype=x.dtype and device=x.device"
-            )
-        if not bool(found.isfinite().all()):
-            raise InputError(f"the {name} is not finite {where}: {found.tolist()}; start somewhere else")
-
-    def _near(self, horizon: float) -> list[tuple[Tensor, Tensor]]:
-        """Times and points to try functions at, the same in every run."""
-        generator = torch.Generator(device="cpu").manual_seed(0)
-        x, *others = self._start.rows().values()
-        result = []
-        for i in range(_PROBES):
-            offset = torch.randn(len(x), generator=generator, dtype=torch.float64, device="cpu").to(x)
-            scaled = _SPREAD * i * offset
-            result.append((self.time(self.problem.t0 + horizon * i / _PROBES), x + (1 + x.abs()) * scaled / _PROBES))
-        return result + [(self.time(self.problem.t0), other) for other in others]
 
     def _check_noise(self) -> None:
         """Refuse another kind of noise than declared, a function of chance, and a batch whose points are mixed."""
@@ -140,11 +84,7 @@ class PointProblem:
             raise InputError(f"the noise is declared {kind}, which has {wanted}; the diffusion has {m}")
         for t, x in self.probes:
             for name in ("drift", "diffusion"):
-                once, again = self._tried(name, t, x), self._tried(name, t, x)
-                if not torch.equal(once.nan_to_num(), again.nan_to_num()):
-                    raise InputError(
-                        f"the {name} gives other numbers when it is asked again; it may depend on t and x alone"
-                    )
+                self._refuse_chance(name, t, x)
         if self.problem.batched:
             self._check_rows()
         if m and kind in ("additive", "diagonal", "commuting"):
@@ -164,7 +104,7 @@ class PointProblem:
                         raise InputError(
                             f"the {name} gives shape {tuple(part.shape)} for {n} points; expected a row for each"
                         )
-                rows = torch.stack([self._flat(_row(together, i), tuple(alone.shape[1:])) for i in range(n)]).detach()
+                rows = torch.stack([self._flat(name, _row(together, i), tuple(alone.shape[1:])) for i in range(n)]).detach()
             scale = alone.nan_to_num(0, 0, 0).abs().amax(0)
             if rows.shape != alone.shape or not close(rows, alone, _LOOSE * scale + _rounding(alone)):
                 raise InputError(f"the {name} gives a point another value alone than in a batch; each row is its own")

@@ -1,9 +1,9 @@
 """A state as a structure of named blocks, and as one vector."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -25,15 +25,26 @@ class Start:
     Attributes:
         points: ``(d,)``, one for all paths, or ``(paths, d)``.
         blocks: names and sizes of the parts of a state; empty if it is positions alone.
+        memory: how many of the last components are a chain's memory, which nothing observes.
     """
 
     points: Tensor
     blocks: tuple[tuple[str, int], ...] = ()
+    memory: int = 0
 
     @property
     def dim(self) -> int:
-        """``d``."""
+        """``d``, with memory."""
         return int(self.points.shape[-1])
+
+    def with_memory(self, memory: Sequence[float]) -> Self:
+        """The same with a memory behind each point."""
+        more = self.points.new_tensor(memory).expand(*self.points.shape[:-1], -1)
+        return replace(self, points=torch.cat([self.points, more], -1), memory=len(memory))
+
+    def seen(self, flat: Tensor) -> Tensor:
+        """A tensor of shape ``(..., d)`` without memory; one that has none stays as it is."""
+        return flat[..., : self.dim - self.memory]
 
     @property
     def first(self) -> Tensor:
@@ -54,7 +65,8 @@ class Start:
         return self.points[numbers].T.contiguous()
 
     def structured(self, flat: Tensor) -> Any:
-        """A tensor of shape ``(..., d)``, or its blocks by name."""
+        """A tensor of shape ``(..., d)`` without memory, or its blocks by name."""
+        flat = self.seen(flat)
         if not self.blocks:
             return flat
         names, sizes = zip(*self.blocks, strict=True)

@@ -28,7 +28,7 @@ def expected(draws, first, count):
     for k in range(first, first + count):
         draw = draws.group(KEY, PATH, torch.tensor(k // size))[k % size]
         total = 2 * total + CLOCK.t0 + k * CLOCK.h
-        w = 2 * w + sum((z * CLOCK.h**0.5 for z in draw.increments), zero)
+        w = 2 * w + sum(draw.increments, zero)
         s = 2 * s + sum(draw.signs, zero)
     return torch.stack([total, w, s])
 

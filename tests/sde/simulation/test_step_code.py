@@ -6,6 +6,7 @@ import torch
 from eigensam.sde.simulation.components import program
 from eigensam.sde.simulation.ensembles.looks import Record
 from eigensam.sde.simulation.kernels import step_code as module
+from eigensam.sde.simulation.kernels.point_step import scheme_step
 from eigensam.sde.simulation.kernels.step_code import step_code
 from eigensam.sde.simulation.problems.point import PointProblem
 from eigensam.sde.simulation.problems.problem import SDEProblem
@@ -34,9 +35,9 @@ def compared(point, scheme="euler-maruyama"):
     sizes = (3, point.noise_dim, kind.sign_count(point.noise_dim))
     x, dw, signs = (torch.randn(COUNT, size, dtype=point.dtype, generator=generator) for size in sizes)
     t, signs = torch.tensor(0.4, dtype=point.dtype), signs.sign()
-    code = step_code(kind, point, H)
+    code = step_code(scheme_step(kind, point, H))
     with torch.no_grad():
-        found = torch.stack(tuple(code.step(t, *x.T, *dw.T, *signs.T)), 1)
+        found = torch.stack(tuple(code.step(t, *x.T, *(dw.T / H**0.5), *signs.T)), 1)
     expected = torch.stack([kind.step(point, t, *each) for each in zip(x, [H] * COUNT, dw, signs, strict=True)])
     torch.testing.assert_close(found, expected.detach(), rtol=LOOSE[point.dtype], atol=LOOSE[point.dtype])
     return code
@@ -80,7 +81,7 @@ def test_code_is_known_by_what_it_computes():
     """Constants and all: the same functions written twice have one code, and other constants another."""
 
     def code(factor):
-        return step_code(SCHEMES["euler-maruyama"], point_of(lambda t, x: factor * x, torch.float64), H)
+        return step_code(scheme_step(SCHEMES["euler-maruyama"], point_of(lambda t, x: factor * x, torch.float64), H))
 
     assert code(0.3).source == code(0.3).source
     assert code(0.3).step is code(0.3).step  # so that its compiled kernel is found again
@@ -115,4 +116,4 @@ def test_wrong_code_is_found(monkeypatch):
 
     monkeypatch.setattr(module, "split", wrong)
     with pytest.raises(module.InputError, match="recorded, a step gives"):
-        step_code(SCHEMES["euler-maruyama"], point_of(lambda t, x: x.sin(), torch.float64), H)
+        step_code(scheme_step(SCHEMES["euler-maruyama"], point_of(lambda t, x: x.sin(), torch.float64), H))
