@@ -219,9 +219,7 @@ def _check_chain(problem: ChainProblem, dt: float, steps: int) -> None:
     whole_number("steps times substeps", steps * problem.substeps, 1, _MOST - 1)
 
 
-def _step(
-    problem: SDEProblem | ChainProblem, method: Scheme | None, start: Start, dt: float, steps: int
-) -> PointStep:
+def _step(problem: SDEProblem | ChainProblem, method: Scheme | None, start: Start, dt: float, steps: int) -> PointStep:
     """What is moved, tried out where paths start."""
     if isinstance(problem, ChainProblem):
         return chain_step(PointChain(problem, start, dt * steps))

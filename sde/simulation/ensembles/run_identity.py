@@ -44,4 +44,3 @@ def run_identity(
         "trajectories": record.trajectories,
         "final states": int(record.final),
     }
-

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..problems.chain_problem import ChainProblem
 from ..problems.point import PointProblem
 from ..problems.point_chain import PointChain
-from ..problems.problem import SDEProblem
-from ..problems.state import Start
 from ..scheme import Scheme
 from .draws import Draws
 

@@ -104,7 +104,9 @@ class PointProblem(TriedFunctions):
                         raise InputError(
                             f"the {name} gives shape {tuple(part.shape)} for {n} points; expected a row for each"
                         )
-                rows = torch.stack([self._flat(name, _row(together, i), tuple(alone.shape[1:])) for i in range(n)]).detach()
+                rows = torch.stack(
+                    [self._flat(name, _row(together, i), tuple(alone.shape[1:])) for i in range(n)]
+                ).detach()
             scale = alone.nan_to_num(0, 0, 0).abs().amax(0)
             if rows.shape != alone.shape or not close(rows, alone, _LOOSE * scale + _rounding(alone)):
                 raise InputError(f"the {name} gives a point another value alone than in a batch; each row is its own")

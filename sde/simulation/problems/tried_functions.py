@@ -34,7 +34,9 @@ class TriedFunctions:
 
     def __init__(self, start: Start, t0: float, numbers: str = "") -> None:
         self._start, self._t0 = start, t0
-        self._takes = f"a time without a shape{',' if numbers else ' and'} one point of shape ({start.dim - start.memory},)"
+        self._takes = (
+            f"a time without a shape{',' if numbers else ' and'} one point of shape ({start.dim - start.memory},)"
+        )
         self._takes += f" and numbers {numbers}" if numbers else ""
         self._alone = "t, x and z alone" if numbers else "t and x alone"
         self.dtype, self.device = start.points.dtype, start.points.device
@@ -93,9 +95,7 @@ class TriedFunctions:
         """A function has one value."""
         once, again = self._tried(name, *given), self._tried(name, *given)
         if not torch.equal(once.nan_to_num(), again.nan_to_num()):
-            raise InputError(
-                f"the {name} gives other numbers when it is asked again; it may depend on {self._alone}"
-            )
+            raise InputError(f"the {name} gives other numbers when it is asked again; it may depend on {self._alone}")
 
     def _near(self, horizon: float) -> list[tuple[Tensor, Tensor]]:
         """Times and points to try functions at, the same in every run."""
