@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ..derivatives.flat import unflatten
 from ..derivatives.plain_evaluation import differentiable
-from ..networks.batch_rows import tensors_of
+from ..networks.activation_bytes import activation_bytes
 from ..networks.loss_counts import is_known_mean
 from ..networks.mean_check import check_mean
 from ..networks.network_function import Batch, NetworkFunction
-from ..networks.route_comparison import loss_of_few
 from ..spectra.operators import SymmetricOperator
 from .batches import ExampleBatches
 
@@ -181,27 +180,8 @@ class NetworkOperator(SymmetricOperator):
         kept: list[tuple[float, Callable[[Tensor], Tensor]]] = []
         held = 0.0
         for weight, batch in self._weighted():
-            held += 3 * self._activation_bytes(batch)  # activations, their gradients, and what the second pass saves
+            held += 3 * activation_bytes(self.network, self.x, batch)  # activations, their gradients, and what the second pass saves
             if held > self._graph_bytes:
                 return []
             kept.append((weight, self._linearised(batch)))
         return kept
-
-    def _activation_bytes(self, batch: Batch) -> int:
-        """What a gradient of this batch has to save, parameters aside."""
-        sizes: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            sizes[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        leaves, model = self._leaves(), self.network.model
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            _, share = loss_of_few(self.network, leaves, batch)
-        given = (self.x, *tensors_of(batch), *model.parameters(), *model.buffers())
-        own = {t.untyped_storage().data_ptr() for t in given}
-        return int(sum(size for pointer, size in sizes.items() if pointer not in own) / share)
-
-    def _leaves(self) -> list[Tensor]:
-        return [part.detach().requires_grad_() for part in unflatten(self.x, self.network.shapes)]

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from ...ground.errors import InputError
 from ..derivatives.flat import unflatten
@@ -180,6 +181,32 @@ class NetworkDerivatives:
             loss = network.loss(leaves, batch)
             check_dependence(loss, network.names)
             return linearised_gradient(loss, leaves)
+
+    def linearised_points(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+        """Losses ``(B,)``, gradients ``(B, d)`` and Hessian products of one batch at several points at once, ``(B, d)``.
+
+        The products are a function ``(B, d) -> (B, d)`` as of :meth:`linearised`.
+
+        Raises:
+            WrongDerivativeError: a gradient whose derivative is wrong; and whatever ``torch.func.vmap`` raises where it
+                cannot map the network: see :meth:`is_limit`.
+        """
+        network = self.network
+        self._check.admit("vmap", 1, x[0], batch)
+        points = x.detach().requires_grad_()
+        with differentiable(network.device), SmoothNorms(2):
+            losses = vmap(lambda p: network.loss(unflatten(p, network.shapes), batch))(points)
+            check_dependence(losses, network.names)
+            (gradients,) = torch.autograd.grad(losses.sum(), points, create_graph=True)
+
+        def product(v: Tensor) -> Tensor:
+            if not gradients.requires_grad:  # linear in the parameters
+                return torch.zeros_like(v)
+            with differentiable(network.device):
+                (rows,) = torch.autograd.grad(gradients, points, v, retain_graph=True, materialize_grads=True)
+            return rows
+
+        return losses.detach(), gradients.detach(), product
 
     def is_limit(self, error: Exception, x: Tensor, batches: Iterable[Batch]) -> bool:
         """Whether an error is one of the route, and not of the network or the machine.

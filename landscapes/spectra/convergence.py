@@ -48,17 +48,32 @@ class Convergence:
             residuals: theirs, shape ``(j,)``.
             wanted: places of the wanted values.
         """
-        values = theta[wanted]
-        if self._history and len(self._history[-1]) != len(values):
+        return bool(self.settled(theta, residuals, wanted))
+
+    def settled(
+        self, theta: Tensor, residuals: Tensor, wanted: list[int], least_scale: Tensor | None = None
+    ) -> Tensor:
+        """The same of several matrices at once, each by itself: shape ``(...)``.
+
+        Args:
+            theta: all Ritz values, increasing, shape ``(..., j)``.
+            residuals: theirs, shape ``(..., j)``.
+            wanted: places of the wanted values.
+            least_scale: what the tolerance is relative to, if larger than the wanted values, shape ``(...)``.
+        """
+        values = theta[..., wanted]
+        if self._history and self._history[-1].shape != values.shape:
             self._history = []
         self._history = [*self._history[-2:], values]
-        scale = float(values.abs().max())
-        settled = (residuals[wanted] <= self.tolerance * scale) & (self._left(scale) <= self.tolerance * scale)
-        exact = residuals[wanted] <= self.accuracy * float(theta.abs().max())
-        return bool((settled | exact).all())
+        scale = values.abs().amax(-1, keepdim=True)
+        if least_scale is not None:
+            scale = torch.maximum(scale, least_scale[..., None])
+        small = residuals[..., wanted] <= self.tolerance * scale
+        exact = residuals[..., wanted] <= self.accuracy * theta.abs().amax(-1, keepdim=True)
+        return ((small & (self._left(scale) <= self.tolerance * scale)) | exact).all(-1)
 
-    def _left(self, scale: float) -> Tensor:
-        """What each value is still going to move, shape ``(k,)``; unknown before three values are known."""
+    def _left(self, scale: Tensor) -> Tensor:
+        """What each value is still going to move, shape ``(..., k)``; unknown before three values are known."""
         if len(self._history) < 3:
             return torch.full_like(self._history[-1], torch.inf)
         before, last, now = self._history

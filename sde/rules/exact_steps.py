@@ -35,7 +35,7 @@ class _TorchNumbers:
     def direction(self, name: str) -> Tensor:
         vector = self.values[name]
         assert isinstance(vector, Tensor)
-        return vector[None]
+        return vector[None] if vector.ndim == 1 else vector
 
     def gradients(self, x: Tensor, directions: Sequence[Tensor]) -> Tensor:
         return self.landscape.contracted_gradients(x, [(1.0, directions)])

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eigensam.landscapes import EmpiricalFisher, GaussNewton, Hessian, NetworkFunction
+from eigensam.landscapes.networks.activation_bytes import activation_bytes
 
 from .dense_truths import BATCHES, D, mlp, network_of
 
@@ -47,6 +48,6 @@ def test_the_estimate_of_memory_is_that_of_the_activations():
     batch = torch.randn(200, 64), torch.arange(200) % 3
     network.loss([p.detach() for p in model.parameters()], batch)  # once, it is seen whether inputs are written to
     hidden = 200 * 64 * 4  # bytes of one layer: the three outputs of tanh are saved; the inputs are there anyway
-    assert 3 * hidden <= Hessian(network, [batch])._activation_bytes(batch) <= 3.3 * hidden
+    assert 3 * hidden <= activation_bytes(network, network.point(), batch) <= 3.3 * hidden
     last = NetworkFunction(model, cross_entropy, parameters=["6.*"])
-    assert Hessian(last, [batch])._activation_bytes(batch) <= 1.3 * hidden  # no graph below the first coordinate
+    assert activation_bytes(last, last.point(), batch) <= 1.3 * hidden  # no graph below the first coordinate

@@ -1,0 +1,38 @@
+"""How much memory the graph of a network's loss holds."""
+
+import torch
+from torch import Tensor
+
+from ..derivatives.flat import unflatten
+from .batch_rows import tensors_of
+from .network_function import Batch, NetworkFunction
+from .route_comparison import loss_of_few
+
+__all__ = ["activation_bytes"]
+
+
+def activation_bytes(network: NetworkFunction, x: Tensor, batch: Batch) -> int:
+    """What a gradient of one batch's loss at ``x`` (``(d,)``) has to save, parameters aside, as a few examples say.
+
+    Example:
+        The gradient of ``mean (z - y)^2`` saves ``z`` or the difference, of 100 examples in double precision:
+
+        >>> network = NetworkFunction(torch.nn.Linear(2, 1).double(), torch.nn.functional.mse_loss)
+        >>> batch = torch.ones(100, 2).double(), torch.ones(100, 1).double()
+        >>> activation_bytes(network, network.point(), batch)
+        800
+    """
+    sizes: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    leaves = [part.detach().requires_grad_() for part in unflatten(x, network.shapes)]
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        _, share = loss_of_few(network, leaves, batch)
+    model = network.model
+    given = (x, *tensors_of(batch), *model.parameters(), *model.buffers())
+    own = {t.untyped_storage().data_ptr() for t in given}
+    return int(sum(size for pointer, size in sizes.items() if pointer not in own) / share)

@@ -1,0 +1,1 @@
+"""A rule and its SDEs on networks: few paths, many parameters, the minibatches' own noise."""
