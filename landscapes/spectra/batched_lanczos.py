@@ -183,9 +183,7 @@ class _Result:
         self.vectors = torch.zeros_like(like)
         self._last: tuple[_Basis, int, Tensor] | None = None
 
-    def take(
-        self, sure: Tensor, basis: _Basis, found: int, theta: Tensor, s: Tensor, residuals: Tensor
-    ) -> None:
+    def take(self, sure: Tensor, basis: _Basis, found: int, theta: Tensor, s: Tensor, residuals: Tensor) -> None:
         open_ = ~self.converged
         self.values[open_], self.residuals[open_] = theta[open_, -1], residuals[open_, -1]
         self.products[open_] = theta.shape[1]
