@@ -111,7 +111,7 @@ def simulate_command(
     outputs = Outputs(json, plot=plot, files={"--portrait": portrait}, folders=folders, inputs={"--landscape": source})
     if _is_run(landscape) and drift_orders is None:
         raise InputError(
-            f"--landscape {landscape} is a run: on its network a rule is compared with its SDEs, so give --drift-orders "
+            f"--landscape {landscape} is a run: there a rule is compared with its SDEs, so give --drift-orders "
             "1,2,3; a single SDE is simulated on a landscape of a JSON file"
         )
     import torch  # here, and the rest: help waits for none

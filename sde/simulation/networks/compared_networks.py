@@ -166,7 +166,7 @@ def _identity(
     bound: Mapping[str, float | Tensor],
     observe: Observe,
 ) -> dict[str, str | int]:
-    """What every process's paths depend on. Losses and steps are known by their values at the start, to the last bit."""
+    """What all paths depend on. Losses and steps are known by their values at the start, to the last bit."""
     here = x[:1, None]
     return {
         **code_identity(_CODE),

@@ -124,11 +124,11 @@ def test_another_run_is_not_gone_on_with(f, tmp_path):
     compared(f, checkpoint=tmp_path)
     for changed, differs in (({"seed": 1}, "seed"), ({"eta": 0.2}, "eta"), ({"sampling": "reshuffled"}, "sampling")):
         settings = CompareSettings(**{"eta": 0.1, "rho": 0.4, "steps": 6, "paths": 3, "every": 2, **changed})
-        with pytest.raises(InputError, match=f"holds another run, which differs in .*{differs}"):
+        with pytest.raises(InputError, match=rf"holds another run, which differs in .*{differs}"):
             compared(f, settings, checkpoint=tmp_path)
-    with pytest.raises(InputError, match="differs in .*landscape"):
+    with pytest.raises(InputError, match=r"differs in .*landscape"):
         compared(perceptron(seed=1), checkpoint=tmp_path)
-    with pytest.raises(InputError, match="differs in .*process"):
+    with pytest.raises(InputError, match=r"differs in .*process"):
         compared(f, sdes=dict(reversed(SDES.items())), checkpoint=tmp_path)
     state = tmp_path / "process-0" / "paths.json"
     content = json.loads(state.read_text())
@@ -152,8 +152,8 @@ def test_refusals(f):
         compare(SAM, SDES, f, torch.zeros(3), SETTINGS)
     with pytest.raises(InputError, match="the SDE 'drift order 2' is one of the rule usam; give SDEs of sam"):
         compared(f, sdes={"drift order 2": truncate(find_rule("usam"), "1/3", 2)})
+    rule = find_rule("eigen-sam")
     with pytest.raises(InputError, match="the symbol alpha is unbound"):
-        rule = find_rule("eigen-sam")
         compared(f, rule=rule, sdes={"drift order 2": truncate(rule, "1/3", 2)})
     with pytest.raises(InputError, match="integrated by splitting or euler-maruyama; found the scheme 'platen'"):
         compared(f, CompareSettings(steps=2, scheme="platen"))

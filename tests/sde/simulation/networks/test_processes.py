@@ -1,4 +1,4 @@
-"""The rule and its SDEs on a small network: plain loops, the engine's other integrator, and the orders of the theory."""
+"""The rule and its SDEs on a small network: plain loops, the engine's other integrator, orders of the theory."""
 
 import math
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def test_the_rule_is_a_plain_loop_over_the_drawn_minibatches(
 
 
 def test_an_epoch_takes_every_minibatch_once_in_an_order_of_its_own() -> None:
-    """All orders are as likely: 24 of four minibatches, within five standard errors. Wrong on purpose: with replacement."""
+    """All orders are as likely: 24 of four minibatches, within five standard errors. Wrong: with replacement."""
     paths, size = 24_000, 4
     noise = StepNoise(0, paths, 1, size)
 
