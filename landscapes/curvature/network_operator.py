@@ -187,3 +187,6 @@ class NetworkOperator(SymmetricOperator):
                 return []
             kept.append((weight, self._linearised(batch)))
         return kept
+
+    def _leaves(self) -> list[Tensor]:
+        return [part.detach().requires_grad_() for part in unflatten(self.x, self.network.shapes)]

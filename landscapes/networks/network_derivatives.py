@@ -183,7 +183,7 @@ class NetworkDerivatives:
             return linearised_gradient(loss, leaves)
 
     def linearised_points(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-        """Losses ``(B,)``, gradients ``(B, d)`` and Hessian products of one batch at several points at once, ``(B, d)``.
+        """Losses ``(B,)``, gradients ``(B, d)`` and Hessian products of one batch at several points ``(B, d)`` at once.
 
         The products are a function ``(B, d) -> (B, d)`` as of :meth:`linearised`.
 
