@@ -73,7 +73,7 @@ def compared_networks(
     looks = settings.looks()
     noise = StepNoise(settings.seed, settings.paths, settings.substeps, landscape.size)
     identity = _identity(rule, landscape, x, settings, bound, observe)
-    series, integrator = {}, {}
+    series, integrator, residuals = {}, {}, {}
     flow_paths = x[:1] if x0.ndim == 1 else x
     with _held(checkpoint), _progress(len(processes) * settings.steps, checkpoint) as advance:
         for place, (name, process) in enumerate(processes.items()):
@@ -95,11 +95,14 @@ def compared_networks(
             series[name] = PathSeries(name, [settings.eta * k for k in looks], moved.values)
             if moved.integrator is not None:
                 integrator[name] = moved.integrator
+            if moved.residual is not None:
+                residuals[name] = moved.residual
     about = {
         "rule": str(rule),
         "landscape": {"parameters": landscape.dim, "minibatches": landscape.size, "dtype": str(landscape.dtype)},
         "settings": asdict(settings),
         "integrator_error": integrator,
+        **({"eigenvector_residual": residuals} if residuals else {}),
     }
     first, *others = series.values()
     return Comparison(first, others, about)
@@ -113,7 +116,8 @@ def _bound(
     missing = [name for name in rule.directions if name not in given]
     if not missing:
         return Directions(rule), bind(rule, landscape, settings.rho, given)
-    estimate = EigenvectorEstimate(settings.eigenvector, iterations=settings.power_iterations, seed=settings.seed)
+    kind: Any = settings.eigenvector
+    estimate = EigenvectorEstimate(landscape, kind, settings.power_iterations, seed=settings.seed)
     directions = Directions(rule, estimate)
     vector = torch.nn.functional.normalize(torch.ones(landscape.dim, dtype=torch.float64), dim=0)
     return directions, bind(rule, landscape, settings.rho, given | dict.fromkeys(missing, vector))

@@ -39,11 +39,13 @@ class Moved:
         final: where the paths ended, shape ``(paths, d)``.
         integrator: an estimate of the integrator's own error at the end, relative to the way that the first path went;
             None for the rule, which is not integrated.
+        residual: relative residual of the last eigenvector estimates, mean over paths and Hessians; None without any.
     """
 
     values: dict[str, Array]
     final: Tensor
     integrator: float | None
+    residual: float | None
 
 
 def move(
@@ -109,7 +111,8 @@ def move(
         way = float(torch.linalg.vector_norm((final - x0)[0].double()))
         mean = float(errors[sorted(checks)].mean())
         integrator = mean * looks[-1] * process.substeps / way if way else 0.0
-    return Moved({key: each.T.contiguous().numpy() for key, each in seen.items()}, final, integrator)
+    residual = float(state["residual"].mean()) if "residual" in state else None
+    return Moved({key: each.T.contiguous().numpy() for key, each in seen.items()}, final, integrator, residual)
 
 
 def _check_finite(x: Tensor, name: str, step: int) -> None:

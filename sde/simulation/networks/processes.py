@@ -88,22 +88,31 @@ class RuleChain(Process):
     def start(self, x: Tensor) -> State:
         """No minibatch has been used."""
         used = torch.zeros(len(x), self.landscape.size, dtype=torch.bool, device=x.device)
-        return {"x": x, "used": used, **self._directions.start(self.landscape, x)}
+        return {"x": x, "used": used, **self._directions.start(x)}
 
     def advance(self, state: State, step: int, z: Tensor) -> State:
         """One minibatch for each path."""
         x, used = state["x"], state["used"]
         gamma, used = drawn(z, used, self.sampling)
-        known, kept = self._directions.along(self.landscape, x, step, state, gamma if self._alone else None)
+        known, kept = self._directions.along(x, step, state)
         values = {**self._values, **known}
         if self._alone:
             assert isinstance(self.landscape, NetworkLandscape)
+            every = torch.arange(len(x), device=x.device)
+            values = {name: _picked(value, every, gamma) for name, value in values.items()}
             h = -evaluate(self.rule.step, self.landscape.picked(gamma), x[:, None], values)[:, 0]
         else:
             every = -evaluate(self.rule.step, self.landscape, x[:, None], values)
             shape = (len(x), self.landscape.size, x.shape[-1])
             h = every.expand(shape)[torch.arange(len(x), device=x.device), gamma]
         return {"x": x + self.eta * h, "used": used, **kept}
+
+
+def _picked(value: float | Tensor, every: Tensor, gamma: Tensor) -> float | Tensor:
+    """Directions of the drawn minibatches, shape ``(P, 1, d)``; what is the same for all stays."""
+    if isinstance(value, Tensor) and value.ndim == 3 and value.shape[1] > 1:
+        return value[every, gamma][:, None]
+    return value
 
 
 def drawn(z: Tensor, used: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
@@ -165,7 +174,7 @@ class FieldProcess(Process):
     def start(self, x: Tensor) -> State:
         """No half of a substep is owed."""
         owed = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        return {"x": x, "owed": owed, **self._directions.start(self.field.landscape, x)}
+        return {"x": x, "owed": owed, **self._directions.start(x)}
 
     def points(self, state: State) -> Tensor:
         """Where the paths are when what is owed is done."""
@@ -176,7 +185,7 @@ class FieldProcess(Process):
     def advance(self, state: State, step: int, z: Tensor) -> State:
         """All substeps of a step of the rule."""
         x, owed = state["x"], bool(state["owed"].any())
-        known, kept = self._directions.along(self.field.landscape, x, step, state, None)
+        known, kept = self._directions.along(x, step, state)
         values = {**self._values, **known}
         for k in range(self.substeps):
             x, owed = self._substep(x, owed, z[:, k], values)
@@ -206,7 +215,7 @@ class FieldProcess(Process):
         The integrator's own error, without which a distance to the rule says nothing about the SDE.
         """
         x, h = self.points(state), self._step
-        values = {**self._values, **self._directions.along(self.field.landscape, x, step, state, None)[0]}
+        values = {**self._values, **self._directions.along(x, step, state)[0]}
         if self.scheme == "euler-maruyama":
             half = x + h / 2 * self.field.drift(x, values)
             once, twice = x + h * self.field.drift(x, values), half + h / 2 * self.field.drift(half, values)

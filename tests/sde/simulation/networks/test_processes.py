@@ -193,7 +193,7 @@ def test_an_eigenvector_of_every_minibatch_is_that_of_the_drawn_one(f: NetworkLa
     noise = StepNoise(0, 3, 1, size)
     ends = []
     for alone in (True, False):
-        chain = RuleChain(f, rule, values, Directions(rule, EigenvectorEstimate("minibatch", iterations=40)), ETA)
+        chain = RuleChain(f, rule, values, Directions(rule, EigenvectorEstimate(f, "minibatch", 40)), ETA)
         chain._alone = alone
         ends.append(run(chain, starts, noise, 1))
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-8, atol=1e-10)
@@ -202,7 +202,6 @@ def test_an_eigenvector_of_every_minibatch_is_that_of_the_drawn_one(f: NetworkLa
 
 
 def test_directions_that_cannot_be_estimated_are_refused() -> None:
+    f = perceptron(1)
     with pytest.raises(InputError, match="rule 'sam' has the directions none; one is estimated"):
-        Directions(SAM, EigenvectorEstimate("step"))
-    with pytest.raises(InputError, match="refreshed at every step"):
-        Directions(find_rule("eigen-sam"), EigenvectorEstimate("minibatch"), refresh=5)
+        Directions(SAM, EigenvectorEstimate(f, "step"))
