@@ -2,6 +2,8 @@ from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
+from .simulation.comparison.compared_ensembles import compared_ensembles
+from .simulation.comparison.ensemble_settings import EnsembleSettings
 from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
 from .simulation.paths_along import paths_along
@@ -18,6 +20,7 @@ from .simulation.problems.covariance_problem import covariance_problem
 from .simulation.problems.derived_problem import derived_problem
 from .simulation.problems.problem import SDEProblem
 from .simulation.problems.rule_chain import rule_chain
+from .simulation.problems.untruncated_problem import untruncated_problem
 from .simulation.results.result import Simulation
 from .simulation.scheme import SCHEMES, Scheme
 from .simulation.simulate import Engine, simulate
@@ -43,6 +46,7 @@ __all__ = [
     "Coefficients",
     "Divisor",
     "Engine",
+    "EnsembleSettings",
     "MomentsPlan",
     "MonteCarloPlan",
     "Observable",
@@ -57,6 +61,7 @@ __all__ = [
     "WeakOrder",
     "affine_moments",
     "coefficients",
+    "compared_ensembles",
     "converted",
     "covariance_problem",
     "derive",
@@ -75,6 +80,7 @@ __all__ = [
     "simulate",
     "step_count",
     "truncate",
+    "untruncated_problem",
     "verify_moments",
     "verify_monte_carlo",
     "verify_on_torus",

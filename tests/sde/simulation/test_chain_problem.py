@@ -71,7 +71,7 @@ BAD = {
     "chance": (lambda: chain(lambda t, x, z: x + torch.rand(())), "it may depend on t, x and z alone"),
     "failure": (
         lambda: chain(lambda t, x: x),
-        r"the step fails at the start \(TypeError: .*one point of shape \(2,\), and with numbers of shape \(1,\)",
+        r"the step fails at the start \(TypeError: .*one point of shape \(2,\) and numbers of shape \(1,\)",
     ),
     "course": (lambda: chain(lambda t, x, z: x if x[0] > 0 else -x), r"cannot be recorded \("),
     "no memory": (

@@ -1,0 +1,229 @@
+"""A rule beside its SDEs on an analytic landscape: many paths of each, along the same noise."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ....ground.errors import InputError
+from ....landscapes.landscape import Landscape
+from ...derivation.derived_sde import SDE
+from ...rules.bindings import Values
+from ...rules.rule import Rule
+from ..ensembles.looks import Record
+from ..problems.chain_problem import ChainProblem
+from ..problems.derived_problem import check_type, derived_problem
+from ..problems.problem import SDEProblem
+from ..problems.rule_chain import rule_chain
+from ..problems.state import Start, start_of
+from ..problems.untruncated_problem import untruncated_problem
+from ..simulate import Engine, simulate
+from ..statistics.observables import Observable, Recorder
+from .comparison import Comparison
+from .ensemble_settings import EnsembleSettings
+from .path_series import Array, PathSeries
+
+__all__ = ["compared_ensembles", "landscape_observables"]
+
+Observables = Mapping[str, Callable[[Tensor], Tensor]]
+
+_EXACT, _FLOW = "exact drift", "flow of "
+_SCHEME = "splitting"  # made for noise as small as that of learning rates; its increments are the rule's numbers
+_MOST_MEMORY = 2**32  # bytes of a comparison
+_MOST_DIM = 3  # of states that are kept, and coordinates that are observed
+_BATCH = 2**14  # ours: states of a call of an observable
+
+
+def compared_ensembles(
+    rule: Rule,
+    sdes: Mapping[str, SDE],
+    landscape: Landscape,
+    x0: Tensor,
+    settings: EnsembleSettings,
+    *,
+    values: Values | None = None,
+    observables: Observables | None = None,
+    engine: Engine | None = None,
+) -> Comparison:
+    """Move the discrete rule and the SDEs that claim to describe it by the same noise, path by path.
+
+    Each path of the rule takes the minibatch of the largest of the normal numbers that kick the path of each SDE,
+    see :func:`rule_chain`. Every process is moved by :func:`simulate`.
+
+    Args:
+        rule: the discrete algorithm, the first process, called by its name.
+        sdes: of this rule, by the names that they are to have.
+        landscape: an analytic one.
+        x0: start, shape ``(d,)`` or ``(paths, d)``, of the landscape's type.
+        settings: of the comparison.
+        values: of the rule's other parameters and directions.
+        observables: functions of states, shape ``(n, d)``, to values, shape ``(n,)``, by name; None: those of
+            :func:`landscape_observables`.
+        engine: backend, progress; and a checkpoint, in which each process has a folder, so that what is killed goes on.
+
+    Returns:
+        Values of each path at all looks, and for ``d <= 3`` states at some. The flow of a common start is one path.
+
+    Raises:
+        InputError: SDEs of another rule, names that occur twice, more numbers than fit 4 GiB, observables of several
+            components, and errors of :func:`simulate`, with the name of the process.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import TiltedTorus
+        >>> from eigensam.sde import EnsembleSettings, compared_ensembles, find_rule, truncate
+        >>> sam = find_rule("sam")
+        >>> sdes = {f"drift order {k}": truncate(sam, "1/3", k) for k in (1, 2)}
+        >>> settings = EnsembleSettings(rho=0.1, eta=0.1, steps=10, paths=200)
+        >>> start = torch.tensor([0.3, 0.4], dtype=torch.float64)
+        >>> found = compared_ensembles(sam, sdes, TiltedTorus.default(2), start, settings)
+        >>> [each.name for each in (found.rule, *found.others)], found.rule.values["loss"].shape
+        (['sam', 'drift order 1', 'drift order 2'], (200, 11))
+    """
+    engine, start = engine or Engine(), start_of(x0, settings.paths)
+    if start.blocks:
+        raise InputError(f"the start has blocks {', '.join(dict(start.blocks))}; give one tensor")
+    check_type(landscape, start.first)
+    _check_sdes(rule, sdes)
+    given = landscape_observables(landscape) if observables is None else observables
+    observed = [Observable(name, function) for name, function in given.items()]
+    runs = list(_processes(rule, sdes, landscape, settings, values))
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        raise InputError(f"processes are named {', '.join(names)}; give each SDE a name that no other process has")
+    _check_memory(start, settings, len(observed), sum(_paths(run, start, settings) > 1 for run in runs))
+    _check_observables(Recorder(observed, settings.times.tolist(), start.points).sizes)
+    series, states, backends = [], {}, {}
+    for run in runs:
+        folder = None if engine.checkpoint is None else Path(engine.checkpoint) / quote(run.name, safe=" ")
+        trajectories, backends[run.name] = _moved(run, start, settings, replace(engine, checkpoint=folder))
+        found = {each.name: _values(each, trajectories) for each in observed}
+        series.append(PathSeries(run.name, settings.times, found))
+        if start.dim <= _MOST_DIM:
+            states[run.name] = trajectories[:, settings.state_looks()].double().cpu().numpy()
+    about = settings.to_dict() | {
+        "rule": rule.name,
+        "values": _plain(values),
+        "landscape": type(landscape).__name__,
+        "dimension": landscape.dim,
+        "minibatches": landscape.size,
+        "numbers": str(start.points.dtype),
+        "start": x0.tolist() if x0.ndim == 1 else "one for each path",
+        "scheme": _SCHEME,
+        "backends": backends,
+    }
+    times = settings.times[settings.state_looks()] if states else np.empty(0)
+    return Comparison(series[0], series[1:], about, states, times)
+
+
+def landscape_observables(landscape: Landscape) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Loss, gradient norm and norm, and up to three coordinates where there are no more.
+
+    Example:
+        >>> from eigensam.landscapes import TiltedTorus
+        >>> list(landscape_observables(TiltedTorus.default(2)))
+        ['loss', 'gradient norm', 'norm', 'x[0]', 'x[1]']
+    """
+
+    def coordinate(i: int) -> Callable[[Tensor], Tensor]:
+        return lambda x: x[:, i]
+
+    found: dict[str, Callable[[Tensor], Tensor]] = {
+        "loss": lambda x: landscape.loss(x[:, None]),
+        "gradient norm": lambda x: torch.linalg.vector_norm(landscape.gradient(x[:, None]), dim=-1),
+        "norm": lambda x: torch.linalg.vector_norm(x, dim=-1),
+    }
+    if landscape.dim <= _MOST_DIM:
+        found |= {f"x[{i}]": coordinate(i) for i in range(landscape.dim)}
+    return found
+
+
+@dataclass(frozen=True)
+class _Process:
+    name: str
+    problem: SDEProblem | ChainProblem
+
+
+def _processes(
+    rule: Rule, sdes: Mapping[str, SDE], landscape: Landscape, settings: EnsembleSettings, values: Values | None
+) -> Iterator[_Process]:
+    own: Any = {"rho": settings.rho, "eta": settings.eta, "values": values}
+    sampling: Any = {"sampling": settings.sampling, "substeps": settings.substeps}
+    yield _Process(rule.name, rule_chain(landscape, rule, **own, **sampling))
+    problems = {name: derived_problem(landscape, sde, **own) for name, sde in sdes.items()}
+    exact = {_EXACT: untruncated_problem(landscape, rule, **own)} if settings.exact_drift else {}
+    for each in (problems, exact):
+        for name, problem in each.items():
+            yield _Process(name, problem)
+    if settings.flows:
+        for name, problem in (problems | exact).items():
+            yield _Process(_FLOW + name, SDEProblem(problem.drift, None))
+
+
+def _paths(run: _Process, start: Start, settings: EnsembleSettings) -> int:
+    """One of a flow, for all, where all begin at one point."""
+    flow = isinstance(run.problem, SDEProblem) and run.problem.diffusion is None
+    return 1 if flow and start.points.ndim == 1 else settings.paths
+
+
+def _moved(run: _Process, start: Start, settings: EnsembleSettings, engine: Engine) -> tuple[Tensor, str]:
+    """States at all looks, shape ``(paths, L, d)``, and the name of the backend."""
+    chain = isinstance(run.problem, ChainProblem)
+    parts = 1 if chain else settings.substeps
+    paths = _paths(run, start, settings)
+    try:
+        found = simulate(
+            run.problem,
+            start.points,
+            dt=settings.eta / parts,
+            steps=settings.steps * parts,
+            paths=paths,
+            seed=settings.seed,
+            scheme=None if chain else _SCHEME,
+            record=Record(every=settings.every * parts, trajectories=paths, final=False),
+            engine=engine,
+        )
+    except InputError as error:
+        raise InputError(f"{run.name}: {error}") from error
+    return found.trajectories, found.backend
+
+
+def _values(observable: Observable, trajectories: Tensor) -> Array:
+    """Along all paths, shape ``(paths, L)``."""
+    parts = [observable.observe(batch).double().cpu() for batch in trajectories.flatten(0, 1).split(_BATCH)]
+    return torch.cat(parts).reshape(trajectories.shape[:2]).numpy()
+
+
+def _check_sdes(rule: Rule, sdes: Mapping[str, SDE]) -> None:
+    for name, sde in sdes.items():
+        if not isinstance(sde, SDE):
+            raise InputError(f"'{name}' is of type {type(sde).__name__}; expected an SDE: derive(...), truncate(...)")
+        if not isinstance(rule, Rule) or sde.rule.step != rule.step:
+            raise InputError(f"the SDE '{name}' is of the rule {sde.rule}; derive it of the rule that is compared")
+
+
+def _check_observables(sizes: Mapping[str, int]) -> None:
+    wide = [name for name, size in sizes.items() if size > 1]
+    if wide:
+        raise InputError(f"the observable '{wide[0]}' has {sizes[wide[0]]} components; give one observable for each")
+
+
+def _check_memory(start: Start, settings: EnsembleSettings, observables: int, runs: int) -> None:
+    looks = len(settings.look_steps)
+    of_path = 8 * looks * (observables * runs + 1) + looks * start.dim * start.points.element_size()
+    needed = settings.paths * of_path
+    if needed > _MOST_MEMORY:
+        raise InputError(
+            f"{settings.paths} paths of {runs} processes at {looks} looks take about {needed / 2**30:.3g} GiB with "
+            f"{observables} observables; at most {_MOST_MEMORY / 2**30:g} GiB are meant to be kept: take at most "
+            f"{_MOST_MEMORY // of_path} paths, or fewer looks, observables or processes"
+        )
+
+
+def _plain(values: Values | None) -> dict[str, Any]:
+    return {name: each.tolist() if isinstance(each, Tensor) else float(each) for name, each in (values or {}).items()}
