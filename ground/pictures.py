@@ -27,8 +27,8 @@ PICTURES = (".svg", ".pdf", ".png")
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#0b3c6f", "linestyle": "-", "marker": "o"},
-    {"color": "#c8641e", "linestyle": "--", "marker": "s"},
-    {"color": "#5f9e45", "linestyle": "-.", "marker": "^"},
+    {"color": "#c5611c", "linestyle": "--", "marker": "s"},
+    {"color": "#5fa044", "linestyle": "-.", "marker": "^"},
 )
 """Colours of different lightness, and a line style and marker each, so that grey print keeps them apart."""
 

@@ -6,15 +6,12 @@ import pytest
 
 from eigensam.ground.pictures import LINES, MANY_LINES, REFERENCE, new_figure, save_figure
 
-
 WEIGHTS = (0.2126, 0.7152, 0.0722)
 
 
 @pytest.mark.parametrize(("lines", "gap"), [(LINES, 0.1), (MANY_LINES, 0.06)])
 def test_lines_differ_in_lightness_and_shape(lines, gap):
-    grey = [
-        sum(w * c for w, c in zip(WEIGHTS, matplotlib.colors.to_rgb(line["color"]), strict=True)) for line in lines
-    ]
+    grey = [sum(w * c for w, c in zip(WEIGHTS, matplotlib.colors.to_rgb(line["color"]), strict=True)) for line in lines]
     assert min(b - a for a, b in zip(sorted(grey), sorted(grey)[1:], strict=False)) > gap
     assert len({line["marker"] for line in lines}) == len({line["linestyle"] for line in lines}) == len(lines)
 
