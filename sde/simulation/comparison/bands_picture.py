@@ -1,5 +1,6 @@
 """Observables over time: means of a rule and of its SDEs with their bands, and the differences of the means below."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_bands"]
 
-_DECADES = 30.0  # ours: largest over smallest mean, from which an axis is logarithmic
+_DECADES = 10.0  # ours: largest over smallest mean, from which an axis is logarithmic
+_FEW = 3  # processes, from which on edges of bands hide the means
 _MARKS = 6  # along a line
 _MOST_DECADES = 4.5  # ours: of a strip, below its largest difference
 _RULE: Any = {"color": REFERENCE["color"], "linewidth": 4.0, "solid_capstyle": "butt", "zorder": 2}
@@ -32,7 +34,8 @@ def draw_bands(
     """One panel for each observable, and a strip below it.
 
     The panel has means, and bands that hold most paths; the strip the size of the difference of means from the rule,
-    ``|E Delta(t)|``, with Student's interval at each look; a line is left out where the interval contains 0.
+    ``|E Delta(t)|``, with Student's interval at each look; where the interval contains 0 there is only its upper end,
+    a thin line.
 
     Args:
         rule: the thick line.
@@ -45,7 +48,7 @@ def draw_bands(
     """
     if len(others) > len(MANY_LINES):
         raise InputError(
-            f"{len(others)} processes beside the rule; a picture tells {len(MANY_LINES)} apart: draw fewer"
+            f"{len(others)} processes are beside {rule.name}; a picture tells {len(MANY_LINES)} apart: draw fewer"
         )
     names = list(rule.values)
     columns = min(len(names), 2)
@@ -62,12 +65,11 @@ def draw_bands(
         for i in range(2):
             figure.axes[(2 * (rows - 1) + i) * columns + k % columns].set_axis_off()
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2 if columns == 1 else 3, fontsize=9)
-    figure.suptitle(
-        f"Means; bands hold {band_name(rule.paths)}. Below: |difference of means| from {rule.name}"
-        + (f",\nwith its {100 * confidence:g} % interval at each look" if rule.paths > 1 else ""),
-        fontsize=10,
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns + 1, fontsize=9, frameon=False)
+    title = f"Means; bands hold {band_name(rule.paths)}. Below: difference of means from {rule.name}"
+    if rule.paths > 1:
+        title += f", with its {100 * confidence:g} % interval at each look; thin: at most so much, 0 is not excluded"
+    figure.suptitle(textwrap.fill(title, 55 * columns), fontsize=10)
     return figure
 
 
@@ -81,7 +83,7 @@ def _draw_panel(axes: "Axes", rule: PathSeries, others: Sequence[PathSeries], na
         style = MANY_LINES[k]
         if other.paths > 1:
             axes.fill_between(t, found.low, found.high, color=style["color"], alpha=0.1, linewidth=0, zorder=1)
-            for edge in (found.low, found.high):
+            for edge in (found.low, found.high) if len(others) <= _FEW else ():
                 axes.plot(t, edge, color=style["color"], linestyle=style["linestyle"], linewidth=0.5, zorder=1)
         axes.plot(t, found.mean, label=other.name, linewidth=1.5, zorder=3, **style, **_marks(len(t), k))
     if _spans_decades(every):
@@ -100,15 +102,19 @@ def _draw_strip(axes: "Axes", others: Sequence[PathSeries], distances: Mapping[s
         if found.difference_low is not None and found.difference_high is not None:
             low = np.maximum(np.maximum(found.difference_low, -found.difference_high), 0.0)  # of |E Delta|
             high = np.maximum(np.abs(found.difference_low), np.abs(found.difference_high))
-            drawn = np.where(low > 0, low, np.finfo(np.float64).tiny)
-            axes.fill_between(t[1:], drawn[1:], high[1:], color=style["color"], alpha=0.18, linewidth=0, zorder=1)
+            axes.fill_between(t, low, high, where=low > 0, color=style["color"], alpha=0.2, linewidth=0, zorder=1)
+            most = np.where((low > 0) | (high == 0), np.nan, high)
+            axes.plot(t, most, color=style["color"], linestyle=style["linestyle"], linewidth=0.6, zorder=2)
         shown = np.where((low > 0) & (size > 0), size, np.nan)
         axes.plot(t, shown, linewidth=1.3, zorder=3, **style, **_marks(len(t), k))
         largest = max(largest, float(high[1:].max()))
     if largest > 0:
+        from matplotlib.ticker import NullFormatter
+
         axes.set_yscale("log")
         smallest = min((float(x) for line in axes.lines for x in _positive(line.get_ydata())), default=largest)
-        axes.set_ylim(max(smallest / 2, largest / 10**_MOST_DECADES), largest * 1.5)
+        axes.set_ylim(max(min(smallest / 2, largest / 10), largest / 10**_MOST_DECADES), largest * 1.5)
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("time $t$")
     axes.set_ylabel("|difference|", fontsize=9)
 

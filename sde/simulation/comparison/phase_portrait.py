@@ -62,7 +62,7 @@ def draw_portrait(states: Mapping[str, Array], times: Array, loss: Callable[[Arr
     for axes in figure.axes[len(states) :]:
         axes.set_axis_off()
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     figure.suptitle(f"Paths from t = {times[0]:g} to {times[-1]:g} on level lines of the loss", fontsize=10)
     return figure
 
@@ -73,7 +73,7 @@ def _draw_paths(axes: "Axes", paths: Array, colour: str) -> None:
         label = None if k else "path" if len(paths) == 1 else f"{len(shown)} of {len(paths)} paths"
         axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.9, alpha=0.6, zorder=2, label=label)
     cloud = paths[np.linspace(0, len(paths) - 1, min(len(paths), 50 * _MOST_PATHS)).astype(np.int64), -1]
-    axes.scatter(*cloud.T, s=9, color=colour, alpha=0.55, linewidths=0, zorder=3, label="end")
+    axes.scatter(*cloud.T, s=14, color=colour, alpha=0.8, linewidths=0, zorder=3, label="end")
     start = {"marker": "*", "s": 90, "color": "white", "edgecolors": "black", "linewidths": 0.9, "zorder": 4}
     axes.scatter(*np.unique(shown[:, 0], axis=0).T, label="start", **start)
 
