@@ -2,6 +2,8 @@ from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
+from .simulation.comparison.comparison import Comparison
+from .simulation.comparison.path_series import PathSeries
 from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
 from .simulation.paths_along import paths_along
@@ -38,12 +40,14 @@ __all__ = [
     "SDE",
     "TOLERANCE",
     "Coefficients",
+    "Comparison",
     "Divisor",
     "Engine",
     "MomentsPlan",
     "MonteCarloPlan",
     "Observable",
     "OneStepPlan",
+    "PathSeries",
     "Record",
     "Rule",
     "SDEProblem",
