@@ -107,6 +107,11 @@ def test_paths_in_another_order_are_found_by_their_starts():
         Comparison(rule, [PathSeries("flow", times, {"x": starts[:1]})])
 
 
+def test_settings_that_json_cannot_hold():
+    with pytest.raises(InputError, match="settings are not ready for JSON"):
+        Comparison(series("sam"), [series("b", 0.1)], {"eta": np.ones(2)})
+
+
 def test_nothing_to_compare_with():
     with pytest.raises(InputError, match="nothing beside sam"):
         Comparison(series("sam"), [])
@@ -137,6 +142,8 @@ def test_bad_states(change, message):
         lambda c: c.differences("sam", "accuracy"),
         lambda c: c.closest("x"),
         lambda c: c.words("x"),
+        lambda c: c.words("drift order 2", "x"),
+        lambda c: Comparison(c.rule, c.others[:1]).words(observable="x"),
         lambda c: c.words(observable="x"),
     ],
 )
@@ -189,6 +196,15 @@ def test_a_flow_stands_for_all_paths():
     for each in rule.values:
         assert found["flow"][each].squared == found["copies"][each].squared
         assert found["flow"][each].high == found["copies"][each].high
+
+
+def test_rounding_tells_nobody_apart():
+    rule = series("sam", 0.0)
+    values = {each: rule.values[each] + 0.5 * (TIMES > 0) for each in rule.values}
+    for shift, closest in ((1e-14, None), (1e-9, "a")):
+        later = {each: array + shift * (TIMES > 0) for each, array in values.items()}
+        found = Comparison(rule, [PathSeries("a", TIMES, values), PathSeries("b", TIMES, later)])
+        assert found.closest() == closest
 
 
 def test_the_table_has_a_row_for_each_observable_and_process():
