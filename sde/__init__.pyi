@@ -4,7 +4,6 @@ from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
 from .simulation.comparison.compare import compare
 from .simulation.comparison.compare_settings import CompareSettings
-from .simulation.comparison.compared_ensembles import landscape_observables
 from .simulation.comparison.comparison import Comparison
 from .simulation.comparison.path_series import PathSeries
 from .simulation.ensembles.looks import Record
