@@ -4,6 +4,8 @@ from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
 from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
+from .simulation.networks.eigenvectors import EigenvectorEstimate
+from .simulation.networks.network_observables import NetworkObservables
 from .simulation.paths_along import paths_along
 from .simulation.problems.calculus import converted
 from .simulation.problems.coefficients import (
@@ -39,9 +41,11 @@ __all__ = [
     "TOLERANCE",
     "Coefficients",
     "Divisor",
+    "EigenvectorEstimate",
     "Engine",
     "MomentsPlan",
     "MonteCarloPlan",
+    "NetworkObservables",
     "Observable",
     "OneStepPlan",
     "Record",
