@@ -8,6 +8,7 @@ from .simulation.comparison.comparison import Comparison
 from .simulation.comparison.path_series import PathSeries
 from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
+from .simulation.networks.eigenvectors import EigenvectorEstimate
 from .simulation.networks.network_observables import NetworkObservables
 from .simulation.paths_along import paths_along
 from .simulation.problems.calculus import converted
@@ -50,6 +51,7 @@ __all__ = [
     "CompareSettings",
     "Comparison",
     "Divisor",
+    "EigenvectorEstimate",
     "Engine",
     "MomentsPlan",
     "MonteCarloPlan",
