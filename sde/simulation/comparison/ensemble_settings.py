@@ -14,7 +14,7 @@ from ..seeds import checked_seed
 __all__ = ["EnsembleSettings"]
 
 _STATES = (1 / 3, 2 / 3, 1.0)  # of the run: ours
-_CLOSE = 1e-9  # of the horizon, within which a time is a look
+_CLOSE = 1e-6  # of the horizon, within which a time is a look
 
 
 @dataclass(frozen=True)
