@@ -180,8 +180,13 @@ class NetworkOperator(SymmetricOperator):
         kept: list[tuple[float, Callable[[Tensor], Tensor]]] = []
         held = 0.0
         for weight, batch in self._weighted():
-            held += 3 * activation_bytes(self.network, self.x, batch)  # activations, their gradients, and what the second pass saves
+            held += 3 * activation_bytes(
+                self.network, self.x, batch
+            )  # activations, their gradients, and what the second pass saves
             if held > self._graph_bytes:
                 return []
             kept.append((weight, self._linearised(batch)))
         return kept
+
+    def _leaves(self) -> list[Tensor]:
+        return [part.detach().requires_grad_() for part in unflatten(self.x, self.network.shapes)]

@@ -15,12 +15,15 @@ def activation_bytes(network: NetworkFunction, x: Tensor, batch: Batch) -> int:
     """What a gradient of one batch's loss at ``x`` (``(d,)``) has to save, parameters aside, as a few examples say.
 
     Example:
-        The gradient of ``mean (z - y)^2`` saves ``z`` or the difference, of 100 examples in double precision:
+        Two outputs of ``tanh`` and the differences of a squared loss, of 100 examples in double precision; the first
+        evaluation of a network copies its inputs, to see whether it writes to them:
 
-        >>> network = NetworkFunction(torch.nn.Linear(2, 1).double(), torch.nn.functional.mse_loss)
-        >>> batch = torch.ones(100, 2).double(), torch.ones(100, 1).double()
+        >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh()).double()
+        >>> network = NetworkFunction(model, lambda outputs, targets: (outputs - targets).square().mean())
+        >>> batch = torch.ones(100, 3).double(), torch.zeros(100, 2).double()
+        >>> loss = network.loss(list(model.parameters()), batch)
         >>> activation_bytes(network, network.point(), batch)
-        800
+        3200
     """
     sizes: dict[int, int] = {}
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["count_rows", "map_tensors", "some_rows", "take_rows", "tensors_of", "versions_of"]
+__all__ = ["are_alike", "count_rows", "map_tensors", "some_rows", "take_rows", "tensors_of", "versions_of"]
 
 
 def map_tensors(batch: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -51,6 +51,31 @@ def tensors_of(batch: Any) -> Iterator[Tensor]:
 
     map_tensors(batch, keep)
     yield from found
+
+
+def are_alike(a: Any, b: Any) -> bool:
+    """Whether two batches differ in the values of their tensors only, so that one can stand for the other's structure.
+
+    Example:
+        >>> import torch
+        >>> a, b = {"ids": torch.tensor([1, 2]), "length": 2}, {"ids": torch.tensor([3, 4]), "length": 2}
+        >>> are_alike(a, b), are_alike(a, {**b, "length": 1})
+        (True, False)
+    """
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Tensor):
+        kinds = [(t.shape, t.dtype, t.device, t.layout) for t in (a, b)]
+        return kinds[0] == kinds[1] and a.layout == torch.strided
+    if isinstance(a, Mapping):
+        return list(a) == list(b) and all(are_alike(value, b[key]) for key, value in a.items())
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(are_alike, a, b))
+    if dataclasses.is_dataclass(a):
+        return all(are_alike(getattr(a, item.name), getattr(b, item.name)) for item in dataclasses.fields(a))
+    return isinstance(a, int | float | str | bytes) and bool(a == b)
 
 
 def count_rows(batch: Any) -> int | None:

@@ -1,12 +1,11 @@
 """A neural network as a landscape: any module, loss and fixed family of minibatches over one flat vector."""
 
-import itertools
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 
 from ...ground.errors import InputError
 from ..derivatives.flat import unflatten
@@ -16,6 +15,8 @@ from .loss_counts import is_known_mean
 from .mean_check import check_mean
 from .network_derivatives import NetworkDerivatives, Route
 from .network_function import Batch, FunctionOptions, LossFunction, NetworkFunction
+from .picked_minibatches import PickedMinibatches
+from .term_rows import terms_at, terms_of_rows
 
 __all__ = ["NetworkLandscape"]
 
@@ -33,7 +34,9 @@ class NetworkLandscape(Landscape):
     """``f_m(x)`` is the loss of a network with trainable parameters ``x`` on minibatch ``m``.
 
     ``x`` enters the module as views, without a copy; the module's own parameters, buffers and mode are left as they
-    were. Minibatches are evaluated one at a time, so memory is that of one minibatch.
+    were. Minibatches are evaluated one at a time, so memory is that of one minibatch, or ``points_per_pass`` pairs of a
+    point and a minibatch at a time. What comes out for a pair depends on the others of its pass by rounding only: sums
+    are taken in another order.
 
     Args:
         model: any module; its trainable parameters are the coordinates, in the order of ``named_parameters``.
@@ -43,8 +46,9 @@ class NetworkLandscape(Landscape):
         chunk_size: most examples of a minibatch that pass through the network at a time (memory only; default: all).
             The loss must be a mean over examples (that is checked, see :func:`check_mean`). Not in ``train`` mode,
             where examples of a minibatch depend on each other.
-        points_per_pass: how many points pass through the network at a time, by ``torch.func.vmap`` (much faster for
-            small networks, memory grows with it; default 1, for modules that vmap cannot map, too).
+        points_per_pass: how many (point, minibatch) pairs pass through the network at a time, by ``torch.func.vmap``
+            (much faster for small networks, memory grows with it; default 1). Where vmap cannot map the network, they
+            pass one at a time all the same, and ``derivatives.used`` says why.
         route: how derivatives beyond the gradient are computed, see :class:`NetworkDerivatives`.
         check: whether they are compared with differences, once.
         **function: keywords of :class:`NetworkFunction`: ``mode`` (``train`` is the function that training sees, with
@@ -218,21 +222,66 @@ class NetworkLandscape(Landscape):
         if self.points_per_pass == 1:
             values = [self.minibatch_loss(point[m], m) for point in points for m in range(self.size)]
             return torch.stack(values).view(x.shape[:-1])
-        values = [
-            torch.cat(
-                [vmap(self.minibatch_loss, (0, None))(part, m) for part in points[:, m].split(self.points_per_pass)]
+        columns = []
+        for own in self._minibatches_of_a_pass(len(points)):
+            column = [
+                self._pass_losses(part.reshape(-1, self.dim), [*own] * len(part)).view(len(part), -1)
+                for part in points[:, own.start : own.stop].split(self.points_per_pass)
+            ]
+            columns.append(torch.cat(column))
+        return torch.cat(columns, -1).view(x.shape[:-1])
+
+    def _minibatches_of_a_pass(self, points: int) -> Iterator[range]:
+        """Whole columns of few points; of many, one minibatch at a time, whose data need no copies then."""
+        count = max(1, self.points_per_pass // max(points, 1))
+        for start in range(0, self.size, count):
+            yield range(start, min(start + count, self.size))
+
+    def pair_losses(self, x: Tensor, minibatches: Tensor) -> Tensor:
+        """``f_m(x_i)`` with ``m = minibatches[i]``: shape ``(N,)`` at points ``(N, d)``; differentiable in ``x``."""
+        members = self._members(x, minibatches)
+        step = self.points_per_pass
+        return torch.cat([self._pass_losses(x[i : i + step], members[i : i + step]) for i in range(0, len(x), step)])
+
+    def _pass_losses(self, x: Tensor, members: list[int]) -> Tensor:
+        """Losses of the pairs of one pass."""
+        chunks = self._pair_chunks(members) if self.points_per_pass > 1 else None
+        if chunks is None:
+            return torch.stack([self.minibatch_loss(p, m) for p, m in zip(x, members, strict=True)])
+        total = x.new_zeros(len(x))
+        for shares, batches in chunks:
+            total = total + shares * self.derivatives.losses(x, batches)
+        return total
+
+    def _pair_chunks(self, members: list[int]) -> list[tuple[Tensor, list[Batch]]] | None:
+        """Chunks that go together, with their shares; None where minibatches are cut in different ways."""
+        pieces = {m: list(self._chunks(m)) for m in set(members)}
+        if len({len(piece) for piece in pieces.values()}) != 1:
+            return None
+        return [
+            (
+                torch.tensor([pieces[m][k][0] for m in members], dtype=self.dtype, device=self.device),
+                [pieces[m][k][1] for m in members],
             )
-            for m in range(self.size)
+            for k in range(len(pieces[members[0]]))
         ]
-        return torch.stack(values, -1).view(x.shape[:-1])
 
     def _minibatch_contracted(self, x: Tensor, terms: Terms, index: int) -> Tensor:
-        """At one point, ``(d,)``, or at several in one pass, ``(B, d)``."""
-        total = torch.zeros_like(x)
+        total: Tensor | None = None
         for share, chunk in self._chunks(index):  # one chunk's graph in memory at a time
-            derivatives = self.derivatives
-            take = derivatives.contracted_gradient if x.ndim == 1 else derivatives.contracted_gradients
-            total += share * take(x, terms, chunk)
+            part = self.derivatives.contracted_gradient(x, terms, chunk)
+            total = (part if share == 1 else share * part) if total is None else total.add_(part, alpha=share)
+        return torch.zeros_like(x) if total is None else total
+
+    def _pass_contracted(self, x: Tensor, terms: Terms, members: list[int]) -> Tensor:
+        """Of the pairs of one pass."""
+        chunks = self._pair_chunks(members) if self.points_per_pass > 1 else None
+        if chunks is None:
+            rows = [self._minibatch_contracted(x[i], terms_at(terms, i), m) for i, m in enumerate(members)]
+            return rows[0][None] if len(rows) == 1 else torch.stack(rows)
+        total = x.new_zeros(x.shape)
+        for shares, batches in chunks:
+            total += shares[:, None] * self.derivatives.contracted_gradients(x, terms, batches)
         return total
 
     def minibatch_gradient(self, x: Tensor, index: int) -> Tensor:
@@ -244,37 +293,97 @@ class NetworkLandscape(Landscape):
         return self._minibatch_contracted(x, taylor_terms(u, coefficients), index)
 
     def contracted_gradients(self, x: Tensor, terms: Terms) -> Tensor:
-        """See :meth:`Landscape.contracted_gradients`; one graph per minibatch, freed before the next."""
+        """See :meth:`Landscape.contracted_gradients`; one graph per pass, freed before the next."""
         x, terms = self._expanded(x, terms)
-        points = x.reshape(-1, self.size, self.dim)
+        points, terms = x.reshape(-1, self.size, self.dim), terms_of_rows(terms, x.shape, 3)
         result = torch.empty_like(points)
-        starts = range(0, len(points), self.points_per_pass)
-        parts: list[int | slice] = [slice(i, i + self.points_per_pass) for i in starts]
-        if self.points_per_pass == 1:
-            parts = list(starts)
-        for index in itertools.product(parts, range(self.size)):
-            result[index] = self._minibatch_contracted(points[index], _at(terms, index, x.shape), index[1])
+        for own in self._minibatches_of_a_pass(len(points)):
+            for i in range(0, len(points), self.points_per_pass):
+                block = slice(i, i + self.points_per_pass), slice(own.start, own.stop)
+                part = points[block]
+                found = self._pass_contracted(
+                    part.reshape(-1, self.dim), terms_of_rows(terms_at(terms, block), part.shape), [*own] * len(part)
+                )
+                result[block] = found.view(part.shape)
         return result.view(x.shape)
 
     def contracted_gradient(self, x: Tensor, terms: Terms) -> Tensor:
-        """See :meth:`Landscape.contracted_gradient`; at one point it needs memory for one vector, not M."""
+        """See :meth:`Landscape.contracted_gradient`; at one point it needs memory for one pass, not M vectors."""
         x, terms = self._expanded(x, terms)
         if x.ndim > 2:
             return super().contracted_gradient(x, terms)
+        terms = terms_of_rows(terms, x.shape)
         total = torch.zeros_like(x[0])
-        for m in range(self.size):
-            total += self._minibatch_contracted(x[m], _at(terms, (0, m), x.shape), m)
+        for own in self._minibatches_of_a_pass(1):
+            block = slice(own.start, own.stop)
+            total += self._pass_contracted(x[block], terms_at(terms, block), [*own]).sum(0)
         return total / self.size
 
+    def pair_gradients(self, x: Tensor, terms: Terms, minibatches: Tensor) -> Tensor:
+        """Contracted derivatives of pairs: row ``i`` is that of minibatch ``minibatches[i]`` at ``x[i]``.
 
-def _at(terms: Terms, index: tuple[int | slice, int], shape: torch.Size) -> Terms:
-    """The terms of one minibatch at some points; a direction that occurs twice stays one tensor."""
+        Args:
+            x: points, shape ``(N, d)``.
+            terms: coefficients are numbers or of shape ``(N,)``, directions ``(N, d)`` or ``(d,)``.
+            minibatches: whole numbers, shape ``(N,)``.
 
-    def part(tensor: Tensor, full: torch.Size, last: tuple[int, ...]) -> Tensor:
-        return tensor.expand(full).reshape(-1, *last)[index]
+        Returns:
+            Shape ``(N, d)``. A row depends on what else is in its pass by rounding only.
 
-    directions = {id(a): part(a, shape, tuple(shape[-2:])) for _, given in terms for a in given}
-    return [
-        (part(c, shape[:-1], (shape[-2],)) if isinstance(c, Tensor) else c, [directions[id(a)] for a in given])
-        for c, given in terms
-    ]
+        Raises:
+            InputError: shapes that do not fit, or a minibatch that does not exist.
+
+        Example:
+            >>> import torch
+            >>> data = torch.tensor([[1.0], [2.0]]), torch.zeros(2, 1)
+            >>> model = torch.nn.Linear(1, 1, bias=False)
+            >>> f = NetworkLandscape.from_tensors(model, torch.nn.functional.mse_loss, *data, batch_size=1)
+            >>> x = torch.ones(3, 1)  # x^2 a^2 on data a
+            >>> f.pair_gradients(x, [(1.0, ()), (0.5, (x,))], torch.tensor([0, 1, 0])).flatten().tolist()
+            [3.0, 12.0, 3.0]
+        """
+        members = self._members(x, minibatches)
+        for c, given in terms:
+            wrong = [tuple(a.shape) for a in given if a.shape not in (x.shape, x.shape[1:])]
+            if isinstance(c, Tensor) and c.shape not in (torch.Size([]), torch.Size([len(x)])):
+                wrong.append(tuple(c.shape))
+            if wrong:
+                raise InputError(
+                    f"a term has a tensor of shape {wrong[0]}; expected directions ({len(x)}, {self.dim}) or "
+                    f"({self.dim},), and coefficients that are numbers or ({len(x)},)"
+                )
+        terms, step = terms_of_rows(terms, x.shape), self.points_per_pass
+        result = torch.empty_like(x)
+        for i in range(0, len(x), step):
+            part = slice(i, i + step)
+            result[part] = self._pass_contracted(x[part], terms_at(terms, part), members[part])
+        return result
+
+    def _members(self, x: Tensor, minibatches: Tensor) -> list[int]:
+        if x.ndim != 2 or x.shape[1] != self.dim or minibatches.shape != x.shape[:1] or not len(x):
+            raise InputError(
+                f"found points of shape {tuple(x.shape)} and minibatches of shape {tuple(minibatches.shape)}; expected "
+                f"(N, {self.dim}) and (N,), one minibatch for each point"
+            )
+        members: list[int] = minibatches.tolist()
+        if minibatches.is_floating_point() or not all(type(m) is int and 0 <= m < self.size for m in members):
+            raise InputError(f"minibatches must be whole numbers from 0 to {self.size - 1}; found {members[:5]}")
+        return members
+
+    def subset(self, indices: Sequence[int]) -> Self:
+        """The same landscape with these minibatches only, in this order; what is known of derivatives, both know.
+
+        Raises:
+            InputError: no minibatch, or one that does not exist.
+        """
+        indices = [int(i) for i in indices]
+        if not indices or not all(0 <= i < self.size for i in indices):
+            raise InputError(f"minibatches {indices[:5]} of {self.size}; give at least one, from 0 to {self.size - 1}")
+        twin = copy.copy(self)
+        twin.batches, twin.size = [self.batches[i] for i in indices], len(indices)
+        twin._means = {k for k, i in enumerate(indices) if i in self._means}
+        return twin
+
+    def picked(self, minibatches: Tensor) -> Landscape:
+        """A landscape of size 1 on which point ``i``, of ``(N, 1, d)``, sees minibatch ``minibatches[i]`` only."""
+        return PickedMinibatches(self, minibatches)

@@ -1,7 +1,8 @@
 """The one way to differentiate a network more than once: routes in order of cost, each checked before it is trusted."""
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -17,6 +18,7 @@ from ..landscape import Terms
 from .batch_rows import count_rows
 from .difference_route import DifferenceRoute
 from .network_function import Batch, NetworkFunction
+from .pair_routes import StackedBatches, pair_losses, take_pair_route
 from .route_check import RouteCheck
 from .route_comparison import UnsteadyLossError, WrongDerivativeError
 from .routes import first_line, is_expansion, is_out_of_memory, is_refusal, order_of, take_route
@@ -136,7 +138,7 @@ class NetworkDerivatives:
             name: lambda name=name: self._take(name, x, terms, batch)  # type: ignore[misc]
             for name in self._names(order, terms, batch)
         }
-        found = self._first(routes, order, x, batch)
+        found = self._first(routes, order, lambda name: self._check.admit(name, order, x, batch), x, batch)
         if isinstance(found, Tensor):
             return found
         raise NotDifferentiableError(
@@ -144,18 +146,38 @@ class NetworkDerivatives:
             "use functions that are differentiable often enough"
         ) from found
 
-    def contracted_gradients(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
-        """At several points at once, ``(B, d)``; singly where ``torch.func.vmap`` cannot map the network.
+    def contracted_gradients(self, x: Tensor, terms: Terms, batches: Sequence[Batch]) -> Tensor:
+        """Of several pairs of a point and a batch in one pass, ``(N, d)``.
+
+        By ``vmap-taylor`` or ``vmap``, which are the routes ``taylor`` and ``reverse`` inside ``torch.func.vmap``; one
+        pair at a time where neither goes through and is right.
 
         Args:
-            x: points.
-            terms: coefficients are numbers or of shape ``(B,)``, directions ``(B, d)``.
-            batch: one batch.
+            x: points, ``(N, d)``.
+            terms: coefficients are numbers or of shape ``(N,)``, directions ``(N, d)``.
+            batches: ``N`` of them; those that are one object are known to be equal.
         """
-        if self.route in ("auto", "reverse"):
-            found = self._first({"vmap": lambda: self._take("vmap", x, terms, batch)}, order_of(terms), x[0], batch)
-            if isinstance(found, Tensor):
-                return found
+        order = order_of(terms)
+        stacked: list[StackedBatches] = []  # once for both routes
+
+        def take(name: str) -> Tensor:
+            if not stacked:
+                stacked.append(StackedBatches.of(batches))
+            return take_pair_route(name, self.network, x, terms, stacked[0])
+
+        names = ["vmap"] if self.route in ("auto", "reverse") or not order else []
+        if self.route in ("auto", "taylor") and 1 <= order <= 2 and is_expansion(terms):
+            names.insert(0, "vmap-taylor")
+        if self.route in ("func", "difference"):
+            names = []
+        routes = {name: functools.partial(take, name) for name in names}
+        point = x[0].detach()
+        found = self._first(
+            routes, order, lambda name: self._check.admit_pairs(name, order, point, batches), point, batches[0]
+        )
+        if isinstance(found, Tensor):
+            return found
+        refused = self._reasons(order, routes)
 
         def term(c: float | Tensor, given: Sequence[Tensor], i: int) -> tuple[float | Tensor, list[Tensor]]:
             return c[i] if isinstance(c, Tensor) else c, [rows[id(a)][i] for a in given]
@@ -163,7 +185,26 @@ class NetworkDerivatives:
         # A direction that occurs twice stays one tensor.
         rows = {id(a): a.unbind() for _, given in terms for a in given}
         singles = [[term(c, given, i) for c, given in terms] for i in range(len(x))]
-        return torch.stack([self.contracted_gradient(p, t, batch) for p, t in zip(x, singles, strict=True)])
+        result = torch.stack(
+            [self.contracted_gradient(p, t, batch) for p, t, batch in zip(x, singles, batches, strict=True)]
+        )
+        if refused:
+            self.used[order] += f" one pair at a time (refused: {refused})"
+        return result
+
+    def losses(self, x: Tensor, batches: Sequence[Batch]) -> Tensor:
+        """Of several pairs, ``(N,)`` at ``(N, d)``, in one pass where that is the same; differentiable in ``x``."""
+        if ("losses", 0) not in self._refused:
+            try:
+                stacked = StackedBatches.of(batches)
+                losses = pair_losses(self.network, x, stacked)
+                self._check.admit_losses(losses, x, batches)
+                return losses
+            except Exception as error:
+                if not self.is_limit(error, x[0].detach(), batches[:1]):
+                    raise
+                self._refused["losses", 0] = first_line(error)
+        return torch.stack([self._loss(p, batch) for p, batch in zip(x, batches, strict=True)])
 
     def linearised(self, x: Tensor, batch: Batch) -> Callable[[Tensor], Tensor]:
         """Hessian products of one batch as a function that may be called several times and owns its graph.
@@ -183,7 +224,7 @@ class NetworkDerivatives:
             return linearised_gradient(loss, leaves)
 
     def linearised_points(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-        """Losses ``(B,)``, gradients ``(B, d)`` and Hessian products of one batch at several points at once, ``(B, d)``.
+        """Losses ``(B,)``, gradients ``(B, d)`` and Hessian products of one batch at several points ``(B, d)`` at once.
 
         The products are a function ``(B, d) -> (B, d)`` as of :meth:`linearised`.
 
@@ -227,7 +268,12 @@ class NetworkDerivatives:
         return False
 
     def _first(
-        self, routes: dict[str, Callable[[], Tensor]], order: int, x: Tensor, batch: Batch
+        self,
+        routes: Mapping[str, Callable[[], Tensor]],
+        order: int,
+        admit: Callable[[str], None],
+        x: Tensor,
+        batch: Batch,
     ) -> Tensor | Exception | None:
         """What the first route gives that goes through and is right; else why the last one did not."""
         refused: dict[str, str] = {}
@@ -238,12 +284,12 @@ class NetworkDerivatives:
             if (name, order) in self._refused:
                 continue
             try:
-                self._check.admit(name, order, x, batch)
+                admit(name)
                 result = take()
                 self.used[order] = name
                 break
             except Exception as error:
-                if not (order or name == "vmap" or is_refusal(error)) or not self.is_limit(error, x, [batch]):
+                if not (order or name.startswith("vmap") or is_refusal(error)) or not self.is_limit(error, x, [batch]):
                     raise
                 if name == self.route:
                     raise NotDifferentiableError(
@@ -272,9 +318,12 @@ class NetworkDerivatives:
             names.insert(2 if small else 0, "taylor")
         return names
 
-    def _reasons(self, order: int, routes: dict[str, Any]) -> str:
+    def _reasons(self, order: int, routes: Mapping[str, Any]) -> str:
         known = {n: why for (n, o), why in self._refused.items() if o == order} | self._last
         return "; ".join(f"{n}: {why}" for n, why in known.items() if n in routes)
+
+    def _loss(self, x: Tensor, batch: Batch) -> Tensor:
+        return self.network.loss(unflatten(x, self.network.shapes), batch)
 
     def _take(self, name: str, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
         if name == "difference":

@@ -250,6 +250,8 @@ class NetworkFunction:
 
     def _check_isolation(self, loss: Tensor) -> None:
         """Refuse a graph that reaches the module's own parameters past the given ones (once: it is always the same)."""
+        if torch._C._are_functorch_transforms_active():
+            return  # there tensors do not show their graph; who maps a network evaluates it plainly as well
         if reaches(getattr(loss, "stack", loss), self.model.parameters()):
             raise InputError(
                 "the loss reaches a parameter that the module does not hold where it is registered (a copy in a list "

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from ..derivatives.plain_evaluation import differentiable
 from ..derivatives.reverse_products import check_backward, check_dependence
 from ..derivatives.smooth_norms import SmoothNorms
 from .network_function import Batch, NetworkFunction
+from .pair_comparison import compare_pairs
 from .route_comparison import (
     GRADIENT,
     NO_HESSIAN,
@@ -39,6 +41,8 @@ class RouteCheck:
     in float64 is compared in its own precision, where right networks with rectifiers differ from differences, and only
     clear disagreement counts: a *weak check*.
 
+    Routes of several pairs in one pass are compared with single pairs by a route that has been admitted.
+
     Args:
         network: the network and its loss.
         enabled: whether anything is compared; that graphs are not cut is seen in any case.
@@ -53,6 +57,7 @@ class RouteCheck:
         self.found: dict[tuple[str, int], str] = {}
         self.wrong: dict[tuple[str, int], str] = {}
         self._passed: set[str] = set()  # what else has been looked at
+        self._pairs: set[tuple[str, int, bool]] = set()
 
     def on(self, network: NetworkFunction, *, enabled: bool = True) -> "RouteCheck":
         """The same for a snapshot of the network; what either has found out, both know."""
@@ -102,6 +107,52 @@ class RouteCheck:
                 self._check_symmetry(x, batch)
             self.found[name, order] = describe(compared, network, rows, strong)
             return
+
+    def admit_pairs(self, name: str, order: int, x: Tensor, batches: Sequence[Batch]) -> None:
+        """Check a route of passes, ``x`` of shape ``(d,)``; one batch for all pairs and several go different ways.
+
+        Raises:
+            WrongDerivativeError: it is wrong.
+            UnsteadyLossError: the loss is no function.
+            Exception: whatever the route or the network itself raises.
+        """
+        key = name, order, any(batch is not batches[0] for batch in batches)
+        if key in self._pairs:
+            return
+        if not self.enabled:
+            if "isolated" not in self._passed:  # which shows outside of vmap only
+                take_route("reverse", self.network, x, GRADIENT, batches[0])
+                self._passed.add("isolated")
+            return
+        if (name, order) in self.wrong:
+            raise WrongDerivativeError(self.wrong[name, order])
+        single = self.sound_below(order + 1, x, batches[0])
+        try:
+            self.found[name, order] = compare_pairs(name, single, order, x, self.network, batches)
+        except WrongDerivativeError as error:
+            self._check_steady(x, batches[0])
+            self.wrong[name, order] = first_line(error)
+            raise
+        self._pairs.add(key)
+
+    def admit_losses(self, losses: Tensor, x: Tensor, batches: Sequence[Batch]) -> None:
+        """Compare losses of a pass with those of its first and last pair alone, once.
+
+        Raises:
+            WrongDerivativeError: they differ.
+        """
+        key = "losses", 0, any(batch is not batches[0] for batch in batches)
+        if not self.enabled or key in self._pairs:
+            return
+        with torch.no_grad():
+            alone = [
+                float(self.network.loss(unflatten(x[i].detach(), self.network.shapes), batches[i])) for i in (0, -1)
+            ]
+        tolerance = torch.finfo(losses.dtype).eps ** 0.5
+        for i, loss in zip((0, -1), alone, strict=True):
+            if not abs(float(losses[i].detach()) - loss) <= tolerance * abs(loss) and loss == loss:
+                raise WrongDerivativeError(f"a loss of a pass is {float(losses[i].detach()):.6g}, alone {loss:.6g}")
+        self._pairs.add(key)
 
     def sound_below(self, order: int, x: Tensor, batch: Batch) -> str:
         """A route to the order below that is right.

@@ -16,8 +16,10 @@ from .routes import is_out_of_memory, take_route
 from .suspect import find_suspect
 
 __all__ = [
+    "FEW",
     "GRADIENT",
     "NO_HESSIAN",
+    "PRECISION",
     "UnsteadyLossError",
     "WrongDerivativeError",
     "accusation",
@@ -31,14 +33,14 @@ __all__ = [
 
 
 # Examples that a derivative is checked on (ours: the check of a Hessian then costs less than three gradients of 32).
-_FEW = 8
+FEW = 8
 GRADIENT: Terms = [(1.0, ())]
 NO_HESSIAN = (
     "the gradient is not that of any function, so there is no Hessian: a part of the network is detached, or a "
     "backward pass is not the derivative of its forward pass (straight-through, reversal); check=False gives what "
     "torch makes of it"
 )
-_PRECISION = 0.1  # by which a product may differ between the network's own precision and float64
+PRECISION = 0.1  # by which a product may differ between the network's own precision and float64
 
 
 class WrongDerivativeError(Exception):
@@ -51,7 +53,7 @@ class UnsteadyLossError(InputError):
 
 def ways_to_check(network: NetworkFunction, batch: Batch) -> Iterator[tuple[NetworkFunction, Batch, bool]]:
     """The network and the examples to compare on, the best first, and whether that makes a strong check."""
-    few = some_rows(batch, _FEW)
+    few = some_rows(batch, FEW)
     for given in (network.in_double(), network):
         strong = given.dtype == torch.float64
         yield given, few, strong
@@ -75,7 +77,7 @@ def check_repeats(first: Tensor, second: Tensor) -> None:
 
 def loss_of_few(network: NetworkFunction, parameters: list[Tensor], batch: Batch) -> tuple[Tensor, float]:
     """The loss of some examples of a batch, and which part of it they are; of all where the network needs them."""
-    few = some_rows(batch, _FEW)
+    few = some_rows(batch, FEW)
     if few is not batch:
         try:
             return network.loss(parameters, few), (count_rows(few) or 1) / (count_rows(batch) or 1)
@@ -119,10 +121,7 @@ def gradient_at(network: NetworkFunction, rows: Batch, x: Tensor) -> Tensor:
 
 def _along(u: Tensor, point: Tensor, name: str, order: int, network: NetworkFunction, rows: Batch) -> Tensor:
     """One derivative along one direction."""
-    if name != "vmap":
-        return take_route(name, network, point, [(1.0, (u,) * order)], rows)
-    points, directions = torch.stack([point, 0.9 * point]), torch.stack([u, u])
-    return take_route(name, network, points, [(1.0, (directions,) * order)], rows)[0]
+    return take_route(name, network, point, [(1.0, (u,) * order)], rows)
 
 
 def _compare_precisions(
@@ -142,10 +141,10 @@ def _compare_precisions(
     """
     single = _along(u.to(own.dtype), point.to(own.dtype), name, order, own, rows)
     error, size = float((single.double() - exact).norm()), float(exact.norm())
-    if error <= _PRECISION * size:
+    if error <= PRECISION * size:
         return
     gradient = take_route("reverse", double, point, GRADIENT, rows)  # what rounding is measured by
-    if error > _PRECISION * size + 1e-3 * float(gradient.norm()):
+    if error > PRECISION * size + 1e-3 * float(gradient.norm()):
         raise WrongDerivativeError(
             f"by {percent(error / size if size else torch.inf)} off in {str(own.dtype).removeprefix('torch.')} what it "
             "is in float64: digits cancel, or the network computes something else in that type"

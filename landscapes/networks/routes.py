@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.func import grad, jvp, vmap
+from torch.func import grad, jvp
 
 from ..derivatives.flat import flatten, unflatten
 from ..derivatives.plain_evaluation import differentiable
@@ -16,7 +16,7 @@ from ..derivatives.taylor.jet import NotCoveredError
 from ..landscape import Terms, contracted_gradient_of
 from .network_function import Batch, NetworkFunction
 
-__all__ = ["first_line", "is_expansion", "is_out_of_memory", "is_refusal", "order_of", "take_route"]
+__all__ = ["expansion_of", "first_line", "is_expansion", "is_out_of_memory", "is_refusal", "order_of", "take_route"]
 
 # What torch says where a function cannot be differentiated once more.
 _REFUSAL = re.compile(
@@ -29,10 +29,9 @@ def take_route(name: str, network: NetworkFunction, x: Tensor, terms: Terms, bat
     """``sum_t c_t grad^{k+1} f(x)[a_1, ..., a_k, .]`` by one route; whatever goes wrong comes out as it is.
 
     Args:
-        name: ``taylor``, ``reverse``, ``func``, see :class:`NetworkDerivatives`, for ``x`` of shape ``(d,)``; ``vmap``
-            for nested reverse passes at several points at once, of shape ``(B, d)``.
+        name: ``taylor``, ``reverse``, ``func``, see :class:`NetworkDerivatives`.
         network: the network and its loss.
-        x: where.
+        x: where, shape ``(d,)``.
         terms: coefficients and directions.
         batch: one batch.
 
@@ -48,7 +47,7 @@ def take_route(name: str, network: NetworkFunction, x: Tensor, terms: Terms, bat
 
 
 def _taylor(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
-    expansion = _expansion(terms)
+    expansion = expansion_of(terms)
     if expansion is None:
         raise NotCoveredError("derivatives along several directions, or of an order above the third")
     u, coefficients = expansion
@@ -71,10 +70,6 @@ def _reverse(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) ->
     return contracted_gradient_of(loss, x, terms)
 
 
-def _vmap(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
-    return contracted_gradient_of(vmap(lambda p: network.loss(unflatten(p, network.shapes), batch)), x, terms)
-
-
 def _func(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
     gradient = grad(lambda p: network.loss(unflatten(p, network.shapes), batch))
 
@@ -95,7 +90,6 @@ _ROUTES: dict[str, Callable[[NetworkFunction, Tensor, Terms, Batch], Tensor]] = 
     "taylor": _taylor,
     "reverse": _reverse,
     "func": _func,
-    "vmap": _vmap,
 }
 
 
@@ -106,10 +100,10 @@ def order_of(terms: Terms) -> int:
 
 def is_expansion(terms: Terms) -> bool:
     """Whether the terms are a Taylor expansion along one direction, of at most the third derivative."""
-    return _expansion(terms) is not None
+    return expansion_of(terms) is not None
 
 
-def _expansion(terms: Terms) -> tuple[Tensor, list[float | Tensor]] | None:
+def expansion_of(terms: Terms) -> tuple[Tensor, list[float | Tensor]] | None:
     """The direction and ``c_0, c_1, (c_2)``, if the terms are a Taylor expansion along one direction."""
     coefficients: list[float | Tensor] = [0.0, 0.0, 0.0]
     directions = [a for _, given in terms for a in given]

@@ -128,6 +128,7 @@ class Run:
         batches: int | None = None,
         dtype: torch.dtype = torch.float32,
         points_per_pass: int = 1,
+        initial: bool = False,
     ) -> NetworkLandscape:
         """The cross-entropy of the training set around the trained point, as minibatches in the set's order.
 
@@ -137,6 +138,7 @@ class Run:
             batches: use only the first so many; None is all.
             dtype: of parameters and inputs.
             points_per_pass: parameters that pass through the network at a time.
+            initial: around the initialisation instead.
 
         Raises:
             InputError: data that are not those of the training; more minibatches than there are.
@@ -151,7 +153,7 @@ class Run:
         if count is not None and count > len(data.train_targets):
             raise InputError(f"{batches} batches of {batch_size} are more than the {len(data.train_targets)} examples")
         return NetworkLandscape.from_tensors(
-            self.network().to(dtype),
+            self.network(initial=initial).to(dtype),
             cross_entropy,
             data.train_inputs[:count].to(dtype),
             data.train_targets[:count],

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...ground.errors import InputError
@@ -13,6 +16,7 @@ from .request import check_whole
 
 __all__ = ["TopPairs", "batched_lanczos"]
 
+Array = NDArray[Any]
 _ROOM = 16  # vectors that a basis begins with; it is doubled when it is full
 
 
@@ -97,35 +101,40 @@ def batched_lanczos(
     if outside is not None:
         basis.append(outside.vectors)
     v = basis.outside()
-    matrix = torch.zeros(count, 0, 0, dtype=torch.float64)
-    expected = torch.zeros(count, 0, dtype=torch.float64)
-    scale = torch.zeros(count, dtype=torch.float64)
-    looked_outside = torch.zeros(count, dtype=torch.bool)
+    matrix, betas = np.zeros((count, 0, 0)), np.zeros(count)
+    scale, looked_outside = np.zeros(count), np.zeros(count, dtype=bool)
     result = _Result(like)
     while True:
         basis.append(v)
         w = product(v)
-        _check_product(w, v)
+        if w.shape != v.shape:
+            raise InputError(f"products have shape {tuple(w.shape)}; expected that of the vectors, {tuple(v.shape)}")
         w, entries, norm = basis.split(w)
-        scale = torch.maximum(scale, entries[:, found:].abs().amax(1))
-        _check_symmetry(entries[:, found:-1] - expected, scale, accuracy)
-        matrix = _bordered(matrix, expected, entries[:, -1])
-        size = matrix.shape[1]
-        theta, s = torch.linalg.eigh(matrix)
-        closed = norm <= accuracy * scale
-        residuals = norm[:, None] * s[:, -1].abs()
-        settled = rule.settled(theta, residuals, [size - 1], least)
+        _check_finite(norm)
+        own, size = entries[:, found:], matrix.shape[1] + 1
+        scale = np.maximum(scale, np.abs(own).max(1))
+        expected = np.zeros((count, size - 1))
+        if size > 1:
+            expected[:, -1] = betas
+        _check_symmetry(own[:, :-1] - expected, scale, accuracy)
+        matrix = _bordered(matrix, expected, own[:, -1])
+        theta, s = np.linalg.eigh(matrix)
+        noise = accuracy * scale
+        closed, residuals = norm <= noise, norm[:, None] * np.abs(s[:, -1])
+        settled = rule.settled(torch.from_numpy(theta), torch.from_numpy(residuals), [size - 1], least).numpy()
         exhausted = found + size == d
         sure = settled & (~closed | looked_outside) | exhausted
-        result.take(sure, basis, found, theta, s, residuals.clamp(min=(accuracy * scale)[:, None]))
-        if bool(result.converged.all()) or size == max_products or exhausted:
+        last = bool((result.converged | sure).all()) or size == max_products or exhausted
+        if last or bool(sure.any()):
+            result.take(sure, theta[:, -1], np.maximum(residuals[:, -1], noise), size)
+            result.combine(basis.rows[:, found:], s[:, :, -1], everything=last)
+        if last:
             return result.pairs()
         looked_outside |= closed
-        beta = torch.where(closed, 0.0, norm)
-        expected = torch.cat([torch.zeros(count, size - 1, dtype=torch.float64), beta[:, None]], 1)
-        v = w / torch.where(closed, 1.0, norm).to(w)[:, None]
+        betas = np.where(closed, 0.0, norm)
+        v = w / torch.from_numpy(np.where(closed, 1.0, norm)).to(w)[:, None]
         if bool(closed.any()):
-            v = torch.where(closed.to(v.device)[:, None], basis.outside(), v)
+            v = torch.where(torch.from_numpy(closed).to(v.device)[:, None], basis.outside(), v)
 
 
 class _Basis:
@@ -147,15 +156,15 @@ class _Basis:
         self._tensor[:, self.size] = v
         self.size += 1
 
-    def split(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def split(self, w: Tensor) -> tuple[Tensor, Array, Array]:
         """What of ``w`` (``(P, d)``) is orthogonal to the rows, its products with them, and the rest's length."""
         total = torch.zeros((), dtype=w.dtype, device=w.device)
         for _ in range(2):  # twice is enough: Parlett, The Symmetric Eigenvalue Problem, 6.9
-            found = torch.einsum("pjd,pd->pj", self.rows, w)
-            w = w - torch.einsum("pjd,pj->pd", self.rows, found)
-            total = total + found
+            found = torch.bmm(w[:, None], self.rows.mT)
+            w = torch.baddbmm(w[:, None], found, self.rows, alpha=-1)[:, 0]
+            total = total + found[:, 0]
         norm = torch.linalg.vector_norm(w, dim=1, keepdim=True)
-        numbers = torch.cat([total, norm], 1).double().cpu()
+        numbers = torch.cat([total, norm], 1).double().cpu().numpy()
         return w, numbers[:, :-1], numbers[:, -1]
 
     def outside(self) -> Tensor:
@@ -168,7 +177,7 @@ class _Basis:
             return v.clone()
         for _ in range(2):  # a single normalisation would leave what rounding puts into a small rest
             v, _, norm = self.split(v)
-            v = v / norm.to(v)[:, None]
+            v = v / torch.from_numpy(norm).to(v)[:, None]
         return v
 
 
@@ -177,63 +186,59 @@ class _Result:
 
     def __init__(self, like: Tensor) -> None:
         count = len(like)
-        self.values, self.residuals = (torch.zeros(count, dtype=torch.float64) for _ in range(2))
-        self.products = torch.zeros(count, dtype=torch.long)
-        self.converged = torch.zeros(count, dtype=torch.bool)
+        self.values, self.residuals = np.zeros(count), np.zeros(count)
+        self.products = np.zeros(count, dtype=np.int64)
+        self.converged, self._combined = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
         self.vectors = torch.zeros_like(like)
-        self._last: tuple[_Basis, int, Tensor] | None = None
 
-    def take(
-        self, sure: Tensor, basis: _Basis, found: int, theta: Tensor, s: Tensor, residuals: Tensor
-    ) -> None:
+    def take(self, sure: Array, values: Array, residuals: Array, products: int) -> None:
+        """Of all that were not settled before."""
         open_ = ~self.converged
-        self.values[open_], self.residuals[open_] = theta[open_, -1], residuals[open_, -1]
-        self.products[open_] = theta.shape[1]
-        self._last = basis, found, s[:, :, -1]
-        self._combine(open_ & sure)
+        self.values[open_], self.residuals[open_] = values[open_], residuals[open_]
+        self.products[open_] = products
         self.converged |= sure
 
-    def _combine(self, which: Tensor) -> None:
-        if self._last is None or not bool(which.any()):
-            return
-        basis, found, weights = self._last
-        places = which.nonzero()[:, 0].to(self.vectors.device)
-        rows = basis.rows[places, found:]
-        v = torch.einsum("pjd,pj->pd", rows, weights[which].to(rows))
-        self.vectors[places] = v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
+    def combine(self, rows: Tensor, weights: Array, *, everything: bool) -> None:
+        """Ritz vectors of those that have just been settled, or of all that are left."""
+        which = ~self._combined & (self.converged | everything)
+        if which.any():
+            places = torch.from_numpy(which.nonzero()[0]).to(rows.device)
+            v = torch.bmm(torch.from_numpy(weights[which]).to(rows)[:, None], rows[places])[:, 0]
+            self.vectors[places] = v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
+            self._combined |= which
 
     def pairs(self) -> TopPairs:
-        self._combine(~self.converged)
-        return TopPairs(self.values, self.vectors, self.residuals, self.products, self.converged)
-
-
-def _bordered(matrix: Tensor, border: Tensor, corner: Tensor) -> Tensor:
-    """Symmetric matrices ``(P, j, j)`` with one more row and column."""
-    last = torch.cat([border, corner[:, None]], 1)
-    return torch.cat([torch.cat([matrix, border[:, None]], 1), last[:, :, None]], 2)
-
-
-def _check_product(w: Tensor, v: Tensor) -> None:
-    if w.shape != v.shape:
-        raise InputError(f"products have shape {tuple(w.shape)}; expected that of the vectors, {tuple(v.shape)}")
-    finite = torch.isfinite(w).all(1)
-    if not bool(finite.all()):
-        places = (~finite).nonzero()[:, 0].tolist()
-        raise InputError(
-            f"products with matrices {places[:5]} are not finite (NaN or infinity): the points have diverged, or the "
-            "loss overflows there"
+        values, residuals = torch.from_numpy(self.values), torch.from_numpy(self.residuals)
+        return TopPairs(
+            values, self.vectors, residuals, torch.from_numpy(self.products), torch.from_numpy(self.converged)
         )
 
 
-def _check_symmetry(gaps: Tensor, scale: Tensor, accuracy: float) -> None:
-    """The threshold is that of :meth:`KrylovBasis.check_symmetry`."""
-    if not gaps.numel():
-        return
-    gap = gaps.abs().amax(1)
-    wrong = gap > accuracy**0.5 * scale
-    if bool(wrong.any()):
-        p = int(wrong.nonzero()[0, 0])
+def _bordered(matrix: Array, border: Array, corner: Array) -> Array:
+    """Symmetric matrices ``(P, j, j)`` with one more row and column."""
+    last = np.concatenate([border, corner[:, None]], 1)
+    return np.concatenate([np.concatenate([matrix, border[:, None]], 1), last[:, :, None]], 2)
+
+
+def _check_finite(norm: Array) -> None:
+    """Lengths of what is left of products: one that holds NaN or infinity leaves no number."""
+    wrong = ~np.isfinite(norm)
+    if wrong.any():
         raise InputError(
-            f"matrix {p} is not symmetric or not deterministic: <Au, v> and <u, Av> differ by {float(gap[p]):.2g} "
-            f"where entries reach {float(scale[p]):.2g}; the loss must be the same function in every evaluation"
+            f"products with matrices {wrong.nonzero()[0].tolist()[:5]} are not finite (NaN or infinity): the points "
+            "have diverged, or the loss overflows there"
+        )
+
+
+def _check_symmetry(gaps: Array, scale: Array, accuracy: float) -> None:
+    """The threshold is that of :meth:`KrylovBasis.check_symmetry`."""
+    if not gaps.size:
+        return
+    gap = np.abs(gaps).max(1)
+    wrong = gap > accuracy**0.5 * scale
+    if wrong.any():
+        p = int(wrong.argmax())
+        raise InputError(
+            f"matrix {p} is not symmetric or not deterministic: <Au, v> and <u, Av> differ by {gap[p]:.2g} where "
+            f"entries reach {scale[p]:.2g}; the loss must be the same function in every evaluation"
         )

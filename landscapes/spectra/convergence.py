@@ -50,9 +50,7 @@ class Convergence:
         """
         return bool(self.settled(theta, residuals, wanted))
 
-    def settled(
-        self, theta: Tensor, residuals: Tensor, wanted: list[int], least_scale: Tensor | None = None
-    ) -> Tensor:
+    def settled(self, theta: Tensor, residuals: Tensor, wanted: list[int], least_scale: Tensor | None = None) -> Tensor:
         """The same of several matrices at once, each by itself: shape ``(...)``.
 
         Args:

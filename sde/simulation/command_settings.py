@@ -13,8 +13,9 @@ BACKENDS: Sequence[str] = ("auto", "compiled", "eager")
 ROOTS: Sequence[str] = ("minibatches", "coordinates")
 DTYPES: Sequence[str] = ("float64", "float32")
 
+_PATHS, _NETWORK_PATHS = 10_000, 5
+
 _POSITIVE: dict[str, Any] = {"holds": lambda value: value > 0, "otherwise": "must be positive, e.g. 0.1"}
-_COUNT: dict[str, Any] = {"holds": lambda value: value >= 1, "otherwise": "must be at least 1"}
 _COUNT_OR_NONE: dict[str, Any] = {"holds": lambda value: value >= 0, "otherwise": "must be at least 0"}
 
 
@@ -28,7 +29,7 @@ class SimulateSettings:
         horizon: final time.
         steps: how many instead; 0: as many as the horizon takes.
         dt: length of a step; 0: ``eta``.
-        paths: how many.
+        paths: how many; 0: ten thousand, and five of a network.
         seed: of the random numbers.
         chunk: paths that are moved together; 0: as many as a processor's cache holds.
         scheme: one of ``SCHEMES``. Ours: "splitting", made for noise of variance ``eta`` and steps of about ``eta``.
@@ -59,7 +60,7 @@ class SimulateSettings:
     dt: float = setting(
         0.0, "Length of a step of the scheme; 0 is eta.", holds=lambda value: value >= 0, otherwise="must be positive"
     )
-    paths: int = setting(10_000, "How many paths.", **_COUNT)
+    paths: int = setting(0, "How many paths; 0: 10 000, and 5 of a run's network.", **_COUNT_OR_NONE)
     seed: int = setting(0, "Seed of all noise; a path keeps its noise when there are more paths.", **_COUNT_OR_NONE)
     chunk: int = setting(
         0, "Paths that are moved together (memory only); 0: as many as a cache holds.", **_COUNT_OR_NONE
@@ -88,8 +89,12 @@ class SimulateSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if self.trajectories > self.paths:
-            raise InputError(f"trajectories = {self.trajectories} of {self.paths} paths; keep fewer")
+        if self.trajectories > self.number():
+            raise InputError(f"trajectories = {self.trajectories} of {self.number()} paths; keep fewer")
+
+    def number(self, *, network: bool = False) -> int:
+        """Of paths."""
+        return self.paths or (_NETWORK_PATHS if network else _PATHS)
 
     @property
     def step_length(self) -> float:

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from ...ground.choices import with_choices
-from ...ground.console import Device, JsonFile, PlotFile, read_path
+from ...ground.console import DataRoot, Device, JsonFile, PlotFile, read_file_path, read_path
 from ...ground.device import find_device
+from ...ground.errors import InputError
 from ...ground.options import Only
 from ...ground.outputs import Folder, Outputs
 from ...ground.settings_options import Group, with_settings
@@ -24,34 +25,65 @@ from ..arguments import (
     rule_names,
 )
 from .command_settings import SimulateSettings
+from .comparison.command_settings import ComparisonOptions
 
 __all__ = ["SimulateCommand", "simulate_command"]
+
+_COMPARED = Only("comparisons, with --drift-orders", lambda given: given["drift_orders"] is not None)
+_SINGLE = Only("a single SDE, without --drift-orders", lambda given: given["drift_orders"] is None)
+_RUN = Only("a --landscape that is a run directory", lambda given: _is_run(given["landscape"]))
+_TOY = Only("landscapes other than a run's", lambda given: not _is_run(given["landscape"]))
 
 SimulateCommand = with_choices(
     with_settings(
         {
-            "dim": Only("the default torus, without --landscape", lambda given: given["landscape"] is None),
+            "dim": Only("the torus", lambda given: given["landscape"] in (None, "torus")),
             "horizon": Only("runs without --steps", lambda given: not given["steps"]),
+            **dict.fromkeys(("drift_order", "chunk", "root", "trajectories", "quantiles"), _SINGLE),
+            **dict.fromkeys(("sampling", "exact", "flows", "eigenvector", "power_iterations"), _COMPARED),
+            **dict.fromkeys(("minibatches", "batch_size", "initial", "observables", "data_root"), _RUN),
+            **dict.fromkeys(("start", "backend"), _TOY),
+            "portrait": _COMPARED,
         },
         settings=SimulateSettings,
+        comparison=ComparisonOptions,
     ),
     rule=rule_names,
 )
 """Its options are the fields of the settings."""
 
 
+def _is_run(landscape: str | None) -> bool:
+    return landscape is not None and Path(landscape).is_dir()
+
+
 def simulate_command(
     rule: RuleName,
     weak_order: DerivedOrder = None,
     drift_order: DriftOrder = None,
+    drift_orders: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORDERS",
+            help="Compare the rule itself with its SDEs of these drift orders, such as 1,2,3; with --weak-order also "
+            "with that one.",
+            rich_help_panel="The SDE",
+        ),
+    ] = None,
     rho_exponent: RhoExponent = "1/3",
     value: SymbolValue = None,
     landscape: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=read_path, help="JSON file with a torus, quadratic or formula."),
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME|RUN",
+            help="JSON file with a torus, quadratic or formula; torus or valley; or, to compare, a run directory of "
+            "'eigensam train'.",
+        ),
     ] = None,
     dim: Annotated[int, typer.Option(help="Dimension of the default landscape, a torus: 1 to 3.")] = 2,
     settings: Group = None,
+    comparison: Group = None,
+    data_root: DataRoot = None,
     device: Device = "auto",
     checkpoint: Annotated[
         Path | None,
@@ -60,36 +92,74 @@ def simulate_command(
         ),
     ] = None,
     plot: PlotFile = None,
+    portrait: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=read_file_path,
+            help="In two dimensions: draw paths of the rule and its SDEs on the loss's level lines.",
+        ),
+    ] = None,
     json: JsonFile = None,
 ) -> None:
-    """Simulate many paths of a rule's SDE on a landscape, and keep statistics of them.
+    """Simulate many paths of a rule's SDE on a landscape; or the rule beside its SDEs, with --drift-orders.
 
     Time is the rule's number of steps times eta.
     """
     folders = [] if checkpoint is None else [Folder("--checkpoint", checkpoint)]
-    outputs = Outputs(json, plot=plot, folders=folders, inputs={"--landscape": landscape})
+    source = Path(landscape) if landscape is not None and Path(landscape).exists() else None
+    outputs = Outputs(json, plot=plot, files={"--portrait": portrait}, folders=folders, inputs={"--landscape": source})
+    if _is_run(landscape) and drift_orders is None:
+        raise InputError(
+            f"--landscape {landscape} is a run: there a rule is compared with its SDEs, so give --drift-orders "
+            "1,2,3; a single SDE is simulated on a landscape of a JSON file"
+        )
     import torch  # here, and the rest: help waits for none
 
     from ..rules.rule import find_rule
-    from .derived_ensemble import chosen_landscape, simulate_derived
-    from .results.printing import print_simulation
+    from .simulated_landscape import named_landscape, run_landscape
 
     beta, target = read_exponent(rho_exponent), find_device(device)
-    (f, described), found = chosen_landscape(landscape, dim), find_rule(rule)
+    found = find_rule(rule)
     values = read_values(found, value or [])
-    sde = read_sde(found, weak_order, drift_order, beta)
-    result = simulate_derived(f, sde, settings, values=values, device=target, checkpoint=checkpoint)
+    dtype = getattr(torch, settings.dtype)
+    if _is_run(landscape):
+        where = run_landscape(
+            Path(str(landscape)),
+            data_root,
+            minibatches=comparison.minibatches,
+            batch_size=comparison.batch_size,
+            initial=comparison.initial,
+            dtype=dtype,
+        )
+    else:
+        where = named_landscape(landscape, dim)
     about = {
         "rule": str(found),
         "rho_exponent": str(beta),
-        "weak_order": str(sde.weak_order),
-        "landscape": described,
+        "landscape": where.described,
         "settings": asdict(settings),
     }
-    dtype = getattr(torch, settings.dtype)
-    outputs.save({**about, **result.to_dict()}, result.plot, device=target, dtype=dtype)
-    order = f"SDE of weak order {sde.weak_order}"
-    print_simulation(outputs.console, result, f"{rule}, {order}, rho = {settings.rho:g}, eta = {settings.eta:g}")
+    if drift_orders is not None:
+        from .comparison.run_comparison import chosen_sdes, read_orders, run_comparison
+
+        sdes = chosen_sdes(found, read_orders(drift_orders), weak_order, beta)
+        compared = run_comparison(
+            found, sdes, where, settings, comparison, values=values, device=target, checkpoint=checkpoint
+        )
+        about |= {"comparison": asdict(comparison)}
+        outputs.save({**about, **compared.to_dict()}, compared.plot, device=target, dtype=dtype)
+        print_comparison(outputs.console, compared)
+    else:
+        from .derived_ensemble import simulate_derived
+        from .results.printing import print_simulation
+
+        sde = read_sde(found, weak_order, drift_order, beta)
+        result = simulate_derived(where.landscape, sde, settings, values=values, device=target, checkpoint=checkpoint)
+        about |= {"weak_order": str(sde.weak_order)}
+        outputs.save({**about, **result.to_dict()}, result.plot, device=target, dtype=dtype)
+        order = f"SDE of weak order {sde.weak_order}"
+        print_simulation(outputs.console, result, f"{rule}, {order}, rho = {settings.rho:g}, eta = {settings.eta:g}")
     if checkpoint is not None:
         outputs.console.print(f"kept in {checkpoint}", markup=False)
     outputs.say_written()

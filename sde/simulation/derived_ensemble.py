@@ -1,16 +1,12 @@
 """The ensemble that the ``simulate`` command is asked for: landscape, start, problem, run."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...ground.console import check_count, parse_number
 from ...ground.errors import InputError
-from ...ground.records import read_json
-from ...landscapes.analytic.landscape_file import landscape_from_dict
-from ...landscapes.analytic.torus import TiltedTorus
 from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
@@ -23,26 +19,7 @@ from .scheme import SCHEMES
 from .simulate import Engine, simulate
 from .statistics.observables import Observable
 
-__all__ = ["chosen_landscape", "read_start", "simulate_derived"]
-
-
-def chosen_landscape(path: Path | None, dim: int) -> tuple[Landscape, Any]:
-    """A landscape and the JSON object that it was made of: of a file, or the default torus.
-
-    Raises:
-        InputError: no landscape in the file, or no default in this dimension.
-
-    Example:
-        >>> chosen_landscape(None, 2)[1]["kind"]
-        'torus'
-    """
-    if path is None:
-        torus = TiltedTorus.default(dim)
-        return torus, torus.to_dict()
-    if path.is_dir():
-        raise InputError(f"--landscape {path} is a folder; paths are simulated on a landscape of a JSON file")
-    content = read_json(path)
-    return landscape_from_dict(content, str(path)), content
+__all__ = ["read_start", "simulate_derived"]
 
 
 def read_start(text: str, like: Landscape) -> Tensor:
@@ -52,6 +29,7 @@ def read_start(text: str, like: Landscape) -> Tensor:
         InputError: text that is no number, or another number of coordinates than the landscape's.
 
     Example:
+        >>> from eigensam.landscapes import TiltedTorus
         >>> read_start("1/2", TiltedTorus.default(2)).tolist()
         [0.5, 0.5]
     """
@@ -84,6 +62,7 @@ def simulate_derived(
         InputError: an unknown scheme, a horizon that steps do not divide, and errors of :func:`simulate`.
 
     Example:
+        >>> from eigensam.landscapes import TiltedTorus
         >>> from eigensam.sde import derive, find_rule
         >>> sde = derive(find_rule("sgd"), 1, "1/2")
         >>> found = simulate_derived(TiltedTorus.default(1), sde, SimulateSettings(horizon=1.0, paths=100))
@@ -102,7 +81,7 @@ def simulate_derived(
         x0,
         dt=dt,
         steps=steps,
-        paths=settings.paths,
+        paths=settings.number(),
         seed=settings.seed,
         chunk=settings.chunk or None,
         scheme=settings.scheme,

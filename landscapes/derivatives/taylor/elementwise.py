@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from .jet import Jet, NotCoveredError, is_jet, rule
+from .jet import Jet, NotCoveredError, is_jet, is_mapped, rule
 from .products import multiplied
 
 __all__ = ["KinkWarning", "applied", "exponential", "log_one_plus_exp", "powered", "warn_kinks"]
@@ -59,7 +59,25 @@ class _Elementwise(Function):
 
 def applied(x: Jet, derivatives: Derivatives) -> Jet:
     """The series of an elementwise function."""
+    if is_mapped():
+        return _composed(x, derivatives)
     return Jet.of_stack(_Elementwise.apply(x.stack, derivatives, x.order), x.order)
+
+
+def _composed(x: Jet, derivatives: Derivatives) -> Jet:
+    """The same in functions that torch can map; the derivatives are constants, so that nobody differentiates them."""
+    first = x.parts[0]
+    constant = first.detach()
+    f, f1, f2, f3 = derivatives(constant)
+    change = first - constant  # zero, with a gradient
+    parts = [f + f1 * change]
+    if len(x.parts) > 1:
+        slope = f1 + f2 * change
+        parts.append(slope * x.parts[1])
+        if x.order > 1:
+            bent = (f2 + f3 * change) * (0.5 * x.parts[1] * x.parts[1])
+            parts.append(bent + slope * x.parts[2] if len(x.parts) > 2 else bent)
+    return Jet.of_parts(parts, x.order)
 
 
 def _gelu(x: Tensor) -> tuple[Tensor, ...]:

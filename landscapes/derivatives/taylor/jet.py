@@ -5,17 +5,63 @@ derivative divided by ``k!``. A rule maps the series of a function's arguments t
 without a rule raises :class:`NotCoveredError`: nothing passes through silently.
 """
 
+import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
-__all__ = ["Jet", "NotCoveredError", "broadcast_stacks", "checked_axis", "is_jet", "rule"]
+__all__ = [
+    "Jet",
+    "NotCoveredError",
+    "any_true",
+    "broadcast_stacks",
+    "checked_axis",
+    "is_jet",
+    "is_mapped",
+    "mapping",
+    "rule",
+]
 
 Rule = Callable[..., Any]
 _RULES: dict[Any, Rule] = {}
+
+
+_mapped = threading.local()
+
+
+def _level() -> int:
+    """How many transforms of torch.func are active."""
+    return torch._C._functorch.maybe_current_level() or 0 if torch._C._are_functorch_transforms_active() else 0
+
+
+@contextmanager
+def mapping() -> Iterator[None]:
+    """Jets made inside belong to the ``torch.func.vmap`` that is active here; any further transform is refused."""
+    before = getattr(_mapped, "level", 0)
+    _mapped.level = _level()
+    try:
+        yield
+    finally:
+        _mapped.level = before
+
+
+def is_mapped() -> bool:
+    """Whether jets are inside ``vmap``, where torch's autograd sees tensors without their graph.
+
+    Rules are then composed of functions that vmap can map, and torch differentiates these.
+    """
+    return getattr(_mapped, "level", 0) > 0
+
+
+def any_true(condition: Tensor) -> bool:
+    """Whether a condition on constants holds anywhere, for any of the pairs that are mapped."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(condition):
+        condition = torch._C._functorch.get_unwrapped(condition)
+    return bool(condition.any())
 
 
 class NotCoveredError(Exception):
@@ -48,7 +94,7 @@ class Jet(Tensor):
     @staticmethod
     def of_stack(stack: Tensor, order: int) -> "Jet":
         """From coefficients along a new first axis, shape ``(k, ...)``."""
-        jet: Jet = Tensor._make_subclass(Jet, stack[0])
+        jet = _shell(stack.shape[1:], stack.stride()[1:], stack)
         jet.order, jet.base, jet.views, jet._stack, jet._parts = order, None, None, stack, None
         return jet
 
@@ -56,7 +102,7 @@ class Jet(Tensor):
     def of_parts(parts: Iterable[Tensor], order: int) -> "Jet":
         """From separate coefficients of one shape."""
         parts = tuple(parts)
-        jet: Jet = Tensor._make_subclass(Jet, parts[0])
+        jet = _shell(parts[0].shape, parts[0].stride(), parts[0])
         jet.order, jet.base, jet.views, jet._stack, jet._parts = order, None, None, None, parts
         return jet
 
@@ -109,7 +155,7 @@ class Jet(Tensor):
         # Inside a custom autograd function or under no_grad, even a shape tells that the tensor has been given away.
         if not torch.is_grad_enabled():
             raise NotCoveredError("a part of the network that is evaluated without gradients")
-        if torch._C._are_functorch_transforms_active():
+        if _level() != getattr(_mapped, "level", 0):
             raise NotCoveredError("a part of the network inside torch.func")
         found = _RULES.get(func)
         if found is not None:
@@ -130,6 +176,11 @@ class Jet(Tensor):
     ) -> Any:
         """Reached only where compiled code (scripts, traces, vmap, constructors) would see ``y_0`` alone."""
         raise NotCoveredError(f"{func} called from compiled code")
+
+
+def _shell(shape: Iterable[int], strides: Iterable[int], like: Tensor) -> Jet:
+    """What has a shape and type, and no numbers."""
+    return Tensor._make_wrapper_subclass(Jet, shape, strides=strides, dtype=like.dtype, device=like.device)  # type: ignore
 
 
 _FUNCTIONS = (

@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from .elementwise import applied, exponential, log_one_plus_exp
-from .jet import Jet, NotCoveredError, checked_axis, is_jet, rule
+from .jet import Jet, NotCoveredError, any_true, checked_axis, is_jet, is_mapped, rule
 from .products import added, multiplied
 
 __all__: list[str] = []
@@ -123,13 +123,16 @@ def _cross_entropy(
     expected = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
     if target.shape != (expected if classes else input.shape) or target.dtype in (torch.bool, torch.uint8):
         raise NotCoveredError("cross-entropy with targets of an unusual shape or type")
-    if classes and bool((target == ignore_index).any()):
+    if classes and any_true(target == ignore_index):
         raise NotCoveredError("cross-entropy with ignored targets")
-    if classes and input.ndim == 2 and reduction == "mean" and not label_smoothing:
+    if classes and input.ndim == 2 and reduction == "mean" and not label_smoothing and not is_mapped():
         return Jet.of_stack(_CrossEntropy.apply(input.stack, target, input.order), input.order)
     axis = 0 if input.ndim == 1 else 1
     if classes:
-        target = functional.one_hot(target, input.shape[axis]).movedim(-1, axis).to(input.dtype)
+        names = torch.arange(input.shape[axis], device=target.device)  # one_hot itself looks at values
+        if any_true((target < 0) | (target >= len(names))):
+            raise NotCoveredError("cross-entropy with targets that are no classes")
+        target = (target.unsqueeze(-1) == names).movedim(-1, axis).to(input.dtype)
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]
     logarithm = _log_softmax_of(input, axis - input.ndim)
@@ -158,7 +161,7 @@ def _nll_loss(
         raise NotCoveredError("a likelihood with class weights or old arguments")
     if input.ndim != 2 or target.shape != input.shape[:1] or target.dtype != torch.int64:
         raise NotCoveredError("a likelihood with several axes or unusual targets")
-    if bool((target == ignore_index).any()):
+    if any_true(target == ignore_index):
         raise NotCoveredError("a likelihood with ignored targets")
     chosen = input.stack.gather(-1, target.view(1, -1, 1).expand(len(input.stack), -1, 1)).squeeze(-1)
     return _reduced(Jet.of_stack(-chosen, input.order), reduction)

@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from .elementwise import powered
-from .jet import Jet, NotCoveredError, is_jet, rule
+from .jet import Jet, NotCoveredError, is_jet, is_mapped, rule
 from .products import added, is_computed, multiplied, parameter_and_direction
 
 __all__: list[str] = []
@@ -115,10 +115,35 @@ def _scale(variances: list[Tensor], w: Tensor | None, eps: float) -> list[Tensor
 
 def _standardised(x: Any, axes: Sequence[int], eps: float, weight: Any = None, bias: Any = None) -> Any:
     """``(x - mean) / sqrt(var + eps)`` over the given axes, counted from the end; then the affine map, if any."""
+    if is_mapped():
+        return _composed(x, axes, eps, weight, bias)
     order = next(value.order for value in (x, weight, bias) if is_jet(value))
     stack = x.stack if is_jet(x) else x.unsqueeze(0)
     pairs = [None if p is None else torch.stack(parameter_and_direction(p)) for p in (weight, bias)]
     return Jet.of_stack(_Standardised.apply(stack, *pairs, list(axes), eps, order), order)
+
+
+def _composed(x: Any, axes: Sequence[int], eps: float, weight: Any, bias: Any) -> Any:
+    """The same in functions that torch can map; weight and bias have their final shape."""
+    axes = list(axes)
+
+    def mean(value: Any) -> Any:
+        if is_jet(value):
+            return Jet.of_stack(value.stack.mean(axes, keepdim=True), value.order)
+        return value.mean(axes, keepdim=True)
+
+    if is_jet(x):
+        centred: Any = added(x, mean(x), -1)
+        scale: Any = powered(added(mean(multiplied(torch.mul, centred, centred)), eps), -0.5)
+        x = multiplied(torch.mul, centred, scale)
+    else:
+        centred = x - mean(x)
+        x = centred * (mean(centred * centred) + eps).rsqrt()
+    if weight is not None:
+        x = multiplied(torch.mul, x, weight) if is_jet(x) or is_jet(weight) else x * weight
+    if bias is None:
+        return x
+    return added(x, bias) if is_jet(x) or is_jet(bias) else x + bias
 
 
 @rule(functional.layer_norm, torch.layer_norm)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from .jet import Jet, NotCoveredError, broadcast_stacks, is_jet, rule
+from .jet import Jet, NotCoveredError, any_true, broadcast_stacks, is_jet, is_mapped, rule
 
 __all__ = ["added", "attention_weights", "is_computed", "multiplied", "parameter_and_direction"]
 
@@ -126,7 +126,7 @@ def _order(*values: Any) -> int:
 @rule(functional.linear, torch._C._nn.linear)
 def _linear(input: Any, weight: Any, bias: Any = None) -> Jet:
     order = _order(input, weight, bias)
-    if is_computed(weight) or is_computed(bias):
+    if is_mapped() or is_computed(weight) or is_computed(bias):
         product = multiplied(functional.linear, input, weight)
         return product if bias is None else added(product, bias)
     w, u = _pair(weight)
@@ -138,7 +138,7 @@ def _convolution(dims: int, function: Any) -> Callable[..., Jet]:
     def convolve(
         input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
     ) -> Jet:
-        if is_computed(weight) or is_computed(bias):
+        if is_mapped() or is_computed(weight) or is_computed(bias):
             product = multiplied(lambda a, b: function(a, b, None, stride, padding, dilation, groups), input, weight)
             return product if bias is None else added(product, bias.view(-1, *[1] * dims))
         order = _order(input, weight, bias)
@@ -294,7 +294,7 @@ def attention_weights(query: Any, key: Any, mask: Any, is_causal: bool) -> Any:
             mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
         if mask.dtype != scores.dtype:
             raise NotCoveredError("an attention mask of another type")
-        if bool(torch.isneginf(mask.parts[0] if is_jet(mask) else mask).all(-1).any()):
+        if any_true(torch.isneginf(mask.parts[0] if is_jet(mask) else mask).all(-1)):
             raise NotCoveredError("attention with a row that may attend to nothing")
         scores = scores + mask
     return torch.softmax(scores, -1)

@@ -1,5 +1,6 @@
 """The mean loss of a landscape at several points at once: values, gradients, Hessian products."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -82,19 +83,48 @@ class MeanLoss:
         if not isinstance(landscape, NetworkLandscape):
             return
         batch = landscape.batches[0]
+        with torch.no_grad():
+            landscape.minibatch_loss(landscape.point(), 0)  # once, it is seen whether inputs are written to
         each = max(1, math.ceil(activation_bytes(landscape.network, landscape.point(), batch) / _rows(batch)))
         merged = _merged(landscape, max(1, memory // (_GRAPH * each)))
         if merged is not None:
             self.landscape, self.merged = merged, True
-        rows = sum(_rows(batch) for batch in self.landscape.weighted_chunks()[1])
+        rows = sum(_rows(batch) for batch in (merged or landscape).batches)
         self.together = max(1, memory // (_GRAPH * each * rows))
-        fits = _GRAPH * each * rows <= memory
-        self._graphs = fits and self._maps()
+        self._graphs = _GRAPH * each * rows <= memory and self._maps()
         if not self._graphs:
             self.together = 1
         elif merged is not None:
             merged.points_per_pass = int(self.together)
         self.rows = max(1, memory // (each * int(self.together)))
+
+    @classmethod
+    def of_minibatches(cls, landscape: NetworkLandscape, *, memory: int = MEMORY) -> "list[MeanLoss]":
+        """One for each minibatch; what is found out at the first one holds for all.
+
+        Example:
+            >>> import torch
+            >>> from eigensam.landscapes import NetworkLandscape
+            >>> data = torch.eye(4), torch.arange(4) % 2
+            >>> f = NetworkLandscape.from_tensors(
+            ...     torch.nn.Linear(4, 2), torch.nn.functional.cross_entropy, *data, batch_size=2
+            ... )
+            >>> [mean.landscape.size for mean in MeanLoss.of_minibatches(f)]
+            [1, 1]
+        """
+        found: list[MeanLoss] = []
+        for batch in landscape.batches:
+            single = _with_batches(landscape, [batch], landscape.chunk_size)
+            if not found:
+                found.append(cls(single, memory=memory))
+                continue
+            twin = copy.copy(found[0])
+            own = found[0].landscape
+            assert isinstance(own, NetworkLandscape)
+            twin.landscape = _with_batches(landscape, [batch], own.chunk_size)
+            twin.landscape.points_per_pass = own.points_per_pass
+            found.append(twin)
+        return found
 
     def parts(self, count: int) -> Iterator[slice]:
         """Which of ``count`` points pass together."""
@@ -182,33 +212,51 @@ def _merged(landscape: NetworkLandscape, most: int) -> NetworkLandscape | None:
     network = landscape.network
     if network.forward_function is not None or grouped_by_batch(landscape):
         return None
+    batch = _put_together(landscape)
+    if batch is None:
+        return None
+    chunk = landscape.chunk_size
+    most = most if chunk is None else min(chunk, most)
+    cut = most < _rows(batch) and landscape.network.mode == "eval"
+    merged = _with_batches(landscape, [batch], most if cut else None)
+    if landscape.size == 1 and not cut:
+        return merged
+    return merged if _is_same(landscape, merged) else None
+
+
+def _put_together(landscape: NetworkLandscape) -> Batch | None:
+    """The examples of all minibatches, if these count equally."""
+    if landscape.size == 1:
+        return landscape.batches[0]
     inputs, targets = ([batch[i] for batch in landscape.batches] for i in (0, 1))
     for parts in (inputs, targets):
         kinds = {(part.shape[1:], part.dtype, part.device) for part in parts if isinstance(part, Tensor)}
         if len(kinds) != 1 or not all(isinstance(part, Tensor) for part in parts):
             return None
     try:
-        counts = {network.count(batch) for batch in landscape.batches}
+        counts = {landscape.network.count(batch) for batch in landscape.batches}
     except InputError:
         return None
-    if len(counts) != 1:  # a mean of means with other divisors is another mean
-        return None
-    batch = torch.cat(inputs), torch.cat(targets)
-    chunk = landscape.chunk_size
-    most = most if chunk is None else min(chunk, most)
-    merged = NetworkLandscape(
+    # A mean of means with other divisors is another mean.
+    return (torch.cat(inputs), torch.cat(targets)) if len(counts) == 1 else None
+
+
+def _with_batches(landscape: NetworkLandscape, batches: list[Batch], chunk_size: int | None) -> NetworkLandscape:
+    """The same network on other examples; what is known of its derivatives stays known."""
+    network = landscape.network
+    twin = NetworkLandscape(
         network.model,
         network.loss_function,
-        [batch],
-        chunk_size=None if most >= len(batch[0]) or network.mode == "train" else most,
-        points_per_pass=landscape.points_per_pass,
+        batches,
+        chunk_size=chunk_size,
         route=landscape.derivatives.route,
         mode=network.mode,
         parameters=network.names,
+        forward=network.forward_function,
         count=network.count_function,
     )
-    merged.derivatives = landscape.derivatives
-    return merged if _is_same(landscape, merged) else None
+    twin.derivatives = landscape.derivatives
+    return twin
 
 
 def _is_same(landscape: NetworkLandscape, merged: NetworkLandscape) -> bool:

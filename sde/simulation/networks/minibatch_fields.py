@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple, final
 
-import torch
 from torch import Tensor
 
 from ....landscapes.landscape import Landscape

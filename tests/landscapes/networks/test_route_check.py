@@ -243,6 +243,6 @@ def test_every_route_has_the_gradient(route):
     truth = NetworkDerivatives(network).contracted_gradient(x, [(1.0, ())], data(D))
     torch.testing.assert_close(found, truth, rtol=1e-12, atol=1e-14)
     points, u = torch.stack([x, 0.9 * x]), torch.stack([x, x])
-    rows = NetworkDerivatives(network, route).contracted_gradients(points, [(1.0, (u,))], data(D))
+    rows = NetworkDerivatives(network, route).contracted_gradients(points, [(1.0, (u,))], [data(D)] * 2)
     singles = [NetworkDerivatives(network).contracted_gradient(p, [(1.0, (x,))], data(D)) for p in points]
     torch.testing.assert_close(rows, torch.stack(singles), rtol=1e-7, atol=1e-9)

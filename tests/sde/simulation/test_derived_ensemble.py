@@ -19,21 +19,23 @@ from eigensam.sde import (
     truncate,
 )
 from eigensam.sde.simulation.command_settings import SimulateSettings
-from eigensam.sde.simulation.derived_ensemble import chosen_landscape, read_start, simulate_derived
+from eigensam.sde.simulation.derived_ensemble import read_start, simulate_derived
+from eigensam.sde.simulation.simulated_landscape import named_landscape
 
 TORUS = TiltedTorus.default(2)
 
 
 def test_landscapes_and_what_they_were_made_of(tmp_path):
-    f, described = chosen_landscape(None, 3)
-    assert (f.dim, described["kind"]) == (3, "torus")
+    found = named_landscape(None, 3)
+    assert (found.landscape.dim, found.described["kind"]) == (3, "torus")
     path = tmp_path / "f.json"
-    path.write_text(json.dumps(described))
-    again, same = chosen_landscape(path, 1)
-    assert same == described
-    assert torch.equal(again.tilts, f.tilts)
-    with pytest.raises(InputError, match="is a folder; paths are simulated on a landscape of a JSON file"):
-        chosen_landscape(tmp_path, 2)
+    path.write_text(json.dumps(found.described))
+    again = named_landscape(str(path), 1)
+    assert again.described == found.described
+    assert torch.equal(again.landscape.tilts, found.landscape.tilts)
+    assert named_landscape("valley", 5).described["flat"] == 1.0
+    with pytest.raises(InputError, match="none of the names torus, valley; give one of them"):
+        named_landscape("valey", 2)
 
 
 def test_starts():

@@ -116,9 +116,7 @@ def test_chunks_of_minibatches_and_points_change_nothing(
             torch.testing.assert_close(found, wanted)
 
 
-def test_a_rule_that_averages_is_never_cut(
-    f: NetworkLandscape, x: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rule_that_averages_is_never_cut(f: NetworkLandscape, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """DNSAM divides by the norm of the mean gradient: of some of the minibatches it would be another one."""
     rule = find_rule("dnsam")
     sde = truncate(rule, "1/3", 2)

@@ -1,0 +1,73 @@
+"""A rule beside the SDEs that claim to describe it, on a landscape of any kind."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from ....ground.errors import InputError
+from ....landscapes.landscape import Landscape
+from ....landscapes.networks.network import NetworkLandscape
+from ...derivation.derived_sde import SDE
+from ...rules.bindings import Values
+from ...rules.rule import Rule
+from ..networks.compared_networks import compared_networks
+from ..networks.network_run import Observe
+from .compare_settings import CompareSettings
+from .compared_ensembles import compared_ensembles
+from .comparison import Comparison
+
+__all__ = ["compare"]
+
+
+def compare(
+    rule: Rule,
+    sdes: Mapping[str, SDE],
+    landscape: Landscape,
+    x0: Tensor,
+    settings: CompareSettings,
+    *,
+    values: Values | None = None,
+    observe: Observe | None = None,
+    checkpoint: Path | None = None,
+) -> Comparison:
+    """Move a rule and its SDEs along the same noise, and say how far apart they are.
+
+    Of a toy all paths are moved together by compiled code, ten thousand or a million; of a network few, each step of an
+    SDE with the exact covariance of its minibatches.
+
+    Args:
+        rule: the update rule.
+        sdes: of the rule, by name.
+        landscape: the family of ``M`` minibatch losses.
+        x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``.
+        settings: learning rate, radius, numbers of steps and paths, and so on.
+        values: of the rule's other parameters and directions. On a network one direction without a value is estimated
+            as a top eigenvector.
+        observe: observables of a network; None: those of :class:`NetworkObservables` without test data.
+        checkpoint: folder where what is complete is kept; a run of the same settings goes on from there.
+
+    Raises:
+        InputError: symbols without a value, a start of another shape, paths that leave the finite numbers, a loss that
+            cannot be differentiated as often as needed, a checkpoint of another run.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import TiltedTorus
+        >>> from eigensam.sde import find_rule, truncate
+        >>> sam = find_rule("sam")
+        >>> sdes = {f"drift order {m}": truncate(sam, "1/3", m) for m in (1, 3)}
+        >>> settings = CompareSettings(eta=0.1, rho=0.4, steps=10, paths=50)
+        >>> found = compare(sam, sdes, TiltedTorus.default(2), torch.zeros(2, dtype=torch.float64), settings)
+        >>> [series.name for series in (found.rule, *found.others)]
+        ['sam', 'drift order 1', 'drift order 3', 'exact drift']
+    """
+    if isinstance(landscape, NetworkLandscape):
+        return compared_networks(
+            rule, sdes, landscape, x0, settings, values=values, observe=observe, checkpoint=checkpoint
+        )
+    if observe is not None:
+        raise InputError(
+            f"observables of one's own are for networks; {type(landscape).__name__} is none, leave them out"
+        )
+    return compared_ensembles(rule, sdes, landscape, x0, settings, values=values, checkpoint=checkpoint)

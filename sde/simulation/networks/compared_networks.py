@@ -1,0 +1,216 @@
+"""A rule beside its SDEs on a network landscape."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from ....ground.console import progress_bar
+from ....ground.errors import InputError
+from ....ground.fingerprints import fingerprint
+from ....ground.identities import code_identity
+from ....landscapes.landscape import Landscape
+from ...derivation.derived_sde import SDE
+from ...derivation.torch_code import torch_code
+from ...rules.bindings import Values, bind
+from ...rules.exact_steps import evaluate
+from ...rules.rule import Rule
+from ..comparison.compare_settings import CompareSettings
+from ..comparison.comparison import Comparison
+from ..comparison.path_series import PathSeries
+from .directions import Directions
+from .eigenvectors import EigenvectorEstimate
+from .minibatch_fields import ExactField, MinibatchField, SDEField
+from .network_observables import NetworkObservables
+from .network_run import Observe, move
+from .path_store import PathStore
+from .processes import FieldProcess, Process, RuleChain
+from .step_noise import StepNoise
+
+__all__ = ["compared_networks"]
+
+_CODE = __name__
+SECONDS = 60.0  # ours: between two writes of what is complete
+
+
+def compared_networks(
+    rule: Rule,
+    sdes: Mapping[str, SDE],
+    landscape: Landscape,
+    x0: Tensor,
+    settings: CompareSettings,
+    *,
+    values: Values | None = None,
+    observe: Observe | None = None,
+    checkpoint: Path | None = None,
+) -> Comparison:
+    """Move the rule, its SDEs and what else the settings ask for along the same noise, and look at them.
+
+    Args:
+        rule: the update rule.
+        sdes: of the rule, by name.
+        landscape: the family of ``M`` minibatch losses, of a network mostly.
+        x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``.
+        settings: learning rate, radius, numbers of steps and paths, and so on.
+        values: of the rule's other parameters and directions. One direction without a value is estimated as the top
+            eigenvector of a Hessian.
+        observe: observables; None: :class:`NetworkObservables` without test data.
+        checkpoint: folder where what is complete is kept; a run of the same settings goes on from there.
+
+    Raises:
+        InputError: symbols without a value, a start of another shape, paths that leave the finite numbers, a loss that
+            cannot be differentiated as often as needed, a checkpoint of another run.
+    """
+    observe = observe or NetworkObservables(landscape)
+    directions, bound = _bound(rule, landscape, settings, values)
+    x = _start(x0, landscape, settings.paths)
+    processes = dict(_processes(rule, sdes, landscape, settings, bound, directions))
+    looks = settings.looks()
+    noise = StepNoise(settings.seed, settings.paths, settings.substeps, landscape.size)
+    identity = _identity(rule, landscape, x, settings, bound, observe)
+    series, integrator, residuals = {}, {}, {}
+    flow_paths = x[:1] if x0.ndim == 1 else x
+    with _held(checkpoint), _progress(len(processes) * settings.steps, checkpoint) as advance:
+        for place, (name, process) in enumerate(processes.items()):
+            store = None
+            if checkpoint is not None:
+                code = {"process": name, "code of the process": _code_of(name, sdes)}
+                store = PathStore(checkpoint / f"process-{place}", identity | code, SECONDS)
+            before = place * settings.steps
+            moved = move(
+                process,
+                name,
+                x if process.noisy else flow_paths,
+                looks,
+                noise,
+                observe,
+                store,
+                lambda step, before=before, name=name: advance(before + step, name),  # type: ignore[misc]
+            )
+            series[name] = PathSeries(name, [settings.eta * k for k in looks], moved.values)
+            if moved.integrator is not None:
+                integrator[name] = moved.integrator
+            if moved.residual is not None:
+                residuals[name] = moved.residual
+    about = {
+        "rule": str(rule),
+        "landscape": {"parameters": landscape.dim, "minibatches": landscape.size, "dtype": str(landscape.dtype)},
+        "settings": asdict(settings),
+        "integrator_error": integrator,
+        **({"eigenvector_residual": residuals} if residuals else {}),
+    }
+    first, *others = series.values()
+    return Comparison(first, others, about)
+
+
+def _bound(
+    rule: Rule, landscape: Landscape, settings: CompareSettings, values: Values | None
+) -> tuple[Directions, dict[str, float | Tensor]]:
+    """Values of all symbols; a unit vector in place of a direction that is estimated."""
+    given = dict(values or {})
+    missing = [name for name in rule.directions if name not in given]
+    if not missing:
+        return Directions(rule), bind(rule, landscape, settings.rho, given)
+    kind: Any = settings.eigenvector
+    estimate = EigenvectorEstimate(landscape, kind, settings.power_iterations, seed=settings.seed)
+    directions = Directions(rule, estimate)
+    vector = torch.nn.functional.normalize(torch.ones(landscape.dim, dtype=torch.float64), dim=0)
+    return directions, bind(rule, landscape, settings.rho, given | dict.fromkeys(missing, vector))
+
+
+def _start(x0: Tensor, landscape: Landscape, paths: int) -> Tensor:
+    expected = f"({landscape.dim},) or ({paths}, {landscape.dim})"
+    if not isinstance(x0, Tensor) or x0.shape not in ((landscape.dim,), (paths, landscape.dim)):
+        found = f"shape {tuple(x0.shape)}" if isinstance(x0, Tensor) else type(x0).__name__
+        raise InputError(f"the start has {found}; expected a tensor of shape {expected}")
+    x = x0.detach().to(landscape.device, landscape.dtype).expand(paths, -1).clone()
+    if not bool(x.isfinite().all()):
+        raise InputError("the start is not finite; give other parameters")
+    return x
+
+
+def _processes(
+    rule: Rule,
+    sdes: Mapping[str, SDE],
+    landscape: Landscape,
+    settings: CompareSettings,
+    bound: Mapping[str, float | Tensor],
+    directions: Directions,
+) -> Iterator[tuple[str, Process]]:
+    """By name, the rule first."""
+    sampling: Any = settings.sampling
+    yield rule.name, RuleChain(landscape, rule, bound, directions, settings.eta, sampling)
+    fields: dict[str, MinibatchField] = {}
+    for name, sde in sdes.items():
+        if sde.rule != rule:
+            raise InputError(f"the SDE '{name}' is one of the rule {sde.rule.name}; give SDEs of {rule.name}")
+        fields[name] = SDEField(landscape, sde, settings.eta)
+    if settings.exact:
+        fields["exact drift"] = ExactField(landscape, rule, settings.eta)
+    if len({rule.name, *fields}) <= len(fields):
+        raise InputError(f"an SDE is called {rule.name}, or 'exact drift', as another process; give it another name")
+    for noise in (True, False) if settings.flows else (True,):
+        for name, field in fields.items():
+            process = FieldProcess(
+                field, bound, directions, scheme=settings.scheme, substeps=settings.substeps, noise=noise
+            )
+            yield (name if noise else f"flow of {name}"), process
+
+
+def _identity(
+    rule: Rule,
+    landscape: Landscape,
+    x: Tensor,
+    settings: CompareSettings,
+    bound: Mapping[str, float | Tensor],
+    observe: Observe,
+) -> dict[str, str | int]:
+    """What all paths depend on. Losses and steps are known by their values at the start, to the last bit."""
+    here = x[:1, None]
+    return {
+        **code_identity(_CODE),
+        "device": str(landscape.device),
+        "type of numbers": str(landscape.dtype),
+        "threads": torch.get_num_threads(),
+        "landscape": fingerprint(landscape.losses(here)),
+        "rule": fingerprint(rule.name, evaluate(rule.step, landscape, here, bound)),
+        "values of symbols": fingerprint(dict(bound)),
+        "start": fingerprint(x),
+        "observables": fingerprint(list(observe.names), observe(x[:1])),
+        **{name: each if isinstance(each, int) else repr(each) for name, each in asdict(settings).items()},
+    }
+
+
+def _code_of(name: str, sdes: Mapping[str, SDE]) -> str:
+    sde = sdes.get(name.removeprefix("flow of "))
+    return "" if sde is None else fingerprint(torch_code(sde))
+
+
+@contextmanager
+def _held(folder: Path | None) -> Iterator[None]:
+    """No other process writes into the folder meanwhile."""
+    if folder is None:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(f"another process is writing into {folder}; choose another checkpoint folder") from None
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror or error}; choose another one") from None
+    with lock:
+        yield
+
+
+@contextmanager
+def _progress(total: int, folder: Path | None) -> Iterator[Any]:
+    where = "" if folder is None else f", kept in {folder}"
+    with progress_bar(f"simulating{where}", total) as (bar, task):
+        yield lambda done, name: bar.update(task, completed=done, description=f"{name}{where}")

@@ -1,0 +1,190 @@
+"""A rule beside its SDEs on a network: what comes, the same bits after a kill, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eigensam.ground import InputError
+from eigensam.landscapes import NetworkLandscape, Quadratic
+from eigensam.sde import CompareSettings, compare, derive, find_rule, truncate
+from eigensam.sde.simulation.networks import compared_networks as module
+from eigensam.sde.simulation.networks.network_observables import NetworkObservables
+
+from .small_networks import perceptron
+
+SAM = find_rule("sam")
+SDES = {f"drift order {order}": truncate(SAM, "1/3", order) for order in (2, 3)}
+SETTINGS = CompareSettings(eta=0.1, rho=0.4, steps=6, paths=3, every=2)
+NAMES = ["train loss", "parameter norm"]
+
+
+@pytest.fixture(scope="module")
+def f() -> NetworkLandscape:
+    return perceptron()
+
+
+def compared(f, settings=SETTINGS, **given):
+    observe = NetworkObservables(f, NAMES)
+    return compare(given.pop("rule", SAM), given.pop("sdes", SDES), f, f.point(), settings, observe=observe, **given)
+
+
+def same(a, b) -> bool:
+    pairs = zip((a.rule, *a.others), (b.rule, *b.others), strict=True)
+    return all(np.array_equal(x.values[name], y.values[name]) for x, y in pairs for name in NAMES)
+
+
+def test_what_comes(f):
+    found = compared(f)
+    assert [each.name for each in (found.rule, *found.others)] == ["sam", *SDES, "exact drift"]
+    assert np.allclose(found.rule.times, [0, 0.2, 0.4, 0.6])
+    for each in (found.rule, *found.others):
+        assert each.values["train loss"].shape == (3, 4)
+        assert np.allclose(each.values["train loss"][:, 0], float(f.loss(f.point())))
+        assert len(set(each.values["train loss"][:, -1])) == 3  # paths differ
+    json.dumps(found.about)
+    assert set(found.about["integrator_error"]) == {*SDES, "exact drift"}
+    assert all(0 < error < 1e-3 for error in found.about["integrator_error"].values())
+
+
+def test_more_substeps_have_a_smaller_error_and_euler_a_larger_one(f):
+    def errors(**changed):
+        settings = CompareSettings(eta=0.5, rho=0.4, steps=4, paths=1, **changed)
+        return compared(f, settings).about["integrator_error"]["drift order 3"]
+
+    assert errors(substeps=2) < errors() / 8
+    assert errors(scheme="euler-maruyama") > 20 * errors()
+
+
+def test_flows_are_without_noise(f):
+    found = compared(f, CompareSettings(eta=0.1, rho=0.4, steps=4, paths=3, flows=True, exact=False))
+    flow = next(each for each in found.others if each.name == "flow of drift order 3")
+    assert flow.values["train loss"].shape == (1, 5)
+    starts = torch.stack([f.point(), 1.1 * f.point()])
+    settings = CompareSettings(eta=0.1, rho=0.4, steps=4, paths=2, flows=True, exact=False)
+    found = compare(SAM, SDES, f, starts, settings, observe=NetworkObservables(f, NAMES))
+    flows = {each.name: each for each in found.others}["flow of drift order 2"]
+    assert flows.values["train loss"].shape == (2, 5)
+
+
+def test_path_by_path_the_noise_is_its_own(f):
+    """The third of three paths is the third of five."""
+    few = compared(f)
+    many = compared(f, CompareSettings(eta=0.1, rho=0.4, steps=6, paths=5, every=2))
+    for a, b in zip((few.rule, *few.others), (many.rule, *many.others), strict=True):
+        assert np.allclose(a.values["train loss"], b.values["train loss"][:3], rtol=1e-12)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("when", [1, 5, 8, 13, 20, 23])
+@pytest.mark.parametrize("rule", ["sam", "eigen-sam"])
+def test_a_killed_run_goes_on_with_the_same_bits(f, tmp_path, monkeypatch, when, rule):
+    chosen = find_rule(rule)
+    given = {"rule": chosen, "sdes": {f"drift order {m}": truncate(chosen, "1/3", m) for m in (2, 3)}}
+    if rule == "eigen-sam":
+        given["values"] = {"alpha": 0.2}
+    settings = CompareSettings(eta=0.1, rho=0.4, steps=6, paths=3, every=2, sampling="reshuffled", power_iterations=2)
+    whole = compared(f, settings, **given)
+    advance, count = module.move, 0
+
+    def watched(*arguments):
+        *first, progress = arguments
+
+        def killed(step):
+            nonlocal count
+            count += 1
+            progress(step)
+            if count == when:
+                raise KilledError
+
+        return advance(*first, killed)
+
+    monkeypatch.setattr(module, "move", watched)
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+    with pytest.raises(KilledError):
+        compared(f, settings, checkpoint=tmp_path, **given)
+    monkeypatch.setattr(module, "move", advance)
+    moved = []
+    draw = module.StepNoise.draw
+    monkeypatch.setattr(module.StepNoise, "draw", lambda self, step: moved.append(step) or draw(self, step))
+    again = compared(f, settings, checkpoint=tmp_path, **given)
+    assert same(whole, again)
+    assert len(moved) == 24 - when  # what was complete is not computed again
+    moved.clear()
+    assert same(whole, compared(f, settings, checkpoint=tmp_path, **given))
+    assert not moved
+
+
+def test_another_run_is_not_gone_on_with(f, tmp_path):
+    compared(f, checkpoint=tmp_path)
+    for changed, differs in (({"seed": 1}, "seed"), ({"eta": 0.2}, "eta"), ({"sampling": "reshuffled"}, "sampling")):
+        settings = CompareSettings(**{"eta": 0.1, "rho": 0.4, "steps": 6, "paths": 3, "every": 2, **changed})
+        with pytest.raises(InputError, match=rf"holds another run, which differs in .*{differs}"):
+            compared(f, settings, checkpoint=tmp_path)
+    with pytest.raises(InputError, match=r"differs in .*landscape"):
+        compared(perceptron(seed=1), checkpoint=tmp_path)
+    with pytest.raises(InputError, match=r"differs in .*process"):
+        compared(f, sdes=dict(reversed(SDES.items())), checkpoint=tmp_path)
+    state = tmp_path / "process-0" / "paths.json"
+    content = json.loads(state.read_text())
+    state.write_text(json.dumps(content | {"step": 4}))
+    with pytest.raises(InputError, match="damaged; remove"):
+        compared(f, checkpoint=tmp_path)
+    state.write_text("[]")
+    with pytest.raises(InputError, match="is no state of a simulation"):
+        compared(f, checkpoint=tmp_path)
+
+
+def test_paths_that_leave_the_finite_numbers_say_which(tmp_path):
+    f = perceptron()
+    settings = CompareSettings(eta=1e200, rho=0.1, steps=5, paths=2, every=1)
+    with pytest.raises(InputError, match=r"2 of 2 paths of 'sam' have left the finite numbers by step \d, the first"):
+        compared(f, settings, checkpoint=tmp_path)
+
+
+def test_refusals(f):
+    with pytest.raises(InputError, match=r"the start has shape \(3,\); expected a tensor of shape"):
+        compare(SAM, SDES, f, torch.zeros(3), SETTINGS)
+    with pytest.raises(InputError, match="the SDE 'drift order 2' is one of the rule usam; give SDEs of sam"):
+        compared(f, sdes={"drift order 2": truncate(find_rule("usam"), "1/3", 2)})
+    rule = find_rule("eigen-sam")
+    with pytest.raises(InputError, match="the symbol alpha is unbound"):
+        compared(f, rule=rule, sdes={"drift order 2": truncate(rule, "1/3", 2)})
+    with pytest.raises(InputError, match="integrated by splitting or euler-maruyama; found the scheme 'platen'"):
+        compared(f, CompareSettings(steps=2, scheme="platen"))
+    with pytest.raises(InputError, match="another name"):
+        compared(f, sdes={"exact drift": SDES["drift order 2"]})
+    with pytest.raises(InputError, match="the start is not finite"):
+        compare(SAM, SDES, f, f.point() * torch.nan, SETTINGS)
+
+
+def test_any_landscape_will_do(f):
+    """A quadratic with few paths as a network would be: the chain's mean in closed form for SGD."""
+    q = Quadratic([[2.0]], centres=[[0.0], [1.0]])
+    sgd = find_rule("sgd")
+    settings = CompareSettings(eta=0.1, rho=0.0, steps=10, paths=4000, exact=False)
+    found = module.compared_networks(
+        sgd,
+        {"weak order 2": derive(sgd, 2, 1)},
+        q,
+        torch.tensor([2.0], dtype=torch.float64),
+        settings,
+        observe=NetworkObservables(q, ["parameter norm"]),
+    )
+    mean = 0.5 + 1.5 * 0.8**10
+    for each in (found.rule, *found.others):
+        assert abs(each.values["parameter norm"][:, -1].mean() - mean) < 5 * each.values["parameter norm"].std() / 60
+
+
+def test_a_kink_is_refused_where_its_curvature_is_asked_for():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Hardshrink(), nn.Linear(6, 2)).double()
+    data = torch.randn(8, 4, dtype=torch.float64), torch.arange(8) % 2
+    f = NetworkLandscape.from_tensors(model, nn.functional.cross_entropy, *data, batch_size=4)
+    with pytest.raises(InputError):
+        compared(f, sdes={"drift order 3": SDES["drift order 3"]})
