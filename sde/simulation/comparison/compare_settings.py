@@ -18,7 +18,7 @@ EIGENVECTORS: Sequence[str] = ("minibatch", "step")
 
 _COUNTS = ("steps", "paths", "substeps", "looks", "power_iterations")
 _STATES = (1 / 3, 2 / 3, 1.0)  # of the run: ours
-_CLOSE = 1e-9  # of the horizon, within which a time is a look
+_CLOSE = 1e-6  # of the horizon, within which a time is a look
 
 
 @dataclass(frozen=True)
