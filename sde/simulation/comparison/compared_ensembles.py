@@ -25,8 +25,8 @@ from ..problems.untruncated_problem import untruncated_problem
 from ..scheme import SCHEMES
 from ..simulate import Engine, simulate
 from ..statistics.observables import Observable, Recorder
-from .comparison import Comparison
 from .compare_settings import CompareSettings
+from .comparison import Comparison
 from .path_series import Array, PathSeries
 
 __all__ = ["compared_ensembles", "landscape_observables"]
@@ -36,6 +36,7 @@ Observables = Mapping[str, Callable[[Tensor], Tensor]]
 _EXACT, _FLOW = "exact drift", "flow of "
 _MOST_MEMORY = 2**32  # bytes of a comparison
 _MOST_DIM = 3  # of states that are kept, and coordinates that are observed
+_DRAWN = 20  # paths that a portrait has room for
 _BATCH = 2**14  # ours: states of a call of an observable
 
 
@@ -103,7 +104,7 @@ def compared_ensembles(
         raise InputError(f"processes are named {', '.join(names)}; give each SDE a name that no other process has")
     _check_memory(start, settings, len(observed), sum(_paths(run, start, settings) > 1 for run in runs))
     _check_observables(Recorder(observed, settings.times.tolist(), start.points).sizes)
-    series, states, backends = [], {}, {}
+    series, states, drawn, backends = [], {}, {}, {}
     for run in runs:
         folder = None if engine.checkpoint is None else Path(engine.checkpoint) / quote(run.name, safe=" ")
         trajectories, backends[run.name] = _moved(run, start, settings, replace(engine, checkpoint=folder))
@@ -111,6 +112,7 @@ def compared_ensembles(
         series.append(PathSeries(run.name, settings.times, found))
         if start.dim <= _MOST_DIM:
             states[run.name] = trajectories[:, settings.state_looks()].double().cpu().numpy()
+            drawn[run.name] = trajectories[:_DRAWN].double().cpu().numpy()
     about = settings.to_dict() | {
         "rule": rule.name,
         "values": _plain(values),
@@ -122,7 +124,7 @@ def compared_ensembles(
         "backends": backends,
     }
     times = settings.times[settings.state_looks()] if states else np.empty(0)
-    return Comparison(series[0], series[1:], about, states, times)
+    return Comparison(series[0], series[1:], about, states, times, drawn)
 
 
 def landscape_observables(landscape: Landscape) -> dict[str, Callable[[Tensor], Tensor]]:

@@ -35,6 +35,7 @@ class Comparison:
         about: JSON-ready settings (eta, rho, seed, steps, sampling, ...).
         states: by name of the process, shape ``(paths, K, d)`` at ``state_times``, only for ``d <= 3``; else empty.
         state_times: shape ``(K,)``.
+        trajectories: by name, of the first paths, shape ``(k, L, d)`` at all looks: for a portrait; may be empty.
 
     Raises:
         InputError: what cannot be compared: other times, observables, numbers of paths, two processes of one name,
@@ -56,6 +57,7 @@ class Comparison:
     about: Mapping[str, Any] = field(default_factory=dict)
     states: Mapping[str, Array] = field(default_factory=dict)
     state_times: Array = field(default_factory=lambda: np.empty(0))
+    trajectories: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_others(self.rule, self.others)
@@ -242,8 +244,10 @@ class Comparison:
         from .phase_portrait import draw_portrait
 
         path = None if file is None else picture_path(file)
-        states = {name: self.states[name] for name in (self.rule.name, *self.names) if name in self.states}
-        figure = draw_portrait(states, self.state_times, loss)
+        names = [name for name in (self.rule.name, *self.names) if name in self.states]
+        times, paths = (self.rule.times, self.trajectories) if self.trajectories else (self.state_times, self.states)
+        ends = {name: self.states[name][:, -1] for name in names}
+        figure = draw_portrait({name: paths[name] for name in names}, ends, times, loss)
         if path is not None:
             write_picture(figure, path)
         return figure

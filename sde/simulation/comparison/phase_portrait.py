@@ -21,11 +21,14 @@ _LEVELS = 14
 _RULE = "0.35"  # grey, darker than level lines
 
 
-def draw_portrait(states: Mapping[str, Array], times: Array, loss: Callable[[Array], Array]) -> "Figure":
+def draw_portrait(
+    states: Mapping[str, Array], ends: Mapping[str, Array], times: Array, loss: Callable[[Array], Array]
+) -> "Figure":
     """A panel for each process, all with the same axes and level lines; start and ends are marked.
 
     Args:
-        states: by process, the rule first, shape ``(paths, K, 2)``.
+        states: of paths to draw, by process, the rule first, shape ``(paths, K, 2)``.
+        ends: of more paths, by process, shape ``(n, 2)``.
         times: shape ``(K,)``.
         loss: of points, shape ``(n, 2)``, gives shape ``(n,)``.
 
@@ -36,7 +39,7 @@ def draw_portrait(states: Mapping[str, Array], times: Array, loss: Callable[[Arr
     if len(found) != 3 or found[2] != 2 or found[1] < 2:
         what = f"states have shape {found}" if states else "no states were kept"
         raise InputError(f"{what}; a portrait takes states in two dimensions, at two times or more")
-    low, high = _window(list(states.values()))
+    low, high = _window([*states.values(), *ends.values()])
     x, y = (np.linspace(low[i], high[i], _GRID) for i in range(2))
     points = np.stack(np.meshgrid(x, y), -1)
     heights = np.asarray(loss(points.reshape(-1, 2)), dtype=np.float64)
@@ -51,7 +54,7 @@ def draw_portrait(states: Mapping[str, Array], times: Array, loss: Callable[[Arr
         levels = _levels(heights)
         if len(levels) > 1:
             axes.contour(x, y, heights, levels=levels, colors="0.72", linewidths=0.7, zorder=1)
-        _draw_paths(axes, paths, _RULE if k == 0 else MANY_LINES[(k - 1) % len(MANY_LINES)]["color"])
+        _draw_paths(axes, paths, ends[name], _RULE if k == 0 else MANY_LINES[(k - 1) % len(MANY_LINES)]["color"])
         axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$x_0$")
         axes.set_title(name, fontsize=10)
         axes.grid(visible=False)
@@ -67,12 +70,12 @@ def draw_portrait(states: Mapping[str, Array], times: Array, loss: Callable[[Arr
     return figure
 
 
-def _draw_paths(axes: "Axes", paths: Array, colour: str) -> None:
+def _draw_paths(axes: "Axes", paths: Array, ends: Array, colour: str) -> None:
     shown = paths[np.linspace(0, len(paths) - 1, min(len(paths), _MOST_PATHS)).astype(np.int64)]
     for k, path in enumerate(shown):
-        label = None if k else "path" if len(paths) == 1 else f"{len(shown)} of {len(paths)} paths"
+        label = None if k else "path" if len(paths) == 1 else f"{len(shown)} of {len(ends)} paths"
         axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.9, alpha=0.6, zorder=2, label=label)
-    cloud = paths[np.linspace(0, len(paths) - 1, min(len(paths), 50 * _MOST_PATHS)).astype(np.int64), -1]
+    cloud = ends[np.linspace(0, len(ends) - 1, min(len(ends), 50 * _MOST_PATHS)).astype(np.int64)]
     axes.scatter(cloud[:, 0], cloud[:, 1], s=14, color=colour, alpha=0.8, linewidths=0, zorder=3, label="end")
     starts = np.unique(shown[:, 0], axis=0)
     style: Any = {"marker": "*", "s": 90, "color": "white", "edgecolors": "black", "linewidths": 0.9, "zorder": 4}

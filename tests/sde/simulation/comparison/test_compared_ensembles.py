@@ -13,8 +13,8 @@ from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde.derivation.derived_sde import truncate
 from eigensam.sde.rules.rule import find_rule
 from eigensam.sde.simulation.comparison import compared_ensembles as module
-from eigensam.sde.simulation.comparison.compared_ensembles import compared_ensembles, landscape_observables
 from eigensam.sde.simulation.comparison.compare_settings import CompareSettings
+from eigensam.sde.simulation.comparison.compared_ensembles import compared_ensembles, landscape_observables
 from eigensam.sde.simulation.ensembles.looks import Record
 from eigensam.sde.simulation.problems.derived_problem import derived_problem
 from eigensam.sde.simulation.problems.rule_chain import rule_chain
