@@ -239,7 +239,7 @@ class NetworkDerivatives:
                 cannot map the network: see :meth:`is_limit`.
         """
         network = self.network
-        self._check.admit("vmap", 1, x[0], batch)
+        self._check.admit_pairs("vmap", 1, x[0].detach(), [batch])
         points = x.detach().requires_grad_()
         with differentiable(network.device), SmoothNorms(2):
             losses = vmap(lambda p: network.loss(unflatten(p, network.shapes), batch))(points)

@@ -45,8 +45,8 @@ def print_comparison(console: Console, found: Comparison, sdes: Sequence[str]) -
     for name, residual in found.about.get("eigenvector_residual", {}).items():
         if residual > _CLOSE:
             console.print(
-                f"The eigenvectors that {name} followed have a relative residual of {residual:.2g}: they are poor; take "
-                "more --power-iterations.",
+                f"The eigenvectors that {name} followed have a relative residual of {residual:.2g}: they are poor; "
+                "take more --power-iterations.",
                 markup=False,
             )
     console.print("These are estimates, for this landscape, eta, rho and time; intervals are of each number alone.")

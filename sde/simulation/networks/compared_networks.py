@@ -165,10 +165,10 @@ def _processes(
         if sde.rule != rule:
             raise InputError(f"the SDE '{name}' is one of the rule {sde.rule.name}; give SDEs of {rule.name}")
         fields[name] = SDEField(landscape, sde, settings.eta)
+    if rule.name in fields or "exact drift" in fields:
+        raise InputError(f"an SDE is called {rule.name} or 'exact drift', as another process; give it another name")
     if settings.exact_drift:
         fields["exact drift"] = ExactField(landscape, rule, settings.eta)
-    if len({rule.name, *fields}) <= len(fields):
-        raise InputError(f"an SDE is called {rule.name}, or 'exact drift', as another process; give it another name")
     for noise in (True, False) if settings.flows else (True,):
         for name, field in fields.items():
             process = FieldProcess(
