@@ -24,6 +24,7 @@ MEMORY = 2**30
 """Bytes that the graphs of one pass may hold (ours: as those of a kept Hessian)."""
 
 _GRAPH = 4  # activations, their gradients, and what differentiating those saves
+_VECTORS = 40  # of the parameters' length: an eigensolver's basis and what it works with
 _MOST = 64  # points (ours: more of them gain nothing)
 _SAME = {torch.float64: 1e-9, torch.float32: 1e-4}  # by how much sums in another order may differ (ours)
 
@@ -93,7 +94,8 @@ class MeanLoss:
         if merged is not None:
             self.landscape, self.merged = merged, True
         rows = sum(_rows(batch) for batch in (merged or landscape).batches)
-        self.together = min(_MOST, max(1, memory // (_GRAPH * each * rows)))
+        vectors = _VECTORS * landscape.dim * landscape.dtype.itemsize
+        self.together = min(_MOST, max(1, memory // (_GRAPH * each * rows + vectors)))
         self._graphs = _GRAPH * each * rows <= memory and self._maps()
         if not self._graphs:
             self.together = 1

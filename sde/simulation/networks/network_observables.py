@@ -31,12 +31,13 @@ OBSERVABLES = {
 FIGURE_TWO = ("train loss", "test loss", "test accuracy", "parameter norm", "gradient norm", "lambda_1")
 """The panels of the paper's Figure 2."""
 
-Perturbations = Callable[[Tensor, Tensor], Tensor]
-"""Maps points ``(P, d)`` and their minibatches' gradients ``(P, M, d)`` to the rule's perturbations ``u_m``, of the
-gradients' shape."""
+Perturbations = Callable[[Tensor, Tensor, slice], Tensor]
+"""Maps points ``(p, d)``, their minibatches' gradients ``(p, M, d)``, and which of all paths these are, to the rule's
+perturbations ``u_m``, of the gradients' shape. Not all paths may be asked for at a time."""
 
 _CURVATURE = {"lambda_1", "gap", "alignment", "eigenvalue share"}
 _PERTURBED = {"alignment", "eigenvalue share"}
+_PER_MINIBATCH = 6  # vectors: gradient, perturbation, third product, and what they are made of, some of them in float64
 
 
 class NetworkObservables:
@@ -103,7 +104,7 @@ class NetworkObservables:
         if max_products < 1 or memory < 1:
             raise InputError(f"max_products = {max_products}, memory = {memory}; both must be at least 1")
         self.names, self.tolerance, self.max_products = chosen, tolerance, max_products
-        self._perturbation, self._wanted = perturbation, set(chosen)
+        self._memory, self._perturbation, self._wanted = memory, perturbation, set(chosen)
         if "gap" in self._wanted and landscape.dim < 2:
             raise InputError("a gap needs two eigenvalues; the landscape has one parameter")
         of_test = self._wanted & {"test loss", "test accuracy"}
@@ -203,7 +204,10 @@ class NetworkObservables:
             # Of two within the tolerance either may be found first.
             found["lambda_1"] = torch.maximum(top.values, second.values)
         if self._wanted & _PERTURBED:
-            found |= self._perturbed(x, v)
+            each = self.landscape.size * self.landscape.dim * _PER_MINIBATCH * x.dtype.itemsize
+            step = max(1, self._memory // each)
+            parts = [self._perturbed(x, v, slice(i, i + step), first) for i in range(0, len(x), step)]
+            found |= {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         return found
 
     def _top(
@@ -232,14 +236,15 @@ class NetworkObservables:
             )
         return pairs
 
-    def _perturbed(self, x: Tensor, v: Tensor) -> dict[str, Tensor]:
-        found = dict[str, Tensor]()
+    def _perturbed(self, x: Tensor, v: Tensor, part: slice, first: int) -> dict[str, Tensor]:
+        """Of a part of the points, the first of which is that of path ``first``."""
+        found, x, v = dict[str, Tensor](), x[part], v[part]
         g = self.landscape.gradients(x[:, None])
         if self._perturbation is None:
             norm = torch.linalg.vector_norm(g, dim=-1, keepdim=True)
             u = g / torch.where(norm > 0, norm, 1.0)
         else:
-            u = self._perturbation(x, g)
+            u = self._perturbation(x, g, slice(first + part.start, first + part.start + len(x)))
             if u.shape != g.shape:
                 raise InputError(
                     f"perturbations have shape {tuple(u.shape)}; expected that of the gradients, {tuple(g.shape)}"

@@ -132,4 +132,4 @@ def test_targets_that_do_not_count_in_some_pieces():
 def test_perturbations_of_another_shape():
     f = landscape("mlp")
     with pytest.raises(InputError, match="perturbations have shape"):
-        NetworkObservables(f, ["alignment"], perturbation=lambda x, g: x)(points(f, 2))
+        NetworkObservables(f, ["alignment"], perturbation=lambda x, g, paths: x)(points(f, 2))

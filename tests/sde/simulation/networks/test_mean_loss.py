@@ -95,7 +95,7 @@ def test_one_batch_where_that_is_the_same_function(f, merged, together):
     mean = MeanLoss(f)
     assert (mean.merged, mean.together > 1) == (merged, together)
     check_all(f, mean)
-    for memory in (1, 40_000):
+    for memory in (1, 10_000, 300_000):
         check_all(f, MeanLoss(f, memory=memory))
 
 
@@ -126,7 +126,7 @@ def test_a_forward_function_of_ones_own():
 def test_parts_of_the_points():
     mean = MeanLoss(landscape("mlp"))
     assert [(part.start, part.stop) for part in mean.parts(7)] == [(0, 7)]
-    few = MeanLoss(landscape("mlp"), memory=40_000)
+    few = MeanLoss(landscape("mlp"), memory=300_000)
     assert 1 < few.together < 7
     assert sum(part.stop - part.start for part in few.parts(7)) == 7
     assert [(part.start, part.stop) for part in MeanLoss(landscape("mlp"), memory=1).parts(2)] == [(0, 1), (1, 2)]

@@ -100,14 +100,35 @@ def test_a_perturbation_of_the_rule():
     f = landscape("mlp")
     x, names = points(f, 2), ["alignment", "eigenvalue share"]
     usual = NetworkObservables(f, names, tolerance=1e-6)(x)
-    usam = NetworkObservables(f, names, tolerance=1e-6, perturbation=lambda x, g: g)(x)
+    usam = NetworkObservables(f, names, tolerance=1e-6, perturbation=lambda x, g, paths: g)(x)
     torch.testing.assert_close(usam["alignment"], usual["alignment"], rtol=1e-9, atol=0)
     for p in range(2):
         share = decompose_drift(f, x[p], top_eigenpairs(f, x[p], tolerance=1e-8), 0.1, perturbation=lambda g: g)
         assert usam["eigenvalue share"][p].item() == pytest.approx(share.explained, rel=1e-3, abs=1e-6)
-    shapes = []
-    NetworkObservables(f, ["alignment"], perturbation=lambda x, g: shapes.append((x.shape, g.shape)) or g)(x)
-    assert shapes == [(x.shape, (2, f.size, f.dim))]
+
+
+def test_a_perturbation_that_knows_its_paths():
+    """As Eigen-SAM's, which has an eigenvector of each path: asked for in parts, it must be that of the right one."""
+    f = landscape("mlp")
+    x = points(f, 7)
+    own = torch.randn(7, f.size, f.dim, dtype=D, generator=torch.Generator().manual_seed(3))
+    seen = []
+
+    def perturbation(x, g, paths):
+        seen.append(paths)
+        assert g.shape == (len(x), f.size, f.dim)
+        return own[paths]
+
+    names = ["alignment", "eigenvalue share"]
+    whole = NetworkObservables(f, names, perturbation=perturbation)(x)
+    parts = NetworkObservables(f, names, perturbation=perturbation, memory=200_000)(x)
+    assert seen[0] == slice(0, 7)
+    assert len(seen) > 2
+    for name in names:
+        torch.testing.assert_close(parts[name], whole[name], rtol=1e-7, atol=1e-9)
+    v = top_eigenpairs(f, x[4], tolerance=1e-8).vectors[0]
+    expected = ((own[4] @ v).abs() / torch.linalg.vector_norm(own[4], dim=1)).mean().item()
+    assert whole["alignment"][4].item() == pytest.approx(expected, rel=1e-2)
 
 
 def test_landscapes_that_are_no_networks():
@@ -143,7 +164,7 @@ def test_company_and_memory_change_rounding_only_and_a_second_look_nothing(kind)
         assert torch.equal(later[name], together[name])  # as after a pause: nothing is remembered
     alone = [observables(x[p : p + 1]) for p in range(5)]
     little = NetworkObservables(f, names, test=test, memory=1)(x)
-    half = NetworkObservables(f, names, test=test, memory=20_000)(x)
+    half = NetworkObservables(f, names, test=test, memory=200_000)(x)
     for name in names:
         for other in (torch.cat([each[name] for each in alone]), little[name], half[name]):
             torch.testing.assert_close(other, together[name], rtol=1e-7, atol=1e-9)
