@@ -85,6 +85,8 @@ def compared_ensembles(
         >>> [each.name for each in (found.rule, *found.others)], found.rule.values["loss"].shape
         (['sam', 'drift order 1', 'drift order 2'], (200, 11))
     """
+    if not isinstance(settings, EnsembleSettings):
+        raise InputError(f"settings are of type {type(settings).__name__}; expected EnsembleSettings(...)")
     engine, start = engine or Engine(), start_of(x0, settings.paths)
     if start.blocks:
         raise InputError(f"the start has blocks {', '.join(dict(start.blocks))}; give one tensor")
@@ -94,6 +96,8 @@ def compared_ensembles(
     observed = [Observable(name, function) for name, function in given.items()]
     runs = list(_processes(rule, sdes, landscape, settings, values))
     names = [run.name for run in runs]
+    if len(runs) == 1:
+        raise InputError("there is nothing to compare the rule with; give an SDE, or exact_drift=True")
     if len(set(names)) < len(names):
         raise InputError(f"processes are named {', '.join(names)}; give each SDE a name that no other process has")
     _check_memory(start, settings, len(observed), sum(_paths(run, start, settings) > 1 for run in runs))
@@ -200,6 +204,8 @@ def _values(observable: Observable, trajectories: Tensor) -> Array:
 
 
 def _check_sdes(rule: Rule, sdes: Mapping[str, SDE]) -> None:
+    if not isinstance(sdes, Mapping):
+        raise InputError(f"SDEs are of type {type(sdes).__name__}; give them by name: {{'drift order 2': sde}}")
     for name, sde in sdes.items():
         if not isinstance(sde, SDE):
             raise InputError(f"'{name}' is of type {type(sde).__name__}; expected an SDE: derive(...), truncate(...)")
