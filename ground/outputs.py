@@ -52,6 +52,7 @@ class Outputs:
         json: of the result; ``-`` is standard output, which then holds nothing else.
         plot: of a picture.
         files: further files, by option.
+        pictures: further pictures, by option.
         folders: that the command fills.
         inputs: what the command reads, by option or argument.
 
@@ -80,6 +81,7 @@ class Outputs:
         *,
         plot: Path | None = None,
         files: Mapping[str, Path | None] | None = None,
+        pictures: Mapping[str, Path | None] | None = None,
         folders: Collection[Folder] = (),
         inputs: Mapping[str, Path | None] | None = None,
     ) -> None:
@@ -89,13 +91,15 @@ class Outputs:
             raise InputError("--json - is standard output, which is closed; give a file")
         self._plot = plot
         self._files = {name: path for name, path in (files or {}).items() if path is not None}
+        self._pictures = {name: path for name, path in (pictures or {}).items() if path is not None}
         self._written: list[Path] = []
-        if plot is not None and plot.suffix not in PICTURES:
-            raise InputError(
-                f"--plot {plot} is not one of: {', '.join(PICTURES)}; end its name in {', '.join(PICTURES[:-1])} or "
-                f"{PICTURES[-1]}, such as order.png"
-            )
-        named = {"--json": self._json, "--plot": plot, **self._files}
+        for name, path in {"--plot": plot, **self._pictures}.items():
+            if path is not None and path.suffix not in PICTURES:
+                endings = f"{', '.join(PICTURES[:-1])} or {PICTURES[-1]}"
+                raise InputError(
+                    f"{name} {path} is not one of: {', '.join(PICTURES)}; end its name in {endings}, such as order.png"
+                )
+        named = {"--json": self._json, "--plot": plot, **self._files, **self._pictures}
         whole = {name: _check_file(name, path) for name, path in named.items() if path is not None}
         for folder in folders:
             _check_folder(folder)
@@ -135,8 +139,14 @@ class Outputs:
         if name in self._files:
             self._write(self._files[name], text().encode())
 
+    def save_picture(self, name: str, draw: "Callable[[], Figure]") -> None:
+        """Draw and write one of ``pictures`` if it was asked for."""
+        if name in self._pictures:
+            path = self._pictures[name]
+            self._write(path, render(draw(), path.suffix[1:]))
+
     def say_written(self, console: Console | None = None) -> None:
-        """Name the files that :meth:`save` and :meth:`save_text` have written."""
+        """Name the files that :meth:`save` and its companions have written."""
         for path in self._written:
             (console or self.console).print(f"wrote {path}", markup=False)
 

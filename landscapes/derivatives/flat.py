@@ -8,15 +8,19 @@ from torch import Tensor
 __all__ = ["flatten", "unflatten"]
 
 
-def flatten(tensors: Iterable[Tensor]) -> Tensor:
+def flatten(tensors: Iterable[Tensor], out: Tensor | None = None) -> Tensor:
     """Concatenate tensors into one vector of shape ``(d,)``, dense also where embeddings have sparse gradients.
+
+    Args:
+        tensors: of any shapes.
+        out: where to write, for tensors without a graph; default: a new vector.
 
     Example:
         >>> import torch
         >>> flatten([torch.ones(2, 2), torch.zeros(1)]).tolist()
         [1.0, 1.0, 1.0, 1.0, 0.0]
     """
-    return torch.cat([(t.to_dense() if t.is_sparse else t).reshape(-1) for t in tensors])
+    return torch.cat([(t.to_dense() if t.is_sparse else t).reshape(-1) for t in tensors], out=out)
 
 
 def unflatten(x: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:

@@ -1,6 +1,6 @@
 """What a forward pass may set in a module, so that it can be put back."""
 
-import copy
+import operator
 from collections import OrderedDict
 from typing import Any
 
@@ -20,7 +20,7 @@ def state_of(module: nn.Module) -> ModuleState:
     """What a forward pass may set: attributes, buffers, and what its own lists and dicts hold."""
     attributes = dict(module.__dict__)
     containers = {
-        key: copy.copy(value)
+        key: value.copy()
         for key, value in attributes.items()
         if type(value) in _PLAIN and (key == "_buffers" or (key not in _OF_EVERY_MODULE and len(value) <= _SMALL))
     }
@@ -30,11 +30,12 @@ def state_of(module: nn.Module) -> ModuleState:
 def restore_state(holder: dict[str, Any], state: ModuleState) -> None:
     """Put everything back: a cache that was filled in float64 would break the module."""
     attributes, containers = state
-    for key in [key for key in holder if key not in attributes]:
-        del holder[key]
-    for key, value in attributes.items():
-        if holder.get(key, _MISSING) is not value:
-            holder[key] = value
+    if len(holder) == len(attributes) and all(map(operator.is_, holder.values(), attributes.values())):
+        same = list(holder) == list(attributes)
+    else:
+        same = False
+    if not same:
+        _restore_attributes(holder, attributes)
     for key, content in containers.items():
         now = holder[key]
         if _is_same(now, content):
@@ -44,6 +45,14 @@ def restore_state(holder: dict[str, Any], state: ModuleState) -> None:
         else:
             now.clear()
             now.update(content)
+
+
+def _restore_attributes(holder: dict[str, Any], attributes: dict[str, Any]) -> None:
+    for key in [key for key in holder if key not in attributes]:
+        del holder[key]
+    for key, value in attributes.items():
+        if holder.get(key, _MISSING) is not value:
+            holder[key] = value
 
 
 def _is_same(now: Any, before: Any) -> bool:

@@ -1,6 +1,7 @@
 """A neural network as a landscape: any module, loss and fixed family of minibatches over one flat vector."""
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, Unpack
 
@@ -11,6 +12,7 @@ from ...ground.errors import InputError
 from ..derivatives.flat import unflatten
 from ..landscape import Landscape, Terms, taylor_terms
 from .batch_rows import count_rows, take_rows
+from .empty_rows import empty_rows
 from .loss_counts import is_known_mean
 from .mean_check import check_mean
 from .network_derivatives import NetworkDerivatives, Route
@@ -266,19 +268,24 @@ class NetworkLandscape(Landscape):
             for k in range(len(pieces[members[0]]))
         ]
 
-    def _minibatch_contracted(self, x: Tensor, terms: Terms, index: int) -> Tensor:
-        total: Tensor | None = None
-        for share, chunk in self._chunks(index):  # one chunk's graph in memory at a time
-            part = self.derivatives.contracted_gradient(x, terms, chunk)
-            total = (part if share == 1 else share * part) if total is None else total.add_(part, alpha=share)
-        return torch.zeros_like(x) if total is None else total
+    def _minibatch_contracted(self, x: Tensor, terms: Terms, index: int, out: Tensor | None = None) -> Tensor:
+        chunks = list(self._chunks(index))
+        if len(chunks) == 1 and chunks[0][0] == 1:
+            return self.derivatives.contracted_gradient(x, terms, chunks[0][1], out)
+        total = torch.zeros_like(x) if out is None else out.zero_()
+        for share, chunk in chunks:  # one chunk's graph in memory at a time
+            total.add_(self.derivatives.contracted_gradient(x, terms, chunk), alpha=share)
+        return total
 
     def _pass_contracted(self, x: Tensor, terms: Terms, members: list[int]) -> Tensor:
         """Of the pairs of one pass."""
         chunks = self._pair_chunks(members) if self.points_per_pass > 1 else None
         if chunks is None:
-            rows = [self._minibatch_contracted(x[i], terms_at(terms, i), m) for i, m in enumerate(members)]
-            return rows[0][None] if len(rows) == 1 else torch.stack(rows)
+            result = torch.empty_like(x)
+            with self.network.prepared():
+                for i, m in enumerate(members):
+                    self._minibatch_contracted(x[i], terms_at(terms, i), m, result[i])
+            return result
         total = x.new_zeros(x.shape)
         for shares, batches in chunks:
             total += shares[:, None] * self.derivatives.contracted_gradients(x, terms, batches)
@@ -296,7 +303,12 @@ class NetworkLandscape(Landscape):
         """See :meth:`Landscape.contracted_gradients`; one graph per pass, freed before the next."""
         x, terms = self._expanded(x, terms)
         points, terms = x.reshape(-1, self.size, self.dim), terms_of_rows(terms, x.shape, 3)
-        result = torch.empty_like(points)
+        result = empty_rows(points.shape, self.dtype, self.device)
+        if self.points_per_pass == 1:
+            with self.network.prepared():
+                for i, m in itertools.product(range(len(points)), range(self.size)):
+                    self._minibatch_contracted(points[i, m], terms_at(terms, (i, m)), m, result[i, m])
+            return result.view(x.shape)
         for own in self._minibatches_of_a_pass(len(points)):
             for i in range(0, len(points), self.points_per_pass):
                 block = slice(i, i + self.points_per_pass), slice(own.start, own.stop)
@@ -353,7 +365,7 @@ class NetworkLandscape(Landscape):
                     f"({self.dim},), and coefficients that are numbers or ({len(x)},)"
                 )
         terms, step = terms_of_rows(terms, x.shape), self.points_per_pass
-        result = torch.empty_like(x)
+        result = empty_rows(x.shape, self.dtype, self.device)
         for i in range(0, len(x), step):
             part = slice(i, i + step)
             result[part] = self._pass_contracted(x[part], terms_at(terms, part), members[part])

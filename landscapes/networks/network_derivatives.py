@@ -124,8 +124,14 @@ class NetworkDerivatives:
             )
         return self._check.found.get((route, order), _NOT_YET)
 
-    def contracted_gradient(self, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+    def contracted_gradient(self, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None = None) -> Tensor:
         """At ``x`` of shape ``(d,)``; coefficients are numbers or tensors with one element.
+
+        Args:
+            x: where.
+            terms: coefficients and directions.
+            batch: one batch.
+            out: where to write the result, ``(d,)``; default: a new vector.
 
         Raises:
             NotDifferentiableError: no route goes through and is right.
@@ -135,7 +141,7 @@ class NetworkDerivatives:
         x, terms = x.detach(), _constant(terms)
         order = order_of(terms)
         routes: dict[str, Callable[[], Tensor]] = {
-            name: lambda name=name: self._take(name, x, terms, batch)  # type: ignore[misc]
+            name: lambda name=name: self._take(name, x, terms, batch, out)  # type: ignore[misc]
             for name in self._names(order, terms, batch)
         }
         found = self._first(routes, order, lambda name: self._check.admit(name, order, x, batch), x, batch)
@@ -325,10 +331,11 @@ class NetworkDerivatives:
     def _loss(self, x: Tensor, batch: Batch) -> Tensor:
         return self.network.loss(unflatten(x, self.network.shapes), batch)
 
-    def _take(self, name: str, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+    def _take(self, name: str, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None) -> Tensor:
         if name == "difference":
-            return self._difference.take(x, terms, batch)
-        return take_route(name, self.network, x, terms, batch)
+            result = self._difference.take(x, terms, batch)
+            return result if out is None else out.copy_(result)
+        return take_route(name, self.network, x, terms, batch, out)
 
 
 def _constant(terms: Terms) -> Terms:

@@ -4,6 +4,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from threading import get_ident
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ..derivatives.double_precision import DoublePrecision
 from ..derivatives.flat import flatten, unflatten
-from ..derivatives.plain_evaluation import plain_evaluation
+from ..derivatives.plain_evaluation import differentiable, plain_evaluation
 from ..derivatives.reverse_products import reaches
 from .batch_rows import map_tensors, versions_of
 from .chosen_parameters import matching_parameters, unwrapped
@@ -124,6 +125,7 @@ class NetworkFunction:
         self.device = next(iter(trainable.values())).device
         self._modules = list(model.modules())
         self._isolated = False
+        self._prepared: int | None = None  # the thread that is inside of prepared()
         self._writes: bool | None = None
         self._doubled = False
         chosen = {id(p): index for index, p in enumerate(trainable.values())}
@@ -157,7 +159,7 @@ class NetworkFunction:
 
     def snapshot(self) -> "NetworkFunction":
         """The same function for good: parameters that are not coordinates and buffers are copied as they are now."""
-        twin = copy.copy(self)
+        twin = self._twin()
         twin._slots = self._find_slots(every=True, keep=True)
         return twin
 
@@ -166,10 +168,15 @@ class NetworkFunction:
 
         Evaluating it fails where a part of the network cannot be computed in float64.
         """
-        twin = copy.copy(self)
+        twin = self._twin()
         twin.dtype, twin._promoted, twin._doubled = torch.float64, True, True
         if not self._promoted and not any(slot.kept is not None for slot in self._slots):
             twin._slots = self._find_slots(every=True)
+        return twin
+
+    def _twin(self) -> "NetworkFunction":
+        twin = copy.copy(self)
+        twin._prepared = None
         return twin
 
     def point(self) -> Tensor:
@@ -239,6 +246,10 @@ class NetworkFunction:
     @contextmanager
     def evaluating(self, parameters: Sequence[Tensor]) -> Iterator[None]:
         """The module as it is evaluated at the given parameters; as it was, after."""
+        if self._prepared == get_ident():
+            with self._holding(parameters):
+                yield
+            return
         with (
             self._in_mode(),
             self._holding(parameters),
@@ -247,6 +258,22 @@ class NetworkFunction:
             DoublePrecision() if self._doubled else nullcontext(),
         ):
             yield
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Many evaluations and their backward passes, in this thread: what is the same for all is set up once.
+
+        Of a small network, the modes of modules and of torch cost as much as a gradient.
+        """
+        if self._doubled or self._prepared is not None:
+            yield
+            return
+        with self._in_mode(), plain_evaluation(), differentiable(self.device):
+            self._prepared = get_ident()
+            try:
+                yield
+            finally:
+                self._prepared = None
 
     def _check_isolation(self, loss: Tensor) -> None:
         """Refuse a graph that reaches the module's own parameters past the given ones (once: it is always the same)."""

@@ -25,7 +25,9 @@ _REFUSAL = re.compile(
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
-def take_route(name: str, network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+def take_route(
+    name: str, network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None = None
+) -> Tensor:
     """``sum_t c_t grad^{k+1} f(x)[a_1, ..., a_k, .]`` by one route; whatever goes wrong comes out as it is.
 
     Args:
@@ -34,6 +36,7 @@ def take_route(name: str, network: NetworkFunction, x: Tensor, terms: Terms, bat
         x: where, shape ``(d,)``.
         terms: coefficients and directions.
         batch: one batch.
+        out: where to write the result, ``(d,)``; default: a new vector.
 
     Example:
         >>> import torch
@@ -43,10 +46,24 @@ def take_route(name: str, network: NetworkFunction, x: Tensor, terms: Terms, bat
         [24.0, 24.0, 24.0]
     """
     with differentiable(network.device):
-        return _ROUTES[name](network, x, terms, batch)
+        if name == "reverse" and not order_of(terms):
+            return _gradient(network, x, terms, batch, out)
+        if name == "taylor":
+            return _taylor(network, x, terms, batch, out)
+        result = {"reverse": _reverse, "func": _func}[name](network, x, terms, batch)
+        return result if out is None else out.copy_(result)
 
 
-def _taylor(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+def _gradient(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None) -> Tensor:
+    """By itself, since it is taken most often: no vector is split or joined on the way."""
+    leaves = [part.detach().requires_grad_() for part in unflatten(x, network.shapes)]
+    value = network.loss(leaves, batch)
+    check_dependence(value, network.names)
+    weight = torch.as_tensor(sum(c for c, _ in terms), dtype=value.dtype, device=value.device)
+    return flatten(torch.autograd.grad(value, leaves, weight, materialize_grads=True), out)
+
+
+def _taylor(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None) -> Tensor:
     expansion = expansion_of(terms)
     if expansion is None:
         raise NotCoveredError("derivatives along several directions, or of an order above the third")
@@ -57,7 +74,8 @@ def _taylor(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> 
             unflatten(x, network.shapes),
             unflatten(u, network.shapes),
             coefficients,
-        )
+        ),
+        out,
     )
 
 
@@ -84,13 +102,6 @@ def _func(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Te
                 function = along(function, direction)
             total = total + coefficient * function(x)
     return total
-
-
-_ROUTES: dict[str, Callable[[NetworkFunction, Tensor, Terms, Batch], Tensor]] = {
-    "taylor": _taylor,
-    "reverse": _reverse,
-    "func": _func,
-}
 
 
 def order_of(terms: Terms) -> int:

@@ -27,7 +27,7 @@ def terms_of_rows(terms: Terms, shape: torch.Size, axes: int = 2) -> Terms:
     ]
 
 
-def terms_at(terms: Terms, index: int | slice | tuple[slice, slice]) -> Terms:
+def terms_at(terms: Terms, index: int | slice | tuple[slice, slice] | tuple[int, int]) -> Terms:
     """The terms of some points.
 
     Example:

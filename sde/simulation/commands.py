@@ -40,7 +40,7 @@ SimulateCommand = with_choices(
             "dim": Only("the torus", lambda given: given["landscape"] in (None, "torus")),
             "horizon": Only("runs without --steps", lambda given: not given["steps"]),
             **dict.fromkeys(("drift_order", "chunk", "root", "trajectories", "quantiles"), _SINGLE),
-            **dict.fromkeys(("sampling", "exact", "flows", "eigenvector", "power_iterations"), _COMPARED),
+            **dict.fromkeys(("sampling", "exact_drift", "flows", "eigenvector", "power_iterations"), _COMPARED),
             **dict.fromkeys(("minibatches", "batch_size", "initial", "observables", "data_root"), _RUN),
             **dict.fromkeys(("start", "backend"), _TOY),
             "portrait": _COMPARED,
@@ -108,7 +108,9 @@ def simulate_command(
     """
     folders = [] if checkpoint is None else [Folder("--checkpoint", checkpoint)]
     source = Path(landscape) if landscape is not None and Path(landscape).exists() else None
-    outputs = Outputs(json, plot=plot, files={"--portrait": portrait}, folders=folders, inputs={"--landscape": source})
+    outputs = Outputs(
+        json, plot=plot, pictures={"--portrait": portrait}, folders=folders, inputs={"--landscape": source}
+    )
     if _is_run(landscape) and drift_orders is None:
         raise InputError(
             f"--landscape {landscape} is a run: there a rule is compared with its SDEs, so give --drift-orders "
@@ -141,15 +143,19 @@ def simulate_command(
         "settings": asdict(settings),
     }
     if drift_orders is not None:
+        from .comparison.printing import print_comparison
         from .comparison.run_comparison import chosen_sdes, read_orders, run_comparison
+        from .simulate import Engine
 
+        engine = Engine(backend=settings.backend, checkpoint=checkpoint)
+        if portrait is not None and where.landscape.dim != 2:
+            raise InputError(f"--portrait is of two dimensions; the landscape has {where.landscape.dim}: leave it out")
         sdes = chosen_sdes(found, read_orders(drift_orders), weak_order, beta)
-        compared = run_comparison(
-            found, sdes, where, settings, comparison, values=values, device=target, checkpoint=checkpoint
-        )
+        compared = run_comparison(found, sdes, where, settings, comparison, values=values, device=target, engine=engine)
         about |= {"comparison": asdict(comparison)}
         outputs.save({**about, **compared.to_dict()}, compared.plot, device=target, dtype=dtype)
-        print_comparison(outputs.console, compared)
+        outputs.save_picture("--portrait", lambda: compared.plot_portrait(None, where.heights))
+        print_comparison(outputs.console, compared, list(sdes))
     else:
         from .derived_ensemble import simulate_derived
         from .results.printing import print_simulation

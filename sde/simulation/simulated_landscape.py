@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...ground.errors import InputError
 from ...ground.records import read_json
@@ -33,6 +35,12 @@ class SimulatedLandscape:
     landscape: Landscape
     described: Any
     data: DataSet | None = None
+
+    def heights(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean loss at points of shape ``(n, d)``."""
+        f = self.landscape
+        with torch.no_grad():
+            return f.loss(torch.from_numpy(points).to(f.device, f.dtype)[:, None]).double().cpu().numpy()
 
 
 def named_landscape(name: str | None, dim: int) -> SimulatedLandscape:

@@ -38,14 +38,11 @@ def taylor_gradients_of(
     leaves = [p.detach().requires_grad_() for p in parameters]
     with torch.enable_grad():
         stack = _series(loss, leaves, directions, len(coefficients) - 1)
-        weights = [torch.as_tensor(c, dtype=stack.dtype, device=stack.device) for c in coefficients[: len(stack)]]
-        factorials = torch.tensor([math.factorial(k) for k in range(len(stack))]).to(stack)
-        seed = (
-            (torch.stack([w.reshape(()) for w in weights]) * factorials)
-            .view(-1, *[1] * (stack.ndim - 1))
-            .expand_as(stack)
+        weights = [c * math.factorial(k) for k, c in enumerate(coefficients[: stack.shape[0]])]
+        seed = torch.stack([torch.as_tensor(w, dtype=stack.dtype, device=stack.device).reshape(()) for w in weights])
+        return torch.autograd.grad(
+            stack, leaves, seed.view(-1, *[1] * (stack.ndim - 1)).expand_as(stack), materialize_grads=True
         )
-        return torch.autograd.grad(stack, leaves, seed, materialize_grads=True)
 
 
 def mapped_taylor_gradients(

@@ -13,8 +13,8 @@ from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde.derivation.derived_sde import truncate
 from eigensam.sde.rules.rule import find_rule
 from eigensam.sde.simulation.comparison import compared_ensembles as module
+from eigensam.sde.simulation.comparison.compare_settings import CompareSettings
 from eigensam.sde.simulation.comparison.compared_ensembles import compared_ensembles, landscape_observables
-from eigensam.sde.simulation.comparison.ensemble_settings import EnsembleSettings
 from eigensam.sde.simulation.ensembles.looks import Record
 from eigensam.sde.simulation.problems.derived_problem import derived_problem
 from eigensam.sde.simulation.problems.rule_chain import rule_chain
@@ -25,7 +25,7 @@ TORUS, SAM, SGD = TiltedTorus.default(2), find_rule("sam"), find_rule("sgd")
 START = torch.tensor([0.3, 0.4], dtype=torch.float64)
 SDES = {f"drift order {k}": truncate(SAM, "1/3", k) for k in (1, 2)}
 FIRST = {"first": truncate(SAM, "1/3", 1)}
-SETTINGS = EnsembleSettings(rho=0.2, eta=0.1, steps=7, paths=60, seed=5, looks=3)
+SETTINGS = CompareSettings(rho=0.2, eta=0.1, steps=7, paths=60, seed=5, looks=3, exact_drift=False)
 EAGER = Engine("eager")
 
 
@@ -107,7 +107,7 @@ def test_a_quadratic():
     """SGD's means and variances, exactly: the rule's, the SDE's and the flow's of ``f = a/2 E (x - c)^2``."""
     a, centres, eta, steps, paths = 2.0, np.array([-1.0, 0.5, 2.0]), 0.1, 10, 20_000
     f = Quadratic([[a]], centres=centres[:, None].tolist())
-    settings = EnsembleSettings(
+    settings = CompareSettings(
         rho=0.0, eta=eta, steps=steps, paths=paths, looks=5, substeps=4, exact_drift=True, flows=True
     )
     first = {"first": truncate(SGD, "1/2", 1)}
@@ -179,7 +179,7 @@ def test_state_times():
     found = compared(replace(SETTINGS, state_times=[0.0, np.float32(0.6)]))
     assert found.state_times == pytest.approx([0, 0.6])
     assert found.states["sam"][:, 0].tolist() == [START.tolist()] * 60
-    assert EnsembleSettings(rho=0, eta=1, steps=1).state_looks() == [0, 1]
+    assert CompareSettings(rho=0, eta=1, steps=1).state_looks() == [0, 1]
 
 
 STEEP = Quadratic([[100.0, 0.0], [0.0, 1.0]], centres=[[0.0, 0.0], [1.0, 1.0]])
@@ -190,7 +190,7 @@ BAD = {
     "a rule by name": (lambda: compared(rule="sam"), "derive it of the rule that is compared"),
     "SDEs in a list": (lambda: compared(sdes=[FIRST["first"]]), "SDEs are of type list; give them by name"),
     "nothing": (lambda: compared(sdes={}), "there is nothing to compare the rule with; give an SDE, or exact_drift"),
-    "settings": (lambda: compared({"eta": 0.1}), "settings are of type dict; expected EnsembleSettings"),
+    "settings": (lambda: compared({"eta": 0.1}), "settings are of type dict; expected CompareSettings"),
     "no SDE": (lambda: compared(sdes={"a": 1.0}), "'a' is of type float; expected an SDE"),
     "paths that do not fit": (
         lambda: compared(MANY),
