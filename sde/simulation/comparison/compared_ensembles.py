@@ -77,15 +77,17 @@ def compared_ensembles(
     Example:
         >>> import torch
         >>> from eigensam.landscapes import TiltedTorus
-        >>> from eigensam.sde import CompareSettings, compared_ensembles, find_rule, truncate
+        >>> from eigensam.sde import find_rule, truncate
         >>> sam = find_rule("sam")
         >>> sdes = {f"drift order {k}": truncate(sam, "1/3", k) for k in (1, 2)}
         >>> settings = CompareSettings(rho=0.1, eta=0.1, steps=10, paths=200)
         >>> start = torch.tensor([0.3, 0.4], dtype=torch.float64)
         >>> found = compared_ensembles(sam, sdes, TiltedTorus.default(2), start, settings)
         >>> [each.name for each in (found.rule, *found.others)], found.rule.values["loss"].shape
-        (['sam', 'drift order 1', 'drift order 2'], (200, 11))
+        (['sam', 'drift order 1', 'drift order 2', 'exact drift'], (200, 11))
     """
+    if not isinstance(settings, CompareSettings):
+        raise InputError(f"settings are of type {type(settings).__name__}; expected CompareSettings(...)")
     engine, start = engine or Engine(), start_of(x0, settings.paths)
     if start.blocks:
         raise InputError(f"the start has blocks {', '.join(dict(start.blocks))}; give one tensor")
@@ -100,6 +102,8 @@ def compared_ensembles(
     observed = [Observable(name, function) for name, function in given.items()]
     runs = list(_processes(rule, sdes, landscape, settings, values))
     names = [run.name for run in runs]
+    if len(runs) == 1:
+        raise InputError("there is nothing to compare the rule with; give an SDE, or exact_drift=True")
     if len(set(names)) < len(names):
         raise InputError(f"processes are named {', '.join(names)}; give each SDE a name that no other process has")
     _check_memory(start, settings, len(observed), sum(_paths(run, start, settings) > 1 for run in runs))
@@ -206,6 +210,8 @@ def _values(observable: Observable, trajectories: Tensor) -> Array:
 
 
 def _check_sdes(rule: Rule, sdes: Mapping[str, SDE]) -> None:
+    if not isinstance(sdes, Mapping):
+        raise InputError(f"SDEs are of type {type(sdes).__name__}; give them by name: {{'drift order 2': sde}}")
     for name, sde in sdes.items():
         if not isinstance(sde, SDE):
             raise InputError(f"'{name}' is of type {type(sde).__name__}; expected an SDE: derive(...), truncate(...)")

@@ -29,8 +29,10 @@ _MOST_ROWS = 10  # ours: of a table in a notebook
 
 @dataclass(frozen=True, repr=False)
 class Simulation:
-    """Paths of an SDE or a chain, as far as they are kept. All statistics are estimates; an interval says how far
-    chance goes, for each number alone, and does not hold the error of the step. Prints as a table of the end.
+    """Paths of an SDE or a chain, as far as they are kept. Prints as a table of what there is at the end.
+
+    All statistics are estimates; an interval says how far chance goes, for each number alone, and does not hold the
+    error of the step.
 
     Attributes:
         times: of the looks, shape ``(times,)``; the first is the start.

@@ -24,17 +24,18 @@ from eigensam.sde.simulation.statistics.observables import Observable
 TORUS, SAM, SGD = TiltedTorus.default(2), find_rule("sam"), find_rule("sgd")
 START = torch.tensor([0.3, 0.4], dtype=torch.float64)
 SDES = {f"drift order {k}": truncate(SAM, "1/3", k) for k in (1, 2)}
-SETTINGS = CompareSettings(rho=0.2, eta=0.1, steps=7, paths=60, seed=5, looks=3)
+FIRST = {"first": truncate(SAM, "1/3", 1)}
+SETTINGS = CompareSettings(rho=0.2, eta=0.1, steps=7, paths=60, seed=5, looks=3, exact_drift=False)
 EAGER = Engine("eager")
 
 
-def compared(settings=SETTINGS, rule=SAM, sdes=SDES, landscape=TORUS, start=START, **options):
+def compared(settings=SETTINGS, rule=SAM, sdes=FIRST, landscape=TORUS, start=START, **options):
     return compared_ensembles(rule, sdes, landscape, start, settings, **{"engine": EAGER, **options})
 
 
 @pytest.fixture(scope="module")
 def found():
-    return compared(replace(SETTINGS, exact_drift=True, flows=True, substeps=2, sampling="reshuffled"))
+    return compared(replace(SETTINGS, exact_drift=True, flows=True, substeps=2, sampling="reshuffled"), sdes=SDES)
 
 
 def test_processes(found):
@@ -96,7 +97,7 @@ def test_starts_of_paths():
     assert all(each.paths == 60 for each in found.others)
     assert all(each.values["x[0]"][:, 0].tolist() == starts[:, 0].tolist() for each in (found.rule, *found.others))
     alone = compared(replace(SETTINGS, flows=True), start=starts[7])
-    assert found.others[3].values["loss"][7] == pytest.approx(alone.others[3].values["loss"][0], rel=1e-12)
+    assert found.others[1].values["loss"][7] == pytest.approx(alone.others[1].values["loss"][0], rel=1e-12)
 
 
 # closed forms
@@ -158,19 +159,20 @@ def test_a_kill_in_the_second_process(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return calls[-1]
 
-    whole = compared()
+    settings = replace(SETTINGS, exact_drift=True)
+    whole = compared(settings)
     monkeypatch.setattr(module, "simulate", counted)
     stop = 2
     with pytest.raises(KeyboardInterrupt):
-        compared(engine=engine)
+        compared(settings, engine=engine)
     calls, stop = [], -1
-    again = compared(engine=engine)
+    again = compared(settings, engine=engine)
     assert [each.path_steps for each in calls] == [0, 0, 7 * 60]
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["drift order 1", "drift order 2", "sam"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["exact drift", "first", "sam"]
     for a, b in zip((whole.rule, *whole.others), (again.rule, *again.others), strict=True):
         assert all(np.array_equal(a.values[name], b.values[name]) for name in a.values)
     with pytest.raises(InputError, match=r"^sam: .* holds another run, which differs in seed"):
-        compared(replace(SETTINGS, seed=6), engine=engine)
+        compared(replace(settings, seed=6), engine=engine)
 
 
 def test_state_times():
@@ -184,12 +186,15 @@ STEEP = Quadratic([[100.0, 0.0], [0.0, 1.0]], centres=[[0.0, 0.0], [1.0, 1.0]])
 MANY = replace(SETTINGS, paths=10**8)
 BAD = {
     "an SDE of another rule": (lambda: compared(sdes={"a": truncate(SGD, "1/2", 1)}), "the SDE 'a' is of the rule sgd"),
-    "a name that is taken": (lambda: compared(sdes={"sam": SDES["drift order 1"]}), "processes are named sam, sam;"),
+    "a name that is taken": (lambda: compared(sdes={"sam": FIRST["first"]}), "processes are named sam, sam;"),
     "a rule by name": (lambda: compared(rule="sam"), "derive it of the rule that is compared"),
+    "SDEs in a list": (lambda: compared(sdes=[FIRST["first"]]), "SDEs are of type list; give them by name"),
+    "nothing": (lambda: compared(sdes={}), "there is nothing to compare the rule with; give an SDE, or exact_drift"),
+    "settings": (lambda: compared({"eta": 0.1}), "settings are of type dict; expected CompareSettings"),
     "no SDE": (lambda: compared(sdes={"a": 1.0}), "'a' is of type float; expected an SDE"),
     "paths that do not fit": (
         lambda: compared(MANY),
-        r"100000000 paths of 3 processes at 4 looks take .* take at most",
+        r"100000000 paths of 2 processes at 4 looks take .* take at most",
     ),
     "several components": (
         lambda: compared(observables={"x": lambda x: x}),
