@@ -15,6 +15,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from .jet import Jet, NotCoveredError, is_jet, is_mapped, rule
+from .mapped import on_all_pairs
 from .products import multiplied
 
 __all__ = ["KinkWarning", "applied", "exponential", "log_one_plus_exp", "powered", "warn_kinks"]
@@ -63,24 +64,9 @@ class _Elementwise(Function):
 def applied(x: Jet, derivatives: Derivatives) -> Jet:
     """The series of an elementwise function."""
     if is_mapped():
-        return _composed(x, derivatives)
+        stack = on_all_pairs(lambda given: _Elementwise.apply(given, derivatives, x.order), (1,), x.stack)
+        return Jet.of_stack(stack, x.order)
     return Jet.of_stack(_Elementwise.apply(x.stack, derivatives, x.order), x.order)
-
-
-def _composed(x: Jet, derivatives: Derivatives) -> Jet:
-    """The same in functions that torch can map; the derivatives are constants, so that nobody differentiates them."""
-    first = x.parts[0]
-    constant = first.detach()
-    f, f1, f2, f3 = derivatives(constant)
-    change = first - constant  # zero, with a gradient
-    parts = [f + f1 * change]
-    if len(x.parts) > 1:
-        slope = f1 + f2 * change
-        parts.append(slope * x.parts[1])
-        if x.order > 1:
-            bent = (f2 + f3 * change) * (0.5 * x.parts[1] * x.parts[1])
-            parts.append(bent + slope * x.parts[2] if len(x.parts) > 2 else bent)
-    return Jet.of_parts(parts, x.order)
 
 
 def _gelu(x: Tensor) -> Iterator[Tensor]:
@@ -89,8 +75,8 @@ def _gelu(x: Tensor) -> Iterator[Tensor]:
     yield x * mass
     square = x * x
     density = torch.mul(square, -0.5).exp_().mul_(1 / math.sqrt(2 * math.pi))
-    yield mass.addcmul_(density, x)
-    yield torch.addcmul(2 * density, density, square, value=-1)
+    yield mass + density * x
+    yield (2 - square).mul_(density)
     yield square.sub_(4).mul_(x).mul_(density)
 
 

@@ -13,44 +13,46 @@ from torch.nn import functional
 
 from .elementwise import applied, exponential, log_one_plus_exp
 from .jet import Jet, NotCoveredError, any_true, checked_axis, is_jet, is_mapped, rule
+from .mapped import on_all_pairs
 from .products import added, multiplied
 
 __all__: list[str] = []
 
 
 class _CrossEntropy(Function):
-    """Mean cross-entropy of class scores ``(k, rows, classes)`` against classes ``(rows,)``, coefficients ``(k,)``."""
+    """Mean cross-entropy of scores ``(k, ..., rows, classes)`` against classes ``(..., rows)``, shape ``(k, ...)``."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, targets: Tensor, order: int) -> Tensor:
-        kept, rows = x.shape[:2]
-        first = x[0]
+        kept, rows = x.shape[0], x.shape[-2]
+        first, places = x[0], targets.unsqueeze(-1)
         logarithm = torch.log_softmax(first, -1)
         p = logarithm.exp()
         # Softmax minus the one-hot target, divided by the number of rows.
-        error = p.scatter(1, targets.unsqueeze(1), -1.0, reduce="add").mul_(1 / rows)
-        value = functional.nll_loss(logarithm, targets).view(1)
+        error = p.scatter(-1, places, -1.0, reduce="add").mul_(1 / rows)
+        value = logarithm.gather(-1, places).sum((-2, -1)).mul_(-1 / rows).unsqueeze(0)
         if kept == 1:
             ctx.save_for_backward(x, p, error)
             return value
         along = x[1]
         centred = along - (p * along).sum(-1, keepdim=True)
         bent = (p * centred).mul_(1 / rows)
-        slopes = torch.mv(x[1:].reshape(kept - 1, -1), error.view(-1))
+        slopes = (x[1:] * error).sum((-2, -1))
         ctx.save_for_backward(x, p, error, centred, bent)
         if order == 1:
             return torch.cat([value, slopes])
-        bend = torch.dot(bent.view(-1), centred.view(-1)).mul_(0.5)
+        bend = (bent * centred).sum((-2, -1)).mul_(0.5)
         if kept == 2:
-            return torch.cat([value, slopes, bend.view(1)])
+            return torch.cat([value, slopes, bend.unsqueeze(0)])
         slopes[1] += bend
         return torch.cat([value, slopes])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, p, error, *rest = ctx.saved_tensors
-        kept, rows = x.shape[:2]
-        gx = grad[:kept, None, None] * error
+        kept, rows = x.shape[0], x.shape[-2]
+        grad = grad[..., None, None]
+        gx = grad[:kept] * error
         if kept > 1:
             centred, bent = rest
             first = gx[0].addcmul_(grad[1], bent)
@@ -129,7 +131,11 @@ def _cross_entropy(
         raise NotCoveredError("cross-entropy with targets of an unusual shape or type")
     if classes and any_true(target == ignore_index):
         raise NotCoveredError("cross-entropy with ignored targets")
-    if classes and dims == 2 and reduction == "mean" and not label_smoothing and not is_mapped():
+    if classes and dims == 2 and reduction == "mean" and not label_smoothing:
+        if is_mapped():
+            order = input.order
+            stack = on_all_pairs(lambda x, y: _CrossEntropy.apply(x, y, order), (1, 0), input.stack, target)
+            return Jet.of_stack(stack, order)
         return Jet.of_stack(_CrossEntropy.apply(input.stack, target, input.order), input.order)
     axis = 0 if dims == 1 else 1
     if classes:
