@@ -335,9 +335,12 @@ class NetworkFunction:
 
     def loss_of(self, outputs: Any, targets: Any) -> Tensor:
         """The mean loss of one batch whose outputs are known, a scalar."""
-        double = DoublePrecision() if self._doubled else nullcontext()
-        with torch.autocast(self.device.type, enabled=False), double:
+        if self._prepared == get_ident():
             loss = self.loss_function(outputs, map_tensors(targets, self._here))
+        else:
+            double = DoublePrecision() if self._doubled else nullcontext()
+            with torch.autocast(self.device.type, enabled=False), double:
+                loss = self.loss_function(outputs, map_tensors(targets, self._here))
         if not isinstance(loss, Tensor):
             raise InputError(f"the loss is a {type(loss).__name__}; expected a tensor that torch can differentiate")
         if loss.numel() != 1:

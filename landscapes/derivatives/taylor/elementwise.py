@@ -3,9 +3,10 @@
 Each function gives its value and first three derivatives together, since they share their costly parts.
 """
 
+import itertools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -14,85 +15,79 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from .jet import Jet, NotCoveredError, is_jet, is_mapped, rule
+from .mapped import on_all_pairs
 from .products import multiplied
 
 __all__ = ["KinkWarning", "applied", "exponential", "log_one_plus_exp", "powered", "warn_kinks"]
 
-Derivatives = Callable[[Tensor], tuple[Tensor, ...]]  # x to f, f', f'', f'''
+Derivatives = Callable[[Tensor], Iterable[Tensor]]  # x to f, f', f'', f'''
 
 
 class _Elementwise(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, derivatives: Derivatives, order: int) -> Tensor:
-        f, f1, f2, f3 = derivatives(x[0])
-        kept = len(x)
-        y = x.new_empty(order + 1 if kept > 1 else 1, *x.shape[1:])
+        kept = x.shape[0]
+        count = order + 1 if kept > 1 else 1
+        # As many as the backward pass needs.
+        f, f1, *higher = itertools.islice(derivatives(x[0]), count + 1)
+        y = x.new_empty(count, *x.shape[1:])
         y[0] = f
         if kept > 1:
+            along = x[1] * higher[0]
             torch.mul(f1, x[1:], out=y[1:kept])
-        if len(y) > 2:
-            bent = f2 * x[1] * x[1]
             if kept > 2:
-                y[2].add_(bent, alpha=0.5)
-            else:
-                torch.mul(bent, 0.5, out=y[2])
-        ctx.save_for_backward(x, f1, f2, f3)
+                y[2].addcmul_(along, x[1], value=0.5)
+            elif count > 2:
+                torch.mul(along, x[1], out=y[2]).mul_(0.5)
+            higher[0:0] = [along]
+        ctx.save_for_backward(x, f1, *higher)
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        x, f1, f2, f3 = ctx.saved_tensors
-        kept = len(x)
+        x, f1, *higher = ctx.saved_tensors
+        kept = x.shape[0]
         gx = f1 * grad[:kept]
         if kept > 1:
-            x1 = x[1]
-            along = f2 * x1
-            gx[0].addcmul_(grad[1], along)
-            if len(grad) > 2:
-                gx[1].addcmul_(grad[2], along)
-                bend = f3.mul(x1).mul_(x1).mul_(0.5)
+            along, f2, *rest = higher
+            first = gx[0].addcmul_(grad[1], along)
+            if rest:
+                last, x1 = grad[2], x[1]
+                gx[1].addcmul_(last, along)
+                bend = (rest[0] * x1).mul_(x1)
                 if kept > 2:
-                    bend.addcmul_(f2, x[2])
-                gx[0].addcmul_(grad[2], bend)
+                    bend.add_(f2 * x[2], alpha=2)
+                first.addcmul_(last, bend, value=0.5)
         return gx, None, None
 
 
 def applied(x: Jet, derivatives: Derivatives) -> Jet:
     """The series of an elementwise function."""
     if is_mapped():
-        return _composed(x, derivatives)
+        stack = on_all_pairs(lambda given: _Elementwise.apply(given, derivatives, x.order), (1,), x.stack)
+        return Jet.of_stack(stack, x.order)
     return Jet.of_stack(_Elementwise.apply(x.stack, derivatives, x.order), x.order)
 
 
-def _composed(x: Jet, derivatives: Derivatives) -> Jet:
-    """The same in functions that torch can map; the derivatives are constants, so that nobody differentiates them."""
-    first = x.parts[0]
-    constant = first.detach()
-    f, f1, f2, f3 = derivatives(constant)
-    change = first - constant  # zero, with a gradient
-    parts = [f + f1 * change]
-    if len(x.parts) > 1:
-        slope = f1 + f2 * change
-        parts.append(slope * x.parts[1])
-        if x.order > 1:
-            bent = (f2 + f3 * change) * (0.5 * x.parts[1] * x.parts[1])
-            parts.append(bent + slope * x.parts[2] if len(x.parts) > 2 else bent)
-    return Jet.of_parts(parts, x.order)
-
-
-def _gelu(x: Tensor) -> tuple[Tensor, ...]:
-    density = torch.exp(x * x * -0.5).mul_(1 / math.sqrt(2 * math.pi))
+def _gelu(x: Tensor) -> Iterator[Tensor]:
+    """One after the other: fewer are needed at lower orders."""
     mass = torch.erf(x * math.sqrt(0.5)).add_(1).mul_(0.5)
+    yield x * mass
     square = x * x
-    steep = density * x
-    return x * mass, mass + steep, density * (2 - square), steep.mul_(square.sub_(4))
+    density = torch.mul(square, -0.5).exp_().mul_(1 / math.sqrt(2 * math.pi))
+    yield mass + density * x
+    yield (2 - square).mul_(density)
+    yield square.sub_(4).mul_(x).mul_(density)
 
 
-def _tanh(x: Tensor) -> tuple[Tensor, ...]:
+def _tanh(x: Tensor) -> Iterator[Tensor]:
     t = torch.tanh(x)
-    slope = 1 - t * t
-    bend = slope * t * -2
-    return t, slope, bend, (4 - 6 * slope) * slope
+    yield t
+    square = t * t
+    slope = 1 - square
+    yield slope
+    yield (slope * t).mul_(-2)
+    yield square.mul_(6).sub_(2).mul_(slope)
 
 
 def _sigmoid(x: Tensor) -> tuple[Tensor, ...]:

@@ -13,52 +13,57 @@ from torch.nn import functional
 
 from .elementwise import applied, exponential, log_one_plus_exp
 from .jet import Jet, NotCoveredError, any_true, checked_axis, is_jet, is_mapped, rule
+from .mapped import on_all_pairs
 from .products import added, multiplied
 
 __all__: list[str] = []
 
 
 class _CrossEntropy(Function):
-    """Mean cross-entropy of class scores ``(k, rows, classes)`` against classes ``(rows,)``, coefficients ``(k,)``."""
+    """Mean cross-entropy of scores ``(k, ..., rows, classes)`` against classes ``(..., rows)``, shape ``(k, ...)``."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, targets: Tensor, order: int) -> Tensor:
-        kept = len(x)
-        rows = len(targets)
-        count = order + 1 if kept > 1 else 1
-        logarithm = torch.log_softmax(x[0], -1)
+        kept, rows = x.shape[0], x.shape[-2]
+        first, places = x[0], targets.unsqueeze(-1)
+        logarithm = torch.log_softmax(first, -1)
         p = logarithm.exp()
-        error = p.clone()  # softmax minus the one-hot target, divided by the number of rows
-        error[torch.arange(rows, device=x.device), targets] -= 1
-        error /= rows
-        y = x.new_zeros(count)
-        y[0] = functional.nll_loss(logarithm, targets)
-        centred = None
-        if kept > 1:
-            y[1:kept] = (x[1:] * error).sum((1, 2))
-            centred = x[1] - (p * x[1]).sum(-1, keepdim=True)
-            if count > 2:
-                y[2] += (p * centred * centred).sum() / (2 * rows)
-        ctx.save_for_backward(x, p, error, *([] if centred is None else [centred]))
-        return y
+        # Softmax minus the one-hot target, divided by the number of rows.
+        error = p.scatter(-1, places, -1.0, reduce="add").mul_(1 / rows)
+        value = logarithm.gather(-1, places).sum((-2, -1)).mul_(-1 / rows).unsqueeze(0)
+        if kept == 1:
+            ctx.save_for_backward(x, p, error)
+            return value
+        along = x[1]
+        centred = along - (p * along).sum(-1, keepdim=True)
+        bent = (p * centred).mul_(1 / rows)
+        slopes = (x[1:] * error).sum((-2, -1))
+        ctx.save_for_backward(x, p, error, centred, bent)
+        if order == 1:
+            return torch.cat([value, slopes])
+        bend = (bent * centred).sum((-2, -1)).mul_(0.5)
+        if kept == 2:
+            return torch.cat([value, slopes, bend.unsqueeze(0)])
+        slopes[1] += bend
+        return torch.cat([value, slopes])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        x, p, error, *centred = ctx.saved_tensors
-        kept, rows = x.shape[:2]
-        gx = grad[:kept, None, None] * error
+        x, p, error, *rest = ctx.saved_tensors
+        kept, rows = x.shape[0], x.shape[-2]
+        grad = grad[..., None, None]
+        gx = grad[:kept] * error
         if kept > 1:
-            c = centred[0]
-            bent = p * c / rows
-            gx[0] += grad[1] * bent
-            if len(grad) > 2:
-                gx[1] += grad[2] * bent
+            centred, bent = rest
+            first = gx[0].addcmul_(grad[1], bent)
+            if grad.shape[0] > 2:
+                gx[1].addcmul_(grad[2], bent)
                 # The derivative of var(x_1) / 2 + <x_2> along the scores.
-                inner = 0.5 * (c * c)
+                inner = centred * centred
                 if kept > 2:
-                    inner = inner + x[2]
-                inner = p * (inner - (p * inner).sum(-1, keepdim=True))
-                gx[0] += grad[2] / rows * inner
+                    inner.add_(x[2], alpha=2)
+                inner.sub_((p * inner).sum(-1, keepdim=True)).mul_(p)
+                first.addcmul_(grad[2], inner, value=0.5 / rows)
         return gx, None, None
 
 
@@ -119,23 +124,28 @@ def _cross_entropy(
 ) -> Any:
     if size_average is not None or reduce is not None or weight is not None or is_jet(target):
         raise NotCoveredError("cross-entropy with class weights or old arguments")
-    classes = not target.is_floating_point()
-    expected = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
-    if target.shape != (expected if classes else input.shape) or target.dtype in (torch.bool, torch.uint8):
+    classes, shape = not target.is_floating_point(), input.shape
+    dims = len(shape)
+    expected = (*shape[:1], *shape[2:]) if dims > 1 else ()
+    if target.shape != (expected if classes else shape) or target.dtype in (torch.bool, torch.uint8):
         raise NotCoveredError("cross-entropy with targets of an unusual shape or type")
     if classes and any_true(target == ignore_index):
         raise NotCoveredError("cross-entropy with ignored targets")
-    if classes and input.ndim == 2 and reduction == "mean" and not label_smoothing and not is_mapped():
+    if classes and dims == 2 and reduction == "mean" and not label_smoothing:
+        if is_mapped():
+            order = input.order
+            stack = on_all_pairs(lambda x, y: _CrossEntropy.apply(x, y, order), (1, 0), input.stack, target)
+            return Jet.of_stack(stack, order)
         return Jet.of_stack(_CrossEntropy.apply(input.stack, target, input.order), input.order)
-    axis = 0 if input.ndim == 1 else 1
+    axis = 0 if dims == 1 else 1
     if classes:
-        names = torch.arange(input.shape[axis], device=target.device)  # one_hot itself looks at values
+        names = torch.arange(shape[axis], device=target.device)  # one_hot itself looks at values
         if any_true((target < 0) | (target >= len(names))):
             raise NotCoveredError("cross-entropy with targets that are no classes")
         target = (target.unsqueeze(-1) == names).movedim(-1, axis).to(input.dtype)
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]
-    logarithm = _log_softmax_of(input, axis - input.ndim)
+        target = target * (1 - label_smoothing) + label_smoothing / shape[axis]
+    logarithm = _log_softmax_of(input, axis - dims)
     return _reduced(multiplied(torch.mul, logarithm, -target).sum(axis), reduction)
 
 

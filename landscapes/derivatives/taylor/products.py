@@ -14,6 +14,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from .jet import Jet, NotCoveredError, any_true, broadcast_stacks, is_jet, is_mapped, rule
+from .mapped import on_all_pairs
 
 __all__ = ["added", "attention_weights", "is_computed", "multiplied", "parameter_and_direction"]
 
@@ -56,8 +57,57 @@ class _Linear(Function):
         return gx, gw, None, (grad[:many].sum(0) if biased else None), None, None
 
 
+class _PairsLinear(Function):
+    """``_Linear`` of several pairs, ``x`` of shape ``(k, N, ..., inputs)``; directions may be computed, too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, u: Tensor, b: Tensor | None, c: Tensor | None, order: int) -> Tensor:
+        kept, pairs, inputs = x.shape[0], x.shape[1], x.shape[-1]
+        count = min(kept + 1, order + 1)
+        rows = x.reshape(kept, pairs, -1, inputs)
+        y = rows.new_empty(count, pairs, rows.shape[2], w.shape[1])
+        by_w, by_u = w.mT, u.mT
+        for k in range(count):
+            if k < kept:
+                torch.bmm(rows[k], by_w, out=y[k])
+                if k:
+                    y[k].baddbmm_(rows[k - 1], by_u)
+            else:
+                torch.bmm(rows[k - 1], by_u, out=y[k])
+        if b is not None and c is not None:
+            y[0] += b.unsqueeze(1)
+            y[1] += c.unsqueeze(1)
+        ctx.save_for_backward(rows, w, u)
+        ctx.shape = x.shape
+        return y.view(count, *x.shape[1:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        rows, w, u = ctx.saved_tensors
+        kept, count = len(rows), len(grad)
+        grad = grad.reshape(count, *rows.shape[1:3], -1)
+        wanted = ctx.needs_input_grad
+        gx = gw = gu = None
+        if wanted[0]:
+            gx = torch.empty_like(rows, memory_format=torch.contiguous_format)
+            for k in range(kept):
+                torch.bmm(grad[k], w, out=gx[k])
+                if k + 1 < count:
+                    gx[k].baddbmm_(grad[k + 1], u)
+            gx = gx.view(ctx.shape)
+        if wanted[1]:
+            gw = torch.bmm(grad[0].mT, rows[0])
+            for k in range(1, kept):
+                gw.baddbmm_(grad[k].mT, rows[k])
+        if wanted[2]:
+            gu = torch.bmm(grad[1].mT, rows[0])
+            for k in range(2, count):
+                gu.baddbmm_(grad[k].mT, rows[k - 1])
+        return gx, gw, gu, grad[0].sum(1) if wanted[3] else None, grad[1].sum(1) if wanted[4] else None, None
+
+
 class _Convolution(Function):
-    """The same for a convolution with parameters ``arguments`` of ``torch.convolution``."""
+    """``_Linear`` for a convolution with parameters ``arguments`` of ``torch.convolution``."""
 
     @staticmethod
     def forward(
@@ -126,11 +176,16 @@ def _order(*values: Any) -> int:
 @rule(functional.linear, torch._C._nn.linear)
 def _linear(input: Any, weight: Any, bias: Any = None) -> Jet:
     order = _order(input, weight, bias)
-    if is_mapped() or is_computed(weight) or is_computed(bias):
+    short = all(not is_jet(p) or len(p.parts) == 2 for p in (weight, bias))
+    if not short or (not is_mapped() and (is_computed(weight) or is_computed(bias))):
         product = multiplied(functional.linear, input, weight)
         return product if bias is None else added(product, bias)
     w, u = _pair(weight)
     b, c = _pair(bias)
+    if is_mapped():
+        given = _input(input), w, u, b, c
+        stack = on_all_pairs(lambda *tensors: _PairsLinear.apply(*tensors, order), (1, 0, 0, 0, 0), *given)
+        return Jet.of_stack(stack, order)
     return Jet.of_stack(_Linear.apply(_input(input), w, u, b, c, order), order)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from eigensam.ground import InputError
 from eigensam.landscapes import KinkWarning, NetworkLandscape
 from eigensam.landscapes.derivatives.taylor import elementwise
+from eigensam.landscapes.derivatives.taylor.jet import is_mapped
 from eigensam.landscapes.landscape import contracted_gradient_of
 from eigensam.landscapes.networks import pair_routes
 from eigensam.landscapes.networks.pair_routes import StackedBatches, take_pair_route
@@ -141,12 +142,13 @@ def test_swapped_minibatches_are_seen(monkeypatch, name):
 
 def test_a_wrong_jet_is_seen(monkeypatch):
     """Wrong on purpose: the second derivative of tanh has the other sign, in passes only."""
-    right = elementwise._composed
+    right = elementwise.applied
 
     def wrong(x, derivatives):
-        return right(x, lambda v: tuple(-d if k == 2 else d for k, d in enumerate(derivatives(v))))
+        sign = -1 if is_mapped() else 1
+        return right(x, lambda v: (sign * d if k == 2 else d for k, d in enumerate(derivatives(v))))
 
-    monkeypatch.setattr(elementwise, "_composed", wrong)
+    monkeypatch.setattr(elementwise, "applied", wrong)
     f, g = (landscape(NETWORKS["tanh"](), points_per_pass=count) for count in (7, 1))
     g.network.load_point(f.point())
     x, u, _, _, m = pairs(f)
