@@ -93,7 +93,7 @@ def compared_networks(
                 store,
                 lambda step, before=before, name=name: advance(before + step, name),  # type: ignore[misc]
             )
-            series[name] = PathSeries(name, [settings.eta * k for k in looks], moved.values)
+            series[name] = PathSeries(name, settings.times, moved.values)
             if moved.integrator is not None:
                 integrator[name] = moved.integrator
             if moved.residual is not None:

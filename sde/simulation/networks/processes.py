@@ -222,4 +222,5 @@ class FieldProcess(Process):
         else:
             once = self._flow(x, h, values)
             twice = self._flow(self._flow(x, h / 2, values), h / 2, values)
-        return torch.linalg.vector_norm(once - twice, dim=-1)
+        error: Tensor = torch.linalg.vector_norm(once - twice, dim=-1)
+        return error
