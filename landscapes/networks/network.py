@@ -241,8 +241,7 @@ class NetworkLandscape(Landscape):
 
     def pair_losses(self, x: Tensor, minibatches: Tensor) -> Tensor:
         """``f_m(x_i)`` with ``m = minibatches[i]``: shape ``(N,)`` at points ``(N, d)``; differentiable in ``x``."""
-        members = self._members(x, minibatches)
-        step = self.points_per_pass
+        members, step = self._members(x, minibatches), self.points_per_pass
         return torch.cat([self._pass_losses(x[i : i + step], members[i : i + step]) for i in range(0, len(x), step)])
 
     def _pass_losses(self, x: Tensor, members: list[int]) -> Tensor:
