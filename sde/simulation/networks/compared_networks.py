@@ -35,6 +35,7 @@ from .step_noise import StepNoise
 __all__ = ["compared_networks"]
 
 _CODE = __name__
+_SPREAD = 0.1  # of the second point, relative to 1 + |x|
 
 
 def compared_networks(
@@ -185,8 +186,12 @@ def _identity(
     bound: Mapping[str, float | Tensor],
     observe: Observe,
 ) -> dict[str, str | int]:
-    """What all paths depend on. Losses and steps are known by their values at the start, to the last bit."""
-    here = x[:1, None]
+    """What all paths depend on. Functions are known by their values, to the last bit, at the start and at a point near
+    it that nobody chose: where a network's last layer is zero, other data have the same losses.
+    """
+    generator = torch.Generator().manual_seed(0)
+    offset = _SPREAD * torch.randn(landscape.dim, generator=generator, dtype=torch.float64).to(x)
+    here = torch.stack([x[0], x[0] + offset * (1 + x[0].abs())])[:, None]
     return {
         **code_identity(_CODE),
         "device": str(landscape.device),
@@ -196,7 +201,7 @@ def _identity(
         "rule": fingerprint(rule.name, evaluate(rule.step, landscape, here, bound)),
         "values of symbols": fingerprint(dict(bound)),
         "start": fingerprint(x),
-        "observables": fingerprint(list(observe.names), observe(x[:1])),
+        "observables": fingerprint(list(observe.names), observe(here[:, 0])),
         **{name: each if isinstance(each, int) else repr(each) for name, each in settings.to_dict().items()},
     }
 

@@ -18,6 +18,7 @@ from .small_networks import perceptron
 SAM = find_rule("sam")
 SDES = {f"drift order {order}": truncate(SAM, "1/3", order) for order in (2, 3)}
 SETTINGS = CompareSettings(eta=0.1, rho=0.4, steps=6, paths=3, looks=3)
+SGD, SHORT = find_rule("sgd"), CompareSettings(eta=0.1, rho=0.0, steps=2, paths=2)
 NAMES = ["train loss", "parameter norm"]
 
 
@@ -137,6 +138,21 @@ def test_another_run_is_not_gone_on_with(f, tmp_path):
     state.write_text("[]")
     with pytest.raises(InputError, match="is no state of a simulation"):
         compared(f, checkpoint=tmp_path)
+
+
+def test_other_data_with_the_same_losses_at_the_start_are_another_run(tmp_path):
+    """With a last layer of zeros all data have the loss log 3."""
+    f = perceptron()
+    x = torch.zeros(f.dim, dtype=torch.float64)
+    data = [torch.randn(9, 6, generator=torch.Generator().manual_seed(k), dtype=torch.float64) for k in (0, 1)]
+    for k, inputs in enumerate(data):
+        observables = NetworkObservables(f, ["test loss"], test=(inputs, torch.arange(9) % 3))
+        given = {"observables": observables, "engine": Engine(checkpoint=tmp_path)}
+        if k == 0:
+            compare(SGD, {"drift order 1": truncate(SGD, 1, 1)}, f, x, SHORT, **given)
+            continue
+        with pytest.raises(InputError, match="differs in observables"):
+            compare(SGD, {"drift order 1": truncate(SGD, 1, 1)}, f, x, SHORT, **given)
 
 
 def test_paths_that_leave_the_finite_numbers_say_which(tmp_path):
