@@ -143,11 +143,20 @@ def simulate_command(
         "settings": asdict(settings),
     }
     if drift_orders is not None:
+        from ...ground.pictures import MANY_LINES
         from .comparison.printing import print_comparison
         from .comparison.run_comparison import chosen_sdes, read_orders, run_comparison
         from .simulate import Engine
 
         engine = Engine(backend=settings.backend, checkpoint=checkpoint)
+        drawn = (len(read_orders(drift_orders)) + (weak_order is not None) + comparison.exact_drift) * (
+            2 if comparison.flows else 1
+        )
+        if (plot or portrait) and drawn > len(MANY_LINES):
+            raise InputError(
+                f"{drawn} processes beside the rule are too many for one picture; ask for {len(MANY_LINES)} at most: "
+                "fewer --drift-orders, --no-exact-drift, no --flows; or write --json only"
+            )
         if portrait is not None and where.landscape.dim != 2:
             raise InputError(f"--portrait is of two dimensions; the landscape has {where.landscape.dim}: leave it out")
         sdes = chosen_sdes(found, read_orders(drift_orders), weak_order, beta)

@@ -1,0 +1,141 @@
+"""``eigensam simulate --drift-orders``: what is written and said, a run's network, resuming, refusals."""
+
+import json
+
+import pytest
+
+from eigensam.landscapes import load_data
+from eigensam.optim import TrainSettings, train
+
+TOY = (
+    "simulate",
+    "sam",
+    "--rho",
+    0.4,
+    "--backend",
+    "eager",
+    "--landscape",
+    "valley",
+    "--start",
+    "1.5,0.5",
+    "--paths",
+    100,
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "a"
+
+    train(TrainSettings("sgd", epochs=1), load_data("digits"), folder)
+    return folder
+
+
+def test_a_toy(cli, tmp_path):
+    outcome = cli(
+        *(*TOY, "--steps", 3),
+        *("--drift-orders", "1,3", "--weak-order", 1, "--rho-exponent", "1/2", "--sampling", "reshuffled", "--flows"),
+        *("--json", tmp_path / "a.json", "--plot", tmp_path / "a.svg", "--portrait", tmp_path / "a.png"),
+    )
+    assert outcome.code == 2
+    assert "8 processes beside the rule are too many for one picture; ask for 6 at most" in outcome.err
+    assert not list(tmp_path.iterdir())
+    outcome = cli(
+        *TOY,
+        *(
+            "--drift-orders",
+            "1,3",
+            "--weak-order",
+            2,
+            "--rho-exponent",
+            "2/3",
+            "--sampling",
+            "reshuffled",
+            "--steps",
+            3,
+        ),
+        *("--json", tmp_path / "a.json", "--plot", tmp_path / "a.svg", "--portrait", tmp_path / "a.png"),
+    )
+    assert outcome.code == 0, outcome.err
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert list(found["processes"]) == ["sam", "drift order 1", "drift order 3", "weak order 1", "exact drift"]
+    assert found["comparison"]["sampling"] == "reshuffled"
+    assert found["kind"] == "estimate"
+    assert "Drift order 3 is closer to sam than drift order 1 in loss" in outcome.out
+    assert "These are estimates" in outcome.out
+    assert all((tmp_path / f"a.{kind}").stat().st_size > 1000 for kind in ("json", "svg", "png"))
+
+
+def test_more_noise_is_not_closer(cli, tmp_path):
+    """The same seed gives the same numbers; another one others."""
+    files = [tmp_path / f"{k}.json" for k in range(3)]
+    for file, seed in zip(files, (0, 0, 1), strict=True):
+        assert cli(*TOY, "--steps", 3, "--drift-orders", 2, "--seed", seed, "--json", file).code == 0
+    a, b, c = (json.loads(file.read_text())["distances"] for file in files)
+    assert a == b != c
+
+
+def test_a_run(cli, run, tmp_path):
+    arguments = (
+        *("simulate", "sam", "--landscape", run, "--initial", "--drift-orders", "2,3", "--rho", 0.4, "--steps", 1),
+        *("--paths", 2, "--minibatches", 2, "--batch-size", 16, "--dtype", "float32"),
+        *("--observables", "train loss, test accuracy", "--checkpoint", tmp_path / "kept"),
+    )
+    outcome = cli(*arguments, "--json", tmp_path / "a.json")
+    assert outcome.code == 0, outcome.err
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["landscape"]["initial"] is True
+    assert f"kept in {tmp_path / 'kept'}" in outcome.out
+    again = cli(*arguments, "--json", tmp_path / "b.json")
+    assert again.code == 0, again.err
+    assert json.loads((tmp_path / "b.json").read_text())["distances"] == found["distances"]
+    other = cli(*(each if each != "train loss, test accuracy" else "train loss" for each in arguments))
+    assert other.code == 2
+    assert "differs in observables" in " ".join(other.err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--drift-orders", "1,x"), "give different numbers from 1 to 12, such as 1,2,3"),
+        (("--drift-orders", "2,2"), "give different numbers"),
+        (("--drift-orders", "0"), "give different numbers"),
+        (("--drift-orders", "1", "--drift-order", "1"), "--drift-order has no effect here"),
+        (("--flows",), "it belongs to comparisons, with --drift-orders"),
+        (("--sampling", "reshuffled"), "it belongs to comparisons, with --drift-orders"),
+        (("--portrait", "a.png"), "it belongs to comparisons, with --drift-orders"),
+        (("--drift-orders", "1", "--trajectories", "5"), "it belongs to a single SDE, without --drift-orders"),
+        (("--drift-orders", "1", "--minibatches", "5"), "it belongs to a --landscape that is a run directory"),
+        (("--drift-orders", "1", "--initial"), "it belongs to a --landscape that is a run directory"),
+        (("--drift-orders", "1", "--portrait", "a.gif"), "--portrait a.gif is not one of"),
+        (("--drift-orders", "1", "--portrait", "a.png", "--plot", "a.png"), "--plot and --portrait are both"),
+        (("--drift-orders", "1", "--scheme", "platen"), "has no normal increments"),
+        (("--drift-orders", "1", "--sampling", "shuffled"), "unknown sampling 'shuffled'"),
+        (("--drift-orders", "1", "--dt", "0.03"), "does not divide eta"),
+    ],
+)
+def test_refusals(refused, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    assert said in " ".join(refused(*TOY, "--steps", 3, *arguments).split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_refusals_of_landscapes(refused, run, tmp_path):
+    base = ("simulate", "sam", "--steps", 2, "--drift-orders", "2")
+    assert "none of the names torus, valley" in refused(*base, "--landscape", "valey")
+    assert "--portrait is of two dimensions" in refused(*base, "--dim", 1, "--portrait", tmp_path / "a.png")
+    assert "so give --drift-orders" in refused("simulate", "sam", "--landscape", run)
+    assert "--start has no effect here" in refused(*base, "--landscape", run, "--start", 1)
+    assert "--backend has no effect here" in refused(*base, "--landscape", run, "--backend", "eager")
+    assert "more than the" in refused(*base, "--landscape", run, "--minibatches", 999)
+    assert "height" in refused(*base, "--landscape", run, "--observables", "height")
+    assert refused(*base, "--landscape", tmp_path)  # a folder that is no run
+
+
+def test_gradients_that_vanish_at_the_start_are_refused(refused, tmp_path):
+    """SAM divides by them."""
+    formula = {"kind": "formula", "coordinates": ["x", "y"], "losses": ["x**2 + y**2", "2*x**2 + y**2"]}
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps(formula))
+    said = refused("simulate", "sam", "--landscape", path, "--start", 0, "--drift-orders", 2, "--steps", 2)
+    assert "not finite" in said
