@@ -285,9 +285,11 @@ class NetworkLandscape(Landscape):
                 for i, m in enumerate(members):
                     self._minibatch_contracted(x[i], terms_at(terms, i), m, result[i])
             return result
+        if self.chunk_size is None:
+            return self.derivatives.contracted_gradients(x, terms, chunks[0][1])
         total = x.new_zeros(x.shape)
         for shares, batches in chunks:
-            total += shares[:, None] * self.derivatives.contracted_gradients(x, terms, batches)
+            total.addcmul_(shares[:, None], self.derivatives.contracted_gradients(x, terms, batches))
         return total
 
     def minibatch_gradient(self, x: Tensor, index: int) -> Tensor:

@@ -40,12 +40,14 @@ class StackedBatches:
         Raises:
             NotCoveredError: they differ in more.
         """
-        first = batches[0]
-        if all(batch is first for batch in batches):
+        first, different = batches[0], {id(batch): batch for batch in batches}
+        if len(different) == 1:
             return StackedBatches([], first)
-        if not all(are_alike(batch, first) for batch in batches):
+        if not all(are_alike(batch, first) for batch in different.values()):
             raise NotCoveredError("minibatches that differ in more than the values of their tensors")
-        return StackedBatches([torch.stack(each) for each in zip(*map(tensors_of, batches), strict=True)], first)
+        tensors = {key: list(tensors_of(batch)) for key, batch in different.items()}
+        rows = zip(*(tensors[id(batch)] for batch in batches), strict=True)
+        return StackedBatches([torch.stack(each) for each in rows], first)
 
     def rebuilt(self, tensors: Sequence[Tensor]) -> Batch:
         """The batch of one pair, of its tensors."""

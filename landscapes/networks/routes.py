@@ -46,12 +46,7 @@ def take_route(
         [24.0, 24.0, 24.0]
     """
     with differentiable(network.device):
-        if name == "reverse" and not order_of(terms):
-            return _gradient(network, x, terms, batch, out)
-        if name == "taylor":
-            return _taylor(network, x, terms, batch, out)
-        result = {"reverse": _reverse, "func": _func}[name](network, x, terms, batch)
-        return result if out is None else out.copy_(result)
+        return _ROUTES[name](network, x, terms, batch, out)
 
 
 def _gradient(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None) -> Tensor:
@@ -79,16 +74,20 @@ def _taylor(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch, out
     )
 
 
-def _reverse(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+def _reverse(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None) -> Tensor:
+    if not order_of(terms):
+        return _gradient(network, x, terms, batch, out)
+
     def loss(p: Tensor) -> Tensor:
         value = network.loss(unflatten(p, network.shapes), batch)
         check_dependence(value, network.names)
         return value
 
-    return contracted_gradient_of(loss, x, terms)
+    result = contracted_gradient_of(loss, x, terms)
+    return result if out is None else out.copy_(result)
 
 
-def _func(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Tensor:
+def _func(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch, out: Tensor | None) -> Tensor:
     gradient = grad(lambda p: network.loss(unflatten(p, network.shapes), batch))
 
     def along(function: Callable[[Tensor], Tensor], u: Tensor) -> Callable[[Tensor], Tensor]:
@@ -101,7 +100,14 @@ def _func(network: NetworkFunction, x: Tensor, terms: Terms, batch: Batch) -> Te
             for direction in directions:
                 function = along(function, direction)
             total = total + coefficient * function(x)
-    return total
+    return total if out is None else out.copy_(total)
+
+
+_ROUTES: dict[str, Callable[[NetworkFunction, Tensor, Terms, Batch, Tensor | None], Tensor]] = {
+    "taylor": _taylor,
+    "reverse": _reverse,
+    "func": _func,
+}
 
 
 def order_of(terms: Terms) -> int:

@@ -24,7 +24,7 @@ class _OnAllPairs(Function):
         """Asked for by torch, never called."""
 
     @staticmethod
-    def vmap(  # type: ignore[override]
+    def vmap(
         info: Any, dims: Any, function: Callable[..., Tensor], axes: Sequence[int], *tensors: Tensor | None
     ) -> tuple[Tensor, int]:
         """Move the axis of the pairs to its place; what has none is the same for all."""

@@ -69,7 +69,7 @@ class _PairsLinear(Function):
         by_w, by_u = w.mT, u.mT
         for k in range(count):
             if k < kept:
-                torch.bmm(rows[k], by_w, out=y[k])
+                _product(rows[k], by_w, y[k])
                 if k:
                     y[k].baddbmm_(rows[k - 1], by_u)
             else:
@@ -91,7 +91,7 @@ class _PairsLinear(Function):
         if wanted[0]:
             gx = torch.empty_like(rows, memory_format=torch.contiguous_format)
             for k in range(kept):
-                torch.bmm(grad[k], w, out=gx[k])
+                _product(grad[k], w, gx[k])
                 if k + 1 < count:
                     gx[k].baddbmm_(grad[k + 1], u)
             gx = gx.view(ctx.shape)
@@ -104,6 +104,14 @@ class _PairsLinear(Function):
             for k in range(2, count):
                 gu.baddbmm_(grad[k].mT, rows[k - 1])
         return gx, gw, gu, grad[0].sum(1) if wanted[3] else None, grad[1].sum(1) if wanted[4] else None, None
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """Of each pair's matrices; one product where all pairs are at one point."""
+    if b.stride(0) == 0 and len(b) > 1 and a.is_contiguous():
+        torch.mm(a.flatten(0, 1), b[0], out=out.flatten(0, 1))
+    else:
+        torch.bmm(a, b, out=out)
 
 
 class _Convolution(Function):
