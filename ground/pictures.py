@@ -4,22 +4,41 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import InputError
 from .records import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["LINES", "PICTURES", "REFERENCE", "new_figure", "render", "save_figure"]
+__all__ = [
+    "LINES",
+    "MANY_LINES",
+    "PICTURES",
+    "REFERENCE",
+    "new_figure",
+    "picture_path",
+    "render",
+    "save_figure",
+    "write_picture",
+]
 
 PICTURES = (".svg", ".pdf", ".png")
 """Ends of names of files that can be drawn."""
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#0b3c6f", "linestyle": "-", "marker": "o"},
-    {"color": "#c8641e", "linestyle": "--", "marker": "s"},
-    {"color": "#6aa84f", "linestyle": "-.", "marker": "^"},
+    {"color": "#c5611c", "linestyle": "--", "marker": "s"},
+    {"color": "#5fa044", "linestyle": "-.", "marker": "^"},
 )
 """Colours of different lightness, and a line style and marker each, so that grey print keeps them apart."""
+
+MANY_LINES: tuple[dict[str, Any], ...] = (
+    *LINES,
+    {"color": "#962a75", "linestyle": (0, (1, 1.2)), "marker": "v"},
+    {"color": "#14707f", "linestyle": (0, (5, 1.5, 1, 1.5, 1, 1.5)), "marker": "P"},
+    {"color": "#111111", "linestyle": (0, (9, 2)), "marker": "X"},
+)
+"""The same, for up to six lines; each colour has a contrast of at least 3 to white."""
 
 REFERENCE: dict[str, Any] = {"color": "#8a8a8a", "linestyle": ":", "marker": "D"}
 """Of what the lines are compared with."""
@@ -64,3 +83,29 @@ def save_figure(figure: "Figure", stem: Path) -> dict[str, Path]:
     for kind, path in paths.items():
         write_atomically(path, render(figure, kind))
     return paths
+
+
+def picture_path(file: Path | str) -> Path:
+    """Where a picture goes: a file of a kind that can be drawn, or a name without ending, which means all three.
+
+    Raises:
+        InputError: another ending.
+
+    Example:
+        >>> picture_path("a.gif")
+        Traceback (most recent call last):
+        ...
+        eigensam.ground.errors.InputError: a.gif ends in '.gif'; choose one of: .svg, .pdf, .png, or no ending
+    """
+    path = Path(file)
+    if path.suffix not in ("", *PICTURES):
+        raise InputError(f"{path} ends in '{path.suffix}'; choose one of: {', '.join(PICTURES)}, or no ending")
+    return path
+
+
+def write_picture(figure: "Figure", path: Path) -> None:
+    """Write a picture to a :func:`picture_path`."""
+    if path.suffix:
+        write_atomically(path, render(figure, path.suffix[1:]))
+    else:
+        save_figure(figure, path)

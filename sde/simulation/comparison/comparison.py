@@ -1,27 +1,52 @@
 """A rule and the processes that claim to describe it, along the same noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ....ground.errors import InputError
+from ....ground.pictures import picture_path, write_picture
+from .checks import check_others, check_states
+from .energy_distance import EnergyDistance, energy_distance, halves
 from .path_series import Array, PathSeries
+from .record import comparison_record
+from .weak_distance import Contrast, WeakDistance, contrast, weak_distance
+from .words import Pair, distance_table, distance_words, pair_words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Comparison"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """A rule and the SDEs and flows that claim to describe it.
+    """A rule and the SDEs and flows that claim to describe it. All numbers are estimates.
 
     Attributes:
         rule: the discrete algorithm.
         others: SDEs and flows: same times, observables and number of paths; path ``i`` has the noise of the rule's path
-            ``i``. One path, as of a flow, stands for all.
+            ``i``, and both start at one point. One path, as of a flow, stands for all.
         about: JSON-ready settings (eta, rho, seed, steps, sampling, ...).
         states: by name of the process, shape ``(paths, K, d)`` at ``state_times``, only for ``d <= 3``; else empty.
         state_times: shape ``(K,)``.
+
+    Raises:
+        InputError: what cannot be compared: other times, observables, numbers of paths, two processes of one name,
+            or paths that do not start together.
+
+    Example:
+        >>> noise = np.random.default_rng(0).standard_normal((20, 1)) * np.array([0.0, 0.01, 0.02])
+        >>> t = np.array([0.0, 0.1, 0.2])
+        >>> def series(name, slope):
+        ...     return PathSeries(name, t, {"loss": 1.0 - slope * t + noise})
+        >>> sam = PathSeries("sam", t, {"loss": 1.0 - 1.1 * t - noise})
+        >>> found = Comparison(sam, [series("drift order 2", 2.0), series("drift order 3", 1.2)])
+        >>> found.closest()
+        'drift order 3'
     """
 
     rule: PathSeries
@@ -29,3 +54,198 @@ class Comparison:
     about: Mapping[str, Any] = field(default_factory=dict)
     states: Mapping[str, Array] = field(default_factory=dict)
     state_times: Array = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        check_others(self.rule, self.others)
+        object.__setattr__(self, "others", tuple(self.others))
+        states, times = check_states([self.rule, *self.others], self.states, self.state_times)
+        object.__setattr__(self, "states", states)
+        object.__setattr__(self, "state_times", times)
+
+    def __repr__(self) -> str:
+        return f"Comparison of {self.rule.paths} paths. {self.words()}"
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """Names, in the order of the rule's."""
+        return tuple(self.rule.values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the processes beside the rule."""
+        return tuple(each.name for each in self.others)
+
+    def differences(self, process: str, observable: str) -> Array:
+        """``phi(X_i(t)) - phi(x_i(t))``, shape ``(paths, L)``.
+
+        Raises:
+            InputError: a name that is not here.
+        """
+        if process not in self.names:
+            raise InputError(f"no process '{process}' beside {self.rule.name}; choose one of: {', '.join(self.names)}")
+        if observable not in self.observables:
+            raise InputError(f"'{observable}' was not observed; choose one of: {', '.join(self.observables)}")
+        found: Array = self.others[self.names.index(process)].values[observable] - self.rule.values[observable]
+        return found
+
+    def distances(self, confidence: float = 0.95) -> dict[str, dict[str, WeakDistance]]:
+        """By process, then by observable: the weak distance to the rule with its interval."""
+        times = self.rule.times
+        return {
+            name: {each: weak_distance(self.differences(name, each), times, confidence) for each in self.observables}
+            for name in self.names
+        }
+
+    def contrast(
+        self, a: str, b: str, observable: str | None = None, confidence: float = 0.95, factor: float = 1.0
+    ) -> Contrast:
+        """``factor e_a^2 - e_b^2`` with its interval: below 0 where process a is closer to the rule.
+
+        Args:
+            a: a process.
+            b: another one.
+            observable: None: the first.
+            confidence: of this interval alone.
+            factor: 4: whether a is at most half as far as b.
+
+        Raises:
+            InputError: a name that is not here.
+        """
+        observable = self.observables[0] if observable is None else observable
+        ours, theirs = self.differences(a, observable), self.differences(b, observable)
+        return contrast(ours, theirs, self.rule.times, confidence, factor)
+
+    def closest(self, observable: str | None = None, confidence: float = 0.95) -> str | None:
+        """The process that is closer to the rule than each other one, beyond chance; None: not resolved.
+
+        Args:
+            observable: None: the first.
+            confidence: of each contrast alone.
+
+        Raises:
+            InputError: a name that is not here.
+        """
+        observable = self.observables[0] if observable is None else observable
+        times = self.rule.times
+        squared = {name: weak_distance(self.differences(name, observable), times).squared for name in self.names}
+        least = min(squared, key=squared.__getitem__)
+        others = (name for name in self.names if name != least)
+        closer = all(self.contrast(least, name, observable, confidence).sign < 0 for name in others)
+        return least if closer else None
+
+    def energy_distances(self, confidence: float = 0.95) -> dict[str, list[EnergyDistance]]:
+        """By process, at each of ``state_times``; under the rule's name the floor: between two halves of its paths.
+
+        Empty without states, or with fewer than four paths.
+        """
+        if self.rule.name not in self.states or self.rule.paths < 4:
+            return {}
+        rule = self.states[self.rule.name]
+        first, second = halves(rule)
+        pairs = {self.rule.name: (first, second)} | {n: (rule, self.states[n]) for n in self.names if n in self.states}
+        return {
+            name: [energy_distance(x[:, k], y[:, k], confidence) for k in range(len(self.state_times))]
+            for name, (x, y) in pairs.items()
+        }
+
+    def ranked(self) -> list[str]:
+        """Processes by their mean rank over the observables, closest first; chance is not weighed."""
+        found = self.distances()
+        squared = np.array([[found[name][each].squared for each in self.observables] for name in self.names])
+        ranks = squared.argsort(0).argsort(0).mean(1)
+        return [self.names[k] for k in np.argsort(ranks, kind="stable")]
+
+    def words(
+        self, a: str | None = None, b: str | None = None, observable: str | None = None, confidence: float = 0.95
+    ) -> str:
+        """One sentence: which of two processes is closer to the rule, by how much, and in how many observables.
+
+        Args:
+            a: a process; None: the one that is closest in most observables.
+            b: another one; None: the next.
+            observable: to give numbers of; None: the first.
+            confidence: of each interval alone.
+
+        Raises:
+            InputError: a name that is not here.
+        """
+        observable = self.observables[0] if observable is None else observable
+        free = [name for name in self.ranked() if name not in (a, b)]
+        if a is None and free:
+            a = free.pop(0)
+        if b is None and free:
+            b = free.pop(0)
+        if a is None or b is None:  # there is one process
+            a = self.names[0]
+            found = weak_distance(self.differences(a, observable), self.rule.times, confidence)
+            return distance_words(self.rule.name, a, observable, found)
+        self.differences(a, observable)  # says which names there are
+        pairs = {each: self._pair(a, b, each, confidence) for each in self.observables}
+        return pair_words(self.rule.name, (a, b), observable, pairs)
+
+    def table(self, confidence: float = 0.95) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of text: a row for each observable and process."""
+        closest = {each: self.closest(each, confidence) if len(self.others) > 1 else None for each in self.observables}
+        return distance_table(self.distances(confidence), closest, confidence)
+
+    def to_dict(self, confidence: float = 0.95) -> dict[str, Any]:
+        """A JSON-ready dictionary: settings, means with bands, distances, contrasts, energy distances."""
+        contrasts = [
+            (a, b, each, self._pair(a, b, each, confidence))
+            for k, a in enumerate(self.names)
+            for b in self.names[k + 1 :]
+            for each in self.observables
+        ]
+        processes = [self.rule, *self.others]
+        return comparison_record(self.about, processes, self.distances(confidence), contrasts, confidence) | {
+            "words": self.words(confidence=confidence),
+            "state_times": self.state_times.tolist(),
+            "energy_distances": {
+                name: [vars(each) for each in found] for name, found in self.energy_distances(confidence).items()
+            },
+        }
+
+    def plot(self, file: Path | str | None = None, confidence: float = 0.95) -> "Figure":
+        """Draw each observable: means with bands over paths, and below the difference of means with its interval.
+
+        Args:
+            file: to write, by its ending: .svg, .pdf or .png; a name without ending: all three. None: none.
+            confidence: of the intervals.
+
+        Raises:
+            InputError: another ending.
+        """
+        from .bands_picture import draw_bands  # here: whoever draws nothing loads no matplotlib
+
+        path = None if file is None else picture_path(file)
+        figure = draw_bands(self.rule, self.others, self.distances(confidence), confidence)
+        if path is not None:
+            write_picture(figure, path)
+        return figure
+
+    def plot_portrait(self, file: Path | str | None, loss: Callable[[Array], Array]) -> "Figure":
+        """Draw paths in the plane on level lines of a loss, each process in a panel of its own.
+
+        Args:
+            file: as of :meth:`plot`.
+            loss: of points, shape ``(n, 2)``, gives shape ``(n,)``.
+
+        Raises:
+            InputError: another ending, or states that are not kept, or not in two dimensions.
+        """
+        from .phase_portrait import draw_portrait
+
+        path = None if file is None else picture_path(file)
+        states = {name: self.states[name] for name in (self.rule.name, *self.names) if name in self.states}
+        figure = draw_portrait(states, self.state_times, loss)
+        if path is not None:
+            write_picture(figure, path)
+        return figure
+
+    def _pair(self, a: str, b: str, observable: str, confidence: float) -> Pair:
+        """The process that seems closer is the one that may be at most half as far."""
+        times = self.rule.times
+        ours, theirs = (weak_distance(self.differences(name, observable), times, confidence) for name in (a, b))
+        near, far = (a, b) if ours.squared <= theirs.squared else (b, a)
+        half = self.contrast(near, far, observable, confidence, 4.0).sign < 0
+        return Pair(ours, theirs, self.contrast(a, b, observable, confidence), half)

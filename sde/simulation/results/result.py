@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....ground.errors import InputError
-from ....ground.pictures import PICTURES, render, save_figure
-from ....ground.records import through_json, write_atomically
+from ....ground.pictures import picture_path, write_picture
+from ....ground.records import through_json
 from ..statistics.observed import CellStatistics, ObservedStatistics
 from ..statistics.statistic import Intervals
 from .end_table import end_table
@@ -175,18 +175,14 @@ class Simulation:
         """
         from .plot import Curves, draw_curves  # here: whoever draws nothing loads no matplotlib
 
-        path = None if file is None else Path(file)
-        if path is not None and path.suffix not in ("", *PICTURES):
-            raise InputError(f"{path} ends in '{path.suffix}'; choose one of: {', '.join(PICTURES)}, or no ending")
+        path = None if file is None else picture_path(file)
         names = list(self.statistics.observed) if name is None else [name]
         observed = [(n, self.observed(n)) for n in names]
         curves = [Curves(self.labels[n], self.times, each, self.traces[n], n in self.events) for n, each in observed]
         paths = f"{self.paths} paths" if self.paths > 1 else "1 path"
         figure = draw_curves(curves, f"{paths}, {self.scheme}, step {self.dt:g}", confidence)
-        if path is not None and not path.suffix:
-            save_figure(figure, path)
-        elif path is not None:
-            write_atomically(path, render(figure, path.suffix[1:]))
+        if path is not None:
+            write_picture(figure, path)
         return figure
 
 
