@@ -1,6 +1,7 @@
 """One look for all figures: readable in grey, vector and PNG."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +56,21 @@ _RC: Any = {
 }
 
 
-def new_figure(columns: int, rows: int = 1, *, width: float = 4.6, height: float = 3.6) -> "Figure":
-    """An empty figure of panels, each so many inches wide and high."""
+def new_figure(
+    columns: int,
+    rows: int = 1,
+    *,
+    width: float = 4.6,
+    height: float = 3.6,
+    height_ratios: Sequence[float] | None = None,
+) -> "Figure":
+    """An empty figure of panels, each so many inches wide and high; with ratios of rows, on average so high."""
     import matplotlib as mpl  # here: whoever draws nothing does not load it
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_RC):
         figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-        figure.subplots(rows, columns)
+        figure.subplots(rows, columns, height_ratios=height_ratios)
     return figure
 
 

@@ -2,10 +2,14 @@ from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
 from .rules.rule import RULES, Rule, find_rule, multi_step_sam
-from .simulation.comparison.compared_ensembles import compared_ensembles
-from .simulation.comparison.ensemble_settings import EnsembleSettings
+from .simulation.comparison.compare import compare
+from .simulation.comparison.compare_settings import CompareSettings
+from .simulation.comparison.comparison import Comparison
+from .simulation.comparison.path_series import PathSeries
 from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
+from .simulation.networks.eigenvectors import EigenvectorEstimate
+from .simulation.networks.network_observables import NetworkObservables
 from .simulation.paths_along import paths_along
 from .simulation.problems.calculus import converted
 from .simulation.problems.chain_problem import ChainProblem
@@ -44,13 +48,17 @@ __all__ = [
     "TOLERANCE",
     "ChainProblem",
     "Coefficients",
+    "CompareSettings",
+    "Comparison",
     "Divisor",
+    "EigenvectorEstimate",
     "Engine",
-    "EnsembleSettings",
     "MomentsPlan",
     "MonteCarloPlan",
+    "NetworkObservables",
     "Observable",
     "OneStepPlan",
+    "PathSeries",
     "Record",
     "Rule",
     "SDEProblem",
@@ -61,7 +69,7 @@ __all__ = [
     "WeakOrder",
     "affine_moments",
     "coefficients",
-    "compared_ensembles",
+    "compare",
     "converted",
     "covariance_problem",
     "derive",

@@ -21,7 +21,7 @@ def activation_bytes(network: NetworkFunction, x: Tensor, batch: Batch) -> int:
         >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh()).double()
         >>> network = NetworkFunction(model, lambda outputs, targets: (outputs - targets).square().mean())
         >>> batch = torch.ones(100, 3).double(), torch.zeros(100, 2).double()
-        >>> loss = network.loss(list(model.parameters()), batch)
+        >>> loss = network.loss([p.detach() for p in model.parameters()], batch)
         >>> activation_bytes(network, network.point(), batch)
         3200
     """

@@ -96,7 +96,7 @@ def batched_lanczos(
     if not count or d <= found:
         raise InputError(f"vectors of shape {tuple(like.shape)} leave no eigenvalue to look for; expected (P, d)")
     accuracy = 100 * torch.finfo(like.dtype).eps if accuracy is None else accuracy
-    rule, least = Convergence(tolerance, accuracy), None if outside is None else outside.values.abs()
+    rule, least = Convergence(tolerance, accuracy), None if outside is None else outside.values.abs().numpy()
     basis = _Basis(like, found + min(max_products, d - found), seed)
     if outside is not None:
         basis.append(outside.vectors)
@@ -121,7 +121,7 @@ def batched_lanczos(
         theta, s = np.linalg.eigh(matrix)
         noise = accuracy * scale
         closed, residuals = norm <= noise, norm[:, None] * np.abs(s[:, -1])
-        settled = rule.settled(torch.from_numpy(theta), torch.from_numpy(residuals), [size - 1], least).numpy()
+        settled = rule.settled(theta, residuals, [size - 1], least)
         exhausted = found + size == d
         sure = settled & (~closed | looked_outside) | exhausted
         last = bool((result.converged | sure).all()) or size == max_products or exhausted

@@ -1,11 +1,14 @@
 """When to stop: how far Ritz values still are from the eigenvalues."""
 
-from typing import final
+from typing import Any, final
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["Convergence"]
+
+Array = NDArray[Any]
 
 
 @final
@@ -38,7 +41,7 @@ class Convergence:
 
     def __init__(self, tolerance: float, accuracy: float) -> None:
         self.tolerance, self.accuracy = tolerance, accuracy
-        self._history: list[Tensor] = []
+        self._history: list[Array] = []
 
     def met(self, theta: Tensor, residuals: Tensor, wanted: list[int]) -> bool:
         """Take in the Ritz values after one more product; say whether to stop.
@@ -48,9 +51,9 @@ class Convergence:
             residuals: theirs, shape ``(j,)``.
             wanted: places of the wanted values.
         """
-        return bool(self.settled(theta, residuals, wanted))
+        return bool(self.settled(theta.numpy(), residuals.numpy(), wanted))
 
-    def settled(self, theta: Tensor, residuals: Tensor, wanted: list[int], least_scale: Tensor | None = None) -> Tensor:
+    def settled(self, theta: Array, residuals: Array, wanted: list[int], least_scale: Array | None = None) -> Array:
         """The same of several matrices at once, each by itself: shape ``(...)``.
 
         Args:
@@ -59,23 +62,25 @@ class Convergence:
             wanted: places of the wanted values.
             least_scale: what the tolerance is relative to, if larger than the wanted values, shape ``(...)``.
         """
-        values = theta[..., wanted]
+        values, rest = theta[..., wanted], residuals[..., wanted]
         if self._history and self._history[-1].shape != values.shape:
             self._history = []
         self._history = [*self._history[-2:], values]
-        scale = values.abs().amax(-1, keepdim=True)
+        scale = np.abs(values).max(-1, keepdims=True)
         if least_scale is not None:
-            scale = torch.maximum(scale, least_scale[..., None])
-        small = residuals[..., wanted] <= self.tolerance * scale
-        exact = residuals[..., wanted] <= self.accuracy * theta.abs().amax(-1, keepdim=True)
-        return ((small & (self._left(scale) <= self.tolerance * scale)) | exact).all(-1)
+            scale = np.maximum(scale, least_scale[..., None])
+        small = (rest <= self.tolerance * scale) & (self._left(scale) <= self.tolerance * scale)
+        exact = rest <= self.accuracy * np.abs(theta).max(-1, keepdims=True)
+        result: Array = (small | exact).all(-1)
+        return result
 
-    def _left(self, scale: Tensor) -> Tensor:
+    def _left(self, scale: Array) -> Array:
         """What each value is still going to move, shape ``(..., k)``; unknown before three values are known."""
         if len(self._history) < 3:
-            return torch.full_like(self._history[-1], torch.inf)
+            return np.full_like(self._history[-1], np.inf)
         before, last, now = self._history
-        step, previous = (now - last).abs(), (last - before).abs()
+        step, previous = np.abs(now - last), np.abs(last - before)
         negligible = max(self.accuracy, 1e-3 * self.tolerance) * scale
-        left = torch.where(step < previous, step * (step / (previous - step)), torch.inf)
-        return torch.where(step <= negligible, 0.0, left)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = np.where(step < previous, step * (step / (previous - step)), np.inf)
+        return np.where(step <= negligible, 0.0, left)

@@ -40,7 +40,7 @@ SimulateCommand = with_choices(
             "dim": Only("the torus", lambda given: given["landscape"] in (None, "torus")),
             "horizon": Only("runs without --steps", lambda given: not given["steps"]),
             **dict.fromkeys(("drift_order", "chunk", "root", "trajectories", "quantiles"), _SINGLE),
-            **dict.fromkeys(("sampling", "exact", "flows", "eigenvector", "power_iterations"), _COMPARED),
+            **dict.fromkeys(("sampling", "exact_drift", "flows", "eigenvector", "power_iterations"), _COMPARED),
             **dict.fromkeys(("minibatches", "batch_size", "initial", "observables", "data_root"), _RUN),
             **dict.fromkeys(("start", "backend"), _TOY),
             "portrait": _COMPARED,
@@ -141,12 +141,12 @@ def simulate_command(
         "settings": asdict(settings),
     }
     if drift_orders is not None:
+        from .simulate import Engine
         from .comparison.run_comparison import chosen_sdes, read_orders, run_comparison
 
+        engine = Engine(backend=settings.backend, checkpoint=checkpoint)
         sdes = chosen_sdes(found, read_orders(drift_orders), weak_order, beta)
-        compared = run_comparison(
-            found, sdes, where, settings, comparison, values=values, device=target, checkpoint=checkpoint
-        )
+        compared = run_comparison(found, sdes, where, settings, comparison, values=values, device=target, engine=engine)
         about |= {"comparison": asdict(comparison)}
         outputs.save({**about, **compared.to_dict()}, compared.plot, device=target, dtype=dtype)
         print_comparison(outputs.console, compared)

@@ -53,8 +53,7 @@ def draw_bands(
     names = list(rule.values)
     columns = min(len(names), 2)
     rows = -(-len(names) // columns)
-    figure = new_figure(columns, 2 * rows, width=4.6, height=2.1)
-    figure.axes[0].get_gridspec().set_height_ratios([2.2, 1.0] * rows)
+    figure = new_figure(columns, 2 * rows, height=2.1, height_ratios=[2.2, 1.0] * rows)
     for k, name in enumerate(names):
         row, column = divmod(k, columns)
         panel, strip = (figure.axes[(2 * row + i) * columns + column] for i in range(2))

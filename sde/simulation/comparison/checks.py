@@ -1,14 +1,16 @@
 """What can be compared: refusals that name what differs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ....ground.errors import InputError
+from ....ground.records import json_text
 from .energy_distance import MOST_DIMENSIONS
 from .path_series import Array, PathSeries
 
-__all__ = ["check_others", "check_states"]
+__all__ = ["check_about", "check_others", "check_states"]
 
 _SAME_START = 1e-3  # ours: of the observable's size; single precision and an eigensolver's tolerance are below
 _SAME_TIME = 1e-9  # ours: relative; k eta, computed in another order
@@ -56,6 +58,18 @@ def _check_start(rule: PathSeries, other: PathSeries, observable: str) -> None:
             f"{theirs[path % len(theirs), 0]:g} and {ours[path, 0]:g} at t = 0; start path i of both at one point (one "
             "path of a flow stands for all only where all start together)"
         )
+
+
+def check_about(about: Mapping[str, Any]) -> None:
+    """Settings that JSON can hold, before hours of work wait to be written.
+
+    Raises:
+        InputError: they are not.
+    """
+    try:
+        json_text(dict(about))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"settings are not ready for JSON: {error}; give numbers, text, lists and mappings") from None
 
 
 def check_states(

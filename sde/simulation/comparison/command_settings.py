@@ -17,7 +17,7 @@ class ComparisonOptions:
 
     Args:
         sampling: how the rule draws minibatches.
-        exact: whether the untruncated SDE is simulated, too.
+        exact_drift: whether the untruncated SDE is simulated, too.
         flows: whether the noiseless flows are, too.
         eigenvector: where a direction without a value is estimated.
         power_iterations: of that estimate.
@@ -33,7 +33,9 @@ class ComparisonOptions:
     sampling: str = setting(
         "independent", "How the rule draws minibatches; reshuffled is without replacement.", choices=lambda: SAMPLINGS
     )
-    exact: bool = setting(True, "Simulate the untruncated SDE, too: what the step size costs without any truncation.")
+    exact_drift: bool = setting(
+        True, "Simulate the untruncated SDE, too: what the step size costs without any truncation."
+    )
     flows: bool = setting(False, "Simulate the noiseless flow of every drift, too.")
     eigenvector: str = setting(
         "minibatch",

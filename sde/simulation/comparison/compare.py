@@ -1,7 +1,6 @@
 """A rule beside the SDEs that claim to describe it, on a landscape of any kind."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
@@ -12,7 +11,8 @@ from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values
 from ...rules.rule import Rule
 from ..networks.compared_networks import compared_networks
-from ..networks.network_run import Observe
+from ..networks.network_observables import NetworkObservables
+from ..simulate import Engine
 from .compare_settings import CompareSettings
 from .compared_ensembles import compared_ensembles
 from .comparison import Comparison
@@ -28,8 +28,8 @@ def compare(
     settings: CompareSettings,
     *,
     values: Values | None = None,
-    observe: Observe | None = None,
-    checkpoint: Path | None = None,
+    observables: Mapping[str, Callable[[Tensor], Tensor]] | NetworkObservables | None = None,
+    engine: Engine | None = None,
 ) -> Comparison:
     """Move a rule and its SDEs along the same noise, and say how far apart they are.
 
@@ -38,14 +38,16 @@ def compare(
 
     Args:
         rule: the update rule.
-        sdes: of the rule, by name.
+        sdes: of the rule, by the names that they are to have.
         landscape: the family of ``M`` minibatch losses.
         x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``.
         settings: learning rate, radius, numbers of steps and paths, and so on.
         values: of the rule's other parameters and directions. On a network one direction without a value is estimated
             as a top eigenvector.
-        observe: observables of a network; None: those of :class:`NetworkObservables` without test data.
-        checkpoint: folder where what is complete is kept; a run of the same settings goes on from there.
+        observables: of a toy functions of states, shape ``(n, d)``, to values, shape ``(n,)``, by name; of a network
+            :class:`NetworkObservables`. None: losses, norms, and what else costs little.
+        engine: a checkpoint, in which each process has a folder, so that what is killed goes on; progress; of a toy
+            the backend.
 
     Raises:
         InputError: symbols without a value, a start of another shape, paths that leave the finite numbers, a loss that
@@ -63,11 +65,16 @@ def compare(
         ['sam', 'drift order 1', 'drift order 3', 'exact drift']
     """
     if isinstance(landscape, NetworkLandscape):
+        if isinstance(observables, Mapping):
+            raise InputError("found functions as observables of a network; give NetworkObservables(landscape, names)")
         return compared_networks(
-            rule, sdes, landscape, x0, settings, values=values, observe=observe, checkpoint=checkpoint
+            rule, sdes, landscape, x0, settings, values=values, observe=observables, engine=engine or Engine()
         )
-    if observe is not None:
+    if isinstance(observables, NetworkObservables):
         raise InputError(
-            f"observables of one's own are for networks; {type(landscape).__name__} is none, leave them out"
+            f"found NetworkObservables for a {type(landscape).__name__}; give functions of states by name, such as "
+            '{"height": lambda x: x[:, 0]}'
         )
-    return compared_ensembles(rule, sdes, landscape, x0, settings, values=values, checkpoint=checkpoint)
+    return compared_ensembles(
+        rule, sdes, landscape, x0, settings, values=values, observables=observables, engine=engine
+    )

@@ -1,80 +1,121 @@
-"""What a comparison of a rule with its SDEs is asked for; no torch is needed to know that."""
+"""How a rule and its SDEs are compared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+import numpy as np
 
 from ....ground.errors import InputError
-from ....ground.settings import check_settings, setting
+from ..given_numbers import finite_number, whole_number
+from ..problems.rule_chain import Sampling
+from ..seeds import checked_seed
 
 __all__ = ["EIGENVECTORS", "SAMPLINGS", "CompareSettings"]
 
-SAMPLINGS: Sequence[str] = ("independent", "reshuffled")
+SAMPLINGS: Sequence[str] = get_args(Sampling)
 EIGENVECTORS: Sequence[str] = ("minibatch", "step")
 
-_POSITIVE: dict[str, Any] = {"holds": lambda value: value > 0, "otherwise": "must be positive, e.g. 0.1"}
-_COUNT: dict[str, Any] = {"holds": lambda value: value >= 1, "otherwise": "must be at least 1"}
-_COUNT_OR_NONE: dict[str, Any] = {"holds": lambda value: value >= 0, "otherwise": "must be at least 0"}
+_COUNTS = ("steps", "paths", "substeps", "looks", "power_iterations")
+_STATES = (1 / 3, 2 / 3, 1.0)  # of the run: ours
+_CLOSE = 1e-6  # of the horizon, within which a time is a look
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CompareSettings:
-    """A rule and its SDEs on the same noise.
+    """Settings of a comparison.
 
     Args:
-        eta: learning rate: a step of the rule takes so much time.
         rho: perturbation radius.
+        eta: learning rate: a step of the rule takes this time.
         steps: of the rule.
-        paths: independent ones of each process.
-        seed: of all noise.
+        paths: of each process.
+        seed: of the noise, which all processes share.
         sampling: how the rule draws minibatches: "independent", or "reshuffled", without replacement in each epoch.
             The SDEs are those of independent minibatches in either case.
-        scheme: of the SDEs.
-        substeps: of the SDEs in a step of the rule: the integrator's step is ``eta / substeps``.
-        every: steps between two looks; 0: about 25 looks.
-        exact: whether the untruncated SDE is simulated, too: the drift and the covariance of the rule's own increments.
-            Its distance to the rule is what the step size costs, without any truncation in ``rho``.
-        flows: whether the noiseless flow of every drift is, too.
-        eigenvector: where a rule's direction that has no value is estimated as a top eigenvector: on every "minibatch",
-            or once in a "step", on the mean loss.
+        scheme: of the SDEs; on a network "splitting" or "euler-maruyama".
+        substeps: of the SDEs in a step of the rule: the scheme's step is ``eta / substeps``.
+        looks: after the start, about.
+        state_times: at which states are kept, if ``d <= 3``: times of looks; None: those next to 1/3, 2/3 and the end.
+        exact_drift: whether the SDE without truncation in ``rho`` is a further process, "exact drift": the drift and
+            the covariance of the rule's own increments. Its distance to the rule is what the step size costs.
+        flows: whether for each SDE the flow of its drift without noise is, "flow of" its name.
+        eigenvector: on a network, where a direction that has no value is estimated as a top eigenvector: on every
+            "minibatch", or once in a "step", on the mean loss.
         power_iterations: of that estimate, from the one before.
 
     Raises:
-        InputError: a number out of its range, an unknown name.
+        InputError: numbers out of range, an unknown name.
 
     Example:
-        >>> CompareSettings(eta=0.1, steps=100).looks()[:3]
-        [0, 4, 8]
-        >>> CompareSettings(sampling="shuffled")
-        Traceback (most recent call last):
-        ...
-        eigensam.ground.errors.InputError: unknown sampling 'shuffled'; choose one of: independent, reshuffled
+        >>> settings = CompareSettings(rho=0.1, eta=0.1, steps=7, looks=3)
+        >>> settings.look_steps, settings.times.round(1).tolist(), settings.state_looks()
+        ([0, 3, 6, 7], [0.0, 0.3, 0.6, 0.7], [1, 2, 3])
     """
 
-    eta: float = setting(0.1, "Learning rate: a step of the rule takes so much time.", **_POSITIVE)
-    rho: float = setting(0.1, "Perturbation radius.", holds=lambda value: value >= 0, otherwise="must be at least 0")
-    steps: int = setting(100, "Steps of the rule.", **_COUNT)
-    paths: int = setting(5, "Independent paths of each process.", **_COUNT)
-    seed: int = setting(0, "Seed of all noise; a path keeps its noise when there are more paths.", **_COUNT_OR_NONE)
-    sampling: str = setting("independent", "How the rule draws minibatches.", choices=lambda: SAMPLINGS)
-    scheme: str = setting("splitting", "How a step of an SDE is made: a scheme of docs/simulation.md.")
-    substeps: int = setting(1, "Steps of the scheme in a step of the rule.", **_COUNT)
-    every: int = setting(0, "Steps between two looks; 0 makes about 25 looks.", **_COUNT_OR_NONE)
-    exact: bool = setting(True, "Simulate the untruncated SDE, too: the floor of the step size's own error.")
-    flows: bool = setting(False, "Simulate the noiseless flow of every drift, too.")
-    eigenvector: str = setting(
-        "minibatch", "Where a direction without a value is estimated as an eigenvector.", choices=lambda: EIGENVECTORS
-    )
-    power_iterations: int = setting(5, "Power iterations of that estimate.", **_COUNT)
+    rho: float
+    eta: float
+    steps: int
+    paths: int = 1000
+    seed: int = 0
+    sampling: str = "independent"
+    scheme: str = "splitting"
+    substeps: int = 1
+    looks: int = 25
+    state_times: Sequence[float] | None = None
+    exact_drift: bool = True
+    flows: bool = False
+    eigenvector: str = "minibatch"
+    power_iterations: int = 5
 
     def __post_init__(self) -> None:
-        check_settings(self)
-        if self.steps >= 2**32:
-            raise InputError(f"steps = {self.steps}; give fewer than 2^32")
+        times = self.state_times
+        for name, value in (
+            ("rho", finite_number("rho", self.rho, "a radius of at least 0")),
+            ("eta", finite_number("eta", self.eta, "a positive learning rate")),
+            *((name, whole_number(name, getattr(self, name), 1)) for name in _COUNTS),
+            ("seed", checked_seed(self.seed)),
+            ("state_times", times if times is None else tuple(finite_number("state_times", each) for each in times)),
+        ):
+            object.__setattr__(self, name, value)  # those of numpy as Python's
+        if self.rho < 0 or self.eta <= 0:
+            raise InputError(
+                f"eta = {self.eta} and rho = {self.rho}; give a positive learning rate, and no rho below 0"
+            )
+        for name, choices in (("sampling", SAMPLINGS), ("eigenvector", EIGENVECTORS)):
+            if getattr(self, name) not in choices:
+                raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of: {', '.join(choices)}")
+        self.state_looks()
 
-    def looks(self) -> list[int]:
-        """Numbers of steps after which paths are looked at, from 0 to ``steps``."""
-        return [*range(0, self.steps, self.every or -(-self.steps // _LOOKS)), self.steps]
+    @property
+    def every(self) -> int:
+        """Steps of the rule between two looks."""
+        return -(-self.steps // self.looks)
 
+    @property
+    def look_steps(self) -> list[int]:
+        """Numbers of steps of the rule after which processes are looked at, from 0 on."""
+        return [*range(0, self.steps, self.every), self.steps]
 
-_LOOKS = 25  # ours: points of a curve; a look at a network costs as much as some steps
+    @property
+    def times(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """``t = k eta`` of the looks."""
+        return np.array(self.look_steps) * self.eta
+
+    def state_looks(self) -> list[int]:
+        """Numbers of the looks at which states are kept.
+
+        Raises:
+            InputError: a time that is no look.
+        """
+        times, horizon = self.times, self.steps * self.eta
+        given = [share * horizon for share in _STATES] if self.state_times is None else self.state_times
+        found = [int(np.abs(times - t).argmin()) for t in given]
+        for t, k in zip(given, found, strict=True):
+            if self.state_times is not None and abs(times[k] - t) > _CLOSE * horizon:
+                raise InputError(f"state_times has {t:g}, which is no look; the next one is at {times[k]:g}")
+        return sorted(set(found))
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return asdict(self) | {"state_times": self.times[self.state_looks()].tolist()}

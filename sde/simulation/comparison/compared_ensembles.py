@@ -22,10 +22,11 @@ from ..problems.problem import SDEProblem
 from ..problems.rule_chain import rule_chain
 from ..problems.state import Start, start_of
 from ..problems.untruncated_problem import untruncated_problem
+from ..scheme import SCHEMES
 from ..simulate import Engine, simulate
 from ..statistics.observables import Observable, Recorder
 from .comparison import Comparison
-from .ensemble_settings import EnsembleSettings
+from .compare_settings import CompareSettings
 from .path_series import Array, PathSeries
 
 __all__ = ["compared_ensembles", "landscape_observables"]
@@ -33,7 +34,6 @@ __all__ = ["compared_ensembles", "landscape_observables"]
 Observables = Mapping[str, Callable[[Tensor], Tensor]]
 
 _EXACT, _FLOW = "exact drift", "flow of "
-_SCHEME = "splitting"  # made for noise as small as that of learning rates; its increments are the rule's numbers
 _MOST_MEMORY = 2**32  # bytes of a comparison
 _MOST_DIM = 3  # of states that are kept, and coordinates that are observed
 _BATCH = 2**14  # ours: states of a call of an observable
@@ -44,7 +44,7 @@ def compared_ensembles(
     sdes: Mapping[str, SDE],
     landscape: Landscape,
     x0: Tensor,
-    settings: EnsembleSettings,
+    settings: CompareSettings,
     *,
     values: Values | None = None,
     observables: Observables | None = None,
@@ -76,10 +76,10 @@ def compared_ensembles(
     Example:
         >>> import torch
         >>> from eigensam.landscapes import TiltedTorus
-        >>> from eigensam.sde import EnsembleSettings, compared_ensembles, find_rule, truncate
+        >>> from eigensam.sde import CompareSettings, compared_ensembles, find_rule, truncate
         >>> sam = find_rule("sam")
         >>> sdes = {f"drift order {k}": truncate(sam, "1/3", k) for k in (1, 2)}
-        >>> settings = EnsembleSettings(rho=0.1, eta=0.1, steps=10, paths=200)
+        >>> settings = CompareSettings(rho=0.1, eta=0.1, steps=10, paths=200)
         >>> start = torch.tensor([0.3, 0.4], dtype=torch.float64)
         >>> found = compared_ensembles(sam, sdes, TiltedTorus.default(2), start, settings)
         >>> [each.name for each in (found.rule, *found.others)], found.rule.values["loss"].shape
@@ -90,6 +90,11 @@ def compared_ensembles(
         raise InputError(f"the start has blocks {', '.join(dict(start.blocks))}; give one tensor")
     check_type(landscape, start.first)
     _check_sdes(rule, sdes)
+    if SCHEMES[settings.scheme].increments != "normal":
+        raise InputError(
+            f"the scheme '{settings.scheme}' has no normal increments, by which paths of the rule and of its SDEs are "
+            "coupled; choose splitting, euler-maruyama or another one with normal increments"
+        )
     given = landscape_observables(landscape) if observables is None else observables
     observed = [Observable(name, function) for name, function in given.items()]
     runs = list(_processes(rule, sdes, landscape, settings, values))
@@ -114,7 +119,6 @@ def compared_ensembles(
         "minibatches": landscape.size,
         "numbers": str(start.points.dtype),
         "start": x0.tolist() if x0.ndim == 1 else "one for each path",
-        "scheme": _SCHEME,
         "backends": backends,
     }
     times = settings.times[settings.state_looks()] if states else np.empty(0)
@@ -150,7 +154,7 @@ class _Process:
 
 
 def _processes(
-    rule: Rule, sdes: Mapping[str, SDE], landscape: Landscape, settings: EnsembleSettings, values: Values | None
+    rule: Rule, sdes: Mapping[str, SDE], landscape: Landscape, settings: CompareSettings, values: Values | None
 ) -> Iterator[_Process]:
     own: Any = {"rho": settings.rho, "eta": settings.eta, "values": values}
     sampling: Any = {"sampling": settings.sampling, "substeps": settings.substeps}
@@ -165,13 +169,13 @@ def _processes(
             yield _Process(_FLOW + name, SDEProblem(problem.drift, None))
 
 
-def _paths(run: _Process, start: Start, settings: EnsembleSettings) -> int:
+def _paths(run: _Process, start: Start, settings: CompareSettings) -> int:
     """One of a flow, for all, where all begin at one point."""
     flow = isinstance(run.problem, SDEProblem) and run.problem.diffusion is None
     return 1 if flow and start.points.ndim == 1 else settings.paths
 
 
-def _moved(run: _Process, start: Start, settings: EnsembleSettings, engine: Engine) -> tuple[Tensor, str]:
+def _moved(run: _Process, start: Start, settings: CompareSettings, engine: Engine) -> tuple[Tensor, str]:
     """States at all looks, shape ``(paths, L, d)``, and the name of the backend."""
     chain = isinstance(run.problem, ChainProblem)
     parts = 1 if chain else settings.substeps
@@ -184,7 +188,7 @@ def _moved(run: _Process, start: Start, settings: EnsembleSettings, engine: Engi
             steps=settings.steps * parts,
             paths=paths,
             seed=settings.seed,
-            scheme=None if chain else _SCHEME,
+            scheme=None if chain else settings.scheme,
             record=Record(every=settings.every * parts, trajectories=paths, final=False),
             engine=engine,
         )
@@ -213,7 +217,7 @@ def _check_observables(sizes: Mapping[str, int]) -> None:
         raise InputError(f"the observable '{wide[0]}' has {sizes[wide[0]]} components; give one observable for each")
 
 
-def _check_memory(start: Start, settings: EnsembleSettings, observables: int, runs: int) -> None:
+def _check_memory(start: Start, settings: CompareSettings, observables: int, runs: int) -> None:
     looks = len(settings.look_steps)
     of_path = 8 * looks * (observables * runs + 1) + looks * start.dim * start.points.element_size()
     needed = settings.paths * of_path

@@ -1,7 +1,7 @@
 """A rule and the processes that claim to describe it, along the same noise."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ....ground.errors import InputError
 from ....ground.pictures import picture_path, write_picture
-from .checks import check_others, check_states
+from .checks import check_about, check_others, check_states
 from .energy_distance import EnergyDistance, energy_distance, halves
 from .path_series import Array, PathSeries
 from .record import comparison_record
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Comparison"]
+
+_ROUNDING = 1e-12  # ours: of the observable's size; thousands of steps in double precision
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +59,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         check_others(self.rule, self.others)
+        check_about(self.about)
         object.__setattr__(self, "others", tuple(self.others))
         states, times = check_states([self.rule, *self.others], self.states, self.state_times)
         object.__setattr__(self, "states", states)
@@ -101,6 +104,8 @@ class Comparison:
     ) -> Contrast:
         """``factor e_a^2 - e_b^2`` with its interval: below 0 where process a is closer to the rule.
 
+        The interval has room for rounding, so that two ways to compute one process are not told apart.
+
         Args:
             a: a process.
             b: another one.
@@ -113,7 +118,13 @@ class Comparison:
         """
         observable = self.observables[0] if observable is None else observable
         ours, theirs = self.differences(a, observable), self.differences(b, observable)
-        return contrast(ours, theirs, self.rule.times, confidence, factor)
+        found = contrast(ours, theirs, self.rule.times, confidence, factor)
+        if found.low is None or found.high is None:
+            return found
+        rounding = _ROUNDING * float(np.abs(self.rule.values[observable]).max())
+        most = [float(np.abs(each.mean(0)).max()) + rounding for each in (ours, theirs)]
+        reach = 2 * rounding * (factor * most[0] + most[1])
+        return replace(found, low=found.low - reach, high=found.high + reach)
 
     def closest(self, observable: str | None = None, confidence: float = 0.95) -> str | None:
         """The process that is closer to the rule than each other one, beyond chance; None: not resolved.
@@ -148,13 +159,6 @@ class Comparison:
             for name, (x, y) in pairs.items()
         }
 
-    def ranked(self) -> list[str]:
-        """Processes by their mean rank over the observables, closest first; chance is not weighed."""
-        found = self.distances()
-        squared = np.array([[found[name][each].squared for each in self.observables] for name in self.names])
-        ranks = squared.argsort(0).argsort(0).mean(1)
-        return [self.names[k] for k in np.argsort(ranks, kind="stable")]
-
     def words(
         self, a: str | None = None, b: str | None = None, observable: str | None = None, confidence: float = 0.95
     ) -> str:
@@ -170,17 +174,18 @@ class Comparison:
             InputError: a name that is not here.
         """
         observable = self.observables[0] if observable is None else observable
-        free = [name for name in self.ranked() if name not in (a, b)]
+        found = self.distances(confidence)
+        free = [name for name in self._ranked(found) if name not in (a, b)]
         if a is None and free:
             a = free.pop(0)
         if b is None and free:
             b = free.pop(0)
         if a is None or b is None:  # there is one process
-            a = self.names[0]
-            found = weak_distance(self.differences(a, observable), self.rule.times, confidence)
-            return distance_words(self.rule.name, a, observable, found)
-        self.differences(a, observable)  # says which names there are
-        pairs = {each: self._pair(a, b, each, confidence) for each in self.observables}
+            self.differences(self.names[0], observable)  # says which names there are
+            return distance_words(self.rule.name, self.names[0], observable, found[self.names[0]][observable])
+        for name in (a, b):
+            self.differences(name, observable)
+        pairs = {each: self._pair(found[a][each], found[b][each], (a, b), each) for each in self.observables}
         return pair_words(self.rule.name, (a, b), observable, pairs)
 
     def table(self, confidence: float = 0.95) -> tuple[list[str], list[list[str]]]:
@@ -190,18 +195,19 @@ class Comparison:
 
     def to_dict(self, confidence: float = 0.95) -> dict[str, Any]:
         """A JSON-ready dictionary: settings, means with bands, distances, contrasts, energy distances."""
+        found = self.distances(confidence)
         contrasts = [
-            (a, b, each, self._pair(a, b, each, confidence))
+            (a, b, each, self._pair(found[a][each], found[b][each], (a, b), each))
             for k, a in enumerate(self.names)
             for b in self.names[k + 1 :]
             for each in self.observables
         ]
         processes = [self.rule, *self.others]
-        return comparison_record(self.about, processes, self.distances(confidence), contrasts, confidence) | {
+        return comparison_record(self.about, processes, found, contrasts, confidence) | {
             "words": self.words(confidence=confidence),
             "state_times": self.state_times.tolist(),
             "energy_distances": {
-                name: [vars(each) for each in found] for name, found in self.energy_distances(confidence).items()
+                name: [vars(each) for each in looks] for name, looks in self.energy_distances(confidence).items()
             },
         }
 
@@ -242,10 +248,15 @@ class Comparison:
             write_picture(figure, path)
         return figure
 
-    def _pair(self, a: str, b: str, observable: str, confidence: float) -> Pair:
-        """The process that seems closer is the one that may be at most half as far."""
-        times = self.rule.times
-        ours, theirs = (weak_distance(self.differences(name, observable), times, confidence) for name in (a, b))
-        near, far = (a, b) if ours.squared <= theirs.squared else (b, a)
-        half = self.contrast(near, far, observable, confidence, 4.0).sign < 0
-        return Pair(ours, theirs, self.contrast(a, b, observable, confidence), half)
+    def _ranked(self, distances: Mapping[str, Mapping[str, WeakDistance]]) -> list[str]:
+        """Processes by their mean rank over the observables, closest first; chance is not weighed."""
+        squared = np.array([[distances[name][each].squared for each in self.observables] for name in self.names])
+        ranks = squared.argsort(0).argsort(0).mean(1)
+        return [self.names[k] for k in np.argsort(ranks, kind="stable")]
+
+    def _pair(self, a: WeakDistance, b: WeakDistance, names: tuple[str, str], observable: str) -> Pair:
+        """The process that is closer is the one that may be at most half as far."""
+        found = self.contrast(*names, observable, a.confidence)
+        near, far = names if found.sign < 0 else names[::-1]
+        half = found.sign != 0 and self.contrast(near, far, observable, a.confidence, 4.0).sign < 0
+        return Pair(a, b, found, half)

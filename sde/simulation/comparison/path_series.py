@@ -12,6 +12,8 @@ __all__ = ["Array", "PathSeries"]
 
 Array = NDArray[np.float64]
 
+_LARGEST = 1e70  # ours: intervals have fourth powers, and 1e70^4 is far below the largest number, 1.8e308
+
 
 @dataclass(frozen=True)
 class PathSeries:
@@ -20,7 +22,8 @@ class PathSeries:
     Attributes:
         name: such as "sam", "drift order 2" or "flow of drift order 3".
         times: of the looks, ``t = k eta``, shape ``(L,)``, increasing; the first is 0, so there are at least two.
-        values: by observable, shape ``(paths, L)``, finite; kept in double precision.
+        values: by observable, shape ``(paths, L)``, finite and at most 1e70 in size; kept in double
+            precision.
 
     Raises:
         InputError: another shape, times that do not increase from 0, or a value that is not finite: the message names
@@ -73,11 +76,13 @@ class PathSeries:
                 f"{self.name}: '{observable}' has shape {array.shape}; expected (paths, {len(times)}): at least one "
                 "path, and a value for each look"
             )
-        if not np.isfinite(array).all():
-            path, look = np.argwhere(~np.isfinite(array))[0]
+        usable = np.abs(array) <= _LARGEST  # false for what is no number
+        if not usable.all():
+            path, look = np.argwhere(~usable)[0]
             raise InputError(
                 f"{self.name}: '{observable}' of path {path} is {array[path, look]} at t = {times[look]:g}; means and "
-                "distances take finite numbers only: end the comparison before, or take a smaller step size or radius"
+                f"distances take numbers up to {_LARGEST:g}: end the comparison before, or take a smaller step size or "
+                "radius"
             )
         return array
 

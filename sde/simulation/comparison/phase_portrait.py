@@ -1,12 +1,12 @@
 """Paths in the plane on the level lines of a loss."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....ground.errors import InputError
-from ....ground.pictures import MANY_LINES, REFERENCE, new_figure
+from ....ground.pictures import MANY_LINES, new_figure
 from .path_series import Array
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ __all__ = ["draw_portrait"]
 _MOST_PATHS = 12  # ours: more hide each other
 _GRID = 160  # points along an axis
 _LEVELS = 14
+_RULE = "0.35"  # grey, darker than level lines
 
 
 def draw_portrait(states: Mapping[str, Array], times: Array, loss: Callable[[Array], Array]) -> "Figure":
@@ -50,8 +51,7 @@ def draw_portrait(states: Mapping[str, Array], times: Array, loss: Callable[[Arr
         levels = _levels(heights)
         if len(levels) > 1:
             axes.contour(x, y, heights, levels=levels, colors="0.72", linewidths=0.7, zorder=1)
-        style = {"color": REFERENCE["color"]} if k == 0 else MANY_LINES[(k - 1) % len(MANY_LINES)]
-        _draw_paths(axes, paths, "0.25" if k == 0 else style["color"])
+        _draw_paths(axes, paths, _RULE if k == 0 else MANY_LINES[(k - 1) % len(MANY_LINES)]["color"])
         axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$x_0$")
         axes.set_title(name, fontsize=10)
         axes.grid(visible=False)
@@ -73,9 +73,10 @@ def _draw_paths(axes: "Axes", paths: Array, colour: str) -> None:
         label = None if k else "path" if len(paths) == 1 else f"{len(shown)} of {len(paths)} paths"
         axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.9, alpha=0.6, zorder=2, label=label)
     cloud = paths[np.linspace(0, len(paths) - 1, min(len(paths), 50 * _MOST_PATHS)).astype(np.int64), -1]
-    axes.scatter(*cloud.T, s=14, color=colour, alpha=0.8, linewidths=0, zorder=3, label="end")
-    start = {"marker": "*", "s": 90, "color": "white", "edgecolors": "black", "linewidths": 0.9, "zorder": 4}
-    axes.scatter(*np.unique(shown[:, 0], axis=0).T, label="start", **start)
+    axes.scatter(cloud[:, 0], cloud[:, 1], s=14, color=colour, alpha=0.8, linewidths=0, zorder=3, label="end")
+    starts = np.unique(shown[:, 0], axis=0)
+    style: Any = {"marker": "*", "s": 90, "color": "white", "edgecolors": "black", "linewidths": 0.9, "zorder": 4}
+    axes.scatter(starts[:, 0], starts[:, 1], label="start", **style)
 
 
 def _window(states: list[Array]) -> tuple[Array, Array]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ....ground.records import through_json
 from .bands import band, band_name
 from .path_series import Array, PathSeries
@@ -64,4 +66,4 @@ def comparison_record(
 
 
 def _arrays(values: Mapping[str, Array | float | None]) -> dict[str, Any]:
-    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}

@@ -1,7 +1,6 @@
 """The comparison that ``eigensam simulate --drift-orders`` is asked for: landscape, SDEs, start, run."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import torch
 
@@ -14,6 +13,7 @@ from ..command_settings import SimulateSettings
 from ..derived_ensemble import read_start
 from ..horizons import whole_steps
 from ..networks.network_observables import NetworkObservables
+from ..simulate import Engine
 from ..simulated_landscape import SimulatedLandscape
 from .command_settings import ComparisonOptions
 from .compare import compare
@@ -22,7 +22,7 @@ from .comparison import Comparison
 
 __all__ = ["chosen_sdes", "read_orders", "run_comparison"]
 
-_MOST_ORDER = 12
+_LOOKS, _MOST_ORDER = 25, 12
 
 
 def read_orders(text: str) -> list[int]:
@@ -65,7 +65,7 @@ def run_comparison(
     *,
     values: Values,
     device: torch.device | str = "cpu",
-    checkpoint: Path | None = None,
+    engine: Engine,
 ) -> Comparison:
     """Compare as the command's options say.
 
@@ -77,22 +77,23 @@ def run_comparison(
         options: of the comparison.
         values: of the rule's other symbols.
         device: where paths are moved.
-        checkpoint: folder where what is complete is kept.
+        engine: backend, checkpoint, progress.
 
     Raises:
         InputError: a step that does not divide the rule's, and errors of :func:`compare`.
     """
+    steps = settings.steps or whole_steps(settings.horizon, settings.eta, dt_name="eta")
     chosen = CompareSettings(
         eta=settings.eta,
         rho=settings.rho,
-        steps=settings.steps or whole_steps(settings.horizon, settings.eta, dt_name="eta"),
+        steps=steps,
         paths=settings.number(network=isinstance(where.landscape, NetworkLandscape)),
         seed=settings.seed,
         sampling=options.sampling,
         scheme=settings.scheme,
         substeps=whole_steps(settings.eta, settings.step_length, horizon_name="eta"),
-        every=settings.every,
-        exact=options.exact,
+        looks=_LOOKS if not settings.every else -(-steps // settings.every),
+        exact_drift=options.exact_drift,
         flows=options.flows,
         eigenvector=options.eigenvector,
         power_iterations=options.power_iterations,
@@ -100,8 +101,8 @@ def run_comparison(
     f = where.landscape
     if not isinstance(f, NetworkLandscape):
         f = f.to(getattr(torch, settings.dtype), device)
-        return compare(rule, sdes, f, read_start(settings.start, f), chosen, values=values, checkpoint=checkpoint)
+        return compare(rule, sdes, f, read_start(settings.start, f), chosen, values=values, engine=engine)
     names = [name.strip() for name in options.observables.split(",")] if options.observables else None
     test = None if where.data is None else (where.data.test_inputs.to(f.dtype), where.data.test_targets)
     observe = NetworkObservables(f, names, test=test)
-    return compare(rule, sdes, f, f.point(), chosen, values=values, observe=observe, checkpoint=checkpoint)
+    return compare(rule, sdes, f, f.point(), chosen, values=values, observables=observe, engine=engine)

@@ -44,9 +44,13 @@ def pair_words(rule: str, names: tuple[str, str], observable: str, pairs: Mappin
         >>> import numpy as np
         >>> near, far = (WeakDistance(e, e * 0.9, e * 1.1, e * e, 5, 0.95, *[np.zeros(2)] * 3) for e in (0.0022, 0.063))
         >>> pair = Pair(near, far, Contrast(-0.004, -0.005, -0.003, 1.0), True)
-        >>> pair_words("sam", ("drift order 3", "drift order 2"), "train loss", {"train loss": pair})
-        'Drift order 3 is closer to sam than drift order 2 in train loss: distance 2.2e-3 [2.0e-3, 2.4e-3] against
-        6.3e-2 [5.7e-2, 6.9e-2], at most half as far; closer in 1 of 1 observables, farther in none.'
+        >>> text = pair_words("sam", ("drift order 3", "drift order 2"), "train loss", {"train loss": pair})
+        >>> text.split(":")[0]
+        'Drift order 3 is closer to sam than drift order 2 in train loss'
+        >>> text.split("; ")[0].split(": ")[1]
+        'distance 2.2e-3 [2.0e-3, 2.4e-3] against 6.3e-2 [5.7e-2, 6.9e-2], at most half as far'
+        >>> text.split("; ")[1]
+        'closer in 1 of 1 observables, farther in none.'
     """
     a, b = names
     pair = pairs[observable]
@@ -81,7 +85,7 @@ def distance_table(
         [
             observable,
             process,
-            _number(each[observable].value),
+            _texts(each[observable])[0],
             _ends(each[observable]) or each[observable].remark,
             "closest" if closest[observable] == process else _zero(each[observable]),
         ]
@@ -96,17 +100,25 @@ def _zero(found: WeakDistance) -> str:
 
 
 def _interval(found: WeakDistance) -> str:
-    return f"{_number(found.value)} {_ends(found) or f'({found.remark})'}"
+    return f"{_texts(found)[0]} {_ends(found) or f'({found.remark})'}"
 
 
 def _ends(found: WeakDistance) -> str:
-    return "" if found.low is None or found.high is None else f"[{_number(found.low)}, {_number(found.high)}]"
+    return "" if found.low is None else f"[{', '.join(_texts(found)[1:])}]"
 
 
-def _number(x: float) -> str:
-    """Two digits, the exponent without padding: 2.2e-3."""
-    if x == 0 or 0.1 <= x < 1000:
-        return f"{x:#.2g}".rstrip(".") if 0 < x < 100 else f"{x:.0f}"
+def _texts(found: WeakDistance) -> list[str]:
+    """Value and ends with two digits, all of them plain or all like 2.2e-3."""
+    numbers = [x for x in (found.value, found.low, found.high) if x is not None]
+    plain = 0.1 <= max(numbers) < 1000
+    return [_plain(x) if plain or x == 0 else _short(x) for x in numbers]
+
+
+def _plain(x: float) -> str:
+    return f"{x:#.2g}".rstrip(".") if 1e-4 < x < 100 else f"{x:.0f}"
+
+
+def _short(x: float) -> str:
     mantissa, exponent = f"{x:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 

@@ -23,11 +23,12 @@ from ...rules.rule import Rule
 from ..comparison.compare_settings import CompareSettings
 from ..comparison.comparison import Comparison
 from ..comparison.path_series import PathSeries
+from ..simulate import Engine
 from .directions import Directions
 from .eigenvectors import EigenvectorEstimate
 from .minibatch_fields import ExactField, MinibatchField, SDEField
 from .network_observables import NetworkObservables
-from .network_run import Observe, move
+from .network_run import Observe, check_finite, move
 from .path_store import PathStore
 from .processes import FieldProcess, Process, RuleChain
 from .step_noise import StepNoise
@@ -35,7 +36,6 @@ from .step_noise import StepNoise
 __all__ = ["compared_networks"]
 
 _CODE = __name__
-SECONDS = 60.0  # ours: between two writes of what is complete
 
 
 def compared_networks(
@@ -47,7 +47,7 @@ def compared_networks(
     *,
     values: Values | None = None,
     observe: Observe | None = None,
-    checkpoint: Path | None = None,
+    engine: Engine,
 ) -> Comparison:
     """Move the rule, its SDEs and what else the settings ask for along the same noise, and look at them.
 
@@ -60,7 +60,7 @@ def compared_networks(
         values: of the rule's other parameters and directions. One direction without a value is estimated as the top
             eigenvector of a Hessian.
         observe: observables; None: :class:`NetworkObservables` without test data.
-        checkpoint: folder where what is complete is kept; a run of the same settings goes on from there.
+        engine: checkpoint, seconds between two writes, progress.
 
     Raises:
         InputError: symbols without a value, a start of another shape, paths that leave the finite numbers, a loss that
@@ -70,17 +70,19 @@ def compared_networks(
     directions, bound = _bound(rule, landscape, settings, values)
     x = _start(x0, landscape, settings.paths)
     processes = dict(_processes(rule, sdes, landscape, settings, bound, directions))
-    looks = settings.looks()
+    looks, flow_paths = settings.look_steps, x[:1] if x0.ndim == 1 else x
     noise = StepNoise(settings.seed, settings.paths, settings.substeps, landscape.size)
+    for name, process in processes.items():
+        _try_out(process, name, x if process.noisy else flow_paths, noise, observe)
     identity = _identity(rule, landscape, x, settings, bound, observe)
     series, integrator, residuals = {}, {}, {}
-    flow_paths = x[:1] if x0.ndim == 1 else x
-    with _held(checkpoint), _progress(len(processes) * settings.steps, checkpoint) as advance:
+    checkpoint = None if engine.checkpoint is None else Path(engine.checkpoint)
+    with _held(checkpoint), _progress(len(processes) * settings.steps, engine) as advance:
         for place, (name, process) in enumerate(processes.items()):
             store = None
             if checkpoint is not None:
                 code = {"process": name, "code of the process": _code_of(name, sdes)}
-                store = PathStore(checkpoint / f"process-{place}", identity | code, SECONDS)
+                store = PathStore(checkpoint / f"process-{place}", identity | code, engine.seconds)
             before = place * settings.steps
             moved = move(
                 process,
@@ -100,12 +102,26 @@ def compared_networks(
     about = {
         "rule": str(rule),
         "landscape": {"parameters": landscape.dim, "minibatches": landscape.size, "dtype": str(landscape.dtype)},
-        "settings": asdict(settings),
+        "settings": settings.to_dict(),
         "integrator_error": integrator,
         **({"eigenvector_residual": residuals} if residuals else {}),
     }
     first, *others = series.values()
     return Comparison(first, others, about)
+
+
+def _try_out(process: Process, name: str, x: Tensor, noise: StepNoise, observe: Observe) -> None:
+    """A step that is not kept: what cannot be computed is refused before any work.
+
+    And what the landscape learns on the way, which derivatives are right and by which route, it knows from then on
+    whether a run begins or goes on, so that both have the same bits.
+    """
+    state = process.advance(process.start(x), 0, noise.draw(0))
+    points = process.points(state)
+    check_finite(points, name, 1)
+    observe(points)
+    if isinstance(process, FieldProcess):
+        process.step_error({name: each[:1] for name, each in state.items()}, 1)
 
 
 def _bound(
@@ -150,7 +166,7 @@ def _processes(
         if sde.rule != rule:
             raise InputError(f"the SDE '{name}' is one of the rule {sde.rule.name}; give SDEs of {rule.name}")
         fields[name] = SDEField(landscape, sde, settings.eta)
-    if settings.exact:
+    if settings.exact_drift:
         fields["exact drift"] = ExactField(landscape, rule, settings.eta)
     if len({rule.name, *fields}) <= len(fields):
         raise InputError(f"an SDE is called {rule.name}, or 'exact drift', as another process; give it another name")
@@ -182,7 +198,7 @@ def _identity(
         "values of symbols": fingerprint(dict(bound)),
         "start": fingerprint(x),
         "observables": fingerprint(list(observe.names), observe(x[:1])),
-        **{name: each if isinstance(each, int) else repr(each) for name, each in asdict(settings).items()},
+        **{name: each if isinstance(each, int) else repr(each) for name, each in settings.to_dict().items()},
     }
 
 
@@ -210,7 +226,10 @@ def _held(folder: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(total: int, folder: Path | None) -> Iterator[Any]:
-    where = "" if folder is None else f", kept in {folder}"
+def _progress(total: int, engine: Engine) -> Iterator[Any]:
+    if not engine.progress:
+        yield lambda done, name: None
+        return
+    where = "" if engine.checkpoint is None else f", kept in {engine.checkpoint}"
     with progress_bar(f"simulating{where}", total) as (bar, task):
         yield lambda done, name: bar.update(task, completed=done, description=f"{name}{where}")

@@ -139,7 +139,10 @@ class EigenvectorEstimate:
         x = x.detach().to(f.device, f.dtype)
         products = self.iterations + (state is None)
         v = self.start(numbers) if state is None else self._checked(state, len(x))
-        parts = [_iterated(product, v[where], products, self.shift) for where, product in self._products(x)]
+        parts = [
+            _iterated(product, v[where], products, self.shift, where[0].start or 0)
+            for where, product in self._products(x)
+        ]
         if self.kind == "minibatch" and self._means:  # one minibatch after the other, each with its parts of the paths
             each = len(parts) // len(self._means)
             rows = [_joined(parts[i : i + each], 0) for i in range(0, len(parts), each)]
@@ -175,11 +178,11 @@ def _mixed(seed: int, path: int) -> int:
     return (z ^ (z >> 31)) % 2**63
 
 
-def _iterated(product: Callable[[Tensor], Tensor], v: Tensor, products: int, shift: float) -> Eigenvectors:
-    """The vector before the last product, and the one after it."""
+def _iterated(product: Callable[[Tensor], Tensor], v: Tensor, products: int, shift: float, first: int) -> Eigenvectors:
+    """The vector before the last product, and the one after it; of paths that count from ``first``."""
     for left in range(products, 0, -1):
         w = product(v)
-        _check_finite(w, "a Hessian product")
+        _check_finite(w, "a Hessian product", first)
         moved = w + shift * v
         norm = torch.linalg.vector_norm(moved, dim=-1, keepdim=True, dtype=torch.float64)  # squares overflow float32
         # What H maps to 0 is an eigenvector, and stays.
@@ -197,8 +200,8 @@ def _joined(parts: list[Eigenvectors], axis: int) -> Eigenvectors:
     return Eigenvectors(*(torch.cat([getattr(part, name) for part in parts], axis) for name in fields))
 
 
-def _check_finite(values: Tensor, what: str) -> None:
+def _check_finite(values: Tensor, what: str, first: int = 0) -> None:
     finite = torch.isfinite(values).flatten(1).all(1)
     if not bool(finite.all()):
-        path = int((~finite).nonzero()[0, 0])
+        path = first + int((~finite).nonzero()[0, 0])
         raise InputError(f"{what} of path {path} is not finite: NaN or infinity; the path has diverged before")

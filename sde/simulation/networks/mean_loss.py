@@ -16,6 +16,7 @@ from ....landscapes.landscape import Landscape
 from ....landscapes.networks.activation_bytes import activation_bytes
 from ....landscapes.networks.network import NetworkLandscape
 from ....landscapes.networks.network_function import Batch
+from ....landscapes.spectra.operators import NotFiniteProductError, SymmetricOperator
 
 __all__ = ["MEMORY", "Linearised", "MeanLoss", "grouped_by_batch"]
 
@@ -23,6 +24,7 @@ MEMORY = 2**30
 """Bytes that the graphs of one pass may hold (ours: as those of a kept Hessian)."""
 
 _GRAPH = 4  # activations, their gradients, and what differentiating those saves
+_MOST = 64  # points (ours: more of them gain nothing)
 _SAME = {torch.float64: 1e-9, torch.float32: 1e-4}  # by how much sums in another order may differ (ours)
 
 
@@ -33,7 +35,8 @@ class Linearised:
     Attributes:
         losses: ``f(x_p)``, shape ``(P,)``.
         gradients: ``grad f(x_p)``, shape ``(P, d)``.
-        product: maps ``v``, shape ``(P, d)``, to ``H(x_p) v_p``; it owns what it needs, and may be called often.
+        product: maps ``v``, shape ``(P, d)``, to ``H(x_p) v_p``, be it finite or not; it owns what it needs, and may be
+            called often.
         accuracy: relative error of a product.
     """
 
@@ -90,7 +93,7 @@ class MeanLoss:
         if merged is not None:
             self.landscape, self.merged = merged, True
         rows = sum(_rows(batch) for batch in (merged or landscape).batches)
-        self.together = max(1, memory // (_GRAPH * each * rows))
+        self.together = min(_MOST, max(1, memory // (_GRAPH * each * rows)))
         self._graphs = _GRAPH * each * rows <= memory and self._maps()
         if not self._graphs:
             self.together = 1
@@ -159,7 +162,7 @@ class MeanLoss:
         return Linearised(
             losses,
             f.gradient(x[:, None]),
-            lambda v: torch.stack([operator @ row for operator, row in zip(operators, v, strict=True)]),
+            lambda v: torch.stack([_product(operator, row) for operator, row in zip(operators, v, strict=True)]),
             accuracy,
         )
 
@@ -195,6 +198,14 @@ class MeanLoss:
                 raise
             return False
         return True
+
+
+def _product(operator: SymmetricOperator, v: Tensor) -> Tensor:
+    """NaN where it is not finite, for the caller knows which path that is."""
+    try:
+        return operator @ v
+    except NotFiniteProductError:
+        return torch.full_like(v, torch.nan)
 
 
 def grouped_by_batch(landscape: NetworkLandscape) -> bool:

@@ -158,19 +158,11 @@ class NetworkObservables:
         if not bool(finite.all()):
             raise InputError(f"the point of path {int((~finite).nonzero()[0, 0])} is not finite: NaN or infinity")
         x = x.detach()
-        norms = torch.linalg.vector_norm(x.double(), dim=1)
+        norms = torch.linalg.vector_norm(x.double(), dim=1).cpu()
         points = x.to(f.device, f.dtype)
         found = [self._part(points[part], part.start) for part in self._mean.parts(len(x))]
         result = {name: torch.cat([each[name] for each in found]) for name in found[0]} if found[0] else {}
-        result["parameter norm"] = norms.cpu()
-        for name, values in result.items():
-            wrong = (~torch.isfinite(values)).nonzero()
-            if len(wrong):
-                path = int(wrong[0, 0])
-                raise InputError(
-                    f"'{name}' of path {path} is {float(values[path])}, where |x| = {float(norms[path]):.4g}: "
-                    f"{_why(name)}"
-                )
+        result["parameter norm"] = norms
         return {name: result[name] for name in self.names}
 
     def _part(self, x: Tensor, first: int) -> dict[str, Tensor]:
@@ -179,6 +171,7 @@ class NetworkObservables:
         if wanted & _CURVATURE:
             at = self._mean.linearised(x)
             found["train loss"], gradients = at.losses, at.gradients
+            _check_finite(found, first, x)  # else eigenvalues of a path that has diverged
             found |= self._curvature(x, first, at.product, at.accuracy)
         elif "gradient norm" in wanted:
             gradients = self._mean.gradients(x)
@@ -188,6 +181,7 @@ class NetworkObservables:
             found |= self._evaluated(self._train, x, "train")
         if self._test is not None:
             found |= self._evaluated(self._test, x, "test")
+        _check_finite(found, first, x)
         return {name: values.double().cpu() for name, values in found.items()}
 
     def _evaluated(self, examples: Evaluation | None, x: Tensor, which: str) -> dict[str, Tensor]:
@@ -267,6 +261,18 @@ def _check_names(names: tuple[str, ...]) -> None:
         raise InputError(f"{said}; choose some of: {', '.join(OBSERVABLES)}")
     if len(set(names)) < len(names):
         raise InputError(f"the observables {', '.join(names)} name one twice")
+
+
+def _check_finite(found: dict[str, Tensor], first: int, x: Tensor) -> None:
+    """Refuse numbers that are none, of paths that count from ``first``."""
+    for name, values in found.items():
+        wrong = (~torch.isfinite(values)).nonzero()
+        if len(wrong):
+            p = int(wrong[0, 0])
+            raise InputError(
+                f"'{name}' of path {first + p} is {float(values[p])}, where |x| = {float(x[p].double().norm()):.4g}: "
+                f"{_why(name)}"
+            )
 
 
 def _why(name: str) -> str:

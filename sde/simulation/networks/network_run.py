@@ -14,7 +14,7 @@ from .path_store import PathStore
 from .processes import FieldProcess, Process
 from .step_noise import StepNoise
 
-__all__ = ["Moved", "Observe", "move"]
+__all__ = ["Moved", "Observe", "check_finite", "move"]
 
 Array = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def move(
 
     def look(step: int) -> None:
         place, points = looks.index(step), process.points(state)
-        _check_finite(points, name, step)
+        check_finite(points, name, step)
         for key, values in observe(points).items():
             seen[key][place] = values.detach().cpu().double()
         if place in checks and isinstance(process, FieldProcess):
@@ -115,7 +115,12 @@ def move(
     return Moved({key: each.T.contiguous().numpy() for key, each in seen.items()}, final, integrator, residual)
 
 
-def _check_finite(x: Tensor, name: str, step: int) -> None:
+def check_finite(x: Tensor, name: str, step: int) -> None:
+    """Refuse paths that have left the finite numbers.
+
+    Raises:
+        InputError: which, of which process, and when.
+    """
     lost = ~x.isfinite().all(1)
     if bool(lost.any()):
         raise InputError(

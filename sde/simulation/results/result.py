@@ -29,8 +29,8 @@ _MOST_ROWS = 10  # ours: of a table in a notebook
 
 @dataclass(frozen=True, repr=False)
 class Simulation:
-    """Paths of an SDE, as far as they are kept. All statistics are estimates; an interval says how far chance goes, for
-    each number alone, and does not hold the error of the step. Prints as a table of what there is at the end.
+    """Paths of an SDE or a chain, as far as they are kept. All statistics are estimates; an interval says how far chance
+    goes, for each number alone, and does not hold the error of the step. Prints as a table of what there is at the end.
 
     Attributes:
         times: of the looks, shape ``(times,)``; the first is the start.
@@ -43,7 +43,7 @@ class Simulation:
         paths: how many.
         dt: length of a step.
         steps: how many.
-        scheme: its name.
+        scheme: its name; "the chain itself" of a chain.
         seed: of the random numbers.
         backend: "compiled", "eager", or "compiled numbers" (steps in batches): with one of them, results are the same
             to the last bit.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from eigensam.sde.simulation import simulate as simulation
 from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels import point_step
 from eigensam.sde.simulation.kernels.draws import Draws
 from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.simulation.scheme import SCHEMES
@@ -174,6 +174,6 @@ def test_wrong_on_purpose(monkeypatch):
         def group(self, key, path, group):
             return super().group(key, path - path[0], group)
 
-    monkeypatch.setattr(simulation, "Draws", OfPlaces)
+    monkeypatch.setattr(point_step, "Draws", OfPlaces)
     whole, parts = (bits(run("components", torch.float64, chunk, 1000, observables=STATES)) for chunk in (None, 100))
     assert not same(parts, whole)

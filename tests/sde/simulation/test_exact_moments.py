@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from eigensam.sde.simulation import simulate as simulation
 from eigensam.sde.simulation.ensembles.looks import Record
+from eigensam.sde.simulation.kernels import point_step
 from eigensam.sde.simulation.kernels.draws import Draws
 from eigensam.sde.simulation.problems.calculus import converted
 from eigensam.sde.simulation.problems.problem import SDEProblem
@@ -94,7 +94,7 @@ def test_wrong_diffusion_is_found():
 @pytest.mark.parametrize(("draws", "found"), [(Draws, False), (WithoutStep, True), (Biased, True)])
 def test_wrong_numbers_are_found(monkeypatch, draws, found):
     """Brownian motion: of 2^20 paths the variance is known to 0.14 %; the last sampler's is 1 % too large."""
-    monkeypatch.setattr(simulation, "Draws", draws)
+    monkeypatch.setattr(point_step, "Draws", draws)
     brownian = SDEProblem(lambda t, x: 0 * x, lambda t, x: torch.ones_like(x)[:, None], "additive")
     moments = moments_of(brownian, torch.zeros(1), paths=2**20)
     exact = H * np.arange(STEPS + 1)[:, None, None]
@@ -223,7 +223,7 @@ def test_a_transposed_diffusion_is_found_in_the_suite(name, scheme):
 
 @pytest.mark.parametrize("name", ["L1", "L4", "N1"])
 def test_a_reused_counter_is_found_in_the_suite(monkeypatch, name):
-    monkeypatch.setattr(simulation, "Draws", WithoutStep)
+    monkeypatch.setattr(point_step, "Draws", WithoutStep)
     assert off(CASES[name], "euler-maruyama") > BOUND
 
 
