@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +34,6 @@ __all__ = [
 ]
 
 _progress_console = Console(stderr=True)
-_shown = False  # whether a bar is: two at a time would write over each other
 
 
 def read_path(text: str | Path) -> Path:
@@ -118,18 +116,7 @@ def parse_number(name: str, text: str) -> Fraction:
 
 @contextmanager
 def progress_bar(description: str, total: int | None = None) -> Iterator[tuple[Progress, Any]]:
-    """A progress bar on stderr with counts, elapsed and remaining time; yields (progress, task).
-
-    One at a time: within another one, or in a process that another one started, nothing is shown.
-    """
-    global _shown
+    """A progress bar on stderr with counts, elapsed and remaining time; yields (progress, task)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    hidden, before = _shown or parent_process() is not None, _shown
-    _shown = True
-    try:
-        with Progress(
-            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=_progress_console, disable=hidden
-        ) as progress:
-            yield progress, progress.add_task(description, total=total)
-    finally:
-        _shown = before
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=_progress_console) as progress:
+        yield progress, progress.add_task(description, total=total)

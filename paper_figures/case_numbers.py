@@ -15,7 +15,7 @@ RATIO = 0.35
 """Ours: the series in rho is trusted where its third term is at most so large beside the second one."""
 
 SIGNAL = 2.0
-"""Ours: the smallest ``S = |third term| sqrt(steps seeds) / noise``: what order 2 leaves out beside the noise of the mean."""
+"""Ours: the smallest ``S = |third term| sqrt(steps seeds) / noise``: what order 2 leaves out over noise."""
 
 TIME = 4.0
 """Ours: the shortest time ``eta n`` in which drifts that differ a little lead to other places."""
@@ -77,9 +77,7 @@ class CaseNumbers:
 
     def compared(self, near: str, far: str, factor: float = 1.0) -> list[str]:
         """Panels on which one process is clearly closer to SAM than another, or ``sqrt(factor)`` times closer."""
-        return [
-            each for each in self.panels if self.comparison.contrast(near, far, each, factor=factor).sign < 0
-        ]
+        return [each for each in self.panels if self.comparison.contrast(near, far, each, factor=factor).sign < 0]
 
     @property
     def closer(self) -> list[str]:

@@ -20,7 +20,6 @@ _COLUMNS = 3
 _STYLES: dict[str, Any] = {SECOND: LINES[1], THIRD: LINES[0], EXACT: LINES[2]}
 _NAMES = {SECOND: "SDE, drift order 2", THIRD: "SDE, drift order 3", EXACT: "SDE, exact drift"}
 _RULE: Any = {"color": REFERENCE["color"], "linewidth": 5.0, "alpha": 0.75, "solid_capstyle": "butt", "zorder": 1}
-_LOG = ("gradient norm", "lambda_1")
 _TITLES = {"lambda_1": r"top eigenvalue $\lambda_1$"}
 
 
@@ -33,7 +32,8 @@ def draw_cases(cases: Sequence[CaseNumbers]) -> "Figure":
     stated, panels = cases[0], list(cases[0].panels)
     rows = -(-len(panels) // _COLUMNS)
     figure = new_figure(_COLUMNS, 2 * rows, width=4.2, height=2.35)
-    figure.axes[0].get_gridspec().set_height_ratios([1.5, 1.0] * rows)
+    grid: Any = figure.axes[0].get_gridspec()
+    grid.set_height_ratios([1.5, 1.0] * rows)
     for k, name in enumerate(panels):
         row, column = divmod(k, _COLUMNS)
         curves, strip = (figure.axes[(2 * row + i) * _COLUMNS + column] for i in range(2))
@@ -44,8 +44,8 @@ def draw_cases(cases: Sequence[CaseNumbers]) -> "Figure":
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=10)
     lines = [
-        f"{case.name}, ρ = {case.rho:.2f} {case.start}: {_criterion(case)}; third order closer on {len(case.closer)} of "
-        f"{len(case.panels)} panels, at most half as far on {len(case.half)}, farther on {len(case.farther)}"
+        f"{case.name}, ρ = {case.rho:.2f} {case.start}: {_criterion(case)}; third order closer on "
+        f"{len(case.closer)} of {len(case.panels)} panels, at most half as far on {len(case.half)}, farther on {len(case.farther)}"
         for case in cases
     ]
     figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left", linespacing=1.5)
@@ -66,10 +66,11 @@ def _draw_curves(axes: "Axes", case: CaseNumbers, name: str) -> None:
     axes.plot(rule.times, found.mean, label="SAM", **_RULE)
     if found.mean_low is not None and found.mean_high is not None:
         axes.fill_between(rule.times, found.mean_low, found.mean_high, color="0.85", linewidth=0, zorder=0)
-    for other in others:
+    every = max(len(rule.times) // 4, 1)
+    for place, other in enumerate(others):
         style, found = _STYLES[other.name], band(other.values[name])
-        every = max(len(other.times) // 6, 1)
-        axes.plot(other.times, found.mean, label=_NAMES[other.name], linewidth=1.5, markevery=every, **style)
+        marks: Any = {"markevery": (place * every // 3, every), "markersize": 4}
+        axes.plot(other.times, found.mean, label=_NAMES[other.name], linewidth=1.5, **marks, **style)
         if found.mean_low is not None and found.mean_high is not None:
             axes.fill_between(
                 other.times, found.mean_low, found.mean_high, color=style["color"], alpha=0.1, linewidth=0
@@ -81,6 +82,8 @@ def _draw_curves(axes: "Axes", case: CaseNumbers, name: str) -> None:
 
 def _draw_distances(axes: "Axes", cases: Sequence[CaseNumbers], name: str) -> None:
     """Three marks with intervals in each case, on a logarithmic axis."""
+    from matplotlib.ticker import NullFormatter
+
     ends: list[float] = []
     for place, case in enumerate(cases):
         times = case.comparison.rule.times
@@ -104,12 +107,13 @@ def _draw_distances(axes: "Axes", cases: Sequence[CaseNumbers], name: str) -> No
                     arrowprops={"arrowstyle": "->", "color": style["color"], "shrinkA": 3, "shrinkB": 0},
                 )
                 ends += [found.high, found.high / 2]
-        said = "≤ ½" if name in case.half else "closer" if name in case.closer else ""
+        said = "at most half" if name in case.half else "closer" if name in case.closer else ""
         said = "farther" if name in case.farther else said
         axes.annotate(said, (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=9)
     positive = [each for each in ends if each > 0]
-    axes.set_yscale("log")
     if positive:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(min(positive) / 1.5, max(positive) * 3)  # room for words
     axes.set_xlim(-0.5, len(cases) - 0.5)
     axes.set_xticks(range(len(cases)), [f"{case.name}\nρ = {case.rho:.2f}" for case in cases], fontsize=8.5)

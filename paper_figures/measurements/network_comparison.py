@@ -11,9 +11,10 @@ from ...landscapes.networks.network import NetworkLandscape
 from ...landscapes.runs.data_set import DataSet
 from ...sde.derivation.derived_sde import truncate
 from ...sde.rules.rule import find_rule
-from ...sde.simulation.comparison.compare import compare
 from ...sde.simulation.comparison.compare_settings import CompareSettings
+from ...sde.simulation.networks.compared_networks import compared_networks
 from ...sde.simulation.networks.network_observables import FIGURE_TWO, NetworkObservables
+from ...sde.simulation.simulate import Engine
 from .drift_terms import DRIFT_TERMS, DriftTerms
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def compared_case(network: Network, case: Case, used: "Sequence[Tensor]", classe
     x = torch.stack([nn.utils.parameters_to_vector(each.parameters()).detach() for each in modules])
     x = _after_sgd(f, x, network.eta, case.warm_up)
     sam = find_rule("sam")
-    found = compare(
+    found = compared_networks(
         sam,
         {f"drift order {k}": truncate(sam, EXPONENT, k) for k in (2, 3)},
         f,
@@ -168,9 +169,10 @@ def compared_case(network: Network, case: Case, used: "Sequence[Tensor]", classe
             rho=case.rho,
             steps=network.steps,
             paths=network.seeds,
-            every=max(network.steps // network.looks, 1),
+            looks=network.looks,
         ),
         observe=DriftTerms(f, NetworkObservables(f, FIGURE_TWO, test=(test[0], test[1])), case.rho),
+        engine=Engine(progress=False),
     )
     return {
         "times": list(found.rule.times),
