@@ -169,7 +169,7 @@ class SideBySide(Item):
             + " ".join(f"{case.name.capitalize()}: {case.criterion}." for case in cases),
             f"The integrator's own error is at most {worst:.1e} of the way that a path goes (an estimate, by half "
             "steps). Networks compute in float32; eigenvalues are accurate to 1e-3.",
-            "The SDE of weak order 2 is not shown: at ρ ~ η^(1/3) its correction and noise, kept to ρ¹, promise nothing.",
+            "The SDE of weak order 2 is not shown: at ρ ~ η^(1/3) its correction and noise promise nothing.",
         ]
 
     def _used(self, resources: Resources) -> "list[Tensor]":

@@ -45,7 +45,8 @@ def draw_cases(cases: Sequence[CaseNumbers]) -> "Figure":
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=10)
     lines = [
         f"{case.name}, ρ = {case.rho:.2f} {case.start}: {_criterion(case)}; third order closer on "
-        f"{len(case.closer)} of {len(case.panels)} panels, at most half as far on {len(case.half)}, farther on {len(case.farther)}"
+        f"{len(case.closer)} of {len(case.panels)} panels, at most half as far on {len(case.half)}, "
+        f"farther on {len(case.farther)}"
         for case in cases
     ]
     figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left", linespacing=1.5)

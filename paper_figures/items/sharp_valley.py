@@ -87,7 +87,8 @@ class SharpValley(Item):
             f"Every point of the floor is a minimum; the walls flatten from left to right. All paths start at the star "
             f"(x = {result['start'][0]:g}). At t = {result['times'][-1]:g} SAM's {result['paths']:,} chains "
             f"are at x = {means['sam']:.2f} on average; its SDEs say: {ends}. Points: "
-            f"{len(result['points']['sam'][0]):,} of each process at three times, light to dark; outlines: 90 % of SAM's chains at these times; "
+            f"{len(result['points']['sam'][0]):,} of each process at three times, light to dark; "
+            f"outlines: 90 % of SAM's chains at these times; "
             f"eta = {result['eta']:g}, rho = {result['rho']:.2f}. Last panel: energy distance to SAM with 95 % "
             "intervals; grey: at most so much between two halves of SAM's own chains."
         )
