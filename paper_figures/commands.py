@@ -32,7 +32,7 @@ def figures(
     device: Device = "auto",
     json: JsonFile = None,
 ) -> None:
-    """Measure, plot and report: weak order, Figure 1, the terms of Theorem 4.1, or what --only names."""
+    """Measure, plot and report: weak order, Figures 1 and 2, the terms of Theorem 4.1, or what --only names."""
     from .resources import Resources
     from .run_figures import run_figures  # torch and matplotlib load when they are needed, not for --help
 

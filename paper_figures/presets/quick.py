@@ -7,9 +7,18 @@ __all__ = ["quick"]
 
 @PRESETS.register("quick", order=1)
 def quick() -> Preset:
-    """Every default of weak orders, Figure 1 and the bound."""
+    """Every default of weak orders, Figure 1 and the bound; Figure 2 on digits."""
     from ..items.bound_terms import BoundTerms
     from ..items.figure1 import Figure1
+    from ..items.figure2 import Figure2
     from ..items.weak_order import WeakOrder
+    from ..measurements.network_comparison import Network
 
-    return Preset("quick", {"weak_order": WeakOrder(), "figure1": Figure1(), "bound_terms": BoundTerms()})
+    digits = Network("digits", hidden=(32,), scale=0.7, minibatches=4, batch_size=80, steps=50, seeds=8, looks=10)
+    items = {
+        "weak_order": WeakOrder(),
+        "figure1": Figure1(),
+        "figure2": Figure2(digits),
+        "bound_terms": BoundTerms(),
+    }
+    return Preset("quick", items)

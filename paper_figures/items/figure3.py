@@ -1,0 +1,39 @@
+"""Figure 3 of the paper: SAM beside its SDEs on a convolutional network, with distances."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..registry import ITEMS
+from ..side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    from ..measurements.network_comparison import Network
+
+__all__ = ["Figure3"]
+
+
+def _network() -> "Network":
+    from ..measurements.network_comparison import Network
+
+    return Network(
+        data="cifar10",
+        channels=(8, 16),
+        hidden=(),
+        pool=2,
+        minibatches=5,
+        batch_size=60,
+        test=500,
+        steps=60,
+        seeds=6,
+        looks=15,
+    )
+
+
+@ITEMS.register("figure3", order=9)
+@dataclass(frozen=True)
+class Figure3(SideBySide):
+    """Two convolutions and a linear layer on the first of CIFAR-10's images, of 16 x 16 pixels."""
+
+    label = "Figure 3"
+    title = "Figure 3: SAM and its SDEs on a convolutional network"
+    network: "Network" = field(default_factory=_network)

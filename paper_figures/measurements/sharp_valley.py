@@ -1,0 +1,101 @@
+"""SAM and its SDEs in a bent valley whose walls are steep on one side: where ten thousand paths are, and when."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+
+from ...landscapes.analytic.formula import FormulaLandscape
+from ...sde.derivation.derived_sde import derive, truncate
+from ...sde.rules.rule import find_rule
+from ...sde.simulation.comparison.compare import compare
+from ...sde.simulation.comparison.compare_settings import CompareSettings
+from ...sde.simulation.simulate import Engine
+
+__all__ = ["SHARP_VALLEY", "bent_valley", "compared_in_valley"]
+
+SHARP_VALLEY = {"sharp": 5.0, "flat": 0.6, "bend": 0.2, "along": 0.2, "across": 0.6}
+"""Numbers of :func:`bent_valley`; ours: the walls are eight times as steep on the left as on the right."""
+
+_EVERY = 10  # steps between two looks
+_DIGITS = 3  # of points that are drawn
+
+
+def bent_valley(sharp: float, flat: float, bend: float, along: float, across: float) -> FormulaLandscape:
+    """``f_m = 1/2 s(x) r^2 + a_m x + c_m r``, ``r = y - bend x^2``, ``s(x) = flat + (sharp - flat) (1 - tanh x) / 2``.
+
+    The mean loss is 0 on the whole floor ``r = 0``, and its curvature across is ``s``. The four minibatches have
+    ``a_m = +-along`` and ``c_m = +-across``, so that their gradients vanish nowhere near the floor.
+
+    Args:
+        sharp: curvature far left.
+        flat: curvature far right.
+        bend: of the floor.
+        along: noise of the gradient along the valley.
+        across: noise across it.
+
+    Example:
+        >>> f = bent_valley(**SHARP_VALLEY)
+        >>> f.loss(torch.tensor([-2.0, 0.8], dtype=torch.float64)).abs().item() < 1e-12
+        True
+    """
+    x, y = sympy.symbols("x y")
+    a, c, s, t, b = (sympy.Rational(str(number)) for number in (along, across, sharp, flat, bend))
+    r = y - b * x**2
+    bowl = (t + (s - t) * (1 - sympy.tanh(x)) / 2) * r**2 / 2
+    return FormulaLandscape([x, y], [bowl + i * a * x + k * c * r for i in (1, -1) for k in (1, -1)])
+
+
+def compared_in_valley(
+    start: float, eta: float, rho: float, looks: Sequence[int], paths: int, drawn: int
+) -> dict[str, Any]:
+    """SAM, its SDEs of drift order 1 to 3 and of weak order 2, and the untruncated one.
+
+    Args:
+        start: where on the floor, ``x``.
+        eta: learning rate.
+        rho: perturbation radius.
+        looks: numbers of steps, multiples of 10, at which distributions are compared.
+        paths: of each process.
+        drawn: points of each that are kept.
+
+    Returns:
+        ``times``; ``points`` by process, ``[time][path][coordinate]``; ``means`` by process and time;
+        ``energy_distances`` to SAM by process and time, each with value, interval and number of points; under "sam"
+        those between two halves of SAM's own paths.
+    """
+    sam = find_rule("sam")
+    sdes = {f"drift order {m}": truncate(sam, "1/3", m) for m in (1, 2, 3)}
+    sdes["weak order 2"] = derive(sam, weak_order=2, rho_exponent="2/3")
+    steps = max(looks)
+    found = compare(
+        sam,
+        sdes,
+        bent_valley(**SHARP_VALLEY),
+        torch.tensor([start, SHARP_VALLEY["bend"] * start**2], dtype=torch.float64),
+        CompareSettings(
+            eta=eta,
+            rho=rho,
+            steps=steps,
+            paths=paths,
+            looks=-(-steps // _EVERY),
+            state_times=[eta * k for k in looks],
+        ),
+        observables={"x": lambda points: points[:, 0]},
+        engine=Engine(progress=False),
+    )
+    return {
+        "times": found.state_times.tolist(),
+        "points": {name: _rounded(states[:drawn]) for name, states in found.states.items()},
+        "means": {name: states.mean(0).tolist() for name, states in found.states.items()},
+        "energy_distances": {
+            name: [dict(vars(each)) for each in at_times] for name, at_times in found.energy_distances().items()
+        },
+    }
+
+
+def _rounded(states: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
+    """``[time][path][coordinate]``, to less than a pixel."""
+    return np.round(states.swapaxes(0, 1), _DIGITS).tolist()
