@@ -93,9 +93,7 @@ class NetworkLandscape(Landscape):
         else:
             sizes = {count_rows(batch) or 1 for batch in batches}
             if chunk_size is not None and any(count_rows(batch) is None for batch in batches):
-                raise InputError(
-                    "the tensors of a minibatch have first axes of different lengths; leave chunk_size out"
-                )
+                raise InputError("tensors of a minibatch have first axes of different lengths; leave chunk_size out")
         if len(sizes) != 1:
             raise InputError(
                 f"found minibatches of sizes {sorted(sizes) or 'none'}; expected equal ones, use drop_last=True"
@@ -110,13 +108,9 @@ class NetworkLandscape(Landscape):
         self.derivatives = NetworkDerivatives(self.network, route, check=check)
         self.batches = batches
         (self._rows,) = sizes
-        # Minibatches whose chunks make a mean.
-        self._means = (
-            set(range(len(batches)))
-            if not check or (is_known_mean(loss) and self.network.count_function is None)
-            else set()
-        )
         network = self.network
+        known = not check or (is_known_mean(loss) and network.count_function is None)
+        self._means = set(range(len(batches))) if known else set()  # minibatches whose chunks make a mean
         super().__init__(network.dim, len(batches), network.dtype, network.device)
 
     def to(self, dtype: torch.dtype, device: torch.device | str | None = None) -> Self:

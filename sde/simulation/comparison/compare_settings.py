@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from ....ground.errors import InputError
 from ..given_numbers import finite_number, whole_number
-from ..problems.rule_chain import Sampling
 from ..seeds import checked_seed
 
 __all__ = ["EIGENVECTORS", "SAMPLINGS", "CompareSettings"]
 
-SAMPLINGS: Sequence[str] = get_args(Sampling)
+SAMPLINGS: Sequence[str] = ("independent", "reshuffled")  # of rule_chain, which loads torch
 EIGENVECTORS: Sequence[str] = ("minibatch", "step")
 
 _COUNTS = ("steps", "paths", "substeps", "looks", "power_iterations")
@@ -86,6 +85,11 @@ class CompareSettings:
             if getattr(self, name) not in choices:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of: {', '.join(choices)}")
         self.state_looks()
+
+    @staticmethod
+    def rounding(numbers: str) -> float:
+        """Of values along paths, relative to the observable's size; by the name of their type."""
+        return 1e-12 if "float64" in numbers else 1e-6
 
     @property
     def every(self) -> int:

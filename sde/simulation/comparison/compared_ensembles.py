@@ -128,7 +128,8 @@ def compared_ensembles(
         "backends": backends,
     }
     times = settings.times[settings.state_looks()] if states else np.empty(0)
-    return Comparison(series[0], series[1:], about, states, times, drawn)
+    rounding = settings.rounding(str(start.points.dtype))
+    return Comparison(series[0], series[1:], about, states, times, drawn, rounding)
 
 
 def landscape_observables(landscape: Landscape) -> dict[str, Callable[[Tensor], Tensor]]:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison"]
 
-_ROUNDING = 1e-12  # ours: of the observable's size; thousands of steps in double precision
-
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
@@ -35,6 +33,8 @@ class Comparison:
         about: JSON-ready settings (eta, rho, seed, steps, sampling, ...).
         states: by name of the process, shape ``(paths, K, d)`` at ``state_times``, only for ``d <= 3``; else empty.
         state_times: shape ``(K,)``.
+        rounding: of values, relative to the observable's size: what differs by less is not told apart. Thousands of
+            steps in double precision stay below 1e-12, in single precision below 1e-6.
         trajectories: by name, of the first paths, shape ``(k, L, d)`` at all looks: for a portrait; may be empty.
 
     Raises:
@@ -58,6 +58,7 @@ class Comparison:
     states: Mapping[str, Array] = field(default_factory=dict)
     state_times: Array = field(default_factory=lambda: np.empty(0))
     trajectories: Mapping[str, Array] = field(default_factory=dict)
+    rounding: float = 1e-12
 
     def __post_init__(self) -> None:
         check_others(self.rule, self.others)
@@ -123,7 +124,7 @@ class Comparison:
         found = contrast(ours, theirs, self.rule.times, confidence, factor)
         if found.low is None or found.high is None:
             return found
-        rounding = _ROUNDING * float(np.abs(self.rule.values[observable]).max())
+        rounding = self.rounding * float(np.abs(self.rule.values[observable]).max())
         most = [float(np.abs(each.mean(0)).max()) + rounding for each in (ours, theirs)]
         reach = 2 * rounding * (factor * most[0] + most[1])
         return replace(found, low=found.low - reach, high=found.high + reach)

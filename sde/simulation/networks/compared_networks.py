@@ -107,7 +107,7 @@ def compared_networks(
         **({"eigenvector_residual": residuals} if residuals else {}),
     }
     first, *others = series.values()
-    return Comparison(first, others, about)
+    return Comparison(first, others, about, rounding=settings.rounding(str(landscape.dtype)))
 
 
 def _try_out(process: Process, name: str, x: Tensor, noise: StepNoise, observe: Observe) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -235,3 +236,16 @@ def test_bad_input(name):
     with pytest.raises(InputError, match=match) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_single_precision_tells_no_two_ways_to_one_sde_apart():
+    """On a quadratic USAM's drift of order 2 is all of it. Wrong on purpose: without room for rounding."""
+    usam = find_rule("usam")
+    f = Quadratic([[2.0, 0.3], [0.3, 1.0]], centres=[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]).to(torch.float32)
+    sdes = {f"drift order {m}": truncate(usam, "1/2", m) for m in (2, 3)}
+    settings = CompareSettings(rho=0.3, eta=0.1, steps=20, paths=2000)
+    found = compared_ensembles(usam, sdes, f, torch.tensor([1.5, 0.5]), settings, engine=EAGER)
+    assert {found.closest(name) for name in found.observables} == {None}
+    wrong = replace(found, rounding=0.0)
+    pairs = combinations([each.name for each in found.others], 2)
+    assert any(wrong.contrast(a, b, name).sign for a, b in pairs for name in found.observables)
