@@ -23,7 +23,7 @@ from eigensam.ground import provenance, write_json
 from eigensam.landscapes import NetworkLandscape, build_model, load_data
 from eigensam.sde import coefficients, exact_increments, find_rule, truncate
 
-RHO, MEMBERS, BATCH = 0.05, 100, 100
+RHO, MEMBERS, BATCH, PER_PASS = 0.05, 100, 100, 10
 PATHS, SMALL_MEMBERS = 5, 10
 SAM = find_rule("sam")
 ORDERS = {"second order": truncate(SAM, "1/2", 2), "third order": truncate(SAM, "1/3", 3)}
@@ -45,7 +45,12 @@ def large(root: Path) -> Tasks:
     data, count = load_data("mnist", root=root), MEMBERS * BATCH
     model = build_model("mlp", data.shape, 10)
     f = NetworkLandscape.from_tensors(
-        model, cross_entropy, data.train_inputs[:count], data.train_targets[:count], batch_size=BATCH
+        model,
+        cross_entropy,
+        data.train_inputs[:count],
+        data.train_targets[:count],
+        batch_size=BATCH,
+        points_per_pass=PER_PASS,
     )
     parameters = list(model.parameters())
 
