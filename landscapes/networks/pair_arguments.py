@@ -1,4 +1,4 @@
-"""What is given for pairs of a point and a minibatch, checked: indices that wrap around would be wrong and look right."""
+"""What is given for pairs of a point and a minibatch, checked: an index that wraps around would look right."""
 
 import torch
 from torch import Tensor
