@@ -17,6 +17,7 @@ from .loss_counts import is_known_mean
 from .mean_check import check_mean
 from .network_derivatives import NetworkDerivatives, Route
 from .network_function import Batch, FunctionOptions, LossFunction, NetworkFunction
+from .pair_arguments import check_pair_terms, checked_minibatches
 from .picked_minibatches import PickedMinibatches
 from .term_rows import terms_at, terms_of_rows
 
@@ -235,7 +236,8 @@ class NetworkLandscape(Landscape):
 
     def pair_losses(self, x: Tensor, minibatches: Tensor) -> Tensor:
         """``f_m(x_i)`` with ``m = minibatches[i]``: shape ``(N,)`` at points ``(N, d)``; differentiable in ``x``."""
-        members, step = self._members(x, minibatches), self.points_per_pass
+        members = checked_minibatches(x, minibatches, self.dim, self.size)
+        step = self.points_per_pass
         return torch.cat([self._pass_losses(x[i : i + step], members[i : i + step]) for i in range(0, len(x), step)])
 
     def _pass_losses(self, x: Tensor, members: list[int]) -> Tensor:
@@ -349,33 +351,14 @@ class NetworkLandscape(Landscape):
             >>> f.pair_gradients(x, [(1.0, ()), (0.5, (x,))], torch.tensor([0, 1, 0])).flatten().tolist()
             [3.0, 12.0, 3.0]
         """
-        members = self._members(x, minibatches)
-        for c, given in terms:
-            wrong = [tuple(a.shape) for a in given if a.shape not in (x.shape, x.shape[1:])]
-            if isinstance(c, Tensor) and c.shape not in (torch.Size([]), torch.Size([len(x)])):
-                wrong.append(tuple(c.shape))
-            if wrong:
-                raise InputError(
-                    f"a term has a tensor of shape {wrong[0]}; expected directions ({len(x)}, {self.dim}) or "
-                    f"({self.dim},), and coefficients that are numbers or ({len(x)},)"
-                )
+        members = checked_minibatches(x, minibatches, self.dim, self.size)
+        check_pair_terms(x, terms)
         terms, step = terms_of_rows(terms, x.shape), self.points_per_pass
         result = empty_rows(x.shape, self.dtype, self.device)
         for i in range(0, len(x), step):
             part = slice(i, i + step)
             result[part] = self._pass_contracted(x[part], terms_at(terms, part), members[part])
         return result
-
-    def _members(self, x: Tensor, minibatches: Tensor) -> list[int]:
-        if x.ndim != 2 or x.shape[1] != self.dim or minibatches.shape != x.shape[:1] or not len(x):
-            raise InputError(
-                f"found points of shape {tuple(x.shape)} and minibatches of shape {tuple(minibatches.shape)}; expected "
-                f"(N, {self.dim}) and (N,), one minibatch for each point"
-            )
-        members: list[int] = minibatches.tolist()
-        if minibatches.is_floating_point() or not all(type(m) is int and 0 <= m < self.size for m in members):
-            raise InputError(f"minibatches must be whole numbers from 0 to {self.size - 1}; found {members[:5]}")
-        return members
 
     def subset(self, indices: Sequence[int]) -> Self:
         """The same landscape with these minibatches only, in this order; what is known of derivatives, both know.
