@@ -119,9 +119,11 @@ class CaseNumbers:
         )
 
     def distance(self, process: str, panel: str) -> str:
-        """The distance with its interval."""
+        """The distance with its interval, or the upper end alone where 0 is in it."""
         from ..sde.simulation.comparison.weak_distance import weak_distance
 
         found = weak_distance(self.comparison.differences(process, panel), self.comparison.rule.times)
+        if found.low is not None and not found.resolved:
+            return f"at most {found.high:.1e}"
         ends = "" if found.low is None else f" [{found.low:.1e}, {found.high:.1e}]"
         return f"{found.value:.1e}{ends}"

@@ -112,8 +112,9 @@ class SharpValley(Item):
         """The landscape."""
         v = result["valley"]
         return [
-            f"f_m = s(x) r²/2 ± {v['along']:g} x ± {v['across']:g} r with r = y - {v['bend']:g} x² and "
-            f"s(x) = {v['flat']:g} + {v['sharp'] - v['flat']:g} (1 - tanh x)/2, four minibatches, drawn independently. "
+            f"f_m = s(x) r²/2 + a x + c r with r = y - {v['bend']:g} x², s(x) = {v['flat']:g} + "
+            f"{v['sharp'] - v['flat']:g} (1 - tanh x)/2, and three minibatches, drawn independently: "
+            f"(a, c) = ({v['along']:g}, ±{v['across']:g}) and ({-2 * v['along']:g}, 0). "
             "SDEs by splitting with steps of length eta, on the noise of SAM's paths.",
             "The order-2 SDE is derived for rho = O(eta^(2/3)); here rho = eta^(1/3), so its order is not promised.",
         ]
