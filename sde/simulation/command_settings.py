@@ -56,7 +56,9 @@ class SimulateSettings:
     eta: float = setting(0.1, "Learning rate: a step of the rule takes so much time.", **_POSITIVE)
     rho: float = setting(0.1, "Perturbation radius.", holds=lambda value: value >= 0, otherwise="must be at least 0")
     horizon: float = setting(10.0, "Final time T, which the length of a step divides.", **_POSITIVE)
-    steps: int = setting(0, "Instead of --horizon: how many steps; 0 leaves it to the horizon.", **_COUNT_OR_NONE)
+    steps: int = setting(
+        0, "Instead of --horizon: how many steps, with --drift-orders of the rule; 0: by the horizon.", **_COUNT_OR_NONE
+    )
     dt: float = setting(
         0.0, "Length of a step of the scheme; 0 is eta.", holds=lambda value: value >= 0, otherwise="must be positive"
     )

@@ -35,6 +35,7 @@ class CompareSettings:
         scheme: of the SDEs; on a network "splitting" or "euler-maruyama".
         substeps: of the SDEs in a step of the rule: the scheme's step is ``eta / substeps``.
         looks: after the start, about.
+        every: steps between two looks instead; None leaves it to ``looks``.
         state_times: at which states are kept, if ``d <= 3``: times of looks; None: those next to 1/3, 2/3 and the end.
         exact_drift: whether the SDE without truncation in ``rho`` is a further process, "exact drift": the drift and
             the covariance of the rule's own increments. Its distance to the rule is what the step size costs.
@@ -61,6 +62,7 @@ class CompareSettings:
     scheme: str = "splitting"
     substeps: int = 1
     looks: int = 25
+    every: int | None = None
     state_times: Sequence[float] | None = None
     exact_drift: bool = True
     flows: bool = False
@@ -73,6 +75,7 @@ class CompareSettings:
             ("rho", finite_number("rho", self.rho, "a radius of at least 0")),
             ("eta", finite_number("eta", self.eta, "a positive learning rate")),
             *((name, whole_number(name, getattr(self, name), 1)) for name in _COUNTS),
+            ("every", None if self.every is None else whole_number("every", self.every, 1)),
             ("seed", checked_seed(self.seed)),
             ("state_times", times if times is None else tuple(finite_number("state_times", each) for each in times)),
         ):
@@ -92,14 +95,14 @@ class CompareSettings:
         return 1e-12 if "float64" in numbers else 1e-6
 
     @property
-    def every(self) -> int:
+    def stride(self) -> int:
         """Steps of the rule between two looks."""
-        return -(-self.steps // self.looks)
+        return self.every or -(-self.steps // self.looks)
 
     @property
     def look_steps(self) -> list[int]:
         """Numbers of steps of the rule after which processes are looked at, from 0 on."""
-        return [*range(0, self.steps, self.every), self.steps]
+        return [*range(0, self.steps, self.stride), self.steps]
 
     @property
     def times(self) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -196,7 +196,7 @@ def _moved(run: _Process, start: Start, settings: CompareSettings, engine: Engin
             paths=paths,
             seed=settings.seed,
             scheme=None if chain else settings.scheme,
-            record=Record(every=settings.every * parts, trajectories=paths, final=False),
+            record=Record(every=settings.stride * parts, trajectories=paths, final=False),
             engine=engine,
         )
     except InputError as error:

@@ -25,7 +25,14 @@ def print_comparison(console: Console, found: Comparison, sdes: Sequence[str]) -
     columns, rows = found.table()
     table = Table(title=title, box=None, pad_edge=False)
     for place, name in enumerate(columns):
-        table.add_column(name, no_wrap=True, justify="right" if 2 <= place <= 3 else "left")
+        numbers = 2 <= place <= 3  # never cut: 2.9e-2 would read as 2.9
+        widest = max(len(row[place]) for row in rows)
+        table.add_column(
+            name,
+            justify="right" if numbers else "left",
+            overflow="fold",
+            min_width=min(widest, 22) if numbers else None,
+        )
     before = ""
     for observable, *rest in rows:
         table.add_row("" if observable == before else observable, *rest)
@@ -35,6 +42,12 @@ def print_comparison(console: Console, found: Comparison, sdes: Sequence[str]) -
         console.print(found.words(near, far), markup=False)
     if len(sdes) == 1:
         console.print(found.words(sdes[0]), markup=False)
+    if kinks := found.about.get("kinks"):
+        console.print(
+            f"The loss has kinks ({', '.join(kinks)}): SDEs assume derivatives that these have not; theirs are those "
+            "of the smooth pieces.",
+            markup=False,
+        )
     for name, error in found.about.get("integrator_error", {}).items():
         if error > _CLOSE:
             console.print(

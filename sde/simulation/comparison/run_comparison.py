@@ -22,7 +22,7 @@ from .comparison import Comparison
 
 __all__ = ["chosen_sdes", "read_orders", "run_comparison"]
 
-_LOOKS, _MOST_ORDER = 25, 12
+_MOST_ORDER = 12
 
 
 def read_orders(text: str) -> list[int]:
@@ -92,7 +92,7 @@ def run_comparison(
         sampling=options.sampling,
         scheme=settings.scheme,
         substeps=whole_steps(settings.eta, settings.step_length, horizon_name="eta"),
-        looks=_LOOKS if not settings.every else -(-steps // settings.every),
+        every=settings.every or None,
         exact_drift=options.exact_drift,
         flows=options.flows,
         eigenvector=options.eigenvector,

@@ -115,7 +115,9 @@ def _texts(found: WeakDistance) -> list[str]:
 
 
 def _plain(x: float) -> str:
-    return f"{x:#.2g}".rstrip(".") if 1e-4 < x < 100 else f"{x:.0f}"
+    if x < 1e-3:  # beside larger numbers
+        return _short(x) if x else "0"
+    return f"{x:#.2g}".rstrip(".") if x < 99.5 else f"{x:.0f}"
 
 
 def _short(x: float) -> str:

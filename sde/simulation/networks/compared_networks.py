@@ -14,6 +14,8 @@ from ....ground.errors import InputError
 from ....ground.fingerprints import fingerprint
 from ....ground.identities import code_identity
 from ....landscapes.landscape import Landscape
+from ....landscapes.networks.kinks import kinked_operations
+from ....landscapes.networks.network import NetworkLandscape
 from ...derivation.derived_sde import SDE
 from ...derivation.torch_code import torch_code
 from ...rules.bindings import Values, bind
@@ -104,6 +106,7 @@ def compared_networks(
         "landscape": {"parameters": landscape.dim, "minibatches": landscape.size, "dtype": str(landscape.dtype)},
         "settings": settings.to_dict(),
         "integrator_error": integrator,
+        "kinks": kinked_operations(landscape) if isinstance(landscape, NetworkLandscape) else [],
         **({"eigenvector_residual": residuals} if residuals else {}),
     }
     first, *others = series.values()

@@ -85,7 +85,7 @@ class Evaluation:
         counts = [1.0] if len(chunks) == 1 else [f.network.count(chunk) for chunk in chunks]
         if not math.fsum(counts):
             raise InputError("no test example counts: the loss ignores all targets; look at its ignore_index")
-        if len(chunks) > 1 and not (is_known_mean(f.network.loss_function) and f.network.count_function is None):
+        if count > 1 and not (is_known_mean(f.network.loss_function) and f.network.count_function is None):
             check_mean(f.network, unflatten(f.point(), f.network.shapes), test)
         return cls(f, chunks, counts, together=int(mean.together), classes=classes)
 

@@ -29,7 +29,7 @@ __all__ = ["BoundValues", "ExactField", "MinibatchField", "SDEField", "averages_
 BoundValues = Mapping[str, float | Tensor]
 """What :func:`bind` gives; a direction may have a vector for each point and minibatch, shape ``(P, 1 or M, d)``."""
 
-_BYTES = 2**29  # ours: of the vectors that are in memory at a time
+_BYTES = 2**26  # ours: of the vectors that are in memory at a time; more are slower, as they leave the caches
 _VECTORS = 4  # for each point and minibatch: gradient, perturbation, increment, and what adds them up
 
 

@@ -81,13 +81,18 @@ def move(
     def look(step: int) -> None:
         place, points = looks.index(step), process.points(state)
         check_finite(points, name, step)
-        for key, values in observe(points).items():
-            seen[key][place] = values.detach().cpu().double()
+        try:
+            values = observe(points)
+        except InputError as error:  # of a path that has diverged, perhaps
+            raise InputError(f"'{name}' at step {step}: {error}") from error
+        for key, each in values.items():
+            seen[key][place] = each.detach().cpu().double()
         if place in checks and isinstance(process, FieldProcess):
             first = {key: each[:1] for key, each in state.items()}
             errors[place] = float(process.step_error(first, step)[0])
 
-    found, begin = None if store is None else store.read(), 0
+    like = _kept(state, seen, errors)
+    found, begin = None if store is None else store.read(looks[-1], like), 0
     if found is None:
         look(0)
     else:
@@ -101,9 +106,7 @@ def move(
         if step in looks:
             look(step)
         if store is not None:
-            kept = {f"state.{key}": each for key, each in state.items()}
-            kept |= {f"seen.{key}": each for key, each in seen.items()}
-            store.write(step, {**kept, "errors": errors}, now=step == looks[-1])
+            store.write(step, _kept(state, seen, errors), now=step == looks[-1])
         progress(step)
     final = process.points(state)
     integrator = None
@@ -113,6 +116,11 @@ def move(
         integrator = mean * looks[-1] * process.substeps / way if way else 0.0
     residual = float(state["residual"].mean()) if "residual" in state else None
     return Moved({key: each.T.contiguous().numpy() for key, each in seen.items()}, final, integrator, residual)
+
+
+def _kept(state: Mapping[str, Tensor], seen: Mapping[str, Tensor], errors: Tensor) -> dict[str, Tensor]:
+    kept = {f"state.{key}": each for key, each in state.items()}
+    return kept | {f"seen.{key}": each for key, each in seen.items()} | {"errors": errors}
 
 
 def check_finite(x: Tensor, name: str, step: int) -> None:

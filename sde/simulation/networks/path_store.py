@@ -36,8 +36,12 @@ class PathStore:
     seconds: float = 60.0
     _last: float = field(default_factory=time.monotonic)
 
-    def read(self) -> tuple[int, dict[str, Tensor]] | None:
+    def read(self, last: int, like: Mapping[str, Tensor]) -> tuple[int, dict[str, Tensor]] | None:
         """The step and the tensors that an earlier process left; None where there are none.
+
+        Args:
+            last: the number of steps of the run.
+            like: tensors of the same names, shapes and types.
 
         Raises:
             InputError: files of another run, with what is different, or damaged ones.
@@ -54,10 +58,11 @@ class PathStore:
                 "choose another checkpoint folder, or remove this one"
             )
         step, name = found.get("step"), found.get("tensors")
-        if type(step) is not int or type(name) is not str:
-            raise InputError(f"{path} is damaged: step or tensors are missing; remove {self.folder}")
+        if type(step) is not int or not 0 <= step <= last or name != _name(step):
+            raise InputError(f"{path} is damaged: its step or the name of its tensors is wrong; remove {self.folder}")
         tensors = load_tensors(self.folder / name)
-        if found.get("digest") != _digest(tensors, found):
+        kinds = [{key: (each.shape, each.dtype) for key, each in every.items()} for every in (tensors, like)]
+        if kinds[0] != kinds[1] or found.get("digest") != _digest(tensors, found):
             raise InputError(f"{path} and the file that it names are damaged; remove {self.folder}")
         return step, tensors
 
@@ -69,7 +74,7 @@ class PathStore:
         """
         if not now and time.monotonic() - self._last < self.seconds:
             return
-        name = f"paths-{step}.safetensors"
+        name = _name(step)
         save_tensors(self.folder / name, dict(tensors))
         content = {"step": step, "tensors": name, "identity": dict(self.identity)}
         write_json(self.folder / _STATE, {**content, "digest": _digest(tensors, content)})
@@ -77,6 +82,10 @@ class PathStore:
             if old.name != name:
                 old.unlink(missing_ok=True)
         self._last = time.monotonic()
+
+
+def _name(step: int) -> str:
+    return f"paths-{step}.safetensors"
 
 
 def _digest(tensors: Mapping[str, Tensor], content: Mapping[str, object]) -> str:
