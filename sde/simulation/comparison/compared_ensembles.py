@@ -110,7 +110,7 @@ def compared_ensembles(
     _check_observables(Recorder(observed, settings.times.tolist(), start.points).sizes)
     series, states, drawn, backends = [], {}, {}, {}
     for run in runs:
-        folder = None if engine.checkpoint is None else Path(engine.checkpoint) / quote(run.name, safe=" ")
+        folder = None if engine.checkpoint is None else Path(engine.checkpoint) / _folder(run.name)
         trajectories, backends[run.name] = _moved(run, start, settings, replace(engine, checkpoint=folder))
         found = {each.name: _values(each, trajectories) for each in observed}
         series.append(PathSeries(run.name, settings.times, found))
@@ -208,6 +208,11 @@ def _values(observable: Observable, trajectories: Tensor) -> Array:
     """Along all paths, shape ``(paths, L)``."""
     parts = [observable.observe(batch).double().cpu() for batch in trajectories.flatten(0, 1).split(_BATCH)]
     return torch.cat(parts).reshape(trajectories.shape[:2]).numpy()
+
+
+def _folder(name: str) -> str:
+    """A name of a folder within the checkpoint: none of ``.`` and ``..`` leads out of it."""
+    return quote(name, safe=" ").replace(".", "%2E")
 
 
 def _check_sdes(rule: Rule, sdes: Mapping[str, SDE]) -> None:

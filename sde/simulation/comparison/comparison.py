@@ -95,11 +95,9 @@ class Comparison:
         return found
 
     def distances(self, confidence: float = 0.95) -> dict[str, dict[str, WeakDistance]]:
-        """By process, then by observable: the weak distance to the rule with its interval."""
-        times = self.rule.times
+        """By process, then by observable: the weak distance to the rule with its interval, with room for rounding."""
         return {
-            name: {each: weak_distance(self.differences(name, each), times, confidence) for each in self.observables}
-            for name in self.names
+            name: {each: self._distance(name, each, confidence) for each in self.observables} for name in self.names
         }
 
     def contrast(
@@ -252,6 +250,13 @@ class Comparison:
         if path is not None:
             write_picture(figure, path)
         return figure
+
+    def _distance(self, name: str, observable: str, confidence: float) -> WeakDistance:
+        found = weak_distance(self.differences(name, observable), self.rule.times, confidence)
+        if found.low is None or found.high is None:
+            return found
+        rounding = self.rounding * float(np.abs(self.rule.values[observable]).max())
+        return replace(found, low=max(0.0, found.low - rounding), high=found.high + rounding)
 
     def _ranked(self, distances: Mapping[str, Mapping[str, WeakDistance]]) -> list[str]:
         """Processes by their mean rank over the observables, closest first; chance is not weighed."""
