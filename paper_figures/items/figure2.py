@@ -21,7 +21,7 @@ def _network() -> "Network":
         pool=2,
         scale=0.5,
         minibatches=5,
-        batch_size=200,
+        batch_size=100,
         test=1000,
         steps=100,
         seeds=8,

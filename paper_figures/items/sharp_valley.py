@@ -43,11 +43,11 @@ class SharpValley(Item):
 
     def measure(self, resources: Resources, progress: Progress) -> Result:
         """Move all processes by the same noise."""
-        from ..measurements.sharp_valley import SHARP_VALLEY, compared_in_valley
+        from ..measurements.sharp_valley import SHARP_VALLEY, compared_in_valley, valley_sdes
 
         progress(0, 1)
         rho = self.eta ** (1 / 3)
-        found = compared_in_valley(self.start, self.eta, rho, self.looks, self.paths, self.drawn)
+        found = compared_in_valley(valley_sdes(), self.start, self.eta, rho, self.looks, self.paths, self.drawn)
         progress(1, 1)
         start = [self.start, SHARP_VALLEY["bend"] * self.start**2]
         return {**found, "valley": SHARP_VALLEY, "start": start, "eta": self.eta, "rho": rho, "paths": self.paths}

@@ -1,6 +1,6 @@
 """SAM and its SDEs in a bent valley whose walls are steep on one side: where ten thousand paths are, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,13 @@ import sympy
 import torch
 
 from ...landscapes.analytic.formula import FormulaLandscape
-from ...sde.derivation.derived_sde import derive, truncate
+from ...sde.derivation.derived_sde import SDE, derive, truncate
 from ...sde.rules.rule import find_rule
 from ...sde.simulation.comparison.compare import compare
 from ...sde.simulation.comparison.compare_settings import CompareSettings
 from ...sde.simulation.simulate import Engine
 
-__all__ = ["SHARP_VALLEY", "bent_valley", "compared_in_valley"]
+__all__ = ["SHARP_VALLEY", "bent_valley", "compared_in_valley", "valley_sdes"]
 
 SHARP_VALLEY = {"sharp": 5.0, "flat": 0.6, "bend": 0.2, "along": 0.2, "across": 0.6}
 """Numbers of :func:`bent_valley`; ours: the walls are eight times as steep on the left as on the right."""
@@ -50,12 +50,20 @@ def bent_valley(sharp: float, flat: float, bend: float, along: float, across: fl
     return FormulaLandscape([x, y], [bowl + i * a * x + k * c * r for i, k in _NOISE])
 
 
+def valley_sdes() -> dict[str, SDE]:
+    """SAM's SDEs of drift order 1 to 3, and of weak order 2."""
+    sam = find_rule("sam")
+    found = {f"drift order {m}": truncate(sam, "1/3", m) for m in (1, 2, 3)}
+    return found | {"weak order 2": derive(sam, weak_order=2, rho_exponent="2/3")}
+
+
 def compared_in_valley(
-    start: float, eta: float, rho: float, looks: Sequence[int], paths: int, drawn: int
+    sdes: Mapping[str, SDE], start: float, eta: float, rho: float, looks: Sequence[int], paths: int, drawn: int
 ) -> dict[str, Any]:
-    """SAM, its SDEs of drift order 1 to 3 and of weak order 2, and the untruncated one.
+    """SAM, its SDEs, and the untruncated one.
 
     Args:
+        sdes: of SAM, by name.
         start: where on the floor, ``x``.
         eta: learning rate.
         rho: perturbation radius.
@@ -68,12 +76,9 @@ def compared_in_valley(
         ``energy_distances`` to SAM by process and time, each with value, interval and number of points; under "sam"
         those between two halves of SAM's own paths.
     """
-    sam = find_rule("sam")
-    sdes = {f"drift order {m}": truncate(sam, "1/3", m) for m in (1, 2, 3)}
-    sdes["weak order 2"] = derive(sam, weak_order=2, rho_exponent="2/3")
     steps = max(looks)
     found = compare(
-        sam,
+        find_rule("sam"),
         sdes,
         bent_valley(**SHARP_VALLEY),
         torch.tensor([start, SHARP_VALLEY["bend"] * start**2], dtype=torch.float64),

@@ -25,7 +25,7 @@ def paper() -> Preset:
     trainings = Trainings(settings, seeds=(0, 1, 2, 3, 4))
     full: Any = {"minibatches": 10, "batch_size": 500, "steps": 150, "seeds": 10, "looks": 25}
     perceptron = Network("mnist", hidden=(128,), scale=0.3, test=10_000, **full)
-    convolutions = Network("cifar10", channels=(16, 32, 32), hidden=(), test=10_000, **full)
+    convolutions = Network("cifar10", channels=(16,), hidden=(), pool=2, scale=0.4, test=10_000, **full)
     items = {
         "weak_order": WeakOrder(),
         "figure1": Figure1(trainings),

@@ -14,7 +14,7 @@ def quick() -> Preset:
     from ..items.weak_order import WeakOrder
     from ..measurements.network_comparison import Network
 
-    digits = Network("digits", hidden=(32,), scale=0.7, minibatches=4, batch_size=80, steps=50, seeds=8, looks=10)
+    digits = Network("digits", hidden=(32,), scale=0.7, minibatches=4, batch_size=80, steps=50, seeds=6, looks=10)
     items = {
         "weak_order": WeakOrder(),
         "figure1": Figure1(),

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from eigensam.paper_figures.items.sharp_valley import SharpValley
+from eigensam.paper_figures.measurements import sharp_valley as module
 from eigensam.paper_figures.measurements.sharp_valley import SHARP_VALLEY, bent_valley
+from eigensam.sde import find_rule, truncate
 
 VALUES = {"sam": 0.001, "drift order 1": 2.0, "drift order 2": 1.0, "drift order 3": 0.1, "weak order 2": 0.05}
 
@@ -77,11 +79,23 @@ def test_the_floor_is_a_floor_with_the_curvature_that_is_written():
     assert f.gradients(x).norm(dim=1).min() > 0.3
 
 
-def test_measures_at_a_tiny_size(tmp_path):
+def test_measures_at_a_tiny_size(tmp_path, monkeypatch):
+    """With the first order alone: SAM moves towards the flat end, the SDE of SGD does not; the start is shared."""
+    one = {"drift order 1": truncate(find_rule("sam"), "1/3", 1)}
+    monkeypatch.setattr(module, "valley_sdes", lambda: one)
     item = SharpValley(looks=(10, 20, 30), paths=60, drawn=20)
     result = item.run(tmp_path)
-    assert list(result["points"]) == ["sam", *list(VALUES)[1:], "exact drift"]
+    assert list(result["points"]) == ["sam", "drift order 1", "exact drift"]
     assert np.shape(result["points"]["sam"]) == (3, 20, 2)
     assert result["times"] == pytest.approx([1.0, 2.0, 3.0])
-    for each in (item.plot(result), item.claims(result), item.tables(result), item.caption(result), item.notes(result)):
+    ends = {name: means[-1][0] for name, means in result["means"].items()}
+    assert ends["exact drift"] > ends["drift order 1"] + 0.3
+    assert ends["sam"] > ends["exact drift"]  # the step size has an error of its own where walls are steep
+    found = result["energy_distances"]
+    assert found["drift order 1"][-1]["low"] > found["exact drift"][-1]["high"]
+    for each in (item.plot(result), item.caption(result), item.tables(result), item.notes(result)):
         assert each
+
+
+def test_all_sdes_have_a_place_in_the_picture():
+    assert list(module.valley_sdes()) == list(VALUES)[1:]
