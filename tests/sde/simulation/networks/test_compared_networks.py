@@ -24,7 +24,7 @@ NAMES = ["train loss", "parameter norm"]
 
 @pytest.fixture(scope="module")
 def f() -> NetworkLandscape:
-    return perceptron()
+    return perceptron(2)
 
 
 def compared(f, settings=SETTINGS, **given):
@@ -53,7 +53,7 @@ def test_what_comes(f):
 
 def test_more_substeps_have_a_smaller_error_and_euler_a_larger_one(f):
     def errors(**changed):
-        settings = CompareSettings(eta=0.5, rho=0.4, steps=4, paths=1, **changed)
+        settings = CompareSettings(eta=0.5, rho=0.4, steps=2, paths=1, exact_drift=False, **changed)
         return compared(f, settings).about["integrator_error"]["drift order 3"]
 
     assert errors(substeps=2) < errors() / 8
@@ -122,18 +122,18 @@ def test_a_killed_run_goes_on_with_the_same_bits(f, tmp_path, monkeypatch, rule,
 
 def test_another_run_is_not_gone_on_with(f, tmp_path):
     compared(f, checkpoint=tmp_path)
-    for changed, differs in (({"seed": 1}, "seed"), ({"eta": 0.2}, "eta"), ({"sampling": "reshuffled"}, "sampling")):
+    for changed, differs in (({"seed": 1}, "seed"), ({"sampling": "reshuffled"}, "sampling")):
         settings = CompareSettings(**{"eta": 0.1, "rho": 0.4, "steps": 6, "paths": 3, "looks": 3, **changed})
         with pytest.raises(InputError, match=rf"holds another run, which differs in .*{differs}"):
             compared(f, settings, checkpoint=tmp_path)
     with pytest.raises(InputError, match=r"differs in .*landscape"):
-        compared(perceptron(seed=1), checkpoint=tmp_path)
+        compared(perceptron(2, seed=1), checkpoint=tmp_path)
     with pytest.raises(InputError, match=r"differs in .*process"):
         compared(f, sdes=dict(reversed(SDES.items())), checkpoint=tmp_path)
     state = tmp_path / "process-0" / "paths.json"
     content = json.loads(state.read_text())
     state.write_text(json.dumps(content | {"step": 4}))
-    with pytest.raises(InputError, match="damaged; remove"):
+    with pytest.raises(InputError, match="is damaged"):
         compared(f, checkpoint=tmp_path)
     state.write_text("[]")
     with pytest.raises(InputError, match="is no state of a simulation"):
