@@ -34,7 +34,12 @@ def _result(**changed):
 
 def test_verdicts_follow_the_numbers():
     verdicts = [claim.verdict for claim in SharpValley().claims(_result())]
-    assert verdicts == ["reproduced: closer at all times"] * 3 + ["not resolved: the intervals overlap at all times"]
+    assert verdicts == [
+        "reproduced: closer at all times",
+        "reproduced: closer at all times",
+        "resolved: closer at all times",
+        "not resolved: the intervals overlap at all times",
+    ]
 
 
 def test_exchanged_numbers_exchange_the_verdict():
