@@ -60,6 +60,12 @@ def draw_clouds(result: dict[str, Any]) -> "Figure":
         axes.scatter(result["start"][0], result["start"][1], **star)
         if name == "sam":
             _label_times(axes, clouds[name], result["times"], high)
+        else:
+            said = ", ".join(f"{each['value']:.2g}" for each in result["energy_distances"][name])
+            style: Any = {"ha": "right", "va": "bottom", "fontsize": 9.5, "zorder": 6}
+            axes.text(0.98, 0.02, f"energy distances {said}", transform=axes.transAxes, **style)
+            if k == 1:
+                axes.text(0.98, 0.98, "outlines: SAM", transform=axes.transAxes, **style | {"va": "top"})
         axes.set_title(_PANELS[name], fontsize=11)
         axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         axes.set_xticks([])
@@ -103,14 +109,17 @@ def _draw_valley(axes: "Axes", v: dict[str, float], low: Any, high: Any) -> None
     heights = steep / 2 * (y[:, None] - v["bend"] * x**2) ** 2
     levels = heights.max() * np.linspace(0, 1, 15) ** 2.5
     axes.contourf(x, y, heights, levels=levels, cmap="Greys", vmin=0, vmax=heights.max() * 1.6, zorder=0)
-    axes.contour(x, y, heights, levels=levels[1:], colors="0.6", linewidths=0.5, zorder=1)
+    axes.contour(x, y, heights, levels=levels[1:], colors="0.78", linewidths=0.5, zorder=1)
     axes.plot(x, v["bend"] * x**2, color="0.45", linestyle="--", linewidth=0.8, zorder=2)
 
 
 def _label_times(axes: "Axes", clouds: Any, times: Any, high: Any) -> None:
+    from matplotlib.patheffects import withStroke
+
     for place, (cloud, t) in enumerate(zip(clouds, times, strict=True)):
         x, y = cloud[:, 0].mean(), np.quantile(cloud[:, 1], 0.99)
-        style: Any = {"ha": "center", "va": "bottom", "fontsize": 11, "color": _TIMES[place], "zorder": 6}
+        style: Any = {"ha": "center", "va": "bottom", "fontsize": 12, "color": _TIMES[place], "zorder": 6}
+        style["path_effects"] = [withStroke(linewidth=3, foreground="white")]
         axes.annotate(f"$t = {t:g}$", (x, min(y + 0.12, high[1])), **style)
 
 
@@ -133,4 +142,4 @@ def _draw_distances(axes: "Axes", result: dict[str, Any]) -> None:
     axes.set_xticks(times, [f"{t:g}" for t in times])
     axes.set_xlabel("time $t$")
     axes.set_title("energy distance to SAM", fontsize=11)
-    axes.legend(fontsize=8.5, loc="best")
+    axes.legend(fontsize=9, loc="lower left", frameon=False)

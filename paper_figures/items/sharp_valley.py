@@ -74,7 +74,11 @@ class SharpValley(Item):
                     f"t = {t:g}: {_text(result, near, k)} against {_text(result, far, k)}"
                     for k, t in enumerate(result["times"])
                 ),
-                _verdict([_below(result, near, far, k) for k in range(len(result["times"]))], result["times"]),
+                _verdict(
+                    [_below(result, near, far, k) for k in range(len(result["times"]))],
+                    result["times"],
+                    paper == "closer",
+                ),
             )
             for near, far, claim, paper in rows
         ]
@@ -149,15 +153,15 @@ def _below(result: Result, near: str, far: str, place: int) -> int:
     return int(a["high"] < b["low"]) - int(b["high"] < a["low"])
 
 
-def _verdict(signs: Sequence[int], times: Sequence[float]) -> str:
+def _verdict(signs: Sequence[int], times: Sequence[float], promised: bool) -> str:
     closer, farther = ([f"{t:g}" for s, t in zip(signs, times, strict=True) if s == side] for side in (1, -1))
     if len(closer) == len(times):
-        return "reproduced: closer at all times"
+        return f"{'reproduced' if promised else 'resolved'}: closer at all times"
     said = [f"closer at t = {', '.join(closer)}"] * bool(closer) + [f"farther at t = {', '.join(farther)}"] * bool(
         farther
     )
     if not said:
         return "not resolved: the intervals overlap at all times"
     if len(farther) == len(times):
-        return "contradicted: farther at all times"
+        return f"{'contradicted' if promised else 'resolved'}: farther at all times"
     return f"resolved in part: {', '.join(said)}"

@@ -4,27 +4,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import sympy
 import torch
+from torch import Tensor
 
-from ...landscapes.analytic.formula import FormulaLandscape
+from ...landscapes.landscape import Landscape
 from ...sde.derivation.derived_sde import SDE, derive, truncate
 from ...sde.rules.rule import find_rule
 from ...sde.simulation.comparison.compare import compare
 from ...sde.simulation.comparison.compare_settings import CompareSettings
 from ...sde.simulation.simulate import Engine
 
-__all__ = ["SHARP_VALLEY", "bent_valley", "compared_in_valley", "valley_sdes"]
+__all__ = ["SHARP_VALLEY", "BentValley", "compared_in_valley", "valley_sdes"]
 
 SHARP_VALLEY = {"sharp": 5.0, "flat": 0.6, "bend": 0.2, "along": 0.2, "across": 0.6}
-"""Numbers of :func:`bent_valley`; ours: the walls are eight times as steep on the left as on the right."""
+"""Numbers of :class:`BentValley`; ours: the walls are eight times as steep on the left as on the right."""
 
 _NOISE = ((1, 1), (1, -1), (-2, 0))  # in units of along and across
 _EVERY = 10  # steps between two looks
 _DIGITS = 3  # of points that are drawn
 
 
-def bent_valley(sharp: float, flat: float, bend: float, along: float, across: float) -> FormulaLandscape:
+class BentValley(Landscape):
     """``f_m = 1/2 s(x) r^2 + a_m x + c_m r``, ``r = y - bend x^2``, ``s(x) = flat + (sharp - flat) (1 - tanh x) / 2``.
 
     The mean loss is 0 on the whole floor ``r = 0``, and its curvature across is ``s``. The three minibatches have
@@ -39,15 +39,21 @@ def bent_valley(sharp: float, flat: float, bend: float, along: float, across: fl
         across: noise across it.
 
     Example:
-        >>> f = bent_valley(**SHARP_VALLEY)
+        >>> f = BentValley(**SHARP_VALLEY)
         >>> f.loss(torch.tensor([-2.0, 0.8], dtype=torch.float64)).abs().item() < 1e-12
         True
     """
-    x, y = sympy.symbols("x y")
-    a, c, s, t, b = (sympy.Rational(str(number)) for number in (along, across, sharp, flat, bend))
-    r = y - b * x**2
-    bowl = (t + (s - t) * (1 - sympy.tanh(x)) / 2) * r**2 / 2
-    return FormulaLandscape([x, y], [bowl + i * a * x + k * c * r for i, k in _NOISE])
+
+    def __init__(self, sharp: float, flat: float, bend: float, along: float, across: float) -> None:
+        self.sharp, self.flat, self.bend = sharp, flat, bend
+        self.noise = torch.tensor([[i * along, k * across] for i, k in _NOISE], dtype=torch.float64)
+        super().__init__(2, len(_NOISE), self.noise.dtype, self.noise.device)
+
+    def _losses(self, x: Tensor) -> Tensor:
+        position, height = x.unbind(-1)
+        r = height - self.bend * position**2
+        across = (self.flat + self.sharp) / 4 - (self.sharp - self.flat) / 4 * torch.tanh(position)
+        return across * r**2 + self.noise[:, 0] * position + self.noise[:, 1] * r
 
 
 def valley_sdes() -> dict[str, SDE]:
@@ -80,7 +86,7 @@ def compared_in_valley(
     found = compare(
         find_rule("sam"),
         sdes,
-        bent_valley(**SHARP_VALLEY),
+        BentValley(**SHARP_VALLEY),
         torch.tensor([start, SHARP_VALLEY["bend"] * start**2], dtype=torch.float64),
         CompareSettings(
             eta=eta,
