@@ -36,7 +36,7 @@ def torch_code(sde: SDE) -> str:
         def coefficients(f, x, rho, values):
             g = f.contracted_gradients(x, [(1.0, ())])
             s1 = (g * g).sum(-1)  # |g|^2
-            increments = f.contracted_gradients(x, [(-1.0 * rho * s1 ** -0.5, (g,))]) + -1.0 * g
+            increments = f.contracted_gradients(x, [(-1.0, ()), (-1.0 * rho * s1 ** -0.5, (g,))])
             correction = 0.0 * x
             noise = increments
             return increments, correction, noise
@@ -104,6 +104,9 @@ class _Writer:
         here: list[str] = []
         averaged: list[tuple[_Scalar, Tree]] = []
         rest: list[str] = []
+        # A gradient that is known is computed once more where a call for the same loss is made in any case: there it
+        # costs less than reading it, multiplying it and adding it.
+        call = any(tree[:2] == (LOSS, GAMMA) and tree[2] and ("v", tree) not in self._names for _, tree in terms)
         for c, tree in terms:
             kind, label, children = tree
             if kind == EXPECTATION and not c.depends:
@@ -111,7 +114,7 @@ class _Writer:
                 averaged.append((c * self._product(factors), vector))
             elif kind == LOSS and label == MEAN and not c.depends and not _depends(children):
                 averaged.append((c, loss(GAMMA, *children)))
-            elif kind == LOSS and label == GAMMA and ("v", tree) not in self._names:
+            elif kind == LOSS and label == GAMMA and (("v", tree) not in self._names or (call and not children)):
                 here.append(f"({c.code}, ({''.join(self.vector(child) + ', ' for child in children).rstrip()}))")
             else:
                 rest.append(c.times_vector(self.vector(tree)))

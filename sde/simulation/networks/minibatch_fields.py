@@ -129,6 +129,7 @@ class MinibatchField(ABC):
         if self.averages or size >= f.size or not isinstance(f, NetworkLandscape):
             yield f, slice(0, f.size)
             return
+        size -= size % f.points_per_pass if size > f.points_per_pass else 0  # whole passes
         for first in range(0, f.size, size):
             chunk = slice(first, min(first + size, f.size))
             yield f.subset(range(chunk.start, chunk.stop)), chunk
