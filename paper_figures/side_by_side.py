@@ -161,7 +161,7 @@ class SideBySide(Item):
         return [Table(header, rows, right=range(2, 5), note=note)]
 
     def notes(self, result: Result) -> list[str]:
-        """The criterion, the integrator's error, and types of numbers."""
+        """The criterion, the integrator's error, types of numbers, and how sizes were chosen."""
         cases = _numbers(result)
         worst = max(error for case in result["cases"] for error in case["integrator"].values())
         return [
@@ -172,6 +172,8 @@ class SideBySide(Item):
             f"The integrator's own error is at most {worst:.1e} of the way that a path goes (an estimate, by half "
             "steps). Networks compute in float32; eigenvalues are accurate to 1e-3.",
             "The SDE of weak order 2 is not shown: at ρ ~ η^(1/3) its correction and noise promise nothing.",
+            "Networks, data, numbers of steps and of seeds were chosen after looks at such runs, so that the stated "
+            "case is resolved; what the counts of panels say holds for these settings.",
         ]
 
     def _used(self, resources: Resources) -> "list[Tensor]":
