@@ -29,7 +29,7 @@ class SimulateSettings:
         horizon: final time.
         steps: how many instead; 0: as many as the horizon takes.
         dt: length of a step; 0: ``eta``.
-        paths: how many; 0: ten thousand, and five of a network.
+        paths: how many; None: ten thousand, and five of a network.
         seed: of the random numbers.
         chunk: paths that are moved together; 0: as many as a processor's cache holds.
         scheme: one of ``SCHEMES``. Ours: "splitting", made for noise of variance ``eta`` and steps of about ``eta``.
@@ -62,7 +62,12 @@ class SimulateSettings:
     dt: float = setting(
         0.0, "Length of a step of the scheme; 0 is eta.", holds=lambda value: value >= 0, otherwise="must be positive"
     )
-    paths: int = setting(0, "How many paths; 0: 10 000, and 5 of a run's network.", **_COUNT_OR_NONE)
+    paths: int | None = setting(
+        None,
+        "How many paths; by default 10 000, and 5 of a run's network.",
+        holds=lambda value: value is None or (type(value) is int and 1 <= value < 2**31),
+        otherwise=f"is not a number of paths; give a whole number from 1 to {2**31 - 1}",
+    )
     seed: int = setting(0, "Seed of all noise; a path keeps its noise when there are more paths.", **_COUNT_OR_NONE)
     chunk: int = setting(
         0, "Paths that are moved together (memory only); 0: as many as a cache holds.", **_COUNT_OR_NONE
@@ -96,7 +101,7 @@ class SimulateSettings:
 
     def number(self, *, network: bool = False) -> int:
         """Of paths."""
-        return self.paths or (_NETWORK_PATHS if network else _PATHS)
+        return self.paths if self.paths is not None else _NETWORK_PATHS if network else _PATHS
 
     @property
     def step_length(self) -> float:
