@@ -7,6 +7,7 @@ import numpy as np
 
 from ..ground.pictures import LINES, REFERENCE, new_figure
 from ..sde.simulation.comparison.bands import band
+from ..sde.simulation.comparison.bands_picture import TITLES
 from ..sde.simulation.comparison.weak_distance import weak_distance
 from .case_numbers import EXACT, SECOND, THIRD, CaseNumbers
 
@@ -20,7 +21,6 @@ _COLUMNS = 3
 _STYLES: dict[str, Any] = {SECOND: LINES[1], THIRD: LINES[0], EXACT: LINES[2]}
 _NAMES = {SECOND: "SDE, drift order 2", THIRD: "SDE, drift order 3", EXACT: "SDE, exact drift"}
 _RULE: Any = {"color": REFERENCE["color"], "linewidth": 5.0, "alpha": 0.75, "solid_capstyle": "butt", "zorder": 1}
-_TITLES = {"lambda_1": r"top eigenvalue $\lambda_1$"}
 
 
 def draw_cases(cases: Sequence[CaseNumbers]) -> "Figure":
@@ -76,7 +76,7 @@ def _draw_curves(axes: "Axes", case: CaseNumbers, name: str) -> None:
             axes.fill_between(
                 other.times, found.mean_low, found.mean_high, color=style["color"], alpha=0.1, linewidth=0
             )
-    axes.set_title(_TITLES.get(name, name), fontsize=10)
+    axes.set_title(TITLES.get(name, name), fontsize=10)
     axes.set_xlabel(r"time $\eta k$", fontsize=9)
     axes.margins(x=0.02)
 

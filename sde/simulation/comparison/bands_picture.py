@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_bands"]
+__all__ = ["TITLES", "draw_bands"]
+
+TITLES = {"lambda_1": r"top eigenvalue $\lambda_1$", "gap": r"gap $\lambda_1 - \lambda_2$"}
+"""Of panels whose observable has a symbol."""
 
 _DECADES = 10.0  # ours: largest over smallest mean, from which an axis is logarithmic
 _FEW = 3  # processes, from which on edges of bands hide the means
@@ -87,7 +90,7 @@ def _draw_panel(axes: "Axes", rule: PathSeries, others: Sequence[PathSeries], na
         axes.plot(t, found.mean, label=other.name, linewidth=1.5, zorder=3, **style, **_marks(len(t), k))
     if _spans_decades(every):
         axes.set_yscale("log")
-    axes.set_title(name, fontsize=10)
+    axes.set_title(TITLES.get(name, name), fontsize=10)
     axes.tick_params(labelbottom=False)
     axes.margins(x=0.02)
 
