@@ -19,7 +19,7 @@ def run_identity(data: DataSet, device: torch.device | str, settings: TrainSetti
     Args:
         data: that it trains on.
         device: where.
-        settings: whose optimizer, network and data set may be another package's, whose code then counts, too.
+        settings: whose optimizer, base, schedule, network or data may be another package's, whose code counts then.
 
     Example:
         >>> from eigensam.landscapes import load_data
@@ -27,7 +27,8 @@ def run_identity(data: DataSet, device: torch.device | str, settings: TrainSetti
         ['code of eigensam', 'device', 'examples']
     """
     device = torch.device(device)
-    entries = [] if settings is None else [settings.method, MODELS[settings.model], DATA[settings.data]]
+    groups = [] if settings is None else [settings.method, settings.base_optimizer, settings.rate]
+    entries = [] if settings is None else [*groups, MODELS[settings.model], DATA[settings.data]]
     return {
         "examples": data_digest(data),
         "device": str(device),

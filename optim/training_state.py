@@ -13,9 +13,12 @@ from torch.optim import Optimizer
 
 from ..ground.errors import InputError
 from ..ground.identities import differences
+from ..ground.settings import settings_of
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
+from .base_optimizer import names_taken, own_name
 from .identity import run_identity
+from .learning_rate import learning_rate
 from .measurement import evaluate, measure_sharpness
 from .passes import NotFiniteError
 from .settings import TrainSettings
@@ -27,9 +30,11 @@ __all__ = ["Training", "make_optimizer"]
 
 def make_optimizer(settings: TrainSettings, model: nn.Module) -> Optimizer:
     """The optimizer that the settings describe, on the model's trainable parameters."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    base: dict[str, Any] = {"lr": settings.lr, "momentum": settings.momentum, "weight_decay": settings.weight_decay}
-    return settings.method.make(parameters, seed=settings.seed, **base)
+    kind = settings.base_optimizer.kind()
+    own = names_taken(kind, [each.name for each in settings_of(settings.method)])
+    options = {own_name(k) if k in own else k: v for k, v in settings.base_optimizer.options().items()}
+    base: dict[str, Any] = {"base": kind, "lr": settings.lr, "weight_decay": settings.weight_decay, **options}
+    return settings.method.make(settings.method.groups(model), seed=settings.seed, **base)
 
 
 def _minibatches(data: DataSet, settings: TrainSettings, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -109,12 +114,10 @@ class Training:
     def epoch(self, after_step: Callable[[int, float], None]) -> None:
         """Train one epoch and append its metrics."""
         done, settings = len(self.metrics), self.settings
-        total_steps = settings.epochs * self.steps_per_epoch
         self.model.train()
         losses = 0.0
         for step, (inputs, targets) in enumerate(_minibatches(self.data, settings, done)):
-            fraction = (done * self.steps_per_epoch + step) / total_steps
-            lr = settings.lr * 0.5 * (1 + math.cos(math.pi * fraction))
+            lr = learning_rate(settings, done * self.steps_per_epoch + step, self.steps_per_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             if isinstance(self.optimizer, SharpnessAwareOptimizer):
