@@ -13,10 +13,12 @@ from .method import Method
 from .rate import RATES, Rate
 from .registry import OPTIMIZERS
 
-__all__ = ["GROUPS", "TrainSettings"]
+__all__ = ["GROUPS", "PRECISIONS", "TrainSettings"]
 
 GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "base": BASES, "schedule": RATES}
 """Settings that are groups of their own, and what each chooses from."""
+
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def _at_least(low: int, note: str = "") -> dict[str, Any]:
@@ -40,6 +42,10 @@ class TrainSettings:
         warmup_epochs: in which the learning rate rises linearly from one step to the next (paper: 0); multiplies the
             schedule, see :func:`learning_rate`.
         weight_decay: of the base optimizer (paper: 5e-5).
+        clip_norm: longest gradient that the base optimizer steps along; 0 is any.
+        precision: "float32", or of automatic mixed precision "bfloat16" or "float16".
+        label_smoothing: of the training loss; what is evaluated and measured is the plain cross-entropy.
+        patience: epochs without a new minimum of the validation loss after which it stops; 0 is never.
         augment: random crop with padding 4 and horizontal flip (paper), for natural images only.
         prior_fraction: share of the training set to train on; the rest, drawn by the seed before anything else, is
             kept for a certificate, whose prior the network is (1: no rest).
@@ -80,6 +86,28 @@ class TrainSettings:
         0.0, "Epochs in which the learning rate rises linearly, on top of the schedule; 0 is none.", **_at_least(0)
     )
     weight_decay: float = setting(5e-5, "Weight decay of the base optimizer; 5e-5 in the paper.", **_at_least(0))
+    clip_norm: float = setting(
+        0.0,
+        "Shorten a longer gradient to this norm before the base optimizer's step; 0 leaves it.",
+        **_at_least(0, " (never)"),
+    )
+    precision: str = setting(
+        "float32",
+        "Type of numbers of the network's passes (automatic mixed precision); parameters stay float32.",
+        choices=lambda: PRECISIONS,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of each label that is spread over all classes, in the training loss alone.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    patience: int = setting(
+        0,
+        "Stop when the validation loss has had no new minimum for so many epochs, and keep the weights of the "
+        "minimum; 0 is never.",
+        **_at_least(0, " (never)"),
+    )
     augment: bool = setting(False, "Crop (padding 4) and flip images at random, as the paper does; for natural images.")
     prior_fraction: float = setting(
         1.0,

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,14 @@ def train(
     *,
     device: torch.device | str = "cpu",
     resume: bool = False,
+    save_minutes: float = 10.0,
     progress: Progress = lambda step, steps, latest: None,
 ) -> Run:
     """Train one network into a run directory: ``metrics.jsonl`` and the checkpoint.
 
-    The work goes on in ``<out>.partial``, saved after every epoch and renamed to ``out`` at the end: a killed run
-    leaves the last finished epoch there, from which ``resume`` goes on, bit for bit as if it had never stopped.
+    The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
+    end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
+    stopped.
 
     Args:
         settings: every hyper-parameter.
@@ -49,6 +52,7 @@ def train(
         out: run directory; must not exist (or be empty).
         device: where to train.
         resume: go on from ``<out>.partial`` if it is there.
+        save_minutes: from one save within an epoch to the next; infinite is never.
         progress: called with (steps done, all steps, latest metrics).
 
     Returns:
@@ -92,7 +96,8 @@ def train(
             state = partial / STATE
             if state.exists():
                 run.restore(state)
-            _train_epochs(run, partial, progress)
+            _train_epochs(run, partial, save_minutes, progress)
+            run.early_stop.give_best(run.model)
         architecture = Checkpoint(
             settings.model,
             data.shape,
@@ -135,15 +140,19 @@ def _check_settings(settings: TrainSettings, data: DataSet) -> None:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
 
 
-def _train_epochs(run: Training, partial: Path, progress: Progress) -> None:
-    """Train what is missing, saving after every epoch."""
-    steps = run.settings.epochs * run.steps_per_epoch
+def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: Progress) -> None:
+    """Train what is missing, saving after every epoch and every so many minutes."""
+    steps, saved = run.settings.epochs * run.steps_per_epoch, time.monotonic()
 
     def after_step(step: int, loss: float) -> None:
+        nonlocal saved
+        if time.monotonic() - saved >= 60 * save_minutes and step + 1 < run.steps_per_epoch:
+            save_state(partial / STATE, run.state())
+            saved = time.monotonic()
         latest = run.metrics[-1] if run.metrics else {}
         progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
 
-    while len(run.metrics) < run.settings.epochs:
+    while not run.done:
         try:
             run.epoch(after_step)
         except InputError as error:
@@ -153,3 +162,4 @@ def _train_epochs(run: Training, partial: Path, progress: Progress) -> None:
         lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
         write_atomically(partial / METRICS, lines.encode())
         save_state(partial / STATE, run.state())
+        saved = time.monotonic()
