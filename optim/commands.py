@@ -9,7 +9,7 @@ import typer
 from ..ground.choices import with_choices
 from ..ground.console import DataRoot, Device, Download, JsonFile, read_path
 from ..ground.options import Only
-from ..ground.settings_options import Chosen, Group, with_settings
+from ..ground.settings_options import Chosen, FromFile, Group, with_settings
 from ..landscapes.runs.registries import DATA
 from .base import BASES
 from .rate import RATES
@@ -28,6 +28,7 @@ _FILES = Only("data that are not built in", _from_files)
 TrainCommand = with_choices(
     with_settings(
         {"data_root": _FILES, "download": _FILES},
+        FromFile("config", lambda text: TrainSettings.read_part(read_path(text))),
         shared=TrainSettings,
         method=Chosen("optimizer", OPTIMIZERS),
         stepping=Chosen("base", BASES),
@@ -42,6 +43,14 @@ def train_command(
     out: Annotated[
         Path, typer.Option(parser=read_path, metavar="FOLDER", help="The run directory to make; it must not exist.")
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            parser=read_path,
+            metavar="FILE",
+            help="Settings in TOML or JSON, such as settings.json of a run; options that are given come first.",
+        ),
+    ] = None,
     shared: Group = None,
     optimizer: Annotated[
         str, typer.Option(metavar="NAME", help="The method that trains; its own options are below.")
@@ -64,5 +73,5 @@ def train_command(
     """Train one network into a run directory: metrics.jsonl and a checkpoint."""
     from .run_training import Place, run_training  # torch loads when there is something to train, not for --help
 
-    place = Place(out, device, data_root, download=download, resume=resume)
+    place = Place(out, device, data_root, config, download=download, resume=resume)
     run_training(replace(shared, optimizer=method, base=stepping, schedule=rate), place, json)

@@ -26,6 +26,7 @@ class Place:
         out: run directory to make.
         device: by name.
         data_root: folder of data that are not built in.
+        config: file that the settings came from, in part.
         download: whether what is missing may be fetched there.
         resume: whether an unfinished run goes on.
     """
@@ -33,6 +34,7 @@ class Place:
     out: Path
     device: str
     data_root: Path | None
+    config: Path | None
     download: bool
     resume: bool
 
@@ -44,7 +46,8 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
         InputError: a place that cannot be written, data that are not there, a loss that is not finite.
     """
     out = place.out
-    outputs = Outputs(json, folders=[Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))])
+    folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
+    outputs = Outputs(json, folders=folders, inputs={"--config": place.config})
     target = find_device(place.device)
     check_run(out, resume=place.resume)
     data = load_data(settings.data, place.data_root, download=place.download)

@@ -12,8 +12,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..ground.errors import InputError
-from ..ground.records import write_atomically
-from ..ground.run_files import LOCK, METRICS, SPLIT, STATE
+from ..ground.records import write_atomically, write_json
+from ..ground.run_files import LOCK, METRICS, SETTINGS, SPLIT, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
@@ -40,7 +40,7 @@ def train(
     save_minutes: float = 10.0,
     progress: Progress = lambda step, steps, latest: None,
 ) -> Run:
-    """Train one network into a run directory: ``metrics.jsonl`` and the checkpoint.
+    """Train one network into a run directory: ``metrics.jsonl``, the settings and the checkpoint.
 
     The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
     end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
@@ -69,7 +69,7 @@ def train(
         >>> out = pathlib.Path(tempfile.mkdtemp()) / "a"
         >>> _ = train(TrainSettings("sgd", epochs=1), load_data("digits"), out)
         >>> sorted(path.name for path in out.iterdir())
-        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
+        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl', 'settings.json']
     """
     whole, split = data, None
     if settings.prior_fraction < 1:
@@ -96,6 +96,7 @@ def train(
             state = partial / STATE
             if state.exists():
                 run.restore(state)
+            write_json(partial / SETTINGS, settings.to_dict())
             _train_epochs(run, partial, save_minutes, progress)
             run.early_stop.give_best(run.model)
         architecture = Checkpoint(
