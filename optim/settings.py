@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from ..ground.errors import InputError
 from ..ground.settings import check_settings, setting, settings_of
-from ..landscapes.runs.registries import DATA, MODELS
+from ..landscapes.runs.registries import DATA, MODELS, OWN
 from .method import Method
 from .registry import OPTIMIZERS, method_from_dict
 
@@ -24,8 +24,8 @@ class TrainSettings:
 
     Attributes:
         optimizer: settings of a method, such as ``SAMSettings(rho=0.05)``; a name stands for its defaults.
-        data: name of the data set.
-        model: name of the network.
+        data: name of the data set; ``"own"``: given from Python.
+        model: name of the network; ``"own"``: given from Python.
         epochs: passes over the training set (paper: 200; ours: 20, enough for digits).
         batch_size: examples per minibatch; the rest of each epoch's permutation is left out (paper: 256; ours: 64,
             as digits has 1437 examples).
@@ -57,9 +57,11 @@ class TrainSettings:
 
     optimizer: Method | str = field(default="eigen-sam", metadata={"option": False})
     data: str = setting(
-        "digits", "The data set; digits are built in, the others are read from --data-root.", choices=lambda: DATA
+        "digits",
+        "The data set; digits are built in, the others are read from --data-root.",
+        choices=lambda: (*DATA, OWN),
     )
-    model: str = setting("mlp", "The network.", choices=lambda: MODELS)
+    model: str = setting("mlp", "The network.", choices=lambda: (*MODELS, OWN))
     epochs: int = setting(20, "Passes over the training set; the paper makes 200.", **_at_least(1))
     batch_size: int = setting(
         64, "Examples of a minibatch; the paper takes 256, digits has 1437 in all.", **_at_least(1)
