@@ -28,7 +28,7 @@ def run_identity(
     Args:
         data: that it trains on.
         device: where.
-        settings: whose optimizer, network and data set may be another package's, whose code then counts, too.
+        settings: whose optimizer, base, schedule, network or data may be another package's, whose code counts then.
         model: one's own: its structure, first parameters and code count.
 
     Example:
@@ -56,4 +56,5 @@ def _entries(settings: TrainSettings | None) -> list[Any]:
     if settings is None:
         return []
     model = [] if settings.model == OWN else [MODELS[settings.model]]
-    return [settings.method, *model, *([] if settings.data == OWN else [DATA[settings.data]])]
+    groups = [settings.method, settings.base_optimizer, settings.rate]
+    return [*groups, *model, *([] if settings.data == OWN else [DATA[settings.data]])]

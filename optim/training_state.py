@@ -14,10 +14,13 @@ from torch.optim import Optimizer
 
 from ..ground.errors import InputError
 from ..ground.identities import differences
+from ..ground.settings import settings_of
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
+from .base_optimizer import names_taken, own_name
 from .early_stop import EarlyStop
 from .identity import run_identity
+from .learning_rate import learning_rate
 from .measurement import evaluate, measure_sharpness
 from .minibatches import Minibatches
 from .passes import NotFiniteError
@@ -34,9 +37,11 @@ _LEAST_SCALE = 1e-4  # ours: of the loss in float16; gradients that overflow bel
 
 def make_optimizer(settings: TrainSettings, model: nn.Module) -> Optimizer:
     """The optimizer that the settings describe, on the model's trainable parameters."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    base: dict[str, Any] = {"lr": settings.lr, "momentum": settings.momentum, "weight_decay": settings.weight_decay}
-    return settings.method.make(parameters, seed=settings.seed, **base)
+    kind = settings.base_optimizer.kind()
+    own = names_taken(kind, [each.name for each in settings_of(settings.method)])
+    options = {own_name(k) if k in own else k: v for k, v in settings.base_optimizer.options().items()}
+    base: dict[str, Any] = {"base": kind, "lr": settings.lr, "weight_decay": settings.weight_decay, **options}
+    return settings.method.make(settings.method.groups(model), seed=settings.seed, **base)
 
 
 class Training:
@@ -146,7 +151,6 @@ class Training:
             InputError: a loss that is not finite, or a scaled one that overflows again and again.
         """
         done, settings = len(self.metrics), self.settings
-        total_steps = settings.epochs * self.steps_per_epoch
         self.model.train()
 
         def go_on() -> None:
@@ -154,8 +158,7 @@ class Training:
                 set_random_state(self._random_state, self.device)
 
         for batch in self.minibatches.epoch(done, self.step, go_on):
-            fraction = (done * self.steps_per_epoch + self.step) / total_steps
-            lr = settings.lr * 0.5 * (1 + math.cos(math.pi * fraction))
+            lr = learning_rate(settings, done * self.steps_per_epoch + self.step, self.steps_per_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             began = time.perf_counter()
