@@ -8,7 +8,7 @@ from ..ground.errors import InputError
 from ..ground.named_settings import settings_from_dict
 from ..ground.registry import Registry
 from ..ground.settings import check_settings, setting, settings_of
-from ..landscapes.runs.registries import DATA, MODELS
+from ..landscapes.runs.registries import DATA, MODELS, OWN
 from .base import BASES, Base
 from .config_file import read_config
 from .method import Method
@@ -17,10 +17,10 @@ from .registry import OPTIMIZERS
 
 __all__ = ["GROUPS", "PRECISIONS", "TrainSettings"]
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+
 GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "base": BASES, "schedule": RATES}
 """Settings that are groups of their own, and what each chooses from."""
-
-PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def _at_least(low: int, note: str = "") -> dict[str, Any]:
@@ -35,8 +35,8 @@ class TrainSettings:
         optimizer: settings of a method, such as ``SAMSettings(rho=0.05)``; a name stands for its defaults.
         base: settings of the torch optimizer that takes the step, or its name (paper: SGD with momentum 0.9).
         schedule: settings of the learning rate's schedule, or its name (paper: cosine).
-        data: name of the data set.
-        model: name of the network.
+        data: name of the data set; ``"own"``: given from Python.
+        model: name of the network; ``"own"``: given from Python.
         epochs: passes over the training set (paper: 200; ours: 20, enough for digits).
         batch_size: examples per minibatch; the rest of each epoch's permutation is left out (paper: 256; ours: 64,
             as digits has 1437 examples).
@@ -71,9 +71,11 @@ class TrainSettings:
     base: Base | str = field(default="sgd", metadata={"option": False})
     schedule: Rate | str = field(default="cosine", metadata={"option": False})
     data: str = setting(
-        "digits", "The data set; digits are built in, the others are read from --data-root.", choices=lambda: DATA
+        "digits",
+        "The data set; digits are built in, the others are read from --data-root.",
+        choices=lambda: (*DATA, OWN),
     )
-    model: str = setting("mlp", "The network.", choices=lambda: MODELS)
+    model: str = setting("mlp", "The network.", choices=lambda: (*MODELS, OWN))
     epochs: int = setting(20, "Passes over the training set; the paper makes 200.", **_at_least(1))
     batch_size: int = setting(
         64, "Examples of a minibatch; the paper takes 256, digits has 1437 in all.", **_at_least(1)

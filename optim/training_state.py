@@ -64,7 +64,7 @@ class Training:
     ) -> None:
         self.settings, self.data, self.device = settings, data, device
         self.validation: tuple[Tensor, Tensor] | None = None
-        self.identity = run_identity(data, device, settings)
+        self.identity = run_identity(data, device, settings, model)
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
