@@ -17,7 +17,7 @@ from .run_directory import check_run, unfinished
 from .settings import TrainSettings
 from .training import train
 
-__all__ = ["Place", "run_training"]
+__all__ = ["Place", "check_named", "run_training"]
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,24 @@ class Place:
     resume: bool
 
 
+def check_named(settings: TrainSettings) -> None:
+    """Refuse a network or data of one's own, which a command cannot get.
+
+    Raises:
+        InputError: which it is, and how to train it.
+    """
+    for name, value in (("model", settings.model), ("data", settings.data)):
+        if value == OWN:
+            raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
+
+
 def run_training(settings: TrainSettings, place: Place, json: Path | None) -> None:
     """Train, print, and write JSON if that is asked for.
 
     Raises:
         InputError: a place that cannot be written, data that are not there, a loss that is not finite.
     """
-    for name, value in (("model", settings.model), ("data", settings.data)):
-        if value == OWN:
-            raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
+    check_named(settings)
     out = place.out
     folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
     outputs = Outputs(json, folders=folders, inputs={"--config": place.config})

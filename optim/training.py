@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,8 @@ def train(
         if made and not (partial / STATE).exists():
             shutil.rmtree(partial)  # nothing in it is finished
             for folder in made[1:]:
-                folder.rmdir()
+                with suppress(OSError):  # another training has begun there meanwhile
+                    folder.rmdir()
         raise
     finally:
         lock.release()

@@ -36,4 +36,5 @@ def test_blocks(monkeypatch, tmp_path, cli, capsys):
     weights = [load_tensors(Path("runs") / name / "checkpoint.safetensors") for name in ("step", "again", "other")]
     same = [all((weights[0][name] == other[name]).all() for name in other) for other in weights[1:]]
     assert same == [True, False]
+    assert len(list(Path("runs/sgd").glob("seed-*/checkpoint.json"))) == 4
     assert Run(Path("runs/sam")).settings["lr"] == 0.002

@@ -263,6 +263,15 @@ TABLE = [
     (*TRAIN, "--config", "config.toml", "--config", "config.toml"),
     (*TRAIN, "--config", "config.toml", "--json", "config.toml"),
     (*TRAIN, "--config", "config.toml", "--optimizer", "sam", "--alpha", 0.1),
+    *(
+        (*TRAIN, "--seeds", text)
+        for text in ("", ",", "0,", "-1", "0,0", "4-0", "0-4,2", "1.5", "x", "0-9999", "9" * 40)
+    ),
+    (*TRAIN, "--seeds", "0,1", "--seed", 1),
+    *((*TRAIN, "--seeds", "0,1", "--jobs", text) for text in ("-1", "x", "9" * 40)),
+    (*TRAIN, "--jobs", 2),
+    *(("train", "--epochs", 1, "--seeds", "0,1", "--out", path) for path in (*BAD_FOLDERS, "run")),
+    *((*TRAIN, "--seeds", "0,1", "--json", path) for path in ("new/seed-0", "new/seed-1.partial/a")),
     *((*TRAIN, "--model", text) for text in ("", "gpt", "../mlp")),
     *((*TRAIN, "--optimizer", text) for text in ("", "adam")),
     *((*TRAIN, "--data", text) for text in ("", "iris", "mnist", "../digits")),
