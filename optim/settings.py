@@ -33,8 +33,16 @@ class TrainSettings:
         augment: random crop with padding 4 and horizontal flip (paper), for natural images only.
         prior_fraction: share of the training set to train on; the rest, drawn by the seed before anything else, is
             kept for a certificate, whose prior the network is (1: no rest).
+        subset: number of examples to use, drawn by the seed after that (0: all of them).
+        validation_fraction: share of these that is not trained on but evaluated after every epoch.
+        label_noise: share of the training labels, exact up to rounding, that is replaced by another class, each with
+            the same probability; labels of validation, test and certificate stay (:class:`Examples`).
+        label_smoothing: share of a training label's weight that is spread over all classes, in the loss that is
+            trained and in ``train_loss``; everything that is measured besides is plain cross-entropy, as are the
+            landscape, the spectrum and the bounds of the finished run.
         spectrum_every: epochs between measurements of lambda_1 and alignment; 0 is never.
-        seed: of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.
+        seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
+            eigenvector estimate.
 
     Raises:
         InputError: a value out of range, with the repair.
@@ -80,6 +88,29 @@ class TrainSettings:
         holds=lambda value: 0 < value <= 1,
         otherwise="must lie in (0, 1]",
     )
+    subset: int = setting(
+        0,
+        "Examples to use, drawn by the seed from the training set (or from its --prior-fraction); 0 is all of them.",
+        **_at_least(0, " (all)"),
+    )
+    validation_fraction: float = setting(
+        0.0,
+        "Share of the used examples that is not trained on but evaluated after every epoch.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_noise: float = setting(
+        0.0,
+        "Share of the training labels that is replaced by another class, drawn uniformly; other labels stay clean.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of a label's weight that is spread over all classes in the loss that is trained; never in evaluations.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
     spectrum_every: int = setting(
         0,
         "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
@@ -87,7 +118,7 @@ class TrainSettings:
     )
     seed: int = setting(
         0,
-        "Seed of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.",
+        "Seed of split, examples, noise, initialisation, minibatches, augmentation and the first eigenvector estimate.",
         holds=lambda value: 0 <= value < 2**31,
         otherwise="must lie in [0, 2^31)",
     )

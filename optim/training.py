@@ -12,16 +12,14 @@ from filelock import FileLock, Timeout
 
 from ..ground.errors import InputError
 from ..ground.records import write_atomically
-from ..ground.run_files import LOCK, METRICS, SPLIT, STATE
+from ..ground.run_files import LOCK, METRICS, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
-from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.run import Run
-from ..landscapes.runs.split import Split
-from ..landscapes.tensor_files import save_tensors
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
+from .training_examples import TrainingExamples
 from .training_state import Training
 
 __all__ = ["train"]
@@ -67,11 +65,9 @@ def train(
         >>> sorted(path.name for path in out.iterdir())
         ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
     """
-    whole, split = data, None
-    if settings.prior_fraction < 1:
-        split = Split.draw(len(data.train_targets), settings.prior_fraction, settings.seed)
-        data = split.prior_part(data)
     _check_settings(settings, data)
+    drawn = TrainingExamples.draw(settings, data)
+    data = drawn.data
     out = Path(out)
     check_run(out, resume=resume)
     out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
@@ -85,13 +81,12 @@ def train(
     except OSError as error:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
     try:
-        if split is not None:
-            save_tensors(partial / SPLIT, split.to_tensors())  # before a step: nobody can choose it by the result
         with torch.random.fork_rng():
-            run = Training(settings, data, torch.device(device))
+            run = Training(settings, data, torch.device(device), drawn.validation)
             state = partial / STATE
             if state.exists():
                 run.restore(state)
+            digests = drawn.write(partial)  # after other settings have been refused
             _train_epochs(run, partial, progress)
         architecture = Checkpoint(
             settings.model,
@@ -101,7 +96,8 @@ def train(
             settings.to_dict(),
             settings.seed,
             run.identity["examples"],
-            "" if split is None else data_digest(whole),
+            drawn.whole_sha256,
+            digests,
         )
         architecture.save(partial, run.model, run.initial, run.device)
         for temporary in filter(is_temporary, partial.iterdir()):
@@ -127,10 +123,6 @@ def _check_settings(settings: TrainSettings, data: DataSet) -> None:
     """Refuse settings that the data do not allow, before anything is written."""
     if data.name != settings.data:
         raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
-    if settings.batch_size > len(data.train_targets):
-        raise InputError(
-            f"batch_size = {settings.batch_size} exceeds the {len(data.train_targets)} training examples; lower it"
-        )
     if settings.augment and not data.augmentable:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
 

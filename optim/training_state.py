@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from ..ground.errors import InputError
+from ..ground.fingerprints import fingerprint
 from ..ground.identities import differences
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
@@ -51,9 +52,17 @@ def _minibatches(data: DataSet, settings: TrainSettings, epoch: int) -> Iterator
 class Training:
     """Model, optimizer and metrics of a run between epochs."""
 
-    def __init__(self, settings: TrainSettings, data: DataSet, device: torch.device) -> None:
-        self.settings, self.data, self.device = settings, data, device
+    def __init__(
+        self,
+        settings: TrainSettings,
+        data: DataSet,
+        device: torch.device,
+        validation: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        self.settings, self.data, self.device, self.validation = settings, data, device, validation
         self.identity = run_identity(data, device, settings)
+        if validation is not None:
+            self.identity["validation examples"] = fingerprint(*validation)
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes)
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -104,7 +113,8 @@ class Training:
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         outputs: Tensor = self.model(inputs.to(self.device, non_blocking=True))
-        return cross_entropy(outputs, targets.to(self.device, non_blocking=True))
+        targets = targets.to(self.device, non_blocking=True)
+        return cross_entropy(outputs, targets, label_smoothing=self.settings.label_smoothing)
 
     def epoch(self, after_step: Callable[[int, float], None]) -> None:
         """Train one epoch and append its metrics."""
@@ -148,6 +158,8 @@ class Training:
             "test_loss": test_loss,
             "test_accuracy": test_accuracy,
         }
+        if self.validation is not None:
+            row["validation_loss"], row["validation_accuracy"] = evaluate(self.model, *self.validation)
         every = settings.spectrum_every
         if every and ((done + 1) % every == 0 or done + 1 == settings.epochs):
             row |= measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
