@@ -1,14 +1,27 @@
 """Names of the files in a run directory. No output of a command may take one of them."""
 
-__all__ = ["CHECKPOINT", "FROZEN", "INITIAL", "LOCK", "METRICS", "RUN_FILES", "SETTINGS", "SIDECAR", "SPLIT", "STATE"]
+__all__ = [
+    "CHECKPOINT",
+    "EXAMPLES",
+    "FROZEN",
+    "INITIAL",
+    "LOCK",
+    "METRICS",
+    "RUN_FILES",
+    "SETTINGS",
+    "SIDECAR",
+    "SPLIT",
+    "STATE",
+]
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = "initial.safetensors"
 SIDECAR = "checkpoint.json"
 SPLIT = "split.safetensors"
+EXAMPLES = "examples.safetensors"
 METRICS = "metrics.jsonl"
 SETTINGS = "settings.json"
 STATE = "state.safetensors"
 LOCK = "lock"
 FROZEN = "frozen.json"
-RUN_FILES = frozenset({CHECKPOINT, FROZEN, INITIAL, SIDECAR, METRICS, SETTINGS, SPLIT, STATE, LOCK})
+RUN_FILES = frozenset({CHECKPOINT, EXAMPLES, FROZEN, INITIAL, SIDECAR, METRICS, SETTINGS, SPLIT, STATE, LOCK})

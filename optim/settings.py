@@ -46,13 +46,20 @@ class TrainSettings:
         weight_decay: of the base optimizer (paper: 5e-5).
         clip_norm: longest gradient that the base optimizer steps along; 0 is any.
         precision: "float32", or of automatic mixed precision "bfloat16" or "float16".
-        label_smoothing: of the training loss; what is evaluated and measured is the plain cross-entropy.
         patience: epochs without a new minimum of the validation loss after which it stops; 0 is never.
         augment: random crop with padding 4 and horizontal flip (paper), for natural images only.
         prior_fraction: share of the training set to train on; the rest, drawn by the seed before anything else, is
             kept for a certificate, whose prior the network is (1: no rest).
+        subset: number of examples to use, drawn by the seed after that (0: all of them).
+        validation_fraction: share of these that is not trained on but evaluated after every epoch.
+        label_noise: share of the training labels, exact up to rounding, that is replaced by another class, each with
+            the same probability; labels of validation, test and certificate stay (:class:`Examples`).
+        label_smoothing: share of a training label's weight that is spread over all classes, in the loss that is
+            trained and in ``train_loss``; everything that is measured besides is plain cross-entropy, as are the
+            landscape, the spectrum and the bounds of the finished run.
         spectrum_every: epochs between measurements of lambda_1 and alignment; 0 is never.
-        seed: of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.
+        seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
+            eigenvector estimate.
 
     Raises:
         InputError: a value out of range, with the repair.
@@ -100,12 +107,6 @@ class TrainSettings:
         "Type of numbers of the network's passes (automatic mixed precision); parameters stay float32.",
         choices=lambda: PRECISIONS,
     )
-    label_smoothing: float = setting(
-        0.0,
-        "Share of each label that is spread over all classes, in the training loss alone.",
-        holds=lambda value: 0 <= value < 1,
-        otherwise="must lie in [0, 1)",
-    )
     patience: int = setting(
         0,
         "Stop when the validation loss has had no new minimum for so many epochs, and keep the weights of the "
@@ -119,6 +120,29 @@ class TrainSettings:
         holds=lambda value: 0 < value <= 1,
         otherwise="must lie in (0, 1]",
     )
+    subset: int = setting(
+        0,
+        "Examples to use, drawn by the seed from the training set (or from its --prior-fraction); 0 is all of them.",
+        **_at_least(0, " (all)"),
+    )
+    validation_fraction: float = setting(
+        0.0,
+        "Share of the used examples that is not trained on but evaluated after every epoch.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_noise: float = setting(
+        0.0,
+        "Share of the training labels that is replaced by another class, drawn uniformly; other labels stay clean.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of a label's weight that is spread over all classes in the loss that is trained; never in evaluations.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
     spectrum_every: int = setting(
         0,
         "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
@@ -126,7 +150,7 @@ class TrainSettings:
     )
     seed: int = setting(
         0,
-        "Seed of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.",
+        "Seed of split, examples, noise, initialisation, minibatches, augmentation and the first eigenvector estimate.",
         holds=lambda value: 0 <= value < 2**31,
         otherwise="must lie in [0, 2^31)",
     )
@@ -140,6 +164,11 @@ class TrainSettings:
                 article = "an" if name == "optimizer" else "a"
                 raise InputError(f"{name} = {given!r:.60} is neither a name nor settings of {article} {name}")
         check_settings(self)
+        if self.patience and not self.validation_fraction:
+            raise InputError(
+                f"patience = {self.patience} waits for a smaller validation loss, and nothing is kept for validation; "
+                "give validation_fraction, such as 0.1"
+            )
         self.method.check_base(self.base_optimizer)
         if self.warmup_epochs > self.epochs:
             raise InputError(

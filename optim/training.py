@@ -15,18 +15,16 @@ from torch import nn
 
 from ..ground.errors import InputError
 from ..ground.records import write_atomically, write_json
-from ..ground.run_files import LOCK, METRICS, SETTINGS, SPLIT, STATE
+from ..ground.run_files import LOCK, METRICS, SETTINGS, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data import check_data
-from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
-from ..landscapes.runs.split import Split
-from ..landscapes.tensor_files import save_tensors
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
+from .training_examples import TrainingExamples
 from .training_state import Training
 
 __all__ = ["train"]
@@ -91,11 +89,9 @@ def train(
         8
     """
     check_data(data)
-    whole, split = data, None
-    if settings.prior_fraction < 1:
-        split = Split.draw(len(data.train_targets), settings.prior_fraction, settings.seed)
-        data = split.prior_part(data)
     _check_settings(settings, data, model)
+    drawn = TrainingExamples.draw(settings, data)
+    data = drawn.data
     out = Path(out)
     check_run(out, resume=resume)
     out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
@@ -109,13 +105,12 @@ def train(
     except OSError as error:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
     try:
-        if split is not None:
-            save_tensors(partial / SPLIT, split.to_tensors())  # before a step: nobody can choose it by the result
         with torch.random.fork_rng():
-            run = Training(settings, data, torch.device(device), model)
+            run = Training(settings, data, torch.device(device), drawn.validation, model)
             state = partial / STATE
             if state.exists():
                 run.restore(state)
+            digests = drawn.write(partial)  # after other settings have been refused
             write_json(partial / SETTINGS, settings.to_dict())
             _train_epochs(run, partial, save_minutes, progress)
             run.early_stop.give_best(run.model)
@@ -127,7 +122,10 @@ def train(
             settings.to_dict(),
             settings.seed,
             run.identity["examples"],
-            "" if split is None else data_digest(whole),
+            drawn.whole_sha256,
+            digests,
+            len(run.metrics),
+            run.early_stop.epoch or len(run.metrics),
         )
         architecture.save(partial, run.model, run.initial, run.device)
         for temporary in filter(is_temporary, partial.iterdir()):
@@ -162,10 +160,6 @@ def _check_settings(settings: TrainSettings, data: DataSet, model: nn.Module | N
         _check_model(model, data)
     if settings.data not in (OWN, data.name):
         raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
-    if settings.batch_size > len(data.train_targets):
-        raise InputError(
-            f"batch_size = {settings.batch_size} exceeds the {len(data.train_targets)} training examples; lower it"
-        )
     if settings.augment and not data.augmentable:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
 

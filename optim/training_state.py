@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from ..ground.errors import InputError
+from ..ground.fingerprints import fingerprint
 from ..ground.identities import differences
 from ..ground.settings import settings_of
 from ..landscapes.runs.build import build_model
@@ -51,6 +52,7 @@ class Training:
         settings: every hyper-parameter.
         data: the training set, and a test set.
         device: where to train.
+        validation: inputs and labels that are looked at after every epoch.
         model: one's own, with the parameters it starts with; None makes the one that the settings name.
 
     Attributes:
@@ -60,11 +62,17 @@ class Training:
     """
 
     def __init__(
-        self, settings: TrainSettings, data: DataSet, device: torch.device, model: nn.Module | None = None
+        self,
+        settings: TrainSettings,
+        data: DataSet,
+        device: torch.device,
+        validation: tuple[Tensor, Tensor] | None = None,
+        model: nn.Module | None = None,
     ) -> None:
-        self.settings, self.data, self.device = settings, data, device
-        self.validation: tuple[Tensor, Tensor] | None = None
+        self.settings, self.data, self.device, self.validation = settings, data, device, validation
         self.identity = run_identity(data, device, settings, model)
+        if validation is not None:
+            self.identity["validation examples"] = fingerprint(*validation)
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}

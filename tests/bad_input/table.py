@@ -336,6 +336,15 @@ TABLE = [
     (*CERTIFY, "--layers", "some"),
     (*CERTIFY, "--plot", "a.gif"),
     *((*TRAIN, "--prior-fraction", text) for text in ("0", "-0.5", "1.5", "nan", "1e-9", "x")),
+    *((*TRAIN, "--subset", text) for text in ("-1", "1438", "63", "9" * 40, "0.5", "x")),
+    (*TRAIN, "--subset", "100", "--prior-fraction", "0.05"),  # of 72 examples
+    *(
+        (*TRAIN, "--validation-fraction", text)
+        for text in ("-0.1", "1", "1e-9", "0.999999", "0.99", "nan", "inf", "x")  # 0.99: less than a minibatch is left
+    ),
+    (*TRAIN, "--subset", "70", "--validation-fraction", "0.1"),
+    *((*TRAIN, "--label-noise", text) for text in ("-0.1", "1", "1e-9", "nan", "inf", "x")),
+    *((*TRAIN, "--label-smoothing", text) for text in ("-0.1", "1", "nan", "inf", "x")),
     *(("figures", "--out", "new", "--preset", text) for text in ("", "full", "paper")),
     *(("figures", "--out", "new", "--jobs", text) for text in ("-1", "x", "9" * 40)),
     # files
