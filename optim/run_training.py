@@ -10,9 +10,10 @@ from ..ground.console import progress_bar
 from ..ground.device import find_device
 from ..ground.errors import InputError
 from ..ground.outputs import Folder, Outputs
-from ..ground.run_files import RUN_FILES
+from ..ground.run_files import RUN_FILES, SIDECAR
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.registries import OWN
+from ..landscapes.runs.run import Run
 from .run_directory import check_run, unfinished
 from .settings import TrainSettings
 from .training import train
@@ -66,7 +67,9 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     check_run(out, resume=place.resume)
     data = load_data(settings.data, place.data_root, download=place.download)
     what = f"{settings.model} on {settings.data} with {settings.method.name}"
-    outputs.console.print(f"training {what} into {out} ({target})", markup=False)
+    finished = place.resume and (out / SIDECAR).is_file() and Run(out).settings == settings.to_dict()
+    begins = f"{out} is finished already" if finished else f"training {what} into {out} ({target})"
+    outputs.console.print(begins, markup=False)
     with progress_bar("steps") as (progress, task):
 
         def show(done: int, total: int, latest: dict[str, Any]) -> None:
@@ -81,5 +84,6 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
         f"finished: train loss {last['train_loss']:.4f}, test loss {last['test_loss']:.4f}, "
         f"test accuracy {last['test_accuracy']:.2%}"
     )
-    console.print(f"wrote {out}", markup=False)
+    if not finished:
+        console.print(f"wrote {out}", markup=False)
     outputs.say_written()
