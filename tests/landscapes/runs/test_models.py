@@ -14,6 +14,8 @@ SIZES = {  # parameters on 3x32x32 and 10 classes
     "resnet18": 11_173_962,  # the CIFAR ResNet-18 of the literature
     "resnet50": 23_520_842,
     "wrn28-10": 36_479_194,  # "36.5M" in the paper of Zagoruyko and Komodakis
+    # patches, class token, positions, four layers, norm, head
+    "vit-small": (48 + 1) * 64 + 64 + 65 * 64 + 4 * (65 * 192 + 65 * 64 + 65 * 128 + 129 * 64 + 256) + 128 + 65 * 10,
     "vit-b-16": 85_806_346,  # torchvision's 86,567,656 less the 1000-class head, plus ours
 }
 
@@ -27,7 +29,7 @@ def test_shape_and_size(name):
     assert model(torch.zeros(2, 3, 32, 32, device="meta")).shape == (2, 10)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn4", "cnn6", "resnet18", "random-filters"])
+@pytest.mark.parametrize("name", ["mlp", "cnn4", "cnn6", "resnet18", "random-filters", "vit-small"])
 def test_grey_images(name):
     model = build_model(name, (1, 8, 8), 7).eval()
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
@@ -45,3 +47,15 @@ def test_mlp_has_one_hundred_thousand_parameters_on_digits():
 def test_unknown_name():
     with pytest.raises(InputError, match="unknown model 'alexnet'; choose one of: mlp"):
         build_model("alexnet", (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize(("side", "patches"), [(32, 64), (28, 49), (8, 64), (14, 49), (7, 49)])
+def test_patches_of_a_small_transformer(side, patches):
+    transformer = build_model("vit-small", (1, side, side), 10).transformer
+    assert transformer.encoder.pos_embedding.shape == (1, patches + 1, 64)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 9), (3, 5, 5)])
+def test_images_that_have_no_patches(shape):
+    with pytest.raises(InputError, match="vit-small cuts square images of at least 7 pixels into patches"):
+        build_model("vit-small", shape, 10)

@@ -98,6 +98,18 @@ def test_equals_a_script(small, tmp_path, optimizer, step, tolerance):
             )
 
 
+@pytest.mark.parametrize("name", ["mlp", "cnn6", "resnet18", "vit-small"])
+def test_every_kind_of_network_trains_as_a_script(name, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(12, 3, 8, 8, generator=generator), torch.arange(12) % 3
+    data = DataSet("cifar10", images, labels, images[:3], labels[:3], classes=3, augmentable=True)
+    settings = dataclasses.replace(SETTINGS, data="cifar10", model=name, epochs=2, batch_size=4, lr=0.05)
+    model, _, _ = scripted(data, settings, plain)
+    run = train(settings, data, tmp_path / "r")
+    for (key, ours), theirs in zip(run.network().state_dict().items(), model.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs), key  # running statistics, too
+
+
 def test_clipped_gradients(small, tmp_path):
     def step(model, optimizer, x, y):
         loss = plain(model, optimizer, x, y)
