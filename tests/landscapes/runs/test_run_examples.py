@@ -161,6 +161,7 @@ def test_without_a_split_and_without_validation(digits, tmp_path):
     assert "validation_loss" not in run.metrics[0]
     assert {path.name for path in run.directory.iterdir()} == {
         "checkpoint.json", "checkpoint.safetensors", "examples.safetensors", "initial.safetensors", "metrics.jsonl",
+        "settings.json",
     }  # fmt: skip
 
 
