@@ -7,6 +7,7 @@ from .methods.cr_sam import CRSAMSettings
 from .methods.egr import EGRSettings
 from .methods.eigen_sam import EigenSAMSettings
 from .methods.fisher_sam import FisherSAMSettings
+from .methods.friendly_sam import FriendlySAMSettings
 from .methods.gsam import GSAMSettings
 from .methods.m_sam import MSAMSettings
 from .methods.random_sam import RandomSAMSettings
@@ -20,6 +21,7 @@ from .optimizers.cr_sam import CRSAM
 from .optimizers.egr import EGR
 from .optimizers.eigen_sam import EigenSAM, eigen_perturbation
 from .optimizers.fisher_sam import FisherSAM
+from .optimizers.friendly_sam import FriendlySAM
 from .optimizers.gsam import GSAM
 from .optimizers.m_sam import MSAM
 from .optimizers.random_sam import RandomSAM
@@ -52,6 +54,8 @@ __all__ = [
     "Eigensolver",
     "FisherSAM",
     "FisherSAMSettings",
+    "FriendlySAM",
+    "FriendlySAMSettings",
     "GSAMSettings",
     "GroupSchedule",
     "LearningRateSchedule",

@@ -21,6 +21,7 @@ from eigensam.optim import (
     EigenSAM,
     EigenSAMSettings,
     FisherSAM,
+    FriendlySAM,
     Method,
     MSAMSettings,
     RandomSAM,
@@ -90,6 +91,7 @@ METHODS = {
     "cr-sam": {"rho": 0.7, "gamma": 0.3, "beta": 0.4},
     "gsam": {"rho": 0.7, "alpha": 0.3},
     "vasso": {"rho": 0.7, "theta": 0.3},
+    "friendly-sam": {"rho": 0.7, "sigma": 0.5, "decay": 0.3},
     "random-sam": {"rho": 0.7, "gaussian": True},
     "m-sam": {"rho": 0.7, "micro_batches": 2},
     "egr": {"rho": 0.7},
@@ -105,6 +107,7 @@ CLASSES = {
     "cr-sam": CRSAM,
     "gsam": GSAM,
     "vasso": VaSSO,
+    "friendly-sam": FriendlySAM,
     "random-sam": RandomSAM,
     "m-sam": MSAM,
     "egr": EGR,
@@ -135,6 +138,8 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
         ("gsam", {"alpha": -1.0}, "alpha = -1.0 must be at least 0"),
         ("vasso", {"theta": 0.0}, r"theta = 0.0 must lie in \(0, 1\]"),
         ("vasso", {"theta": 1.1}, r"theta = 1.1 must lie in \(0, 1\]"),
+        ("friendly-sam", {"sigma": -1.0}, "sigma = -1.0 must be at least 0"),
+        ("friendly-sam", {"decay": 1.0}, r"decay = 1.0 must lie in \[0, 1\)"),
         ("m-sam", {"micro_batches": 0}, "micro_batches = 0 must be at least 1"),
         *((name, {"rho": 0.0}, "rho = 0.0 must be positive") for name in METHODS if name != "sgd"),
     ],
@@ -204,7 +209,8 @@ def lazy(monkeypatch):
 def test_somebody_elses_optimizer_is_in_help_and_in_a_run(cli, refused, lazy, tmp_path):
     shown = cli("train", "--help").out
     text = " ".join(shown.replace("│", " ").split())
-    assert "m-sam, egr, lazy" in text
+    assert "egr, friendly-sam" in text
+    assert ", lazy" in text
     assert "--rest" in shown
     # what a name means to each of those that share it
     assert "asam (0.01): Added to the magnitude" in text

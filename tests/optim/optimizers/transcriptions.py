@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call, grad, hessian
 from torch.nn.functional import cross_entropy
 
-from eigensam.optim import ASAM, CRSAM, EGR, GSAM, MSAM, SAM, USAM, FisherSAM, RandomSAM, ReverseSAM, VaSSO
+from eigensam.optim import ASAM, CRSAM, EGR, GSAM, MSAM, SAM, USAM, FisherSAM, FriendlySAM, RandomSAM, ReverseSAM, VaSSO
 
 _GENERATOR = torch.Generator().manual_seed(5)
 BATCHES = [
@@ -99,6 +99,17 @@ class Vasso(Dense):
         return d / d.norm()
 
 
+class Friendly(Dense):
+    """The released code: the average of before is taken away, and then has this gradient, too."""
+
+    def u(self, x, g):
+        sigma, decay = self.own["sigma"], self.own["decay"]
+        m = self.state.get("m")
+        d = g if m is None else g - sigma * m
+        self.state["m"] = g if m is None else decay * m + (1 - decay) * g
+        return d / d.norm()
+
+
 class CrSam(Dense):
     def along(self, f, x, rho, g, moving):
         gamma, beta = self.own["gamma"], self.own["beta"]
@@ -140,6 +151,7 @@ METHODS = {
     "asam": (ASAM, Asam, {"eta": 0.03}),
     "fisher-sam": (FisherSAM, Fisher, {"eta": 4.0}),
     "vasso": (VaSSO, Vasso, {"theta": 0.4}),
+    "friendly-sam": (FriendlySAM, Friendly, {"sigma": 0.8, "decay": 0.5}),
     "cr-sam": (CRSAM, CrSam, {"gamma": 0.3, "beta": 0.2}),
     "gsam": (GSAM, Gsam, {"alpha": 0.4}),
     "egr": (EGR, Egr, {}),
