@@ -10,6 +10,7 @@ from .methods.fisher_sam import FisherSAMSettings
 from .methods.friendly_sam import FriendlySAMSettings
 from .methods.gsam import GSAMSettings
 from .methods.m_sam import MSAMSettings
+from .methods.momentum_sam import MomentumSAMSettings
 from .methods.random_sam import RandomSAMSettings
 from .methods.reverse_sam import ReverseSAMSettings
 from .methods.sam import SAMSettings
@@ -24,6 +25,7 @@ from .optimizers.fisher_sam import FisherSAM
 from .optimizers.friendly_sam import FriendlySAM
 from .optimizers.gsam import GSAM
 from .optimizers.m_sam import MSAM
+from .optimizers.momentum_sam import MomentumSAM
 from .optimizers.random_sam import RandomSAM
 from .optimizers.reverse_sam import ReverseSAM
 from .optimizers.sam import SAM
@@ -61,6 +63,8 @@ __all__ = [
     "LearningRateSchedule",
     "MSAMSettings",
     "Method",
+    "MomentumSAM",
+    "MomentumSAMSettings",
     "RandomSAM",
     "RandomSAMSettings",
     "ReverseSAM",

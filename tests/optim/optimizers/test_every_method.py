@@ -154,7 +154,9 @@ def test_one_function_per_step(name):
 @pytest.mark.parametrize(("name", "refuses"), [(n, not k.ascent_may_be_local) for n, (k, _) in KINDS.items()])
 def test_local_ascents_are_refused_where_workers_would_part(name, refuses):
     """The first pass's gradient is in the step of these, or in what they keep."""
-    assert refuses == (name.split(",")[0] in ("cr-sam", "gsam", "vasso", "friendly-sam", "egr", "random-sam"))
+    assert refuses == (
+        name.split(",")[0] in ("cr-sam", "gsam", "vasso", "friendly-sam", "egr", "random-sam", "momentum-sam")
+    )
     parameters = list(network().parameters())
     if not refuses:
         _make(name, parameters, local_ascent=contextlib.nullcontext, lr=0.1)
@@ -173,6 +175,7 @@ def test_local_ascents_are_refused_where_workers_would_part(name, refuses):
         ("gsam", {"alpha": -0.1}, "alpha = -0.1 is negative"),
         ("vasso", {"theta": 0.0}, "theta = 0.0 is not a weight"),
         ("vasso", {"theta": 1.5}, "theta = 1.5 is not a weight"),
+        ("momentum-sam", {"decay": -0.1}, "decay = -0.1 is not a weight of the past"),
         ("friendly-sam", {"sigma": -0.1}, "sigma = -0.1 is negative"),
         ("friendly-sam", {"decay": 1.0}, "decay = 1.0 is not a weight of the past"),
         *((name, {"rho": -1.0}, "rho = -1.0 is not a radius") for name in KINDS),

@@ -8,7 +8,21 @@ from torch import nn
 from torch.func import functional_call, grad, hessian
 from torch.nn.functional import cross_entropy
 
-from eigensam.optim import ASAM, CRSAM, EGR, GSAM, MSAM, SAM, USAM, FisherSAM, FriendlySAM, RandomSAM, ReverseSAM, VaSSO
+from eigensam.optim import (
+    ASAM,
+    CRSAM,
+    EGR,
+    GSAM,
+    MSAM,
+    SAM,
+    USAM,
+    FisherSAM,
+    FriendlySAM,
+    MomentumSAM,
+    RandomSAM,
+    ReverseSAM,
+    VaSSO,
+)
 
 _GENERATOR = torch.Generator().manual_seed(5)
 BATCHES = [
@@ -110,6 +124,17 @@ class Friendly(Dense):
         return d / d.norm()
 
 
+class Momentum(Dense):
+    """Along the momentum of the base, which the harness keeps; weight decay is of the unperturbed point."""
+
+    def direction(self, f, x, rho):
+        v = self.state["momentum"]
+        if v is not None:
+            v = v * (rho != 0)
+        at = x if v is None else x - rho * v / v.norm()
+        return grad(lambda x: torch.stack([each(x) for each in f]).mean())(at)
+
+
 class CrSam(Dense):
     def along(self, f, x, rho, g, moving):
         gamma, beta = self.own["gamma"], self.own["beta"]
@@ -152,6 +177,7 @@ METHODS = {
     "fisher-sam": (FisherSAM, Fisher, {"eta": 4.0}),
     "vasso": (VaSSO, Vasso, {"theta": 0.4}),
     "friendly-sam": (FriendlySAM, Friendly, {"sigma": 0.8, "decay": 0.5}),
+    "momentum-sam": (MomentumSAM, Momentum, {}),
     "cr-sam": (CRSAM, CrSam, {"gamma": 0.3, "beta": 0.2}),
     "gsam": (GSAM, Gsam, {"alpha": 0.4}),
     "egr": (EGR, Egr, {}),
@@ -176,6 +202,7 @@ def trajectory(dense, model, batches, rho, sign=1.0, noise=lambda step: None):
     x, buffer = flat(model), None
     for step, each in enumerate(batches):
         dense.state["noise"] = noise(step)
+        dense.state["momentum"] = buffer
         f = [partial(lambda f, x: sign * f(x), flat_loss(model, batch)) for batch in each]
         x, buffer = sgd_step(x, dense.direction(f, x, rho), buffer)
     return x
