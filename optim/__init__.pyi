@@ -1,3 +1,10 @@
+from .base import BASES, Base, register_base
+from .bases.adagrad import AdagradBase
+from .bases.adam import AdamBase
+from .bases.adamw import AdamWBase
+from .bases.radam import RAdamBase
+from .bases.rmsprop import RMSpropBase
+from .bases.sgd import SGDBase
 from .eigenvector_estimate import Eigensolver
 from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
@@ -11,6 +18,7 @@ from .methods.friendly_sam import FriendlySAMSettings
 from .methods.gsam import GSAMSettings
 from .methods.m_sam import MSAMSettings
 from .methods.momentum_sam import MomentumSAMSettings
+from .methods.plain import PlainSettings
 from .methods.random_sam import RandomSAMSettings
 from .methods.reverse_sam import ReverseSAMSettings
 from .methods.sam import SAMSettings
@@ -31,6 +39,10 @@ from .optimizers.reverse_sam import ReverseSAM
 from .optimizers.sam import SAM
 from .optimizers.usam import USAM
 from .optimizers.vasso import VaSSO
+from .rate import RATES, Rate, register_rate
+from .rates.constant import ConstantRate
+from .rates.cosine import CosineRate
+from .rates.step import StepRate
 from .registry import OPTIMIZERS, register
 from .schedules import GroupSchedule, LearningRateSchedule
 from .settings import TrainSettings
@@ -41,15 +53,23 @@ from .two_pass import TwoPassOptimizer
 
 __all__ = [
     "ASAM",
+    "BASES",
     "CRSAM",
     "EGR",
     "GSAM",
     "MSAM",
     "OPTIMIZERS",
+    "RATES",
     "SAM",
     "USAM",
     "ASAMSettings",
+    "AdagradBase",
+    "AdamBase",
+    "AdamWBase",
+    "Base",
     "CRSAMSettings",
+    "ConstantRate",
+    "CosineRate",
     "EGRSettings",
     "EigenSAM",
     "EigenSAMSettings",
@@ -65,13 +85,19 @@ __all__ = [
     "Method",
     "MomentumSAM",
     "MomentumSAMSettings",
+    "PlainSettings",
+    "RAdamBase",
+    "RMSpropBase",
     "RandomSAM",
     "RandomSAMSettings",
+    "Rate",
     "ReverseSAM",
     "ReverseSAMSettings",
     "SAMSettings",
+    "SGDBase",
     "SGDSettings",
     "SharpnessAwareOptimizer",
+    "StepRate",
     "TrainSettings",
     "TwoPassOptimizer",
     "USAMSettings",
@@ -82,6 +108,8 @@ __all__ = [
     "make_optimizer",
     "measure_sharpness",
     "register",
+    "register_base",
+    "register_rate",
     "run_identity",
     "train",
 ]

@@ -1,5 +1,6 @@
 """Checkpoints: safetensors (which cannot execute code) plus a JSON sidecar that says what they are."""
 
+import copy
 import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
 from .data_digests import data_digest
 from .data_set import DataSet
-from .registries import MODELS
+from .registries import MODELS, OWN
 from .split import Split
 
 __all__ = ["Checkpoint"]
@@ -62,9 +63,14 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
 
     shape = entry("shape", list)
     sizes = [*shape, entry("classes", int)]
-    if len(sizes) != 4 or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes):
+    image = record["model"] != OWN  # ours take nothing else
+    if (
+        len(sizes) < 2
+        or (image and len(sizes) != 4)
+        or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes)
+    ):
         raise ValueError(f"shape and classes {sizes!r:.60}")
-    if entry("model", str) not in MODELS:
+    if entry("model", str) != OWN and record["model"] not in MODELS:
         raise ValueError(f"model {record['model']!r:.60}")
     digests = entry("sha256", dict)
     names = [CHECKPOINT, INITIAL, *([SPLIT] if SPLIT in digests else [])]
@@ -73,7 +79,7 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": record["model"],
         "shape": tuple(shape),
-        "classes": sizes[3],
+        "classes": sizes[-1],
         "data": entry("data", str),
         "settings": entry("settings", dict),
         "seed": entry("seed", int),
@@ -88,8 +94,8 @@ class Checkpoint:
     """What a run directory says of itself.
 
     Attributes:
-        model: name of the network.
-        shape: ``(C, H, W)`` of its inputs.
+        model: name of the network; ``OWN`` of one that has none.
+        shape: of its inputs, ``(C, H, W)`` of images.
         classes: number of outputs.
         data: name of the data set it was trained on.
         settings: every hyper-parameter of the training.
@@ -101,7 +107,7 @@ class Checkpoint:
     """
 
     model: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
     data: str
     settings: dict[str, Any]
@@ -148,8 +154,13 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{directory / SIDECAR} is damaged at {error}; train again") from None
 
-    def network(self, directory: Path, *, initial: bool = False) -> nn.Module:
+    def network(self, directory: Path, *, initial: bool = False, own: nn.Module | None = None) -> nn.Module:
         """The trained network (or its initial state) of the run directory, on the CPU, in eval mode.
+
+        Args:
+            directory: of the run.
+            initial: its initial state instead.
+            own: of a run with a network of one's own, a module of the same architecture; it is copied.
 
         Raises:
             InputError: the tensors are truncated, of another model, or not safetensors.
@@ -157,11 +168,16 @@ class Checkpoint:
         path = Path(directory) / (INITIAL if initial else CHECKPOINT)
         content = read_input(path)
         tensors = parse_tensors(content, path)
-        with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
-            _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
+        if own is None:
+            with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
+                _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
+        elif self.model != OWN:
+            raise InputError(f"{directory} is a run of the network '{self.model}'; open it without one of your own")
+        else:
+            _check_tensors(own.state_dict(), tensors, path)
         if hashlib.sha256(content).hexdigest() != self.sha256.get(path.name):
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
-        model = build_model(self.model, self.shape, self.classes)
+        model = build_model(self.model, self.shape, self.classes) if own is None else copy.deepcopy(own).cpu()
         model.load_state_dict(tensors)
         return model.eval()
 

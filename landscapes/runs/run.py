@@ -15,6 +15,7 @@ from .data import load_data
 from .data_digests import data_digest
 from .data_set import DataSet
 from .metrics import read_metrics
+from .registries import OWN
 from .split import Split
 
 __all__ = ["Run"]
@@ -25,6 +26,7 @@ class Run:
 
     Args:
         directory: made by ``eigensam train`` or :func:`train`.
+        model: of a run with a network of one's own, a module of the same architecture, whose parameters do not matter.
 
     Attributes:
         directory: as it was given.
@@ -46,8 +48,8 @@ class Run:
         (3, torch.Size([1]))
     """
 
-    def __init__(self, directory: Path | str) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: Path | str, model: nn.Module | None = None) -> None:
+        self.directory, self._model = Path(directory), model
         self.checkpoint = Checkpoint.read(self.directory)
 
     def __fspath__(self) -> str:
@@ -79,7 +81,7 @@ class Run:
         Raises:
             InputError: the tensors are truncated, of another model, or not safetensors.
         """
-        return self.checkpoint.network(self.directory, initial=initial)
+        return self.checkpoint.network(self.directory, initial=initial, own=self._model)
 
     def data(self, root: Path | str | None = None, *, download: bool = False) -> DataSet:
         """The examples that it was trained on, and its test set.
@@ -91,6 +93,8 @@ class Run:
         Raises:
             InputError: they are missing, damaged, or not those of the training.
         """
+        if self.settings.get("data") == OWN:
+            raise InputError("the run was trained on data of your own, which have no name to load them by; give them")
         found = load_data(self.checkpoint.data, root, download=download)
         split = self.split
         if split is not None:

@@ -10,9 +10,9 @@ import torch
 from eigensam.ground import InputError, identities
 from eigensam.landscapes import Checkpoint, DataSet, data_digest, load_tensors, read_metrics
 from eigensam.optim import OPTIMIZERS, EigenSAMSettings, TrainSettings, train
+from eigensam.optim.minibatches import Minibatches
 from eigensam.optim.run_directory import check_run
 from eigensam.optim.state import load_state, save_state
-from eigensam.optim.training_state import _minibatches
 
 SETTINGS = TrainSettings(EigenSAMSettings(refresh_every=7), epochs=3, spectrum_every=2, batch_size=128)
 
@@ -23,8 +23,13 @@ def small(digits):
     return dataclasses.replace(digits, train_inputs=digits.train_inputs[:300], train_targets=digits.train_targets[:300])
 
 
-def _files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "checkpoint.json"}
+def _files(directory: Path) -> dict[str, bytes | list[dict[str, object]]]:
+    """All that a run leaves, but for the clock."""
+    files: dict[str, bytes | list[dict[str, object]]] = {
+        path.name: path.read_bytes() for path in directory.iterdir() if path.name != "checkpoint.json"
+    }
+    files["metrics.jsonl"] = [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(directory)]
+    return files
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -49,7 +54,8 @@ def test_learns_and_says_what_it_is(digits, tmp_path, optimizer):
 
 
 def test_every_epoch_has_its_own_order(small):
-    orders = [torch.cat([y for _, y in _minibatches(small, SETTINGS, epoch)]) for epoch in (0, 1, 0)]
+    batches = Minibatches(small, 128, seed=0)
+    orders = [torch.cat([y for _, y in batches.epoch(epoch)]) for epoch in (0, 1, 0)]
     assert torch.equal(orders[0], orders[2])
     assert not torch.equal(orders[0], orders[1])
 
