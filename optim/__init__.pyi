@@ -22,9 +22,11 @@ from .methods.plain import PlainSettings
 from .methods.random_sam import RandomSAMSettings
 from .methods.reverse_sam import ReverseSAMSettings
 from .methods.sam import SAMSettings
+from .methods.sam_on import SAMONSettings
 from .methods.sgd import SGDSettings
 from .methods.usam import USAMSettings
 from .methods.vasso import VaSSOSettings
+from .normalization_layers import normalization_groups
 from .optimizers.asam import ASAM
 from .optimizers.cr_sam import CRSAM
 from .optimizers.egr import EGR
@@ -93,6 +95,7 @@ __all__ = [
     "Rate",
     "ReverseSAM",
     "ReverseSAMSettings",
+    "SAMONSettings",
     "SAMSettings",
     "SGDBase",
     "SGDSettings",
@@ -107,6 +110,7 @@ __all__ = [
     "evaluate",
     "make_optimizer",
     "measure_sharpness",
+    "normalization_groups",
     "register",
     "register_base",
     "register_rate",

@@ -103,6 +103,7 @@ METHODS = {
     "vasso": {"rho": 0.7, "theta": 0.3},
     "friendly-sam": {"rho": 0.7, "sigma": 0.5, "decay": 0.3},
     "momentum-sam": {"rho": 0.7},
+    "sam-on": {"rho": 0.7},
     "random-sam": {"rho": 0.7, "gaussian": True},
     "m-sam": {"rho": 0.7, "micro_batches": 2},
     "egr": {"rho": 0.7},
@@ -121,6 +122,7 @@ CLASSES = {
     "vasso": VaSSO,
     "friendly-sam": FriendlySAM,
     "momentum-sam": MomentumSAM,
+    "sam-on": SAM,
     "random-sam": RandomSAM,
     "m-sam": MSAM,
     "egr": EGR,
@@ -132,7 +134,7 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
     settings = TrainSettings(
         OPTIMIZERS[name](**METHODS[name]), SGDBase(momentum=0.5), lr=0.3, weight_decay=0.02, seed=11
     )
-    optimizer = make_optimizer(settings, nn.Linear(2, 2))
+    optimizer = make_optimizer(settings, nn.Sequential(nn.LayerNorm(2), nn.Linear(2, 2)))
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.5, 0.02)
     assert type(optimizer) is CLASSES[name]

@@ -44,8 +44,8 @@ def _agrees(name, batches, sign=1.0, **arguments):
 
 
 def test_every_method_has_a_transcription():
-    """Eigen-SAM has its own in test_eigen_sam.py."""
-    assert set(OPTIMIZERS) - {"sgd", "eigen-sam"} <= METHODS.keys()
+    """Eigen-SAM has its own in test_eigen_sam.py, SAM-ON in test_normalization_layers.py."""
+    assert set(OPTIMIZERS) - {"sgd", "plain", "eigen-sam", "sam-on"} <= METHODS.keys()
 
 
 @NAMES
