@@ -26,6 +26,7 @@ from .methods.sam_on import SAMONSettings
 from .methods.sgd import SGDSettings
 from .methods.usam import USAMSettings
 from .methods.vasso import VaSSOSettings
+from .methods.x_sam import XSAMSettings
 from .normalization_layers import normalization_groups
 from .optimizers.asam import ASAM
 from .optimizers.cr_sam import CRSAM
@@ -41,6 +42,7 @@ from .optimizers.reverse_sam import ReverseSAM
 from .optimizers.sam import SAM
 from .optimizers.usam import USAM
 from .optimizers.vasso import VaSSO
+from .optimizers.x_sam import XSAM
 from .rate import RATES, Rate, register_rate
 from .rates.constant import ConstantRate
 from .rates.cosine import CosineRate
@@ -64,6 +66,7 @@ __all__ = [
     "RATES",
     "SAM",
     "USAM",
+    "XSAM",
     "ASAMSettings",
     "AdagradBase",
     "AdamBase",
@@ -106,6 +109,7 @@ __all__ = [
     "USAMSettings",
     "VaSSO",
     "VaSSOSettings",
+    "XSAMSettings",
     "eigen_perturbation",
     "evaluate",
     "make_optimizer",

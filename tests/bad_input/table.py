@@ -257,7 +257,7 @@ TABLE = [
     *((*TRAIN, "--optimizer", "vasso", "--theta", text) for text in ("0", "1.5", "nan")),
     *((*TRAIN, "--optimizer", "friendly-sam", "--sigma", text) for text in ("-1", "nan", "inf")),
     *((*TRAIN, "--optimizer", "friendly-sam", "--decay", text) for text in ("-1", "1", "nan")),
-    (*TRAIN, "--optimizer", "sam-on"),  # on a network without normalisation layers
+    *((*TRAIN, "--optimizer", "x-sam", "--alpha", text) for text in ("-1", "2.1", "nan")),
     *((*TRAIN, "--optimizer", "m-sam", "--micro-batches", text) for text in ("0", "3", "65", "x")),
     *((*TRAIN, "--spectrum-every", text) for text in ("-1", "x", "9" * 40)),
     *((*TRAIN, "--seed", text) for text in ("-1", "9" * 40, "x")),

@@ -18,6 +18,7 @@ from eigensam.optim import (
     OPTIMIZERS,
     SAM,
     USAM,
+    XSAM,
     EigenSAM,
     EigenSAMSettings,
     FisherSAM,
@@ -104,6 +105,10 @@ METHODS = {
     "friendly-sam": {"rho": 0.7, "sigma": 0.5, "decay": 0.3},
     "momentum-sam": {"rho": 0.7},
     "sam-on": {"rho": 0.7},
+    "x-sam": {
+        "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "power", "curvature": "stream",
+        "guard": 0.3,
+    },
     "random-sam": {"rho": 0.7, "gaussian": True},
     "m-sam": {"rho": 0.7, "micro_batches": 2},
     "egr": {"rho": 0.7},
@@ -123,6 +128,7 @@ CLASSES = {
     "friendly-sam": FriendlySAM,
     "momentum-sam": MomentumSAM,
     "sam-on": SAM,
+    "x-sam": XSAM,
     "random-sam": RandomSAM,
     "m-sam": MSAM,
     "egr": EGR,
@@ -141,7 +147,7 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
     elsewhere = {"micro_batches"}  # of the training, not of the optimizer
     for key in METHODS[name].keys() - elsewhere:
         assert (group[key] if key in group else getattr(optimizer, key)) == METHODS[name][key]
-    if name in ("eigen-sam", "random-sam"):
+    if name in ("eigen-sam", "x-sam", "random-sam"):
         assert optimizer.seed == 11
 
 
@@ -157,6 +163,7 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
         ("vasso", {"theta": 1.1}, r"theta = 1.1 must lie in \(0, 1\]"),
         ("friendly-sam", {"sigma": -1.0}, "sigma = -1.0 must be at least 0"),
         ("friendly-sam", {"decay": 1.0}, r"decay = 1.0 must lie in \[0, 1\)"),
+        ("x-sam", {"alpha": 2.1}, r"alpha = 2.1 must lie in \[0, 2\]"),
         ("m-sam", {"micro_batches": 0}, "micro_batches = 0 must be at least 1"),
         *((name, {"rho": 0.0}, "rho = 0.0 must be positive") for name, own in METHODS.items() if "rho" in own),
     ],

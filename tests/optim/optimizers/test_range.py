@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from eigensam.ground import InputError
-from eigensam.optim import ASAM, CRSAM, GSAM, SAM, EigenSAM, FisherSAM, FriendlySAM, MomentumSAM, RandomSAM, VaSSO
+from eigensam.optim import ASAM, CRSAM, GSAM, SAM, XSAM, EigenSAM, FisherSAM, FriendlySAM, MomentumSAM, RandomSAM, VaSSO
 from eigensam.optim.optimizers.eigen_sam import eigen_perturbation
 
 WEIGHTS = [[0.5, -2.0, 0.25], [3.0, 0.125]]
@@ -126,6 +126,7 @@ SETTINGS = [
     (CRSAM, {"rho": 0.1, "gamma": 0.5, "beta": 0.25}),
     (MomentumSAM, {"rho": 0.1, "decay": 0.25}),
     (RandomSAM, {"rho": 0.1, "seed": 3}),
+    (XSAM, {"rho": 0.1, "alpha": 0.5, "guard": 0.25, "refresh_every": 2, "iterations": 2, "seed": 3}),
     (EigenSAM, {"rho": 0.1, "alpha": 0.5, "guard": 0.25, "refresh_every": 2, "iterations": 2, "seed": 3}),
 ]
 KINDS = {

@@ -44,8 +44,8 @@ def _agrees(name, batches, sign=1.0, **arguments):
 
 
 def test_every_method_has_a_transcription():
-    """Eigen-SAM has its own in test_eigen_sam.py, SAM-ON in test_normalization_layers.py."""
-    assert set(OPTIMIZERS) - {"sgd", "plain", "eigen-sam", "sam-on"} <= METHODS.keys()
+    """Those of Eigen-SAM, X-SAM and SAM-ON are in test_eigen_sam, test_x_sam and test_normalization_layers."""
+    assert set(OPTIMIZERS) - {"sgd", "plain", "eigen-sam", "x-sam", "sam-on"} <= METHODS.keys()
 
 
 @NAMES
