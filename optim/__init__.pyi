@@ -10,6 +10,7 @@ from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
 from .method import Method
 from .methods.asam import ASAMSettings
+from .methods.aware_perturbation import AwarePerturbationSettings
 from .methods.cr_sam import CRSAMSettings
 from .methods.egr import EGRSettings
 from .methods.eigen_sam import EigenSAMSettings
@@ -24,11 +25,13 @@ from .methods.reverse_sam import ReverseSAMSettings
 from .methods.sam import SAMSettings
 from .methods.sam_on import SAMONSettings
 from .methods.sgd import SGDSettings
+from .methods.smoothed_perturbation import SmoothedPerturbationSettings
 from .methods.usam import USAMSettings
 from .methods.vasso import VaSSOSettings
 from .methods.x_sam import XSAMSettings
 from .normalization_layers import normalization_groups
 from .optimizers.asam import ASAM
+from .optimizers.aware_perturbation import AwarePerturbation
 from .optimizers.cr_sam import CRSAM
 from .optimizers.egr import EGR
 from .optimizers.eigen_sam import EigenSAM, eigen_perturbation
@@ -40,6 +43,7 @@ from .optimizers.momentum_sam import MomentumSAM
 from .optimizers.random_sam import RandomSAM
 from .optimizers.reverse_sam import ReverseSAM
 from .optimizers.sam import SAM
+from .optimizers.smoothed_perturbation import SmoothedPerturbation
 from .optimizers.usam import USAM
 from .optimizers.vasso import VaSSO
 from .optimizers.x_sam import XSAM
@@ -71,6 +75,8 @@ __all__ = [
     "AdagradBase",
     "AdamBase",
     "AdamWBase",
+    "AwarePerturbation",
+    "AwarePerturbationSettings",
     "Base",
     "CRSAMSettings",
     "ConstantRate",
@@ -103,6 +109,8 @@ __all__ = [
     "SGDBase",
     "SGDSettings",
     "SharpnessAwareOptimizer",
+    "SmoothedPerturbation",
+    "SmoothedPerturbationSettings",
     "StepRate",
     "TrainSettings",
     "TwoPassOptimizer",

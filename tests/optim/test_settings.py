@@ -19,6 +19,7 @@ from eigensam.optim import (
     SAM,
     USAM,
     XSAM,
+    AwarePerturbation,
     EigenSAM,
     EigenSAMSettings,
     FisherSAM,
@@ -30,6 +31,7 @@ from eigensam.optim import (
     ReverseSAM,
     SAMSettings,
     SGDBase,
+    SmoothedPerturbation,
     TrainSettings,
     VaSSO,
     make_optimizer,
@@ -109,6 +111,8 @@ METHODS = {
         "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "power", "curvature": "stream",
         "guard": 0.3,
     },
+    "smoothed-perturbation": {"rho": 0.7, "tolerance": 0.3, "far": 2.0},
+    "aware-perturbation": {"rho": 0.7, "tolerance": 0.3, "far": 2.0, "parts": 2},
     "random-sam": {"rho": 0.7, "gaussian": True},
     "m-sam": {"rho": 0.7, "micro_batches": 2},
     "egr": {"rho": 0.7},
@@ -129,6 +133,8 @@ CLASSES = {
     "momentum-sam": MomentumSAM,
     "sam-on": SAM,
     "x-sam": XSAM,
+    "smoothed-perturbation": SmoothedPerturbation,
+    "aware-perturbation": AwarePerturbation,
     "random-sam": RandomSAM,
     "m-sam": MSAM,
     "egr": EGR,
@@ -144,10 +150,10 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.5, 0.02)
     assert type(optimizer) is CLASSES[name]
-    elsewhere = {"micro_batches"}  # of the training, not of the optimizer
+    elsewhere = {"micro_batches", "parts"}  # of the training, not of the optimizer
     for key in METHODS[name].keys() - elsewhere:
         assert (group[key] if key in group else getattr(optimizer, key)) == METHODS[name][key]
-    if name in ("eigen-sam", "x-sam", "random-sam"):
+    if hasattr(optimizer, "seed"):
         assert optimizer.seed == 11
 
 
@@ -164,6 +170,9 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
         ("friendly-sam", {"sigma": -1.0}, "sigma = -1.0 must be at least 0"),
         ("friendly-sam", {"decay": 1.0}, r"decay = 1.0 must lie in \[0, 1\)"),
         ("x-sam", {"alpha": 2.1}, r"alpha = 2.1 must lie in \[0, 2\]"),
+        ("smoothed-perturbation", {"tolerance": -0.1}, "tolerance = -0.1 must be at least 0"),
+        ("aware-perturbation", {"far": 0.0}, "far = 0.0 must be positive"),
+        ("aware-perturbation", {"parts": 0}, "parts = 0 must be at least 1"),
         ("m-sam", {"micro_batches": 0}, "micro_batches = 0 must be at least 1"),
         *((name, {"rho": 0.0}, "rho = 0.0 must be positive") for name, own in METHODS.items() if "rho" in own),
     ],

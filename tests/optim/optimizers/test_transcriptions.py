@@ -24,6 +24,8 @@ def _taken(name, batches, groups=None, **more):
             z = torch.zeros_like(flat(model))
             z[_radii(optimizer) != 0] = optimizer._noise().flat()
             noise.append(z)
+        if hasattr(optimizer, "drawn"):
+            noise.append(optimizer.drawn(len(each)))
         closures = [loss_of(model, batch) for batch in each]
         optimizer.step(closures if len(closures) > 1 else closures[0])
     return flat(model), _radii(optimizer), lambda step: noise[step] if noise else None

@@ -16,11 +16,13 @@ from eigensam.optim import (
     MSAM,
     SAM,
     USAM,
+    AwarePerturbation,
     FisherSAM,
     FriendlySAM,
     MomentumSAM,
     RandomSAM,
     ReverseSAM,
+    SmoothedPerturbation,
     VaSSO,
 )
 
@@ -135,6 +137,24 @@ class Momentum(Dense):
         return grad(lambda x: torch.stack([each(x) for each in f]).mean())(at)
 
 
+class Escape(Dense):
+    """Algorithms 1 and 2 of Ahn et al.: random direction, or the drawn closure's gradient with the drawn sign."""
+
+    def direction(self, f, x, rho):
+        g = grad(lambda x: torch.stack([each(x) for each in f]).mean())(x)
+        moves, drawn = rho != 0, self.state["noise"]
+        axis = g * moves / (g * moves).norm()
+        if (g * moves).norm() > self.own.get("tolerance", torch.inf):
+            return self.own["far"] * g
+        if isinstance(drawn, tuple):
+            index, sign = drawn
+            own = grad(f[index])(x) * moves
+            h = grad(f[index])(x + rho * sign * own / own.norm()) * moves
+        else:
+            h = grad(lambda x: torch.stack([each(x) for each in f]).mean())(x + rho * drawn / drawn.norm()) * moves
+        return g + h - (h @ axis) * axis
+
+
 class CrSam(Dense):
     def along(self, f, x, rho, g, moving):
         gamma, beta = self.own["gamma"], self.own["beta"]
@@ -178,6 +198,10 @@ METHODS = {
     "vasso": (VaSSO, Vasso, {"theta": 0.4}),
     "friendly-sam": (FriendlySAM, Friendly, {"sigma": 0.8, "decay": 0.5}),
     "momentum-sam": (MomentumSAM, Momentum, {}),
+    "smoothed-perturbation": (SmoothedPerturbation, Escape, {}),
+    "smoothed-perturbation, tolerance": (SmoothedPerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
+    "aware-perturbation": (AwarePerturbation, Escape, {}),
+    "aware-perturbation, tolerance": (AwarePerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
     "cr-sam": (CRSAM, CrSam, {"gamma": 0.3, "beta": 0.2}),
     "gsam": (GSAM, Gsam, {"alpha": 0.4}),
     "egr": (EGR, Egr, {}),
