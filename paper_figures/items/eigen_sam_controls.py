@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..item import Claim, Item, Progress, Table
 from ..registry import ITEMS
 from ..resources import Resources
+from ..store import Provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,6 +106,16 @@ class EigenSAMControls(Item):
                 for pair in self.all_pairs
             ]
         }
+
+    def made_with(self, resources: Resources) -> Provenance:
+        """On the CPU with one thread, networks in float32."""
+        import torch
+
+        from ...ground.records import provenance
+        from ...ground.workers import one_thread
+
+        with one_thread():
+            return provenance("cpu", torch.float32)
 
     def plot(self, result: Result) -> "Figure":
         """A panel for each pair and weight: the eigenvalue in units of that of SAM of equal length."""

@@ -37,7 +37,7 @@ from .eigenvalue_rates import eigenvalue_rates
 
 __all__ = ["code_key", "kept_run", "random_curvature", "run_condition"]
 
-_PRODUCTS = {"minibatch": 5, "whole": 15, "random": 3}  # of a refresh: the released code's; what settles it; rank one
+_PRODUCTS = {"minibatch": 5, "whole": 20, "random": 3}  # of a refresh: the released code's; what settles it; rank one
 _CHUNK = 500  # examples of the whole loss that pass together
 _FOR_EVER = 10**6  # epochs of a cosine of which so few are made that it stays constant to ten digits
 
