@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...ground.errors import InputError
 from ..item import Claim, Item, Progress, Table
 from ..registry import ITEMS
 from ..resources import Resources
@@ -50,7 +51,12 @@ class EigenSAMControls(Item):
         return self.pairs or _pairs()
 
     def prepare(self, resources: Resources) -> None:
-        """Refuse data that are not there, and sizes that do not fit them."""
+        """Refuse data that are not there, sizes that do not fit them, and a plan without Eigen-SAM."""
+        if not self.alphas or not (self.refreshes or self.accurate):
+            raise InputError(
+                f"alphas = {self.alphas}, refreshes = {self.refreshes}, accurate = {self.accurate}: nothing is compared; "
+                "give an alpha, and a number of steps between refreshes"
+            )
         for pair in self.all_pairs:
             self._used(pair, resources)
 

@@ -39,6 +39,9 @@ class Pair:
         rho: radius of SAM and Eigen-SAM.
         seeds: runs of each condition; run ``i`` of all conditions has the same start and the same minibatches.
         looks: times at which eigenvalue and alignment are measured, the last one at the end.
+
+    Raises:
+        InputError: no seed, no pixel in a square, or more looks than epochs.
     """
 
     name: str
@@ -54,6 +57,13 @@ class Pair:
     rho: float = 0.1
     seeds: int = 8
     looks: int = 3
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or self.pool < 1 or not 1 <= self.looks <= self.epochs:
+            raise InputError(
+                f"{self.name}: seeds = {self.seeds}, pool = {self.pool}, looks = {self.looks} in {self.epochs} epochs; "
+                "give at least one of each, and no more looks than epochs"
+            )
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,14 @@ def kept_run(
             old: dict[str, Any] = kept["result"]
             return old
     try:
+        begun = time.process_time()
         result: dict[str, Any] = through_json(run_condition(pair, condition, seed, data, alphas))
     except InputError as error:
         raise InputError(f"{pair.name}, {condition.name}, seed {seed}: {error}") from None
-    record = {"fingerprint": key, "settings": settings, "result": result, "sha256": fingerprint(result)}
-    write_json(path, record)
+    # What it cost is no part of the result, which is the same again to the last bit.
+    seconds = round(time.process_time() - begun, 2)
+    record = {"fingerprint": key, "settings": settings, "processor_seconds": seconds, "result": result}
+    write_json(path, {**record, "sha256": fingerprint(result)})
     return result
 
 
@@ -111,20 +114,16 @@ def run_condition(
         optimizer's ``v``; ``v_residual``, the mean of ``|Hv - lambda v|/lambda`` at refreshes, for the Hessian that
         ``v`` is taken from. ``looks``: rows of ``epoch``, ``lambda_1``, and the means over minibatches of
         ``cos_g_v1``, ``cos_u_v1`` and ``cos_v_v1``, all with the top eigenvector ``v_1`` of the whole loss.
-        ``rates``: see :func:`eigenvalue_rates`; of the run's own ``u``, and, after SAM, of every alpha. ``seconds`` of
-        processor time to train, measurements aside.
+        ``rates``: see :func:`eigenvalue_rates`; of the run's own ``u``, and, after SAM, of every alpha.
     """
     training = _training(pair, condition, seed, data)
     minibatches, whole = _landscapes(training.model, data, pair.batch_size)
     steps = _Steps(training.optimizer, condition)
     looks: list[dict[str, float]] = []
     due = {round(pair.epochs * (i + 1) / pair.looks) for i in range(pair.looks)}
-    seconds = 0.0
     pairs: Any = None
     for epoch in range(1, pair.epochs + 1):
-        begun = time.process_time()
         training.epoch(steps.take)
-        seconds += time.process_time() - begun
         if epoch in due:
             pairs = _top(whole)
             looks.append({"epoch": epoch, **_alignments(minibatches, pairs, training.optimizer)})
@@ -133,7 +132,6 @@ def run_condition(
         **steps.means(),
         "looks": looks,
         "rates": _rates(minibatches, pairs, pair.rho, condition, training.optimizer, alphas),
-        "seconds": seconds,
     }
 
 

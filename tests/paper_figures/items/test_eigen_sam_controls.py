@@ -184,6 +184,12 @@ def test_data_are_refused_before_any_work(tmp_path):
         EigenSAMControls().prepare(Resources(tmp_path))
 
 
+@pytest.mark.parametrize("wrong", [{"alphas": ()}, {"refreshes": (), "accurate": ()}])
+def test_a_plan_without_eigen_sam_is_refused(tmp_path, wrong):
+    with pytest.raises(InputError, match="nothing is compared; give an alpha, and a number of steps between refreshes"):
+        EigenSAMControls((TINY,), **wrong).prepare(Resources(tmp_path))
+
+
 def test_words_know_every_kind():
     """Each row of Eigen-SAM is in one claim."""
     rows = [row for row in pair_numbers(_result())[0].rows if row.control]

@@ -50,6 +50,12 @@ def test_refusals():
         used_data(replace(TINY, batch_size=50), data)
 
 
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"pool": 0}, {"looks": 0}, {"looks": 31}])
+def test_sizes_that_measure_nothing(wrong):
+    with pytest.raises(InputError, match="tiny: seeds = .* give at least one of each, and no more looks than epochs"):
+        replace(TINY, **wrong)
+
+
 def test_conditions_have_all_controls():
     found = list(conditions((0.2, 1.0), (1, 10, 20, 100), (20, 100)))
     assert len(found) == len({each.name for each in found}) == 2 + 2 * (4 + 4 + 2 + 2 + 4)
