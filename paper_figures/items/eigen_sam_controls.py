@@ -54,8 +54,8 @@ class EigenSAMControls(Item):
         """Refuse data that are not there, sizes that do not fit them, and a plan without Eigen-SAM."""
         if not self.alphas or not (self.refreshes or self.accurate):
             raise InputError(
-                f"alphas = {self.alphas}, refreshes = {self.refreshes}, accurate = {self.accurate}: nothing is compared; "
-                "give an alpha, and a number of steps between refreshes"
+                f"alphas = {self.alphas}, refreshes = {self.refreshes}, accurate = {self.accurate}: nothing is "
+                "compared; give an alpha, and a number of steps between refreshes"
             )
         for pair in self.all_pairs:
             self._used(pair, resources)

@@ -52,7 +52,7 @@ def test_refusals():
 
 @pytest.mark.parametrize("wrong", [{"seeds": 0}, {"pool": 0}, {"looks": 0}, {"looks": 31}])
 def test_sizes_that_measure_nothing(wrong):
-    with pytest.raises(InputError, match="tiny: seeds = .* give at least one of each, and no more looks than epochs"):
+    with pytest.raises(InputError, match=r"tiny: seeds = .* give at least one of each, and no more looks than epochs"):
         replace(TINY, **wrong)
 
 
