@@ -38,8 +38,9 @@ def with_settings(conditions: Mapping[str, Only], **groups: type | Chosen) -> ty
     """A class of commands that also take the fields of settings classes as options.
 
     The command's function has a parameter for each group, a :data:`Group`, which receives the settings, made from
-    what was given. Fields of one group with equal names are one option. A field's help is ``metadata["help"]``; one
-    whose metadata say ``{"option": False}`` is left out.
+    what was given. Fields of one group with equal names are one option. Where a choice has a field whose name an
+    earlier choice has, too, its option has the choice's name before it: ``--schedule-gamma``. A field's help is
+    ``metadata["help"]``; one whose metadata say ``{"option": False}`` is left out.
 
     Args:
         conditions: of the command's other options, as for :func:`strict`.
@@ -56,7 +57,7 @@ def with_settings(conditions: Mapping[str, Only], **groups: type | Chosen) -> ty
 
         def get_params(self, ctx: Any) -> Any:
             if not self.complete:
-                made = {name: _Group.of(group) for name, group in groups.items()}
+                made = _made(groups)
                 applies.clear()
                 applies.update(conditions)
                 for group in made.values():
@@ -78,39 +79,63 @@ class _Group:
         parameters: of the command's function.
         applies: when each has an effect.
         make: settings from the values of all parameters.
+        renamed: by field, what to say of an option that is not called like its field.
     """
 
     parameters: list[inspect.Parameter]
     applies: dict[str, Only]
     make: Callable[[Mapping[str, Any]], Any]
+    renamed: dict[str, str]
 
     @classmethod
-    def of(cls, group: type | Chosen) -> "_Group":
-        if isinstance(group, Chosen):
-            return cls._of_choice(group)
+    def of_class(cls, group: type) -> "_Group":
         found = _fields(group)
         parameters = [_parameter(name, {"": each}, None, "") for name, each in found.items()]
-        return cls(parameters, {}, lambda given: group(**{name: given[name] for name in found}))
+        return cls(parameters, {}, lambda given: group(**{name: given[name] for name in found}), {})
 
     @classmethod
-    def _of_choice(cls, group: Chosen) -> "_Group":
-        option, registry = group.option, group.registry
+    def of_choice(cls, group: Chosen, taken: set[str]) -> "_Group":
+        choice, registry = group.option, group.registry
         owners: dict[str, dict[str, tuple[Field[Any], Any]]] = {}  # name of a field: entries that have it
         for kind, settings in registry.items():
             for name, each in _fields(settings).items():
                 owners.setdefault(name, {})[kind] = each
-        applies = {name: only(option, *having) for name, having in owners.items() if len(having) < len(registry)}
+        options = {name: f"{choice}_{name}" if name in taken else name for name in owners}
+        whose = {name: only(choice, *having) for name, having in owners.items()}
+        applies = {options[name]: whose[name] for name, having in owners.items() if len(having) < len(registry)}
         parameters = [
-            _parameter(name, having, f"Of {applies[name].when}" if name in applies else None, option)
-            for name, having in owners.items()
+            _parameter(option, owners[name], f"Of {applies[option].when}" if option in applies else None, choice)
+            for name, option in options.items()
         ]
 
         def make(given: Mapping[str, Any]) -> Any:
-            chosen = given[option]
-            own = {name: given[name] for name, having in owners.items() if chosen in having}
+            chosen = given[choice]
+            own = {name: given[options[name]] for name, having in owners.items() if chosen in having}
             return registry[chosen](**{name: value for name, value in own.items() if value is not None})
 
-        return cls(parameters, applies, make)
+        said = {
+            name: f"--{option.replace('_', '-')} is that of {whose[name].when}"
+            for name, option in options.items()
+            if option != name
+        }
+        return cls(parameters, applies, make, said)
+
+
+def _made(groups: Mapping[str, type | Chosen]) -> dict[str, _Group]:
+    """Each group's options, under names that no earlier choice has."""
+    taken: set[str] = set()
+    made: dict[str, _Group] = {}
+    for name, group in groups.items():
+        if isinstance(group, Chosen):
+            made[name] = _Group.of_choice(group, taken)
+            taken |= {each.name for each in made[name].parameters}
+        else:
+            made[name] = _Group.of_class(group)
+    for each in made.values():  # whoever gives --gamma for a schedule is told where that went
+        for field, condition in each.applies.items():
+            if others := [other.renamed[field] for other in made.values() if field in other.renamed]:
+                each.applies[field] = Only(f"{condition.when} ({', '.join(others)})", condition.holds)
+    return made
 
 
 def _fields(settings: type) -> dict[str, tuple[Field[Any], Any]]:

@@ -26,6 +26,7 @@ from .runs.checkpoint import Checkpoint
 from .runs.data import load_data
 from .runs.data_digests import data_digest
 from .runs.data_set import DataSet
+from .runs.examples import Examples
 from .runs.metrics import read_metrics
 from .runs.registries import DATA, MODELS
 from .runs.run import Run
@@ -63,6 +64,7 @@ __all__ = [
     "Eigenpairs",
     "EmpiricalFisher",
     "Estimate",
+    "Examples",
     "FormulaLandscape",
     "FunctionOperator",
     "GaussNewton",

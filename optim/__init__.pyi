@@ -1,3 +1,10 @@
+from .base import BASES, Base, register_base
+from .bases.adagrad import AdagradBase
+from .bases.adam import AdamBase
+from .bases.adamw import AdamWBase
+from .bases.radam import RAdamBase
+from .bases.rmsprop import RMSpropBase
+from .bases.sgd import SGDBase
 from .eigenvector_estimate import Eigensolver
 from .identity import run_identity
 from .measurement import evaluate, measure_sharpness
@@ -9,6 +16,7 @@ from .methods.eigen_sam import EigenSAMSettings
 from .methods.fisher_sam import FisherSAMSettings
 from .methods.gsam import GSAMSettings
 from .methods.m_sam import MSAMSettings
+from .methods.plain import PlainSettings
 from .methods.random_sam import RandomSAMSettings
 from .methods.reverse_sam import ReverseSAMSettings
 from .methods.sam import SAMSettings
@@ -27,6 +35,10 @@ from .optimizers.reverse_sam import ReverseSAM
 from .optimizers.sam import SAM
 from .optimizers.usam import USAM
 from .optimizers.vasso import VaSSO
+from .rate import RATES, Rate, register_rate
+from .rates.constant import ConstantRate
+from .rates.cosine import CosineRate
+from .rates.step import StepRate
 from .registry import OPTIMIZERS, register
 from .schedules import GroupSchedule, LearningRateSchedule
 from .settings import TrainSettings
@@ -37,15 +49,23 @@ from .two_pass import TwoPassOptimizer
 
 __all__ = [
     "ASAM",
+    "BASES",
     "CRSAM",
     "EGR",
     "GSAM",
     "MSAM",
     "OPTIMIZERS",
+    "RATES",
     "SAM",
     "USAM",
     "ASAMSettings",
+    "AdagradBase",
+    "AdamBase",
+    "AdamWBase",
+    "Base",
     "CRSAMSettings",
+    "ConstantRate",
+    "CosineRate",
     "EGRSettings",
     "EigenSAM",
     "EigenSAMSettings",
@@ -57,13 +77,19 @@ __all__ = [
     "LearningRateSchedule",
     "MSAMSettings",
     "Method",
+    "PlainSettings",
+    "RAdamBase",
+    "RMSpropBase",
     "RandomSAM",
     "RandomSAMSettings",
+    "Rate",
     "ReverseSAM",
     "ReverseSAMSettings",
     "SAMSettings",
+    "SGDBase",
     "SGDSettings",
     "SharpnessAwareOptimizer",
+    "StepRate",
     "TrainSettings",
     "TwoPassOptimizer",
     "USAMSettings",
@@ -74,6 +100,8 @@ __all__ = [
     "make_optimizer",
     "measure_sharpness",
     "register",
+    "register_base",
+    "register_rate",
     "run_identity",
     "train",
 ]

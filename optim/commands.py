@@ -11,8 +11,10 @@ from ..ground.console import DataRoot, Device, Download, JsonFile, read_path
 from ..ground.options import Only
 from ..ground.settings_options import Chosen, Group, with_settings
 from ..landscapes.runs.registries import DATA
+from .base import BASES
+from .rate import RATES
 from .registry import OPTIMIZERS
-from .settings import TrainSettings
+from .settings import GROUPS, TrainSettings
 
 __all__ = ["TrainCommand", "train_command"]
 
@@ -25,11 +27,15 @@ _FILES = Only("data that are not built in", _from_files)
 
 TrainCommand = with_choices(
     with_settings(
-        {"data_root": _FILES, "download": _FILES}, shared=TrainSettings, method=Chosen("optimizer", OPTIMIZERS)
+        {"data_root": _FILES, "download": _FILES},
+        shared=TrainSettings,
+        method=Chosen("optimizer", OPTIMIZERS),
+        stepping=Chosen("base", BASES),
+        rate=Chosen("schedule", RATES),
     ),
-    optimizer=OPTIMIZERS,
+    **GROUPS,
 )
-"""Its options are the fields of a training's settings, and those of every optimizer that is registered."""
+"""Its options are the fields of a training's settings, and those of all optimizers, bases and schedules there are."""
 
 
 def train_command(
@@ -41,6 +47,12 @@ def train_command(
         str, typer.Option(metavar="NAME", help="The method that trains; its own options are below.")
     ] = "eigen-sam",
     method: Group = None,
+    base: Annotated[
+        str, typer.Option(metavar="NAME", help="The torch optimizer that steps along the method's gradient.")
+    ] = "sgd",
+    stepping: Group = None,
+    schedule: Annotated[str, typer.Option(metavar="NAME", help="How the learning rate changes.")] = "cosine",
+    rate: Group = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an unfinished run, bit for bit as if it had not stopped.")
     ] = False,
@@ -53,4 +65,4 @@ def train_command(
     from .run_training import Place, run_training  # torch loads when there is something to train, not for --help
 
     place = Place(out, device, data_root, download=download, resume=resume)
-    run_training(replace(shared, optimizer=method), place, json)
+    run_training(replace(shared, optimizer=method, base=stepping, schedule=rate), place, json)

@@ -8,9 +8,11 @@ import torch
 
 from ..ground.console import progress_bar
 from ..ground.device import find_device
+from ..ground.errors import InputError
 from ..ground.outputs import Folder, Outputs
 from ..ground.run_files import RUN_FILES
 from ..landscapes.runs.data import load_data
+from ..landscapes.runs.registries import OWN
 from .run_directory import check_run, unfinished
 from .settings import TrainSettings
 from .training import train
@@ -43,6 +45,9 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     Raises:
         InputError: a place that cannot be written, data that are not there, a loss that is not finite.
     """
+    for name, value in (("model", settings.model), ("data", settings.data)):
+        if value == OWN:
+            raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
     out = place.out
     outputs = Outputs(json, folders=[Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))])
     target = find_device(place.device)

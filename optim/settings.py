@@ -4,12 +4,21 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from ..ground.errors import InputError
+from ..ground.named_settings import settings_from_dict
+from ..ground.registry import Registry
 from ..ground.settings import check_settings, setting, settings_of
-from ..landscapes.runs.registries import DATA, MODELS
+from ..landscapes.runs.registries import DATA, MODELS, OWN
+from .base import BASES, Base
 from .method import Method
-from .registry import OPTIMIZERS, method_from_dict
+from .rate import RATES, Rate
+from .registry import OPTIMIZERS
 
-__all__ = ["TrainSettings"]
+__all__ = ["GROUPS", "PRECISIONS", "TrainSettings"]
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "base": BASES, "schedule": RATES}
+"""Settings that are groups of their own, and what each chooses from."""
 
 
 def _at_least(low: int, note: str = "") -> dict[str, Any]:
@@ -22,19 +31,33 @@ class TrainSettings:
 
     Attributes:
         optimizer: settings of a method, such as ``SAMSettings(rho=0.05)``; a name stands for its defaults.
-        data: name of the data set.
-        model: name of the network.
+        base: settings of the torch optimizer that takes the step, or its name (paper: SGD with momentum 0.9).
+        schedule: settings of the learning rate's schedule, or its name (paper: cosine).
+        data: name of the data set; ``"own"``: given from Python.
+        model: name of the network; ``"own"``: given from Python.
         epochs: passes over the training set (paper: 200; ours: 20, enough for digits).
         batch_size: examples per minibatch; the rest of each epoch's permutation is left out (paper: 256; ours: 64,
             as digits has 1437 examples).
-        lr: initial learning rate (paper: 0.1, SVHN 0.01), cosine schedule to zero over all steps.
-        momentum: of the SGD that takes the step (paper: 0.9).
-        weight_decay: of the SGD that takes the step (paper: 5e-5).
+        lr: initial learning rate, which the schedule multiplies (paper: 0.1, SVHN 0.01).
+        warmup_epochs: in which the learning rate rises linearly from one step to the next (paper: 0); multiplies the
+            schedule, see :func:`learning_rate`.
+        weight_decay: of the base optimizer (paper: 5e-5).
+        clip_norm: longest gradient that the base optimizer steps along; 0 is any.
+        precision: "float32", or of automatic mixed precision "bfloat16" or "float16".
+        patience: epochs without a new minimum of the validation loss after which it stops; 0 is never.
         augment: random crop with padding 4 and horizontal flip (paper), for natural images only.
         prior_fraction: share of the training set to train on; the rest, drawn by the seed before anything else, is
             kept for a certificate, whose prior the network is (1: no rest).
+        subset: number of examples to use, drawn by the seed after that (0: all of them).
+        validation_fraction: share of these that is not trained on but evaluated after every epoch.
+        label_noise: share of the training labels, exact up to rounding, that is replaced by another class, each with
+            the same probability; labels of validation, test and certificate stay (:class:`Examples`).
+        label_smoothing: share of a training label's weight that is spread over all classes, in the loss that is
+            trained and in ``train_loss``; everything that is measured besides is plain cross-entropy, as are the
+            landscape, the spectrum and the bounds of the finished run.
         spectrum_every: epochs between measurements of lambda_1 and alignment; 0 is never.
-        seed: of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.
+        seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
+            eigenvector estimate.
 
     Raises:
         InputError: a value out of range, with the repair.
@@ -50,28 +73,43 @@ class TrainSettings:
     """
 
     optimizer: Method | str = field(default="eigen-sam", metadata={"option": False})
+    base: Base | str = field(default="sgd", metadata={"option": False})
+    schedule: Rate | str = field(default="cosine", metadata={"option": False})
     data: str = setting(
-        "digits", "The data set; digits are built in, the others are read from --data-root.", choices=lambda: DATA
+        "digits",
+        "The data set; digits are built in, the others are read from --data-root.",
+        choices=lambda: (*DATA, OWN),
     )
-    model: str = setting("mlp", "The network.", choices=lambda: MODELS)
+    model: str = setting("mlp", "The network.", choices=lambda: (*MODELS, OWN))
     epochs: int = setting(20, "Passes over the training set; the paper makes 200.", **_at_least(1))
     batch_size: int = setting(
         64, "Examples of a minibatch; the paper takes 256, digits has 1437 in all.", **_at_least(1)
     )
     lr: float = setting(
         0.1,
-        "Learning rate of the first step, from where a cosine falls to zero; the paper uses 0.1, and 0.01 for SVHN.",
+        "Initial learning rate, which the schedule multiplies; the paper uses 0.1, and 0.01 for SVHN.",
         holds=lambda value: value > 0,
         otherwise="must be positive, e.g. 0.1",
     )
-    momentum: float = setting(
-        0.9,
-        "Momentum of the SGD that takes the step; 0.9 in the paper.",
-        holds=lambda value: 0 <= value < 1,
-        otherwise="must lie in [0, 1)",
+    warmup_epochs: float = setting(
+        0.0, "Epochs in which the learning rate rises linearly, on top of the schedule; 0 is none.", **_at_least(0)
     )
-    weight_decay: float = setting(
-        5e-5, "Weight decay of the SGD that takes the step; 5e-5 in the paper.", **_at_least(0)
+    weight_decay: float = setting(5e-5, "Weight decay of the base optimizer; 5e-5 in the paper.", **_at_least(0))
+    clip_norm: float = setting(
+        0.0,
+        "Shorten a longer gradient to this norm before the base optimizer's step; 0 leaves it.",
+        **_at_least(0, " (never)"),
+    )
+    precision: str = setting(
+        "float32",
+        "Type of numbers of the network's passes (automatic mixed precision); parameters stay float32.",
+        choices=lambda: PRECISIONS,
+    )
+    patience: int = setting(
+        0,
+        "Stop when the validation loss has had no new minimum for so many epochs, and keep the weights of the "
+        "minimum; 0 is never.",
+        **_at_least(0, " (never)"),
     )
     augment: bool = setting(False, "Crop (padding 4) and flip images at random, as the paper does; for natural images.")
     prior_fraction: float = setting(
@@ -80,6 +118,29 @@ class TrainSettings:
         holds=lambda value: 0 < value <= 1,
         otherwise="must lie in (0, 1]",
     )
+    subset: int = setting(
+        0,
+        "Examples to use, drawn by the seed from the training set (or from its --prior-fraction); 0 is all of them.",
+        **_at_least(0, " (all)"),
+    )
+    validation_fraction: float = setting(
+        0.0,
+        "Share of the used examples that is not trained on but evaluated after every epoch.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_noise: float = setting(
+        0.0,
+        "Share of the training labels that is replaced by another class, drawn uniformly; other labels stay clean.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of a label's weight that is spread over all classes in the loss that is trained; never in evaluations.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
     spectrum_every: int = setting(
         0,
         "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
@@ -87,17 +148,31 @@ class TrainSettings:
     )
     seed: int = setting(
         0,
-        "Seed of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.",
+        "Seed of split, examples, noise, initialisation, minibatches, augmentation and the first eigenvector estimate.",
         holds=lambda value: 0 <= value < 2**31,
         otherwise="must lie in [0, 2^31)",
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.optimizer, str):
-            object.__setattr__(self, "optimizer", OPTIMIZERS[self.optimizer]())
-        if not isinstance(self.optimizer, Method):
-            raise InputError(f"optimizer = {self.optimizer!r} is neither a name nor settings of an optimizer")
+        for name, kind in (("optimizer", Method), ("base", Base), ("schedule", Rate)):
+            given = getattr(self, name)
+            if isinstance(given, str):
+                object.__setattr__(self, name, GROUPS[name][given]())
+            elif not isinstance(given, kind):
+                article = "an" if name == "optimizer" else "a"
+                raise InputError(f"{name} = {given!r:.60} is neither a name nor settings of {article} {name}")
         check_settings(self)
+        if self.patience and not self.validation_fraction:
+            raise InputError(
+                f"patience = {self.patience} waits for a smaller validation loss, and nothing is kept for validation; "
+                "give validation_fraction, such as 0.1"
+            )
+        self.method.check_base(self.base_optimizer)
+        if self.warmup_epochs > self.epochs:
+            raise InputError(
+                f"warmup_epochs = {self.warmup_epochs:g} exceeds the {self.epochs} epochs, so the learning rate would "
+                "never be reached; lower it"
+            )
         if self.batch_size % self.method.closures:
             raise InputError(
                 f"batch_size = {self.batch_size} cannot be split into the {self.method.closures} equal parts of a step "
@@ -110,10 +185,22 @@ class TrainSettings:
         assert isinstance(self.optimizer, Method)
         return self.optimizer
 
+    @property
+    def base_optimizer(self) -> Base:
+        """The base optimizer's settings, also where a name was given."""
+        assert isinstance(self.base, Base)
+        return self.base
+
+    @property
+    def rate(self) -> Rate:
+        """The schedule's settings, also where a name was given."""
+        assert isinstance(self.schedule, Rate)
+        return self.schedule
+
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; the optimizer is a group of its own."""
+        """A JSON-ready dictionary; optimizer, base and schedule are groups of their own."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**values, "optimizer": self.method.to_dict()}
+        return {**values, **{name: values[name].to_dict() for name in GROUPS}}
 
     @classmethod
     def from_dict(cls, found: Any) -> Self:
@@ -122,8 +209,8 @@ class TrainSettings:
         Raises:
             InputError: an unknown or missing entry, or a value out of range.
         """
-        names = {"optimizer", *(each.name for each in settings_of(cls))}
+        names = {*GROUPS, *(each.name for each in settings_of(cls))}
         if not isinstance(found, dict) or found.keys() != names:
             wrong = sorted(names ^ found.keys()) if isinstance(found, dict) else ["all of them"]
             raise InputError(f"these are not settings of a training: look at {', '.join(map(str, wrong))}")
-        return cls(**{**found, "optimizer": method_from_dict(found["optimizer"])})
+        return cls(**{**found, **{name: settings_from_dict(GROUPS[name], found[name]) for name in GROUPS}})

@@ -3,25 +3,27 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import nn
 
 from ..ground.errors import InputError
 from ..ground.records import write_atomically
-from ..ground.run_files import LOCK, METRICS, SPLIT, STATE
+from ..ground.run_files import LOCK, METRICS, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
-from ..landscapes.runs.data_digests import data_digest
+from ..landscapes.runs.data import check_data
 from ..landscapes.runs.data_set import DataSet
+from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
-from ..landscapes.runs.split import Split
-from ..landscapes.tensor_files import save_tensors
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
+from .training_examples import TrainingExamples
 from .training_state import Training
 
 __all__ = ["train"]
@@ -34,21 +36,28 @@ def train(
     data: DataSet,
     out: Path | str,
     *,
+    model: nn.Module | None = None,
     device: torch.device | str = "cpu",
     resume: bool = False,
+    save_minutes: float = 10.0,
     progress: Progress = lambda step, steps, latest: None,
 ) -> Run:
     """Train one network into a run directory: ``metrics.jsonl`` and the checkpoint.
 
-    The work goes on in ``<out>.partial``, saved after every epoch and renamed to ``out`` at the end: a killed run
-    leaves the last finished epoch there, from which ``resume`` goes on, bit for bit as if it had never stopped.
+    The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
+    end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
+    stopped.
 
     Args:
         settings: every hyper-parameter.
-        data: the data set that the settings name, whole also if only a part of it is trained on.
+        data: the data set that the settings name, whole also if only a part of it is trained on; any one where they
+            say ``data="own"``.
         out: run directory; must not exist (or be empty).
+        model: one's own network, where the settings say ``model="own"``: it is trained in place, from the parameters
+            that it has. Open the run with ``Run(out, model)``.
         device: where to train.
         resume: go on from ``<out>.partial`` if it is there.
+        save_minutes: from one save within an epoch to the next; infinite is never.
         progress: called with (steps done, all steps, latest metrics).
 
     Returns:
@@ -56,8 +65,8 @@ def train(
 
     Raises:
         InputError: ``out`` exists; an unfinished run is in the way, or has other settings, examples, code, versions,
-            device or number of threads; a loss that is not
-            finite (what was made in an unfinished first epoch is removed, finished epochs are kept).
+            device or number of threads; data or a network of one's own that do not fit; a loss that is not finite
+            (what was made in an unfinished first epoch is removed, finished epochs are kept).
 
     Example:
         >>> import pathlib, tempfile
@@ -66,12 +75,22 @@ def train(
         >>> _ = train(TrainSettings("sgd", epochs=1), load_data("digits"), out)
         >>> sorted(path.name for path in out.iterdir())
         ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
+
+        A network and data of one's own:
+
+        >>> import torch
+        >>> from eigensam.landscapes import DataSet, Run
+        >>> x, y = torch.randn(64, 3), torch.randint(2, (64,))
+        >>> mine, network = DataSet("mine", x, y, x[:8], y[:8], classes=2, augmentable=False), torch.nn.Linear(3, 2)
+        >>> settings = TrainSettings("sam", data="own", model="own", epochs=1, batch_size=16)
+        >>> run = train(settings, mine, out.with_name("b"), model=network)
+        >>> run.landscape(mine, batch_size=16).dim
+        8
     """
-    whole, split = data, None
-    if settings.prior_fraction < 1:
-        split = Split.draw(len(data.train_targets), settings.prior_fraction, settings.seed)
-        data = split.prior_part(data)
-    _check_settings(settings, data)
+    check_data(data)
+    _check_settings(settings, data, model)
+    drawn = TrainingExamples.draw(settings, data)
+    data = drawn.data
     out = Path(out)
     check_run(out, resume=resume)
     out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
@@ -85,14 +104,14 @@ def train(
     except OSError as error:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
     try:
-        if split is not None:
-            save_tensors(partial / SPLIT, split.to_tensors())  # before a step: nobody can choose it by the result
         with torch.random.fork_rng():
-            run = Training(settings, data, torch.device(device))
+            run = Training(settings, data, torch.device(device), drawn.validation, model)
             state = partial / STATE
             if state.exists():
                 run.restore(state)
-            _train_epochs(run, partial, progress)
+            digests = drawn.write(partial)  # after other settings have been refused
+            _train_epochs(run, partial, save_minutes, progress)
+            run.early_stop.give_best(run.model)
         architecture = Checkpoint(
             settings.model,
             data.shape,
@@ -101,7 +120,10 @@ def train(
             settings.to_dict(),
             settings.seed,
             run.identity["examples"],
-            "" if split is None else data_digest(whole),
+            drawn.whole_sha256,
+            digests,
+            len(run.metrics),
+            run.early_stop.epoch or len(run.metrics),
         )
         architecture.save(partial, run.model, run.initial, run.device)
         for temporary in filter(is_temporary, partial.iterdir()):
@@ -120,30 +142,51 @@ def train(
         raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
     for name in (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
-    return Run(out)
+    return Run(out, model)
 
 
-def _check_settings(settings: TrainSettings, data: DataSet) -> None:
-    """Refuse settings that the data do not allow, before anything is written."""
-    if data.name != settings.data:
-        raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
-    if settings.batch_size > len(data.train_targets):
+def _check_settings(settings: TrainSettings, data: DataSet, model: nn.Module | None) -> None:
+    """Refuse settings that data or network do not allow, before anything is written."""
+    if (settings.model == OWN) != (model is not None):
+        found = "none was given" if model is None else "one was given"
         raise InputError(
-            f"batch_size = {settings.batch_size} exceeds the {len(data.train_targets)} training examples; lower it"
+            f"the settings say model = '{settings.model}', and {found} from Python; a network of your own takes "
+            f"model='{OWN}' in the settings and train(..., model=network)"
         )
+    if model is not None:
+        _check_model(model, data)
+    if settings.data not in (OWN, data.name):
+        raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
     if settings.augment and not data.augmentable:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
 
 
-def _train_epochs(run: Training, partial: Path, progress: Progress) -> None:
-    """Train what is missing, saving after every epoch."""
-    steps = run.settings.epochs * run.steps_per_epoch
+def _check_model(model: nn.Module, data: DataSet) -> None:
+    """Refuse a network whose outputs are no scores of classes."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with torch.no_grad(), torch.random.fork_rng():
+        training = model.training
+        found = model.eval()(data.train_inputs[:1].to(device))
+        model.train(training)
+    expected = (1, data.classes)
+    if not isinstance(found, torch.Tensor) or tuple(found.shape) != expected:
+        what = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else f"type {type(found).__name__}"
+        raise InputError(f"the network's output for one example is of {what}; expected scores of shape {expected}")
+
+
+def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: Progress) -> None:
+    """Train what is missing, saving after every epoch and every so many minutes."""
+    steps, saved = run.settings.epochs * run.steps_per_epoch, time.monotonic()
 
     def after_step(step: int, loss: float) -> None:
+        nonlocal saved
+        if time.monotonic() - saved >= 60 * save_minutes and step + 1 < run.steps_per_epoch:
+            save_state(partial / STATE, run.state())
+            saved = time.monotonic()
         latest = run.metrics[-1] if run.metrics else {}
         progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
 
-    while len(run.metrics) < run.settings.epochs:
+    while not run.done:
         try:
             run.epoch(after_step)
         except InputError as error:
@@ -153,3 +196,4 @@ def _train_epochs(run: Training, partial: Path, progress: Progress) -> None:
         lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
         write_atomically(partial / METRICS, lines.encode())
         save_state(partial / STATE, run.state())
+        saved = time.monotonic()

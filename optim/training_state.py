@@ -1,7 +1,8 @@
-"""A training between two epochs: model, optimizer, metrics; saved and restored bit for bit."""
+"""A training between two steps: model, optimizer, metrics; saved and restored bit for bit."""
 
 import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,64 +13,104 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from ..ground.errors import InputError
+from ..ground.fingerprints import fingerprint
 from ..ground.identities import differences
+from ..ground.settings import settings_of
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
+from .base_optimizer import names_taken, own_name
+from .early_stop import EarlyStop
 from .identity import run_identity
+from .learning_rate import learning_rate
 from .measurement import evaluate, measure_sharpness
+from .minibatches import Minibatches
 from .passes import NotFiniteError
+from .precision import Precision
+from .random_state import random_state, set_random_state
 from .settings import TrainSettings
 from .sharpness_aware import SharpnessAwareOptimizer
 from .state import load_state
 
 __all__ = ["Training", "make_optimizer"]
 
+_LEAST_SCALE = 1e-4  # ours: of the loss in float16; gradients that overflow below it do so without any scale
+
 
 def make_optimizer(settings: TrainSettings, model: nn.Module) -> Optimizer:
     """The optimizer that the settings describe, on the model's trainable parameters."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    base: dict[str, Any] = {"lr": settings.lr, "momentum": settings.momentum, "weight_decay": settings.weight_decay}
-    return settings.method.make(parameters, seed=settings.seed, **base)
-
-
-def _minibatches(data: DataSet, settings: TrainSettings, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """One permutation of the training set; all randomness follows from (seed, epoch)."""
-    if settings.augment:
-        from torchvision.transforms import v2  # seconds to import
-
-        crop_and_flip = v2.Compose([v2.RandomCrop(data.shape[1:], padding=4), v2.RandomHorizontalFlip()])
-    torch.manual_seed(settings.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(data.train_targets))
-    for indices in order.split(settings.batch_size):
-        if len(indices) == settings.batch_size:
-            inputs = data.train_inputs[indices]
-            if settings.augment:
-                inputs = torch.stack([crop_and_flip(image) for image in inputs])
-            yield inputs, data.train_targets[indices]
+    kind = settings.base_optimizer.kind()
+    own = names_taken(kind, [each.name for each in settings_of(settings.method)])
+    options = {own_name(k) if k in own else k: v for k, v in settings.base_optimizer.options().items()}
+    base: dict[str, Any] = {"base": kind, "lr": settings.lr, "weight_decay": settings.weight_decay, **options}
+    return settings.method.make(settings.method.groups(model), seed=settings.seed, **base)
 
 
 class Training:
-    """Model, optimizer and metrics of a run between epochs."""
+    """Model, optimizer and metrics of a run between two steps.
 
-    def __init__(self, settings: TrainSettings, data: DataSet, device: torch.device) -> None:
-        self.settings, self.data, self.device = settings, data, device
-        self.identity = run_identity(data, device, settings)
+    Args:
+        settings: every hyper-parameter.
+        data: the training set, and a test set.
+        device: where to train.
+        validation: inputs and labels that are looked at after every epoch.
+        model: one's own, with the parameters it starts with; None makes the one that the settings name.
+
+    Attributes:
+        metrics: one row for each finished epoch.
+        step: steps that are done of the epoch that is not finished.
+        stopped: whether it is to stop before its last epoch.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        data: DataSet,
+        device: torch.device,
+        validation: tuple[Tensor, Tensor] | None = None,
+        model: nn.Module | None = None,
+    ) -> None:
+        self.settings, self.data, self.device, self.validation = settings, data, device, validation
+        self.identity = run_identity(data, device, settings, model)
+        if validation is not None:
+            self.identity["validation examples"] = fingerprint(*validation)
         torch.manual_seed(settings.seed)
-        self.model = build_model(settings.model, data.shape, data.classes)
+        self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self.model.to(device)
         self.optimizer = make_optimizer(settings, self.model)
+        self.precision = Precision(settings.precision, device)
+        self.early_stop, self.stopped = EarlyStop(settings.patience), False
+        self.minibatches = Minibatches(data, settings.batch_size, settings.seed, augment=settings.augment)
         self.metrics: list[dict[str, Any]] = []
-        self.steps_per_epoch = len(data.train_targets) // settings.batch_size
+        self.step, self._random_state = 0, random_state(device)
+        self._sums = _no_sums()
+        if isinstance(self.optimizer, SharpnessAwareOptimizer):
+            self.optimizer.register_after_backward_hook(lambda _: self._before_base())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """All of the same number of examples."""
+        return self.minibatches.steps
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.stopped or len(self.metrics) >= self.settings.epochs
 
     def state(self) -> dict[str, Any]:
-        """All that later epochs depend on."""
+        """All that later steps depend on."""
         return {
             "settings": self.settings.to_dict(),
             "identity": self.identity,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "precision": self.precision.state_dict(),
+            "early_stop": self.early_stop.state_dict(),
+            "stopped": self.stopped,
             "metrics": self.metrics,
+            "step": self.step,
+            "sums": self._sums,
+            "random_state": self._random_state,
         }
 
     def restore(self, path: Path) -> None:
@@ -100,55 +141,125 @@ class Training:
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.metrics = state["metrics"]
-
-    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        outputs: Tensor = self.model(inputs.to(self.device, non_blocking=True))
-        return cross_entropy(outputs, targets.to(self.device, non_blocking=True))
+        self.precision.load_state_dict(state["precision"])
+        self.early_stop.load_state_dict(state["early_stop"])
+        self.metrics, self.stopped = state["metrics"], state["stopped"]
+        if not 0 <= (step := state["step"]) < self.steps_per_epoch:
+            raise ValueError(f"step {step} of {self.steps_per_epoch}")
+        self.step, self._sums = step, state["sums"]
+        self._random_state = state["random_state"]
 
     def epoch(self, after_step: Callable[[int, float], None]) -> None:
-        """Train one epoch and append its metrics."""
+        """Train what is left of an epoch and append its metrics.
+
+        Args:
+            after_step: called with the step's number and its loss; then :meth:`state` is that after the step.
+
+        Raises:
+            InputError: a loss that is not finite, or a scaled one that overflows again and again.
+        """
         done, settings = len(self.metrics), self.settings
-        total_steps = settings.epochs * self.steps_per_epoch
         self.model.train()
-        losses = 0.0
-        for step, (inputs, targets) in enumerate(_minibatches(self.data, settings, done)):
-            fraction = (done * self.steps_per_epoch + step) / total_steps
-            lr = settings.lr * 0.5 * (1 + math.cos(math.pi * fraction))
+
+        def go_on() -> None:
+            if self.step:
+                set_random_state(self._random_state, self.device)
+
+        for batch in self.minibatches.epoch(done, self.step, go_on):
+            lr = learning_rate(settings, done * self.steps_per_epoch + self.step, self.steps_per_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-            if isinstance(self.optimizer, SharpnessAwareOptimizer):
-                parts = zip(
-                    inputs.chunk(settings.method.closures), targets.chunk(settings.method.closures), strict=True
-                )
-                try:
-                    loss = float(self.optimizer.step([partial(self._loss, *part) for part in parts]))
-                except NotFiniteError:
-                    loss = math.nan
-            else:
-                self.optimizer.zero_grad()
-                batch_loss = self._loss(inputs, targets)
-                batch_loss.backward()
-                self.optimizer.step()
-                loss = float(batch_loss.detach())
-            if not math.isfinite(loss):
-                rho = getattr(settings.method, "rho", None)
-                shorter = "" if rho is None else f" or --rho (now {rho:g})"
-                raise InputError(
-                    f"the loss became {loss} at step {step + 1} of epoch {done + 1}; lower --lr (now {settings.lr:g})"
-                    + shorter
-                )
-            losses += loss
-            after_step(step, loss)
-        test_loss, test_accuracy = evaluate(self.model, self.data.test_inputs, self.data.test_targets)
-        row: dict[str, Any] = {
-            "epoch": done + 1,
-            "lr": lr,
-            "train_loss": losses / self.steps_per_epoch,
-            "test_loss": test_loss,
-            "test_accuracy": test_accuracy,
-        }
-        every = settings.spectrum_every
-        if every and ((done + 1) % every == 0 or done + 1 == settings.epochs):
-            row |= measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
+            began = time.perf_counter()
+            loss = self._take(*(each.to(self.device, non_blocking=True) for each in batch))
+            self._note(loss, lr, time.perf_counter() - began)
+            self.step += 1
+            self._random_state = random_state(self.device)
+            after_step(self.step - 1, loss)
+        self._finish_epoch()
+
+    def _take(self, inputs: Tensor, targets: Tensor) -> float:
+        """One step; NaN where the loss is not finite."""
+        optimizer, scaler = self.optimizer, self.precision.scaler
+        if isinstance(optimizer, SharpnessAwareOptimizer):
+            count = self.settings.method.closures
+            parts = zip(inputs.chunk(count), targets.chunk(count), strict=True)
+            try:
+                found = optimizer.step([partial(self._loss, *part) for part in parts], scaler=scaler)
+            except NotFiniteError:
+                return math.nan
+        else:
+            optimizer.zero_grad()
+            found = self._loss(inputs, targets)
+            (found if scaler is None else scaler.scale(found)).backward()
+            if scaler is not None:
+                scaler.unscale_(optimizer)
+            self._before_base()
+            (optimizer if scaler is None else scaler).step(*(() if scaler is None else (optimizer,)))
+        if scaler is not None:
+            scaler.update()
+        return float(found.detach())
+
+    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        with self.precision.autocast():
+            outputs: Tensor = self.model(inputs)
+            return cross_entropy(outputs, targets, label_smoothing=self.settings.label_smoothing)
+
+    def _before_base(self) -> None:
+        """Note how long the gradient is that the base optimizer steps along, and shorten it if that is wanted."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = float(nn.utils.get_total_norm(gradients))
+        if math.isfinite(norm):
+            self._sums["gradient_norm"] += norm
+            self._sums["taken"] += 1
+        if self.settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+
+    def _note(self, loss: float, lr: float, seconds: float) -> None:
+        """Add a step up.
+
+        Raises:
+            InputError: its loss is not finite.
+        """
+        sums, settings = self._sums, self.settings
+        sums["seconds"] += seconds
+        sums["lr"] = lr
+        if math.isfinite(loss):
+            sums["loss"] += loss
+            sums["losses"] += 1
+        scaler = self.precision.scaler
+        if math.isfinite(loss) if scaler is None else scaler.get_scale() >= _LEAST_SCALE:
+            return  # a scale that was too large has been halved
+        rho = getattr(settings.method, "rho", None)
+        shorter = "" if rho is None else f" or --rho (now {rho:g})"
+        scaled = "" if scaler is None else " and no scale of the loss keeps its gradients finite"
+        raise InputError(
+            f"the loss became {loss} at step {self.step + 1} of epoch {len(self.metrics) + 1}{scaled}; lower --lr (now "
+            f"{settings.lr:g}){shorter}"
+        )
+
+    def _finish_epoch(self) -> None:
+        settings, sums, epoch = self.settings, self._sums, len(self.metrics) + 1
+        with torch.random.fork_rng(devices=[]):  # measurements draw nothing that a training sees
+            test_loss, test_accuracy = evaluate(self.model, self.data.test_inputs, self.data.test_targets)
+            row: dict[str, Any] = {
+                "epoch": epoch,
+                "lr": sums["lr"],
+                "train_loss": sums["loss"] / max(sums["losses"], 1),
+                "gradient_norm": sums["gradient_norm"] / max(sums["taken"], 1),
+                "test_loss": test_loss,
+                "test_accuracy": test_accuracy,
+            }
+            if self.validation is not None:
+                row["validation_loss"], row["validation_accuracy"] = evaluate(self.model, *self.validation)
+                self.stopped = self.early_stop.after(epoch, row["validation_loss"], self.model)
+            every, last = settings.spectrum_every, self.stopped or epoch == settings.epochs
+            if every and (epoch % every == 0 or last):
+                row |= measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
+        row["seconds"] = sums["seconds"]
         self.metrics.append(row)
+        self.step, self._sums = 0, _no_sums()
+
+
+def _no_sums() -> dict[str, float]:
+    """Of an epoch that has no step yet."""
+    return dict.fromkeys(("loss", "losses", "gradient_norm", "taken", "seconds", "lr"), 0.0)

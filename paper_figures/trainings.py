@@ -58,7 +58,9 @@ class Trainings:
 
     def size(self) -> dict[str, Any]:
         """What all runs share, and the seeds, for the report."""
-        shared = {name: value for name, value in self.settings.to_dict().items() if name not in ("optimizer", "seed")}
+        settings = self.settings.to_dict()
+        shared = {name: value for name, value in settings.items() if name not in ("optimizer", "seed")}
+        shared |= {name: ", ".join(filter(None, (settings[name]["name"], _listed(settings[name])))) for name in _GROUPS}
         own = {each.label: _listed(each.to_dict()) for each in self.optimizers if len(each.to_dict()) > 1}
         return {**shared, **own, "seeds": list(self.seeds)}
 
@@ -117,6 +119,9 @@ class Trainings:
             values = list(dict.fromkeys(each.get(name) for each in found))
             result[name] = values[0] if len(values) == 1 else ", ".join(map(str, values))
         return result
+
+
+_GROUPS = ("base", "schedule")
 
 
 def _listed(settings: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Checkpoints: safetensors (which cannot execute code) plus a JSON sidecar that says what they are."""
 
+import copy
 import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,17 +12,19 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_json
-from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR, SPLIT
+from ...ground.run_files import CHECKPOINT, EXAMPLES, INITIAL, SIDECAR, SPLIT
 from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
 from .data_digests import data_digest
 from .data_set import DataSet
-from .registries import MODELS
+from .examples import Examples
+from .registries import MODELS, OWN
 from .split import Split
 
 __all__ = ["Checkpoint"]
 
 _FORMAT = "eigensam-checkpoint/2"
+_DRAWN = (SPLIT, EXAMPLES)  # written before the training; missing in runs that did not draw
 _MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
 
 
@@ -62,24 +65,32 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
 
     shape = entry("shape", list)
     sizes = [*shape, entry("classes", int)]
-    if len(sizes) != 4 or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes):
+    image = record["model"] != OWN  # ours take nothing else
+    if (
+        len(sizes) < 2
+        or (image and len(sizes) != 4)
+        or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes)
+    ):
         raise ValueError(f"shape and classes {sizes!r:.60}")
-    if entry("model", str) not in MODELS:
+    if entry("model", str) != OWN and record["model"] not in MODELS:
         raise ValueError(f"model {record['model']!r:.60}")
     digests = entry("sha256", dict)
-    names = [CHECKPOINT, INITIAL, *([SPLIT] if SPLIT in digests else [])]
+    names = [CHECKPOINT, INITIAL, *(name for name in _DRAWN if name in digests)]
     if not all(isinstance(digests[name], str) for name in names):
         raise TypeError("sha256")
+    last = record["settings"].get("epochs", 0) if isinstance(record["settings"], dict) else 0
     return {
         "model": record["model"],
         "shape": tuple(shape),
-        "classes": sizes[3],
+        "classes": sizes[-1],
         "data": entry("data", str),
         "settings": entry("settings", dict),
         "seed": entry("seed", int),
         "data_sha256": entry("data_sha256", str) if "data_sha256" in record else "",
         "whole_sha256": entry("whole_sha256", str) if "whole_sha256" in record else "",
         "sha256": {name: digests[name] for name in names},
+        # Versions without an early stop did not write these.
+        **{name: entry(name, int) if name in record else last for name in ("epochs", "kept_epoch")},
     }
 
 
@@ -88,20 +99,24 @@ class Checkpoint:
     """What a run directory says of itself.
 
     Attributes:
-        model: name of the network.
-        shape: ``(C, H, W)`` of its inputs.
+        model: name of the network; ``OWN`` of one that has none.
+        shape: of its inputs, ``(C, H, W)`` of images.
         classes: number of outputs.
         data: name of the data set it was trained on.
         settings: every hyper-parameter of the training.
         seed: of initialisation and minibatches.
         data_sha256: :func:`data_digest` of the data that it was trained on; empty in runs of versions that did not
             keep it.
-        whole_sha256: of the data before the split, if part of the training set was kept for a certificate.
-        sha256: of each tensor file; filled in by ``save`` and checked by ``network`` and ``split``.
+        whole_sha256: of the data before anything was drawn, if part of the training set was kept for a certificate or
+            for validation, or left out, or got other labels.
+        sha256: of each tensor file: those that were written before the training are given, the others are filled in
+            by ``save``; checked by ``network``, ``split`` and ``examples``.
+        epochs: that were trained: fewer than the settings say where an early stop ended the training.
+        kept_epoch: after which the network had these weights, counted from 1.
     """
 
     model: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
     data: str
     settings: dict[str, Any]
@@ -109,19 +124,20 @@ class Checkpoint:
     data_sha256: str = ""
     whole_sha256: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
+    epochs: int = 0
+    kept_epoch: int = 0
 
     def save(
         self, directory: Path, trained: nn.Module, initial: dict[str, Tensor], device: torch.device | str = "cpu"
     ) -> None:
         """Write the network trained on ``device``, its initial state and the sidecar; the sidecar comes last.
 
-        A split has been written before the training began.
+        Split and chosen examples have been written before the training began; ``sha256`` has what they were then.
         """
         directory = Path(directory)
         save_tensors(directory / CHECKPOINT, trained.state_dict())
         save_tensors(directory / INITIAL, initial)
-        names = [CHECKPOINT, INITIAL, *([SPLIT] if self.whole_sha256 else [])]
-        digests = {name: _digest(directory / name) for name in names}
+        digests = {**self.sha256, **{name: _digest(directory / name) for name in (CHECKPOINT, INITIAL)}}
         sidecar = {
             "format": _FORMAT,
             **asdict(self),
@@ -148,8 +164,13 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{directory / SIDECAR} is damaged at {error}; train again") from None
 
-    def network(self, directory: Path, *, initial: bool = False) -> nn.Module:
+    def network(self, directory: Path, *, initial: bool = False, own: nn.Module | None = None) -> nn.Module:
         """The trained network (or its initial state) of the run directory, on the CPU, in eval mode.
+
+        Args:
+            directory: of the run.
+            initial: its initial state instead.
+            own: of a run with a network of one's own, a module of the same architecture; it is copied.
 
         Raises:
             InputError: the tensors are truncated, of another model, or not safetensors.
@@ -157,11 +178,16 @@ class Checkpoint:
         path = Path(directory) / (INITIAL if initial else CHECKPOINT)
         content = read_input(path)
         tensors = parse_tensors(content, path)
-        with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
-            _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
+        if own is None:
+            with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
+                _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
+        elif self.model != OWN:
+            raise InputError(f"{directory} is a run of the network '{self.model}'; open it without one of your own")
+        else:
+            _check_tensors(own.state_dict(), tensors, path)
         if hashlib.sha256(content).hexdigest() != self.sha256.get(path.name):
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
-        model = build_model(self.model, self.shape, self.classes)
+        model = build_model(self.model, self.shape, self.classes) if own is None else copy.deepcopy(own).cpu()
         model.load_state_dict(tensors)
         return model.eval()
 
@@ -171,13 +197,30 @@ class Checkpoint:
         Raises:
             InputError: the file is not the one that was written before the training, or no split.
         """
-        if SPLIT not in self.sha256:
-            return None
         path = Path(directory) / SPLIT
+        tensors = self._drawn(path)
+        return None if tensors is None else Split.from_tensors(tensors, path)
+
+    def examples(self, directory: Path) -> Examples | None:
+        """Which examples were trained on, kept for validation, and with which labels; None if nothing was drawn.
+
+        Positions are those in the data set, or in the prior part of the split if there is one.
+
+        Raises:
+            InputError: the file is not the one that was written before the training, or no such examples.
+        """
+        path = Path(directory) / EXAMPLES
+        tensors = self._drawn(path)
+        return None if tensors is None else Examples.from_tensors(tensors, path)
+
+    def _drawn(self, path: Path) -> dict[str, Tensor] | None:
+        """What was written before the training."""
+        if path.name not in self.sha256:
+            return None
         content = read_input(path)
-        if hashlib.sha256(content).hexdigest() != self.sha256[SPLIT]:
+        if hashlib.sha256(content).hexdigest() != self.sha256[path.name]:
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
-        return Split.from_tensors(parse_tensors(content, path), path)
+        return parse_tensors(content, path)
 
     def check_data(self, data: DataSet) -> None:
         """Refuse a data set other than the one the network was trained on."""

@@ -6,7 +6,7 @@ from ...ground.errors import InputError
 from .data_set import DataSet
 from .registries import DATA
 
-__all__ = ["load_data"]
+__all__ = ["check_data", "load_data"]
 
 
 def load_data(name: str, root: Path | str | None = None, *, download: bool = False) -> DataSet:
@@ -33,24 +33,40 @@ def load_data(name: str, root: Path | str | None = None, *, download: bool = Fal
         if root is not None or download:
             raise InputError(f"data '{name}' is built in; leave --data-root and --download out")
         data = source.load(name, None, download=False)
-        _check(data, "what is built in")
+        check_data(data)
         return data
     if root is None:
         raise InputError(f"data '{name}' is not built in; give --data-root FOLDER (and --download to fetch it there)")
     if not download and not Path(root).is_dir():
         raise InputError(f"data root {root} is not a folder; give one that holds {name}, or add --download")
     data = source.load(name, Path(root), download=download)
-    _check(data, root)
+    try:
+        check_data(data)
+    except InputError as error:
+        raise InputError(f"{error}; the files in {root} are damaged, remove and restore them") from None
     return data
 
 
-def _check(data: DataSet, root: Path | str) -> None:
-    """Files that can be read and are nonsense: torch would index out of bounds, or train on it."""
+def check_data(data: DataSet) -> None:
+    """Refuse data that are nonsense: torch would index out of bounds, or train on it.
+
+    Raises:
+        InputError: numbers of inputs and labels that differ, a label that is no class, other shapes for training and
+            test.
+
+    Example:
+        >>> import torch
+        >>> x, y = torch.ones(2, 3), torch.tensor([0, 2])
+        >>> check_data(DataSet("mine", x, y, x, y.clamp(max=1), classes=2, augmentable=False))
+        Traceback (most recent call last):
+        ...
+        eigensam.ground.errors.InputError: cannot use mine: the training label 2 is not one of 0 to 1
+    """
     faults = []
     parts = {"training": (data.train_inputs, data.train_targets), "test": (data.test_inputs, data.test_targets)}
     for part, (inputs, targets) in parts.items():
-        if inputs.ndim != 4 or targets.ndim != 1 or len(inputs) != len(targets) or not inputs.numel():
-            faults.append(f"{tuple(inputs.shape)} {part} images have {tuple(targets.shape)} labels")
+        if inputs.ndim < 2 or targets.ndim != 1 or len(inputs) != len(targets) or not inputs.numel():
+            faults.append(f"{tuple(inputs.shape)} {part} inputs have {tuple(targets.shape)} labels")
         elif int(targets.min()) < 0 or int(targets.max()) >= data.classes:
             wrong = targets[(targets < 0) | (targets >= data.classes)][0]
             faults.append(f"the {part} label {int(wrong)} is not one of 0 to {data.classes - 1}")
@@ -59,6 +75,4 @@ def _check(data: DataSet, root: Path | str) -> None:
             f"training images {tuple(data.train_inputs.shape[1:])}, test images {tuple(data.test_inputs.shape[1:])}"
         )
     if faults:
-        raise InputError(
-            f"cannot use {data.name} from {root}: {faults[0]}; the files are damaged, remove and restore them"
-        )
+        raise InputError(f"cannot use {data.name}: {faults[0]}")

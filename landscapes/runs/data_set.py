@@ -13,7 +13,7 @@ class DataSet:
 
     Attributes:
         name: as on the command line.
-        train_inputs: standardised images, float32, shape ``(n, C, H, W)``.
+        train_inputs: standardised images, float32, shape ``(n, C, H, W)``; one's own may have any shape ``(n, ...)``.
         train_targets: class numbers, int64, shape ``(n,)``.
         test_inputs: as ``train_inputs``.
         test_targets: as ``train_targets``.
@@ -30,7 +30,6 @@ class DataSet:
     augmentable: bool
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape ``(C, H, W)`` of one image."""
-        channels, height, width = self.train_inputs.shape[1:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input, ``(C, H, W)`` of an image."""
+        return tuple(self.train_inputs.shape[1:])

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...ground.errors import InputError
+from ..base import Base
 from ..method import Method
 from ..registry import register
 
@@ -17,12 +19,24 @@ __all__ = ["SGDSettings"]
 @register("sgd", order=1)
 @dataclass(frozen=True)
 class SGDSettings(Method):
-    """Nothing of its own: learning rate, momentum and weight decay are those of the run."""
+    """Nothing of its own: learning rate, momentum and weight decay are those of the run and of its base."""
 
     label = "SGD"
 
-    def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
+    def check_base(self, base: Base) -> None:
+        """It is one.
+
+        Raises:
+            InputError: another base.
+        """
+        if base.name != "sgd":
+            raise InputError(
+                f"optimizer 'sgd' is SGD alone and takes no base '{base.name}'; for that base alone give optimizer "
+                "'plain'"
+            )
+
+    def make(self, parameters: "Iterable[Tensor]", *, seed: int, base: Any, **arguments: Any) -> "Optimizer":
         """Torch's SGD."""
         from torch.optim import SGD
 
-        return SGD(parameters, **base)
+        return SGD(parameters, **arguments)

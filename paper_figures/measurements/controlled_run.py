@@ -22,12 +22,14 @@ from ...landscapes.networks.network import NetworkLandscape
 from ...landscapes.runs.data_digests import data_digest
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.spectra.eigenpairs import Eigenpairs
+from ...optim.bases.sgd import SGDBase
 from ...optim.measurement import evaluate
 from ...optim.method import Method
 from ...optim.methods.eigen_sam import EigenSAMSettings
 from ...optim.methods.sam import SAMSettings
 from ...optim.methods.sgd import SGDSettings
 from ...optim.optimizers.eigen_sam import EigenSAM, eigen_perturbation
+from ...optim.rates.constant import ConstantRate
 from ...optim.settings import TrainSettings
 from ...optim.training_state import Training
 from ...optim.two_pass import TwoPassOptimizer
@@ -39,7 +41,6 @@ __all__ = ["code_key", "kept_run", "random_curvature", "run_condition"]
 
 _PRODUCTS = {"minibatch": 5, "whole": 20, "random": 3}  # of a refresh: the released code's; what settles it; rank one
 _CHUNK = 500  # examples of the whole loss that pass together
-_FOR_EVER = 10**6  # epochs of a cosine of which so few are made that it stays constant to ten digits
 
 
 def code_key() -> str:
@@ -141,10 +142,11 @@ def _training(pair: Pair, condition: Condition, seed: int, data: DataSet) -> Tra
         optimizer=_method(pair, condition),
         data=pair.data,
         model=pair.model,
-        epochs=_FOR_EVER,
+        base=SGDBase(momentum=pair.momentum),
+        schedule=ConstantRate(),
+        epochs=pair.epochs,
         batch_size=pair.batch_size,
         lr=pair.lr,
-        momentum=pair.momentum,
         seed=seed,
     )
     training = Training(settings, data, torch.device("cpu"))

@@ -99,5 +99,6 @@ def run_landscape(
         "minibatches": minibatches,
         "batch_size": batch_size,
         "initial": initial,
+        "remarks": run.remarks,
     }
     return SimulatedLandscape(f, described, data)

@@ -223,6 +223,28 @@ TABLE = [
     *((*TRAIN, "--batch-size", text) for text in ("0", "-1", "5000", "x", "9" * 40)),
     *((*TRAIN, "--lr", text) for text in ("0", "-1", "nan", "inf", "x", "1e999")),
     *((*TRAIN, "--momentum", text) for text in ("-1", "1", "nan", "inf")),
+    *((*TRAIN, "--base", text) for text in ("", "lbfgs", "SGD")),
+    *((*TRAIN, "--optimizer", "sgd", "--base", text) for text in ("adam", "adamw", "rmsprop")),
+    (*TRAIN, "--momentum", 0, "--nesterov"),
+    *((*TRAIN, "--base", "adamw", *option) for option in (("--momentum", 0.9), ("--nesterov",), ("--base-alpha", 0.9))),
+    *((*TRAIN, "--base", "adam", name, text) for name in ("--beta1", "--beta2") for text in ("-1", "1", "nan", "x")),
+    *((*TRAIN, "--base", "rmsprop", "--base-alpha", text) for text in ("-1", "1", "nan")),
+    *(
+        (*TRAIN, "--base", name, "--eps", text)
+        for name in ("adam", "rmsprop", "adagrad")
+        for text in ("0", "-1", "nan")
+    ),
+    *((*TRAIN, "--schedule", text) for text in ("", "linear", "cosine,step")),
+    *((*TRAIN, "--final", text) for text in ("-1", "2", "nan", "x")),
+    (*TRAIN, "--schedule", "step"),
+    *(
+        (*TRAIN, "--schedule", "step", "--milestones", text)
+        for text in ("", ",", "0", "-1", "3,2", "2,2", "1.5", "9" * 40)
+    ),
+    *((*TRAIN, "--schedule", "step", "--milestones", 1, "--schedule-gamma", text) for text in ("0", "2", "nan", "x")),
+    (*TRAIN, "--schedule", "step", "--milestones", 1, "--gamma", 0.1),
+    (*TRAIN, "--milestones", 1),
+    *((*TRAIN, "--warmup-epochs", text) for text in ("-1", "2", "nan", "inf", "x")),
     *((*TRAIN, "--weight-decay", text) for text in ("-1", "nan", "inf")),
     *((*TRAIN, "--rho", text) for text in ("0", "-1", "nan", "inf")),
     *((*TRAIN, "--alpha", text) for text in ("-1", "nan", "inf")),
@@ -300,6 +322,15 @@ TABLE = [
     (*CERTIFY, "--layers", "some"),
     (*CERTIFY, "--plot", "a.gif"),
     *((*TRAIN, "--prior-fraction", text) for text in ("0", "-0.5", "1.5", "nan", "1e-9", "x")),
+    *((*TRAIN, "--subset", text) for text in ("-1", "1438", "63", "9" * 40, "0.5", "x")),
+    (*TRAIN, "--subset", "100", "--prior-fraction", "0.05"),  # of 72 examples
+    *(
+        (*TRAIN, "--validation-fraction", text)
+        for text in ("-0.1", "1", "1e-9", "0.999999", "0.99", "nan", "inf", "x")  # 0.99: less than a minibatch is left
+    ),
+    (*TRAIN, "--subset", "70", "--validation-fraction", "0.1"),
+    *((*TRAIN, "--label-noise", text) for text in ("-0.1", "1", "1e-9", "nan", "inf", "x")),
+    *((*TRAIN, "--label-smoothing", text) for text in ("-0.1", "1", "nan", "inf", "x")),
     *(("figures", "--out", "new", "--preset", text) for text in ("", "full", "paper")),
     *(("figures", "--out", "new", "--jobs", text) for text in ("-1", "x", "9" * 40)),
     # files

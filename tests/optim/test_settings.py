@@ -26,6 +26,7 @@ from eigensam.optim import (
     RandomSAM,
     ReverseSAM,
     SAMSettings,
+    SGDBase,
     TrainSettings,
     VaSSO,
     make_optimizer,
@@ -39,7 +40,7 @@ from eigensam.optim import (
     [
         ({"data": "iris"}, "unknown data 'iris'; choose one of: digits"),
         ({"model": "gpt"}, "unknown model 'gpt'"),
-        ({"optimizer": "adam"}, "unknown optimizer 'adam'; choose one of: sgd, sam, eigen-sam"),
+        ({"optimizer": "adam"}, "unknown optimizer 'adam'; choose one of: sgd, plain, sam, eigen-sam"),
         ({"optimizer": None}, "optimizer = None is neither a name nor settings"),
         ({"epochs": 0}, "epochs = 0 must be at least 1"),
         ({"batch_size": 0}, "batch_size = 0"),
@@ -49,7 +50,14 @@ from eigensam.optim import (
         ({"epochs": True}, "epochs = True is not of type int"),
         ({"epochs": 10**400}, "is out of range"),
         ({"lr": 1e308}, "is out of range"),
-        ({"momentum": 1.0}, r"momentum = 1.0 must lie in \[0, 1\)"),
+        ({"base": "lbfgs"}, "unknown base 'lbfgs'; choose one of: sgd, adamw, adam"),
+        ({"base": 3}, "base = 3 is neither a name nor settings of a base"),
+        ({"schedule": "linear"}, "unknown schedule 'linear'; choose one of: cosine, step, constant"),
+        ({"schedule": SAMSettings()}, "is neither a name nor settings of a schedule"),
+        ({"schedule": "step"}, "milestones = '' are not increasing epochs; give some"),
+        ({"optimizer": "sgd", "base": "adamw"}, "takes no base 'adamw'; for that base alone give optimizer 'plain'"),
+        ({"warmup_epochs": -1.0}, "warmup_epochs = -1.0 must be at least 0"),
+        ({"warmup_epochs": 21.0}, "warmup_epochs = 21 exceeds the 20 epochs"),
         ({"weight_decay": float("inf")}, "weight_decay = inf"),
         ({"spectrum_every": -1}, "spectrum_every = -1"),
         ({"seed": -1}, "seed = -1 must lie in"),
@@ -78,6 +86,7 @@ def test_refusals_of_a_method(arguments, message):
 
 METHODS = {
     "sgd": {},
+    "plain": {},
     "sam": {"rho": 0.7},
     "eigen-sam": {
         "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "power", "normalize": True,
@@ -96,6 +105,7 @@ METHODS = {
 }  # fmt: skip
 CLASSES = {
     "sgd": torch.optim.SGD,
+    "plain": torch.optim.SGD,
     "sam": SAM,
     "eigen-sam": EigenSAM,
     "asam": ASAM,
@@ -113,7 +123,9 @@ CLASSES = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_optimizer_gets_every_hyper_parameter(name):
-    settings = TrainSettings(OPTIMIZERS[name](**METHODS[name]), lr=0.3, momentum=0.5, weight_decay=0.02, seed=11)
+    settings = TrainSettings(
+        OPTIMIZERS[name](**METHODS[name]), SGDBase(momentum=0.5), lr=0.3, weight_decay=0.02, seed=11
+    )
     optimizer = make_optimizer(settings, nn.Linear(2, 2))
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.5, 0.02)
@@ -136,7 +148,7 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
         ("vasso", {"theta": 0.0}, r"theta = 0.0 must lie in \(0, 1\]"),
         ("vasso", {"theta": 1.1}, r"theta = 1.1 must lie in \(0, 1\]"),
         ("m-sam", {"micro_batches": 0}, "micro_batches = 0 must be at least 1"),
-        *((name, {"rho": 0.0}, "rho = 0.0 must be positive") for name in METHODS if name != "sgd"),
+        *((name, {"rho": 0.0}, "rho = 0.0 must be positive") for name, own in METHODS.items() if "rho" in own),
     ],
 )
 def test_refusals_of_the_other_methods(name, arguments, message):
@@ -167,6 +179,9 @@ def test_json_there_and_back(name):
         ({"optimizer": {"name": "sam", "radius": 1.0}}, "settings of 'sam' do not fit"),
         ({"optimizer": {"name": "sam", "rho": -1.0}}, "rho = -1.0 must be positive"),
         ({"colour": "red"}, "look at colour"),
+        ({"base": {"name": "sgd", "momentum": 1.0}}, r"momentum = 1.0 must lie in \[0, 1\)"),
+        ({"base": "sgd"}, "'sgd' is not a base; expected its name and settings"),
+        ({"schedule": {"name": "cosine", "end": 0}}, "settings of 'cosine' do not fit"),
     ],
 )
 def test_json_of_something_else(change, message):
@@ -187,7 +202,7 @@ def lazy(monkeypatch):
         )
 
         def make(self, parameters, *, seed, **base):
-            return torch.optim.SGD(parameters, **{**base, "lr": base["lr"] / self.rest})
+            return base.pop("base")(parameters, **{**base, "lr": base["lr"] / self.rest})
 
     class Point:
         def load(self):

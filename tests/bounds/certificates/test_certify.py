@@ -167,7 +167,7 @@ def test_too_few_kept_examples(digits, tmp_path):
 
 def test_permuted_labels_certify_nothing(shuffled, tmp_path):
     """Nothing can be learned, so an honest certificate is near 0.9; what a forged split would claim is far below."""
-    settings = TrainSettings(SAMSettings(rho=0.01), epochs=60, lr=0.1, momentum=0.9, prior_fraction=0.5)
+    settings = TrainSettings(SAMSettings(rho=0.01), epochs=60, lr=0.1, prior_fraction=0.5)
     honest = train(settings, shuffled, tmp_path / "honest")
     assert certify(honest, QUICK, shuffled).certificate >= 0.85
     forged = tmp_path / "forged"

@@ -55,7 +55,7 @@ def test_mnist_layout_is_read_and_standardised(tmp_path):
     ("images", "labels", "message"),
     [
         ((6, 28, 28), [0, 1, 2, 3, 4, 200], "the training label 200 is not one of 0 to 9"),
-        ((6, 28, 28), [0, 1, 2, 3, 4], r"\(6, 1, 28, 28\) training images have \(5,\) labels"),
+        ((6, 28, 28), [0, 1, 2, 3, 4], r"\(6, 1, 28, 28\) training inputs have \(5,\) labels"),
         ((6, 14, 14), [0, 1, 2, 3, 4, 5], r"training images \(1, 14, 14\), test images \(1, 28, 28\)"),
     ],
 )
@@ -64,7 +64,7 @@ def test_nonsense_in_readable_files_is_refused(tmp_path, images, labels, message
     for part, shape, targets in (("train", images, labels), ("t10k", (4, 28, 28), range(4))):
         _idx(raw / f"{part}-images-idx3-ubyte", np.zeros(shape))
         _idx(raw / f"{part}-labels-idx1-ubyte", np.array(targets))
-    with pytest.raises(InputError, match=f"cannot use mnist from .*: {message}; the files are damaged"):
+    with pytest.raises(InputError, match=f"cannot use mnist: {message}; the files in .* are damaged"):
         load_data("mnist", tmp_path)
 
 

@@ -67,5 +67,5 @@ def test_data_of_others_are_looked_at(others, monkeypatch):
         return dataclasses.replace(data, train_targets=data.train_targets[:-1])
 
     monkeypatch.setattr(Noise, "load", short)
-    with pytest.raises(InputError, match=r"training images have .* labels"):
+    with pytest.raises(InputError, match=r"training inputs have .* labels"):
         load_data("noise")

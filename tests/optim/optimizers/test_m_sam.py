@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
 from eigensam.optim import MSAM, SAM, MSAMSettings, SAMSettings, TrainSettings
-from eigensam.optim.training_state import Training, _minibatches
+from eigensam.optim.training_state import Training
 
 from .transcriptions import BATCHES, RHO, SGD, flat, loss_of, network
 
@@ -96,7 +96,7 @@ def test_a_training_splits_its_minibatches(digits, micro_batches):
     run.epoch(lambda step, loss: None)
     sam.epoch(lambda step, loss: None)
     model, optimizer = by_hand.model, MSAM(by_hand.model.parameters(), rho=0.1, momentum=0.9, weight_decay=5e-5, lr=0.1)
-    for step, (inputs, targets) in enumerate(list(_minibatches(data, settings, 0))):
+    for step, (inputs, targets) in enumerate(list(by_hand.minibatches.epoch(0))):
         optimizer.param_groups[0]["lr"] = 0.05 * (
             1 + torch.cos(torch.tensor(torch.pi * step / 4, dtype=torch.float64)).item()
         )

@@ -1,0 +1,1 @@
+"""Base optimizers in a run: one file each. Importing them loads no torch."""
