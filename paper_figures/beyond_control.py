@@ -127,7 +127,7 @@ def judged(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Com
     Example:
         >>> both = judged([([0.7, 0.71, 0.69], [1.0, 1.0, 1.0]), ([1.0, 1.01, 0.99], [1.0, 1.0, 1.0])])
         >>> [(each.answer, each.words) for each in both]
-        [('yes', '0.70 [0.67, 0.73]'), ('no', '1.00 [0.98, 1.02]')]
+        [('yes', '0.70 [0.68, 0.73]'), ('no', '1.00 [0.98, 1.03]')]
     """
     ratios = [log_ratio(over, under) for over, under in pairs]
     p_values = [student_p([math.log(a / b) for a, b in zip(over, under, strict=True)]) for over, under in pairs]

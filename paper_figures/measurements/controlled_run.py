@@ -197,7 +197,7 @@ def random_curvature(optimizer: EigenSAM, seed: int) -> Callable[[], Tensor]:
         >>> optimizer = EigenSAM([x], rho=0.1, lr=0.1)
         >>> loss = random_curvature(optimizer, seed=0)
         >>> (gradient,) = torch.autograd.grad(loss(), x)  # <r, x> r
-        >>> round(float(gradient.norm() ** 2 / (2 * loss())), 5)
+        >>> round(float(gradient.norm() ** 2 / (2 * loss().detach())), 5)
         1.0
     """
     parameters = optimizer.parameters()
