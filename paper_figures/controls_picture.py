@@ -27,7 +27,8 @@ def draw_controls(result: dict[str, Any]) -> "Figure":
     """A column for each pair, a row for each weight; filled marks are those of the answer *yes*."""
     numbers = pair_numbers(result)
     alphas = sorted({alpha for each in numbers for alpha in each.alphas})
-    figure = new_figure(len(numbers), len(alphas), width=2.9, height=2.7)
+    wide = len(numbers) > 1
+    figure = new_figure(len(numbers), len(alphas), width=2.9 if wide else 4.6, height=2.7 if wide else 3.2)
     for place, axes in enumerate(figure.axes):
         alpha, pair = alphas[place // len(numbers)], numbers[place % len(numbers)]
         _draw(axes, pair, alpha)
@@ -41,7 +42,10 @@ def draw_controls(result: dict[str, Any]) -> "Figure":
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=9)
+    columns = min(len(handles), 2 * len(numbers))
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=9, frameon=False
+    )
     return figure
 
 
