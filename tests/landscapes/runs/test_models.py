@@ -8,6 +8,10 @@ from eigensam.landscapes import MODELS, build_model
 
 SIZES = {  # parameters on 3x32x32 and 10 classes
     "mlp": (3072 + 1) * 288 + 289 * 288 + 289 * 10,
+    "mlp32": (3072 + 1) * 32 + 33 * 10,
+    "mlp32-bn": (3072 + 1) * 32 + 2 * 32 + 33 * 10,
+    "cnn2": (27 + 1) * 8 + (72 + 1) * 16 + (1024 + 1) * 10,
+    "cnn2-bn": (27 + 1) * 8 + 2 * 8 + (72 + 1) * 16 + 2 * 16 + (1024 + 1) * 10,
     "cnn4": (27 + 1) * 16 + (144 + 1) * 32 + (2048 + 1) * 128 + 129 * 10,
     "random-filters": (147 + 1) * 64 + 7 * 7 * 64 * 10 + 10,
     "cnn6": (27 + 1) * 32 + (288 + 1) * 32 + (288 + 1) * 64 + (576 + 1) * 64 + (4096 + 1) * 128 + 129 * 10,
@@ -29,7 +33,9 @@ def test_shape_and_size(name):
     assert model(torch.zeros(2, 3, 32, 32, device="meta")).shape == (2, 10)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn4", "cnn6", "resnet18", "random-filters", "vit-small"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "mlp32", "mlp32-bn", "cnn2", "cnn2-bn", "cnn4", "cnn6", "resnet18", "random-filters", "vit-small"]
+)
 def test_grey_images(name):
     model = build_model(name, (1, 8, 8), 7).eval()
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
