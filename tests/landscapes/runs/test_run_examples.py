@@ -191,8 +191,9 @@ def test_a_damaged_file_is_refused(copy):
 )
 def test_forged_examples_are_refused(copy, change, message):
     _rewrite(copy, change)
-    with pytest.raises(InputError, match=message):
-        Run(copy).data()
+    for read in (Run.data, Run.validation):
+        with pytest.raises(InputError, match=message):
+            read(Run(copy))
 
 
 def test_a_sidecar_that_forgets_them_is_refused(copy):
