@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class SampledSharpnessOptimizer(SharpnessAwareOptimizer):
         InputError: an argument out of range; a loss that is not told; groups that maximise and minimise.
     """
 
-    kept_settings = ("weight", "samples", "seed")
+    kept_settings: ClassVar[tuple[str, ...]] = ("weight", "samples", "seed")
     kept_numbers = ("steps",)
     ascent_may_be_local = False
 
