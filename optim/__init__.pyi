@@ -12,10 +12,12 @@ from .method import Method
 from .methods.asam import ASAMSettings
 from .methods.aware_perturbation import AwarePerturbationSettings
 from .methods.cr_sam import CRSAMSettings
+from .methods.det_sam import DetSAMSettings
 from .methods.egr import EGRSettings
 from .methods.eigen_sam import EigenSAMSettings
 from .methods.fisher_sam import FisherSAMSettings
 from .methods.friendly_sam import FriendlySAMSettings
+from .methods.frob_sam import FrobSAMSettings
 from .methods.gsam import GSAMSettings
 from .methods.m_sam import MSAMSettings
 from .methods.momentum_sam import MomentumSAMSettings
@@ -33,10 +35,12 @@ from .normalization_layers import normalization_groups
 from .optimizers.asam import ASAM
 from .optimizers.aware_perturbation import AwarePerturbation
 from .optimizers.cr_sam import CRSAM
+from .optimizers.det_sam import DetSAM
 from .optimizers.egr import EGR
 from .optimizers.eigen_sam import EigenSAM, eigen_perturbation
 from .optimizers.fisher_sam import FisherSAM
 from .optimizers.friendly_sam import FriendlySAM
+from .optimizers.frob_sam import FrobSAM
 from .optimizers.gsam import GSAM
 from .optimizers.m_sam import MSAM
 from .optimizers.momentum_sam import MomentumSAM
@@ -81,6 +85,8 @@ __all__ = [
     "CRSAMSettings",
     "ConstantRate",
     "CosineRate",
+    "DetSAM",
+    "DetSAMSettings",
     "EGRSettings",
     "EigenSAM",
     "EigenSAMSettings",
@@ -89,6 +95,8 @@ __all__ = [
     "FisherSAMSettings",
     "FriendlySAM",
     "FriendlySAMSettings",
+    "FrobSAM",
+    "FrobSAMSettings",
     "GSAMSettings",
     "GroupSchedule",
     "LearningRateSchedule",

@@ -261,6 +261,12 @@ TABLE = [
     *((*TRAIN, "--optimizer", "smoothed-perturbation", "--tolerance", text) for text in ("-1", "nan")),
     *((*TRAIN, "--optimizer", "smoothed-perturbation", "--far", text) for text in ("0", "-1", "nan", "inf")),
     *((*TRAIN, "--optimizer", "aware-perturbation", "--parts", text) for text in ("0", "3", "65", "x")),
+    *((*TRAIN, "--optimizer", "frob-sam", "--samples", text) for text in ("1", "-1", "x")),
+    *(
+        (*TRAIN, "--optimizer", "det-sam", name, text)
+        for name in ("--weight", "--scale")
+        for text in ("0", "nan", "inf")
+    ),
     *((*TRAIN, "--optimizer", "m-sam", "--micro-batches", text) for text in ("0", "3", "65", "x")),
     *((*TRAIN, "--spectrum-every", text) for text in ("-1", "x", "9" * 40)),
     *((*TRAIN, "--seed", text) for text in ("-1", "9" * 40, "x")),

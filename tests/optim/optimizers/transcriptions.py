@@ -17,8 +17,10 @@ from eigensam.optim import (
     SAM,
     USAM,
     AwarePerturbation,
+    DetSAM,
     FisherSAM,
     FriendlySAM,
+    FrobSAM,
     MomentumSAM,
     RandomSAM,
     ReverseSAM,
@@ -155,6 +157,34 @@ class Escape(Dense):
         return g + h - (h @ axis) * axis
 
 
+class Frob(Dense):
+    """Gradients times what the losses are above their mean, over ``n - 1``: the released code's sums."""
+
+    def direction(self, f, x, rho):
+        def mean(x):
+            return torch.stack([each(x) for each in f]).mean()
+
+        points = [x + rho * z for z in self.state["noise"]]
+        losses, gradients = (torch.stack([h(p) for p in points]) for h in (mean, grad(mean)))
+        n = len(points)
+        crossed = (losses[:, None] * gradients).sum(0) / (n - 1) - losses.sum() / (n - 1) * gradients.sum(0) / n
+        return grad(mean)(x) + self.own["weight"] / (rho[rho != 0] ** 2).mean() * crossed
+
+
+class Det(Dense):
+    """The gradient of the estimate itself, by torch.func."""
+
+    def direction(self, f, x, rho):
+        def mean(x):
+            return torch.stack([each(x) for each in f]).mean()
+
+        def measure(x):
+            d = torch.stack([(mean(x + rho * u) - mean(x)) / self.own["scale"] ** 2 for u in self.state["noise"]])
+            return (-d / 2).exp().mean() ** -2
+
+        return grad(mean)(x) + self.own["weight"] * grad(measure)(x)
+
+
 class CrSam(Dense):
     def along(self, f, x, rho, g, moving):
         gamma, beta = self.own["gamma"], self.own["beta"]
@@ -202,6 +232,9 @@ METHODS = {
     "smoothed-perturbation, tolerance": (SmoothedPerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
     "aware-perturbation": (AwarePerturbation, Escape, {}),
     "aware-perturbation, tolerance": (AwarePerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
+    "frob-sam": (FrobSAM, Frob, {"weight": 0.05, "samples": 3, "seed": 3}),
+    "det-sam": (DetSAM, Det, {"weight": 0.4, "samples": 3, "scale": 0.8, "seed": 3}),
+    "det-sam, one sample": (DetSAM, Det, {"weight": 0.4, "samples": 1, "scale": 0.8}),
     "cr-sam": (CRSAM, CrSam, {"gamma": 0.3, "beta": 0.2}),
     "gsam": (GSAM, Gsam, {"alpha": 0.4}),
     "egr": (EGR, Egr, {}),
