@@ -7,9 +7,10 @@ from typing import Any
 from ..ground.intervals import Interval
 from .beyond_control import Comparison, judged
 from .measurements.control_plan import Condition
+from .paired_seeds import paired
 from .seed_mean import seed_mean
 
-__all__ = ["PairNumbers", "Row", "pair_numbers"]
+__all__ = ["PairNumbers", "Prediction", "Row", "pair_numbers"]
 
 Record = dict[str, Any]
 
@@ -71,19 +72,29 @@ class PairNumbers:
         """Weights that were tried."""
         return sorted({row.condition.alpha for row in self.rows if row.condition.method == "eigen-sam"})
 
-    def predicted(self, alpha: float) -> tuple[Interval, Interval]:
-        """Relative rates of ``lambda_1`` by the perturbation's terms of the third-order SDE, where SAM has ended.
-
-        Returns:
-            Of Eigen-SAM with the exact eigenvector; of SAM as long as that: ``c`` times the second-order rate and
-            ``c^2`` times the third-order one.
-        """
+    def predicted(self, alpha: float) -> "Prediction":
+        """What the perturbation's terms of the third-order SDE say, where SAM has ended."""
         eigen, longer = [], []
         for record in self.row(Condition("sam")).records:
             own, turned = record["rates"]["own"], record["rates"][f"{alpha:g}"]
             eigen.append(turned["second"] + turned["third"])
             longer.append(turned["length"] * own["second"] + turned["length"] ** 2 * own["third"])
-        return seed_mean(eigen), seed_mean(longer)
+        return Prediction(seed_mean(eigen), seed_mean(longer), paired(eigen, longer))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Rates of ``ln lambda_1`` in the SDE's time.
+
+    Attributes:
+        eigen: by Eigen-SAM with the exact eigenvector.
+        longer: by SAM as long as that: ``c`` times its second-order rate and ``c^2`` times the third-order one.
+        difference: of the two, seed by seed; below 0 the eigenvector lowers the eigenvalue faster than length does.
+    """
+
+    eigen: Interval
+    longer: Interval
+    difference: Interval
 
 
 def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:

@@ -43,10 +43,10 @@ _KINDS: dict[str, Callable[[Row], bool]] = {
 def _claim(numbers: PairNumbers, alpha: float, title: str, rows: list[Row]) -> Claim:
     expected = {"a random vector": "a control: nothing", "a normalised perturbation": "not said"}.get(title, _PAPER)
     if expected is _PAPER:
-        eigen, longer = numbers.predicted(alpha)
+        found = numbers.predicted(alpha)
         expected += (
-            f"; its SDE, at SAM's end and with the exact eigenvector: d ln λ₁/dt = {eigen.mean:.3f}, of SAM as long "
-            f"{longer.mean:.3f}"
+            f"; its SDE, at SAM's end and with the exact eigenvector: d ln λ₁/dt = {found.eigen.mean:.3f}, of SAM as "
+            f"long {found.longer.mean:.3f}, difference {with_spread(found.difference, 3)}"
         )
     said = "; ".join(f"{_short(row)}: {row.control.words}" for row in rows if row.control)
     answers = "; ".join(f"{_short(row)}: {row.control.answer}" for row in rows if row.control)
@@ -161,11 +161,12 @@ def _predicted(numbers: PairNumbers) -> str:
     parts = []
     sam = numbers.row(Condition("sam"))
     for alpha in numbers.alphas:
-        eigen, longer = numbers.predicted(alpha)
+        found = numbers.predicted(alpha)
         share = sam.mean(lambda r, name=f"{alpha:g}": r["rates"][name]["share"])  # type: ignore[misc]
         parts.append(
-            f"α = {alpha:g}: {with_spread(eigen, 3)} by Eigen-SAM with the exact eigenvector (share of ∇λ₁ "
-            f"{share.mean:.2f}), {with_spread(longer, 3)} by SAM as long"
+            f"α = {alpha:g}: {with_spread(found.eigen, 3)} by Eigen-SAM with the exact eigenvector (share of ∇λ₁ "
+            f"{share.mean:.2f}), {with_spread(found.longer, 3)} by SAM as long, difference "
+            f"{with_spread(found.difference, 3)}"
         )
     share = sam.mean(_own_rate("share"))
     return (

@@ -101,10 +101,14 @@ def test_each_seed_has_a_control_of_its_own_length():
 
 
 def test_prediction_is_made_where_sam_has_ended():
-    eigen, longer = pair_numbers(_result())[0].predicted(ALPHA)
-    assert eigen.mean == pytest.approx(-0.02 - 0.04)
-    assert longer.mean == pytest.approx(-1.3 * 0.02 - 1.3**2 * 0.01)
-    assert "d ln λ₁/dt = -0.060, of SAM as long -0.043" in EigenSAMControls().claims(_result())[0].paper
+    found = pair_numbers(_result())[0].predicted(ALPHA)
+    assert found.eigen.mean == pytest.approx(-0.02 - 0.04)
+    assert found.longer.mean == pytest.approx(-1.3 * 0.02 - 1.3**2 * 0.01)
+    assert found.difference.mean == pytest.approx(found.eigen.mean - found.longer.mean)
+    assert (
+        "d ln λ₁/dt = -0.060, of SAM as long -0.043, difference -0.017 ± 0.000"
+        in EigenSAMControls().claims(_result())[0].paper
+    )
 
 
 def test_a_training_that_failed_is_no_number():
