@@ -17,7 +17,7 @@ from .run_directory import check_run, unfinished
 from .settings import TrainSettings
 from .training import train
 
-__all__ = ["Place", "run_training"]
+__all__ = ["Place", "check_named", "run_training"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Place:
         out: run directory to make.
         device: by name.
         data_root: folder of data that are not built in.
+        config: file that the settings came from, in part.
         download: whether what is missing may be fetched there.
         resume: whether an unfinished run goes on.
     """
@@ -35,8 +36,20 @@ class Place:
     out: Path
     device: str
     data_root: Path | None
+    config: Path | None
     download: bool
     resume: bool
+
+
+def check_named(settings: TrainSettings) -> None:
+    """Refuse a network or data of one's own, which a command cannot get.
+
+    Raises:
+        InputError: which it is, and how to train it.
+    """
+    for name, value in (("model", settings.model), ("data", settings.data)):
+        if value == OWN:
+            raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
 
 
 def run_training(settings: TrainSettings, place: Place, json: Path | None) -> None:
@@ -45,11 +58,10 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     Raises:
         InputError: a place that cannot be written, data that are not there, a loss that is not finite.
     """
-    for name, value in (("model", settings.model), ("data", settings.data)):
-        if value == OWN:
-            raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
+    check_named(settings)
     out = place.out
-    outputs = Outputs(json, folders=[Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))])
+    folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
+    outputs = Outputs(json, folders=folders, inputs={"--config": place.config})
     target = find_device(place.device)
     check_run(out, resume=place.resume)
     data = load_data(settings.data, place.data_root, download=place.download)

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from ..ground.errors import InputError
-from ..ground.records import write_atomically
-from ..ground.run_files import LOCK, METRICS, STATE
+from ..ground.records import write_atomically, write_json
+from ..ground.run_files import LOCK, METRICS, SETTINGS, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data import check_data
 from ..landscapes.runs.data_set import DataSet
@@ -42,7 +43,7 @@ def train(
     save_minutes: float = 10.0,
     progress: Progress = lambda step, steps, latest: None,
 ) -> Run:
-    """Train one network into a run directory: ``metrics.jsonl`` and the checkpoint.
+    """Train one network into a run directory: ``metrics.jsonl``, the settings and the checkpoint.
 
     The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
     end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
@@ -74,7 +75,7 @@ def train(
         >>> out = pathlib.Path(tempfile.mkdtemp()) / "a"
         >>> _ = train(TrainSettings("sgd", epochs=1), load_data("digits"), out)
         >>> sorted(path.name for path in out.iterdir())
-        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
+        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl', 'settings.json']
 
         A network and data of one's own:
 
@@ -110,6 +111,7 @@ def train(
             if state.exists():
                 run.restore(state)
             digests = drawn.write(partial)  # after other settings have been refused
+            write_json(partial / SETTINGS, settings.to_dict())
             _train_epochs(run, partial, save_minutes, progress)
             run.early_stop.give_best(run.model)
         architecture = Checkpoint(
@@ -132,7 +134,8 @@ def train(
         if made and not (partial / STATE).exists():
             shutil.rmtree(partial)  # nothing in it is finished
             for folder in made[1:]:
-                folder.rmdir()
+                with suppress(OSError):  # another training has begun there meanwhile
+                    folder.rmdir()
         raise
     finally:
         lock.release()

@@ -1,6 +1,6 @@
 """Command lines that must be refused; a new option, file or format gets its lines here."""
 
-from .files import LANDSCAPES, SIDECARS, TENSORS
+from .files import CONFIGS, LANDSCAPES, SIDECARS, TENSORS
 
 WEAK = ("weak-order", "usam", "--rho-exponent", "1/2")
 MOMENTS = (*WEAK, "--method", "moments")
@@ -258,6 +258,20 @@ TABLE = [
     *((*TRAIN, "--optimizer", "m-sam", "--micro-batches", text) for text in ("0", "3", "65", "x")),
     *((*TRAIN, "--spectrum-every", text) for text in ("-1", "x", "9" * 40)),
     *((*TRAIN, "--seed", text) for text in ("-1", "9" * 40, "x")),
+    *((*TRAIN, "--config", f"{name}.toml") for name in CONFIGS if name != "config"),
+    *((*TRAIN, "--config", path) for path in (*BAD_FILES, "good.json", "config", "nowhere.toml", "binary.json")),
+    (*TRAIN, "--config", "config.toml", "--config", "config.toml"),
+    (*TRAIN, "--config", "config.toml", "--json", "config.toml"),
+    (*TRAIN, "--config", "config.toml", "--optimizer", "sam", "--alpha", 0.1),
+    *(
+        (*TRAIN, "--seeds", text)
+        for text in ("", ",", "0,", "-1", "0,0", "4-0", "0-4,2", "1.5", "x", "0-9999", "9" * 40)
+    ),
+    (*TRAIN, "--seeds", "0,1", "--seed", 1),
+    *((*TRAIN, "--seeds", "0,1", "--jobs", text) for text in ("-1", "x", "9" * 40)),
+    (*TRAIN, "--jobs", 2),
+    *(("train", "--epochs", 1, "--seeds", "0,1", "--out", path) for path in (*BAD_FOLDERS, "run")),
+    *((*TRAIN, "--seeds", "0,1", "--json", path) for path in ("new/seed-0", "new/seed-1.partial/a")),
     *((*TRAIN, "--model", text) for text in ("", "gpt", "../mlp")),
     *((*TRAIN, "--optimizer", text) for text in ("", "adam")),
     *((*TRAIN, "--data", text) for text in ("", "iris", "mnist", "../digits")),
