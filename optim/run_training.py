@@ -68,7 +68,8 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     """Train, print, draw, and write JSON if that is asked for.
 
     Raises:
-        InputError: a place that cannot be written, TensorBoard that is not installed, data that are not there, a loss that is not finite.
+        InputError: a place that cannot be written, TensorBoard that is not installed, data that are not there, a loss
+            that is not finite.
     """
     check_named(settings)
     out = place.out
@@ -102,8 +103,8 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     if settings.record_every:
         cost = _cost(run)
         console.print(
-            f"curvature was measured {cost['times']} times: {cost['seconds']:.3g} s, {cost['share']:.0%} of the time of "
-            "the steps"
+            f"curvature was measured {cost['times']} times: {cost['seconds']:.3g} s, {cost['share']:.0%} of the time "
+            "of the steps"
         )
     console.print(f"wrote {out}", markup=False)
     outputs.say_written()
@@ -117,7 +118,8 @@ def _log(place: Place) -> TrainingLog:
     whole, out = (Path(os.path.realpath(path)) for path in (place.tensorboard, place.out))
     if any(whole.is_relative_to(folder) for folder in (out, unfinished(out))):
         raise InputError(
-            f"--tensorboard {place.tensorboard} is in the run directory, which holds nothing else; choose another folder"
+            f"--tensorboard {place.tensorboard} is in the run directory, which holds nothing else; choose "
+            "another folder"
         )
     from .tensorboard_log import TensorBoardLog  # only here: few have it
 

@@ -44,9 +44,9 @@ class TensorBoardLog(TrainingLog):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
+            reason = str(error).partition("\n")[0]
             raise InputError(
-                f"TensorBoard's package cannot be loaded ({str(error).splitlines()[0] if str(error) else 'not found'}); "
-                "run: pip install tensorboard"
+                f"TensorBoard's package cannot be loaded ({reason}); run: pip install tensorboard"
             ) from None
         self.folder, self._kind = Path(folder), SummaryWriter
         self._writer: Any = None

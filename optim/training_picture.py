@@ -27,8 +27,8 @@ def draw_training(metrics: Sequence[dict[str, Any]], curvature: Sequence[Row] = 
         InputError: no epoch.
 
     Example:
-        >>> row = {"epoch": 1, "lr": 0.1, "train_loss": 2.0, "gradient_norm": 1.0, "test_loss": 2.1, "test_accuracy": 0.3}
-        >>> figure = draw_training([row, {**row, "epoch": 2}])
+        >>> row = {"lr": 0.1, "train_loss": 2.0, "gradient_norm": 1.0, "test_loss": 2.1, "test_accuracy": 0.3}
+        >>> figure = draw_training([{"epoch": 1, **row}, {"epoch": 2, **row}])
         >>> [axes.get_ylabel() for axes in figure.axes]
         ['loss', 'accuracy', 'learning rate', 'gradient norm']
     """

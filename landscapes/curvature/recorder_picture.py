@@ -17,7 +17,7 @@ _ABOVE = {
     "lambda_1": r"$\lambda_1$",
     "lambda_2": r"$\lambda_2$",
     "lambda_min": r"$\lambda_{\min}$",
-    "batch_sharpness": r"$E\, g_m^\top H_m g_m / \|g_m\|^2$",
+    "batch_sharpness": "batch sharpness",
 }
 _BELOW = {
     "alignment": r"$|\langle u, v_1\rangle| / \|u\|$",
@@ -58,7 +58,7 @@ def draw_curvature_panels(above: Axes, below: Axes, rows: Sequence[Row]) -> None
         rows: at least one.
     """
     _draw(above, rows, _ABOVE)
-    above.set_ylabel("eigenvalue of the Hessian")
+    above.set_ylabel("curvature")
     _draw(below, rows, _BELOW)
     below.set_ylabel("alignment and decay")
 
