@@ -10,31 +10,43 @@ from .identity import run_identity
 from .measurement import evaluate, measure_sharpness, training_recorder
 from .method import Method
 from .methods.asam import ASAMSettings
+from .methods.aware_perturbation import AwarePerturbationSettings
 from .methods.cr_sam import CRSAMSettings
 from .methods.egr import EGRSettings
 from .methods.eigen_sam import EigenSAMSettings
 from .methods.fisher_sam import FisherSAMSettings
+from .methods.friendly_sam import FriendlySAMSettings
 from .methods.gsam import GSAMSettings
 from .methods.m_sam import MSAMSettings
+from .methods.momentum_sam import MomentumSAMSettings
 from .methods.plain import PlainSettings
 from .methods.random_sam import RandomSAMSettings
 from .methods.reverse_sam import ReverseSAMSettings
 from .methods.sam import SAMSettings
+from .methods.sam_on import SAMONSettings
 from .methods.sgd import SGDSettings
+from .methods.smoothed_perturbation import SmoothedPerturbationSettings
 from .methods.usam import USAMSettings
 from .methods.vasso import VaSSOSettings
+from .methods.x_sam import XSAMSettings
+from .normalization_layers import normalization_groups
 from .optimizers.asam import ASAM
+from .optimizers.aware_perturbation import AwarePerturbation
 from .optimizers.cr_sam import CRSAM
 from .optimizers.egr import EGR
 from .optimizers.eigen_sam import EigenSAM, eigen_perturbation
 from .optimizers.fisher_sam import FisherSAM
+from .optimizers.friendly_sam import FriendlySAM
 from .optimizers.gsam import GSAM
 from .optimizers.m_sam import MSAM
+from .optimizers.momentum_sam import MomentumSAM
 from .optimizers.random_sam import RandomSAM
 from .optimizers.reverse_sam import ReverseSAM
 from .optimizers.sam import SAM
+from .optimizers.smoothed_perturbation import SmoothedPerturbation
 from .optimizers.usam import USAM
 from .optimizers.vasso import VaSSO
+from .optimizers.x_sam import XSAM
 from .rate import RATES, Rate, register_rate
 from .rates.constant import ConstantRate
 from .rates.cosine import CosineRate
@@ -61,10 +73,13 @@ __all__ = [
     "RATES",
     "SAM",
     "USAM",
+    "XSAM",
     "ASAMSettings",
     "AdagradBase",
     "AdamBase",
     "AdamWBase",
+    "AwarePerturbation",
+    "AwarePerturbationSettings",
     "Base",
     "CRSAMSettings",
     "ConstantRate",
@@ -75,11 +90,15 @@ __all__ = [
     "Eigensolver",
     "FisherSAM",
     "FisherSAMSettings",
+    "FriendlySAM",
+    "FriendlySAMSettings",
     "GSAMSettings",
     "GroupSchedule",
     "LearningRateSchedule",
     "MSAMSettings",
     "Method",
+    "MomentumSAM",
+    "MomentumSAMSettings",
     "PlainSettings",
     "RAdamBase",
     "RMSpropBase",
@@ -88,10 +107,13 @@ __all__ = [
     "Rate",
     "ReverseSAM",
     "ReverseSAMSettings",
+    "SAMONSettings",
     "SAMSettings",
     "SGDBase",
     "SGDSettings",
     "SharpnessAwareOptimizer",
+    "SmoothedPerturbation",
+    "SmoothedPerturbationSettings",
     "StepRate",
     "TensorBoardLog",
     "TrainSettings",
@@ -100,11 +122,13 @@ __all__ = [
     "USAMSettings",
     "VaSSO",
     "VaSSOSettings",
+    "XSAMSettings",
     "draw_training",
     "eigen_perturbation",
     "evaluate",
     "make_optimizer",
     "measure_sharpness",
+    "normalization_groups",
     "register",
     "register_base",
     "register_rate",

@@ -13,6 +13,7 @@ from ..ground.intervals import Interval, mean_interval
 from ..ground.run_files import SIDECAR
 from ..ground.workers import in_workers
 from ..landscapes.runs.data import load_data
+from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.run import Run
 from .run_directory import check_run
 from .settings import TrainSettings
@@ -71,7 +72,8 @@ class SeedRuns:
         """
         if (self.out / SIDECAR).exists():
             raise InputError(f"{self.out} is a run itself; choose another --out for a folder of several")
-        found = {}
+        found: dict[TrainSettings, Path] = {}
+        whole: DataSet | None = None
         for settings, path in self.directories.items():
             if resume and (path / SIDECAR).is_file():
                 run = Run(path)
@@ -80,7 +82,8 @@ class SeedRuns:
                         f"{path} is finished and has other settings: {changes}; repeat the first command's settings, "
                         "or choose another --out"
                     )
-                run.data(data_root)
+                whole = load_data(self.settings.data, data_root) if whole is None else whole
+                run.training_part(whole)
             else:
                 check_run(path, resume=resume)
                 found[settings] = path
@@ -123,16 +126,11 @@ class SeedRuns:
         The seeds are the only thing that is drawn: the interval says nothing of other data or other settings. That of a
         single seed has no width.
         """
-        rows = [self._kept(run.metrics) for run in self.runs()]
+        rows = [run.metrics[run.checkpoint.kept_epoch - 1] for run in self.runs()]
         names = [
             name for name in rows[0] if name not in _NOT_MEASURED and all(_is_number(row.get(name)) for row in rows)
         ]
         return {name: _interval([float(row[name]) for row in rows], confidence) for name in names}
-
-    def _kept(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        if not self.settings.patience:
-            return rows[-1]
-        return min(rows, key=lambda row: row["validation_loss"])  # the first one, as the training keeps it
 
 
 def _is_number(value: Any) -> bool:

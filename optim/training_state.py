@@ -294,8 +294,8 @@ class Training:
             row: dict[str, Any] = {
                 "epoch": epoch,
                 "lr": sums["lr"],
-                "train_loss": sums["loss"] / max(sums["losses"], 1),
-                "gradient_norm": sums["gradient_norm"] / max(sums["taken"], 1),
+                "train_loss": _mean(sums["loss"], sums["losses"]),
+                "gradient_norm": _mean(sums["gradient_norm"], sums["taken"]),
                 "test_loss": test_loss,
                 "test_accuracy": test_accuracy,
             }
@@ -310,6 +310,11 @@ class Training:
             row["curvature_seconds"] = sums["curvature_seconds"]
         self.metrics.append(row)
         self.step, self._sums = 0, _no_sums()
+
+
+def _mean(total: float, count: float) -> float | None:
+    """None of nothing: where a scale was too large all the time, 0 would look like a perfect fit."""
+    return total / count if count else None
 
 
 def _no_sums() -> dict[str, float]:

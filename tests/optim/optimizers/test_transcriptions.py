@@ -24,6 +24,8 @@ def _taken(name, batches, groups=None, **more):
             z = torch.zeros_like(flat(model))
             z[_radii(optimizer) != 0] = optimizer._noise().flat()
             noise.append(z)
+        if hasattr(optimizer, "drawn"):
+            noise.append(optimizer.drawn(len(each)))
         closures = [loss_of(model, batch) for batch in each]
         optimizer.step(closures if len(closures) > 1 else closures[0])
     return flat(model), _radii(optimizer), lambda step: noise[step] if noise else None
@@ -44,8 +46,8 @@ def _agrees(name, batches, sign=1.0, **arguments):
 
 
 def test_every_method_has_a_transcription():
-    """Eigen-SAM has its own in test_eigen_sam.py."""
-    assert set(OPTIMIZERS) - {"sgd", "eigen-sam"} <= METHODS.keys()
+    """Those of Eigen-SAM, X-SAM and SAM-ON are in test_eigen_sam, test_x_sam and test_normalization_layers."""
+    assert set(OPTIMIZERS) - {"sgd", "plain", "eigen-sam", "x-sam", "sam-on"} <= METHODS.keys()
 
 
 @NAMES

@@ -8,7 +8,23 @@ from torch import nn
 from torch.func import functional_call, grad, hessian
 from torch.nn.functional import cross_entropy
 
-from eigensam.optim import ASAM, CRSAM, EGR, GSAM, MSAM, SAM, USAM, FisherSAM, RandomSAM, ReverseSAM, VaSSO
+from eigensam.optim import (
+    ASAM,
+    CRSAM,
+    EGR,
+    GSAM,
+    MSAM,
+    SAM,
+    USAM,
+    AwarePerturbation,
+    FisherSAM,
+    FriendlySAM,
+    MomentumSAM,
+    RandomSAM,
+    ReverseSAM,
+    SmoothedPerturbation,
+    VaSSO,
+)
 
 _GENERATOR = torch.Generator().manual_seed(5)
 BATCHES = [
@@ -99,6 +115,46 @@ class Vasso(Dense):
         return d / d.norm()
 
 
+class Friendly(Dense):
+    """The released code: the average of before is taken away, and then has this gradient, too."""
+
+    def u(self, x, g):
+        sigma, decay = self.own["sigma"], self.own["decay"]
+        m = self.state.get("m")
+        d = g if m is None else g - sigma * m
+        self.state["m"] = g if m is None else decay * m + (1 - decay) * g
+        return d / d.norm()
+
+
+class Momentum(Dense):
+    """Along the momentum of the base, which the harness keeps; weight decay is of the unperturbed point."""
+
+    def direction(self, f, x, rho):
+        v = self.state["momentum"]
+        if v is not None:
+            v = v * (rho != 0)
+        at = x if v is None else x - rho * v / v.norm()
+        return grad(lambda x: torch.stack([each(x) for each in f]).mean())(at)
+
+
+class Escape(Dense):
+    """Algorithms 1 and 2 of Ahn et al.: random direction, or the drawn closure's gradient with the drawn sign."""
+
+    def direction(self, f, x, rho):
+        g = grad(lambda x: torch.stack([each(x) for each in f]).mean())(x)
+        moves, drawn = rho != 0, self.state["noise"]
+        axis = g * moves / (g * moves).norm()
+        if (g * moves).norm() > self.own.get("tolerance", torch.inf):
+            return self.own["far"] * g
+        if isinstance(drawn, tuple):
+            index, sign = drawn
+            own = grad(f[index])(x) * moves
+            h = grad(f[index])(x + rho * sign * own / own.norm()) * moves
+        else:
+            h = grad(lambda x: torch.stack([each(x) for each in f]).mean())(x + rho * drawn / drawn.norm()) * moves
+        return g + h - (h @ axis) * axis
+
+
 class CrSam(Dense):
     def along(self, f, x, rho, g, moving):
         gamma, beta = self.own["gamma"], self.own["beta"]
@@ -140,6 +196,12 @@ METHODS = {
     "asam": (ASAM, Asam, {"eta": 0.03}),
     "fisher-sam": (FisherSAM, Fisher, {"eta": 4.0}),
     "vasso": (VaSSO, Vasso, {"theta": 0.4}),
+    "friendly-sam": (FriendlySAM, Friendly, {"sigma": 0.8, "decay": 0.5}),
+    "momentum-sam": (MomentumSAM, Momentum, {}),
+    "smoothed-perturbation": (SmoothedPerturbation, Escape, {}),
+    "smoothed-perturbation, tolerance": (SmoothedPerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
+    "aware-perturbation": (AwarePerturbation, Escape, {}),
+    "aware-perturbation, tolerance": (AwarePerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
     "cr-sam": (CRSAM, CrSam, {"gamma": 0.3, "beta": 0.2}),
     "gsam": (GSAM, Gsam, {"alpha": 0.4}),
     "egr": (EGR, Egr, {}),
@@ -164,6 +226,7 @@ def trajectory(dense, model, batches, rho, sign=1.0, noise=lambda step: None):
     x, buffer = flat(model), None
     for step, each in enumerate(batches):
         dense.state["noise"] = noise(step)
+        dense.state["momentum"] = buffer
         f = [partial(lambda f, x: sign * f(x), flat_loss(model, batch)) for batch in each]
         x, buffer = sgd_step(x, dense.direction(f, x, rho), buffer)
     return x
