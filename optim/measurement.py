@@ -1,5 +1,6 @@
 """What is measured of a network in training: accuracy, loss, curvature, alignment."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def _own_perturbation(optimizer: Optimizer) -> Callable[[Tensor], Tensor] | None
         return None
 
     def perturbation(g: Tensor) -> Tensor:
-        if isinstance(optimizer, EigenSAM) and optimizer.eigenvector is None:
+        if isinstance(optimizer, EigenSAM) and math.isnan(optimizer.eigenvalue):
             return torch.full_like(g, torch.nan)
         return optimizer.perturbation(g)
 

@@ -13,7 +13,7 @@ from ..ground.console import progress_bar
 from ..ground.device import find_device
 from ..ground.errors import InputError
 from ..ground.outputs import Folder, Outputs
-from ..ground.run_files import RUN_FILES
+from ..ground.run_files import RUN_FILES, SIDECAR
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
@@ -82,7 +82,9 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     log = _log(place)
     data = load_data(settings.data, place.data_root, download=place.download)
     what = f"{settings.model} on {settings.data} with {settings.method.name}"
-    outputs.console.print(f"training {what} into {out} ({target})", markup=False)
+    finished = place.resume and (out / SIDECAR).is_file() and Run(out).settings == settings.to_dict()
+    begins = f"{out} is finished already" if finished else f"training {what} into {out} ({target})"
+    outputs.console.print(begins, markup=False)
     with progress_bar("steps") as (progress, task):
 
         def show(done: int, total: int, latest: dict[str, Any]) -> None:
@@ -106,9 +108,10 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
             f"curvature was measured {cost['times']} times: {cost['seconds']:.3g} s, {cost['share']:.0%} of the time "
             "of the steps"
         )
-    console.print(f"wrote {out}", markup=False)
+    if not finished:
+        console.print(f"wrote {out}", markup=False)
     outputs.say_written()
-    if place.tensorboard is not None:
+    if place.tensorboard is not None and not finished:
         console.print(f"look at it: tensorboard --logdir {place.tensorboard}", markup=False)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..ground.errors import InputError
-from ..ground.identities import differences
 from ..ground.intervals import Interval, mean_interval
 from ..ground.run_files import SIDECAR
 from ..ground.workers import in_workers
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.run import Run
+from .continuation import finished_run
 from .run_directory import check_run
 from .settings import TrainSettings
 from .training import train
@@ -76,17 +76,11 @@ class SeedRuns:
         whole: DataSet | None = None
         for settings, path in self.directories.items():
             if resume and (path / SIDECAR).is_file():
-                run = Run(path)
-                if changes := differences(run.settings, settings.to_dict()):
-                    raise InputError(
-                        f"{path} is finished and has other settings: {changes}; repeat the first command's settings, "
-                        "or choose another --out"
-                    )
                 whole = load_data(self.settings.data, data_root) if whole is None else whole
-                run.training_part(whole)
-            else:
-                check_run(path, resume=resume)
-                found[settings] = path
+                if finished_run(path, settings, whole) is not None:
+                    continue
+            check_run(path, resume=resume)
+            found[settings] = path
         return found
 
     def train(self, device: str, data_root: Path | None, *, jobs: int, resume: bool = False) -> Iterator[Path]:

@@ -13,12 +13,13 @@ from torch import nn
 
 from ..ground.errors import InputError
 from ..ground.records import write_atomically, write_json
-from ..ground.run_files import LOCK, METRICS, SETTINGS, STATE
+from ..ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data import check_data
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
+from .continuation import finished_run, put_in_place
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
@@ -54,7 +55,8 @@ def train(
         model: one's own network, where the settings say ``model="own"``: it is trained in place, from the parameters
             that it has. Open the run with ``Run(out, model)``.
         device: where to train.
-        resume: go on from ``<out>.partial`` if it is there.
+        resume: go on from ``<out>.partial`` if it is there; a finished run in ``out`` is returned as it is, or goes on
+            to more epochs if its schedule is extendable: its training state is kept for that.
         save_minutes: from one save within an epoch to the next; infinite is never.
         progress: called with (steps done, all steps, latest metrics); or what also hears of epochs and of curvature,
             such as a :class:`TensorBoardLog`.
@@ -89,9 +91,11 @@ def train(
     check_data(data)
     _check_settings(settings, data, model)
     drawn = TrainingExamples.draw(settings, data)
-    data = drawn.data
     out = Path(out)
     check_run(out, resume=resume)
+    if (out / SIDECAR).is_file() and (found := finished_run(out, settings, data, model)) is not None:
+        return found
+    data = drawn.data
     out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
     made = [folder for folder in (partial, *partial.parents) if not folder.exists()]
     try:
@@ -105,9 +109,9 @@ def train(
     try:
         with torch.random.fork_rng():
             run = Training(settings, data, torch.device(device), drawn.validation, model)
-            state = partial / STATE
-            if state.exists():
-                run.restore(state)
+            states = [path for path in (partial / STATE, out / STATE) if path.exists()]
+            if states:  # the latter is that of a finished run, which goes on to more epochs
+                run.restore(states[0])
             digests = drawn.write(partial)  # after other settings have been refused
             write_json(partial / SETTINGS, settings.to_dict())
             run.record(partial)
@@ -143,11 +147,8 @@ def train(
         raise
     finally:
         lock.release()
-    try:
-        partial.replace(out)  # the state goes last: a kill before this line loses nothing
-    except OSError as error:
-        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
-    for name in (STATE, LOCK):
+    put_in_place(partial, out)  # the state goes last: a kill before this line loses nothing
+    for name in (LOCK,) if settings.rate.extendable else (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
     return Run(out, model)
 

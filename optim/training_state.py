@@ -21,6 +21,7 @@ from ..landscapes.curvature.recorder import CurvatureRecorder
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
 from .base_optimizer import names_taken, own_name
+from .continuation import check_continues
 from .early_stop import EarlyStop
 from .identity import run_identity
 from .learning_rate import learning_rate
@@ -138,13 +139,7 @@ class Training:
     def _restore(self, state: dict[str, Any]) -> None:
         if len(state["metrics"]) > self.settings.epochs:
             raise InputError("the unfinished run has more epochs than its settings; remove it and train anew")
-        ours = self.settings.to_dict()
-        for name, value in ours.items():
-            if state["settings"].get(name) != value:
-                raise InputError(
-                    f"the unfinished run has {name} = {state['settings'].get(name)}, this command {value}; "
-                    f"repeat the first command's settings, or choose another --out"
-                )
+        check_continues(state["settings"], self.settings, "the unfinished run")
         if changes := differences(state.get("identity") or {}, self.identity):
             raise InputError(
                 f"the unfinished run differs in {changes}, so what follows would not be one run; go on as it began "

@@ -37,4 +37,5 @@ def test_blocks(monkeypatch, tmp_path, cli, capsys):
     same = [all((weights[0][name] == other[name]).all() for name in other) for other in weights[1:]]
     assert same == [True, False]
     assert len(list(Path("runs/sgd").glob("seed-*/checkpoint.json"))) == 4
+    assert len(Run(Path("runs/longer")).metrics) == 3
     assert Run(Path("runs/sam")).settings["lr"] == 0.002

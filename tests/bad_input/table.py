@@ -285,6 +285,8 @@ TABLE = [
     (*TRAIN, "--seeds", "0,1", "--seed", 1),
     *((*TRAIN, "--seeds", "0,1", "--jobs", text) for text in ("-1", "x", "9" * 40)),
     (*TRAIN, "--jobs", 2),
+    *(("train", "--epochs", n, "--resume", "--out", "run") for n in (1, 99)),  # a run of other settings
+    ("train", "--schedule", "constant", "--resume", "--out", "run"),
     *(("train", "--epochs", 1, "--seeds", "0,1", "--out", path) for path in (*BAD_FOLDERS, "run")),
     *((*TRAIN, "--seeds", "0,1", "--json", path) for path in ("new/seed-0", "new/seed-1.partial/a")),
     *((*TRAIN, "--model", text) for text in ("", "gpt", "../mlp")),

@@ -107,7 +107,9 @@ def test_what_is_finished_is_not_trained_again(cli, refused, digits, tmp_path, m
     outcome = cli(*COMMAND, "--seeds", "0-2", "--out", out, "--resume")
     assert outcome.code == 0
     assert trained == [1, 2]
-    assert "lr (0.1 there, 0.2 here)" in refused(*COMMAND, "--lr", 0.2, "--seeds", "0-2", "--out", out, "--resume")
+    assert "has lr = 0.1, this command 0.2" in refused(
+        *COMMAND, "--lr", 0.2, "--seeds", "0-2", "--out", out, "--resume"
+    )
 
 
 def test_finished_runs_of_other_examples_are_refused(digits, tmp_path):
