@@ -57,8 +57,8 @@ class TrainSettings:
         label_smoothing: share of a training label's weight that is spread over all classes, in the loss that is
             trained and in ``train_loss``; everything that is measured besides is plain cross-entropy, as are the
             landscape, the spectrum and the bounds of the finished run.
-        spectrum_every: epochs between measurements of lambda_1 and alignment, which the metrics keep: as the paper's Figure 1 has
-            them; 0 is never.
+        spectrum_every: epochs between measurements of lambda_1 and alignment, which the metrics keep, as the paper's
+            Figure 1 has them; 0 is never.
         record_every: steps between measurements of all that :class:`CurvatureRecorder` has, batch sharpness included,
             which ``curvature.jsonl`` keeps; 0 is never. Neither changes the training.
         record_examples: most training examples of these measurements.

@@ -52,4 +52,5 @@ def _unit(g: Tensor) -> Tensor:
 
 
 def _dot(u: Tensor, v: Tensor) -> Tensor:
-    return torch.linalg.vecdot(u.double(), v.double())
+    product: Tensor = torch.linalg.vecdot(u.double(), v.double())
+    return product

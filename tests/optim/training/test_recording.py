@@ -39,7 +39,7 @@ def whole(mine, tmp_path_factory):
     return train(SETTINGS, mine, tmp_path_factory.mktemp("whole") / "run", model=network())
 
 
-@pytest.mark.parametrize("optimizer", ["eigen-sam", "vasso", "random-sam"])
+@pytest.mark.parametrize("optimizer", ["eigen-sam", "vasso", "random-sam", "momentum-sam"])
 def test_the_training_is_the_same_to_the_last_bit(mine, tmp_path, optimizer):
     """Weights, running statistics, metrics: with batch norm, and methods that keep vectors or draw numbers."""
     settings = dataclasses.replace(SETTINGS, optimizer=optimizer)
@@ -74,6 +74,15 @@ def test_rows_of_a_killed_run_go_on_bit_for_bit(whole, mine, tmp_path, killed_at
     assert (tmp_path / "run.partial" / "curvature.jsonl").is_file()
     train(SETTINGS, mine, tmp_path / "run", model=network(), resume=True)
     assert files(tmp_path / "run") == files(whole.directory)
+
+
+def test_more_epochs_later_have_the_rows_of_one_training(mine, tmp_path):
+    settings = dataclasses.replace(SETTINGS, optimizer="sgd", schedule="constant")
+    train(dataclasses.replace(settings, epochs=1), mine, tmp_path / "a", model=network())
+    train(settings, mine, tmp_path / "a", model=network(), resume=True)
+    train(settings, mine, tmp_path / "b", model=network())
+    name = "curvature.jsonl"
+    assert files(tmp_path / "a")[name] == files(tmp_path / "b")[name]
 
 
 def test_rows_are_those_of_dense_hessians(mine, tmp_path):
@@ -162,7 +171,7 @@ def test_settings_out_of_range(name, value):
 
 def test_the_command_says_what_it_cost_and_draws(cli, tmp_path):
     outcome = cli(
-        "train", "--epochs", 1, "--optimizer", "sgd", "--batch-size", 400, "--record-every", 2, "--record-examples",
+        "train", "--epochs", 1, "--model", "mlp32", "--optimizer", "sgd", "--batch-size", 400, "--record-every", 2, "--record-examples",
         400, "--out", tmp_path / "run", "--json", tmp_path / "a.json", "--plot", tmp_path / "a.svg",
     )  # fmt: skip
     assert outcome.code == 0, outcome
