@@ -2,6 +2,8 @@
 
 __all__ = [
     "CHECKPOINT",
+    "CURVATURE",
+    "CURVATURE_FROZEN",
     "EXAMPLES",
     "FROZEN",
     "INITIAL",
@@ -20,8 +22,25 @@ SIDECAR = "checkpoint.json"
 SPLIT = "split.safetensors"
 EXAMPLES = "examples.safetensors"
 METRICS = "metrics.jsonl"
+CURVATURE = "curvature.jsonl"
+CURVATURE_FROZEN = "curvature.frozen.safetensors"
 SETTINGS = "settings.json"
 STATE = "state.safetensors"
 LOCK = "lock"
 FROZEN = "frozen.json"
-RUN_FILES = frozenset({CHECKPOINT, EXAMPLES, FROZEN, INITIAL, SIDECAR, METRICS, SETTINGS, SPLIT, STATE, LOCK})
+RUN_FILES = frozenset(
+    {
+        CHECKPOINT,
+        CURVATURE,
+        CURVATURE_FROZEN,
+        EXAMPLES,
+        FROZEN,
+        INITIAL,
+        SIDECAR,
+        METRICS,
+        SETTINGS,
+        SPLIT,
+        STATE,
+        LOCK,
+    }
+)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..ground.choices import with_choices
-from ..ground.console import DataRoot, Device, Download, JsonFile, check_count, read_path
+from ..ground.console import DataRoot, Device, Download, JsonFile, PlotFile, check_count, read_path
 from ..ground.options import Only, only_with
 from ..ground.settings_options import Chosen, FromFile, Group, with_settings
 from ..landscapes.runs.registries import DATA
@@ -31,7 +31,15 @@ _ONE_SEED = Only("a training without --seeds", lambda given: given["seeds"] is N
 
 TrainCommand = with_choices(
     with_settings(
-        {"data_root": _FILES, "download": _FILES, "jobs": only_with("seeds"), "seed": _ONE_SEED},
+        {
+            "data_root": _FILES,
+            "download": _FILES,
+            "jobs": only_with("seeds"),
+            "seed": _ONE_SEED,
+            "plot": _ONE_SEED,
+            "tensorboard": _ONE_SEED,
+            "record_examples": only_with("record_every"),
+        },
         FromFile("config", lambda text: TrainSettings.read_part(read_path(text))),
         shared=TrainSettings,
         method=Chosen("optimizer", OPTIMIZERS),
@@ -81,12 +89,21 @@ def train_command(
     download: Download = False,
     device: Device = "auto",
     json: JsonFile = None,
+    plot: PlotFile = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            parser=read_path,
+            metavar="FOLDER",
+            help="Also write curves for TensorBoard into this folder; needs pip install tensorboard.",
+        ),
+    ] = None,
 ) -> None:
     """Train one network into a run directory: metrics.jsonl and a checkpoint."""
     from .run_seeds import run_seeds
     from .run_training import Place, run_training  # torch loads when there is something to train, not for --help
 
-    place = Place(out, device, data_root, config, download=download, resume=resume)
+    place = Place(out, device, data_root, config, download=download, resume=resume, plot=plot, tensorboard=tensorboard)
     settings = replace(shared, optimizer=method, base=stepping, schedule=rate)
     if seeds is None:
         run_training(settings, place, json)

@@ -21,7 +21,7 @@ from .training import train
 
 __all__ = ["SeedRuns"]
 
-_NOT_MEASURED = ("epoch", "lr", "seconds")
+_NOT_MEASURED = ("epoch", "lr", "seconds", "curvature_seconds")
 
 
 @dataclass(frozen=True)

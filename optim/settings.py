@@ -57,7 +57,11 @@ class TrainSettings:
         label_smoothing: share of a training label's weight that is spread over all classes, in the loss that is
             trained and in ``train_loss``; everything that is measured besides is plain cross-entropy, as are the
             landscape, the spectrum and the bounds of the finished run.
-        spectrum_every: epochs between measurements of lambda_1 and alignment; 0 is never.
+        spectrum_every: epochs between measurements of lambda_1 and alignment, which the metrics keep, as the paper's
+            Figure 1 has them; 0 is never.
+        record_every: steps between measurements of all that :class:`CurvatureRecorder` has, batch sharpness included,
+            which ``curvature.jsonl`` keeps; 0 is never. Neither changes the training.
+        record_examples: most training examples of these measurements.
         seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
             eigenvector estimate.
 
@@ -147,6 +151,15 @@ class TrainSettings:
         0,
         "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
         **_at_least(0, " (never)"),
+    )
+    record_every: int = setting(
+        0,
+        "Steps from one measurement of the curvature to the next (both ends of the spectrum, gap, alignment, a frozen "
+        "eigenvector's decay, batch sharpness), into curvature.jsonl; 0 is never.",
+        **_at_least(0, " (never)"),
+    )
+    record_examples: int = setting(
+        2000, "Most training examples of these measurements, in whole minibatches.", **_at_least(1)
     )
     seed: int = setting(
         0,

@@ -4,10 +4,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -26,11 +24,10 @@ from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
 from .training_examples import TrainingExamples
+from .training_log import Progress, TrainingLog
 from .training_state import Training
 
 __all__ = ["train"]
-
-Progress = Callable[[int, int, dict[str, Any]], None]
 
 
 def train(
@@ -42,7 +39,7 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
     save_minutes: float = 10.0,
-    progress: Progress = lambda step, steps, latest: None,
+    progress: Progress | TrainingLog = lambda done, steps, latest: None,
 ) -> Run:
     """Train one network into a run directory: ``metrics.jsonl``, the settings and the checkpoint.
 
@@ -61,7 +58,8 @@ def train(
         resume: go on from ``<out>.partial`` if it is there; a finished run in ``out`` is returned as it is, or goes on
             to more epochs if its schedule is extendable: its training state is kept for that.
         save_minutes: from one save within an epoch to the next; infinite is never.
-        progress: called with (steps done, all steps, latest metrics).
+        progress: called with (steps done, all steps, latest metrics); or what also hears of epochs and of curvature,
+            such as a :class:`TensorBoardLog`.
 
     Returns:
         The run in ``out``, opened.
@@ -116,7 +114,13 @@ def train(
                 run.restore(states[0])
             digests = drawn.write(partial)  # after other settings have been refused
             write_json(partial / SETTINGS, settings.to_dict())
-            _train_epochs(run, partial, save_minutes, progress)
+            run.record(partial)
+            log = progress if isinstance(progress, TrainingLog) else TrainingLog(progress)
+            log.begin(run.steps)
+            try:
+                _train_epochs(run, partial, save_minutes, log)
+            finally:
+                log.end()
             run.early_stop.give_best(run.model)
         architecture = Checkpoint(
             settings.model,
@@ -178,18 +182,31 @@ def _check_model(model: nn.Module, data: DataSet) -> None:
         raise InputError(f"the network's output for one example is of {what}; expected scores of shape {expected}")
 
 
-def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: Progress) -> None:
+def _train_epochs(run: Training, partial: Path, save_minutes: float, log: TrainingLog) -> None:
     """Train what is missing, saving after every epoch and every so many minutes."""
     steps, saved = run.settings.epochs * run.steps_per_epoch, time.monotonic()
+    rows = [] if run.recorder is None else run.recorder.rows
+    told = sum(row["step"] < run.steps for row in rows)
+
+    def tell_curvature() -> None:
+        nonlocal told
+        rows = [] if run.recorder is None else run.recorder.rows
+        for row in rows[told:]:
+            log.curvature(row)
+        told = len(rows)
 
     def after_step(step: int, loss: float) -> None:
         nonlocal saved
+        tell_curvature()
         if time.monotonic() - saved >= 60 * save_minutes and step + 1 < run.steps_per_epoch:
             save_state(partial / STATE, run.state())
             saved = time.monotonic()
         latest = run.metrics[-1] if run.metrics else {}
-        progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
+        log.step(run.steps, steps, {**latest, "loss": loss})
 
+    tell_curvature()
+    if run.metrics and not run.step:
+        log.epoch(run.steps, run.metrics[-1])
     while not run.done:
         try:
             run.epoch(after_step)
@@ -197,6 +214,7 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: P
             if run.metrics:
                 raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
             raise
+        log.epoch(run.steps, run.metrics[-1])
         lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
         write_atomically(partial / METRICS, lines.encode())
         save_state(partial / STATE, run.state())

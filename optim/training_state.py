@@ -15,7 +15,9 @@ from torch.optim import Optimizer
 from ..ground.errors import InputError
 from ..ground.fingerprints import fingerprint
 from ..ground.identities import differences
+from ..ground.run_files import CURVATURE, CURVATURE_FROZEN
 from ..ground.settings import settings_of
+from ..landscapes.curvature.recorder import CurvatureRecorder
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
 from .base_optimizer import names_taken, own_name
@@ -23,7 +25,7 @@ from .continuation import check_continues
 from .early_stop import EarlyStop
 from .identity import run_identity
 from .learning_rate import learning_rate
-from .measurement import evaluate, measure_sharpness
+from .measurement import evaluate, measure_sharpness, training_recorder
 from .minibatches import Minibatches
 from .passes import NotFiniteError
 from .precision import Precision
@@ -60,6 +62,7 @@ class Training:
         metrics: one row for each finished epoch.
         step: steps that are done of the epoch that is not finished.
         stopped: whether it is to stop before its last epoch.
+        recorder: of its curvature; None if that is not measured.
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class Training:
         self.metrics: list[dict[str, Any]] = []
         self.step, self._random_state = 0, random_state(device)
         self._sums = _no_sums()
+        self.recorder: CurvatureRecorder | None = None
+        self._recorded: dict[str, Any] | None = None  # of a restored state
         if isinstance(self.optimizer, SharpnessAwareOptimizer):
             self.optimizer.register_after_backward_hook(lambda _: self._before_base())
 
@@ -92,6 +97,11 @@ class Training:
     def steps_per_epoch(self) -> int:
         """All of the same number of examples."""
         return self.minibatches.steps
+
+    @property
+    def steps(self) -> int:
+        """That have been taken in all epochs."""
+        return len(self.metrics) * self.steps_per_epoch + self.step
 
     @property
     def done(self) -> bool:
@@ -112,6 +122,7 @@ class Training:
             "step": self.step,
             "sums": self._sums,
             "random_state": self._random_state,
+            "recorder": None if self.recorder is None else self.recorder.state_dict(),
         }
 
     def restore(self, path: Path) -> None:
@@ -143,6 +154,44 @@ class Training:
             raise ValueError(f"step {step} of {self.steps_per_epoch}")
         self.step, self._sums = step, state["sums"]
         self._random_state = state["random_state"]
+        self._recorded = state["recorder"]
+
+    def record(self, folder: Path) -> None:
+        """Measure curvature from now on, if the settings say so, into files of a folder; rows go on from the state.
+
+        Raises:
+            InputError: a network whose curvature cannot be measured.
+        """
+        for name in (CURVATURE, CURVATURE_FROZEN):  # rows of steps that are taken again
+            (folder / name).unlink(missing_ok=True)
+        settings = self.settings
+        if not settings.record_every:
+            return
+        self.recorder = training_recorder(
+            self.model,
+            self.optimizer,
+            self.data,
+            settings.batch_size,
+            every=settings.record_every,
+            examples=settings.record_examples,
+            path=folder / CURVATURE,
+            seed=settings.seed,
+        )
+        if self._recorded is not None:
+            self.recorder.load_state_dict(self._recorded)
+        else:
+            self._measure_curvature()
+
+    def _measure_curvature(self) -> None:
+        """At the number of steps that have been taken; nothing that the training sees is changed."""
+        if self.recorder is None or self.steps % self.recorder.every:
+            return
+        began, random = time.perf_counter(), random_state(self.device)
+        try:
+            self.recorder.step(self.steps)
+        finally:
+            set_random_state(random, self.device)
+        self._sums["curvature_seconds"] += time.perf_counter() - began
 
     def epoch(self, after_step: Callable[[int, float], None]) -> None:
         """Train what is left of an epoch and append its metrics.
@@ -161,7 +210,7 @@ class Training:
                 set_random_state(self._random_state, self.device)
 
         for batch in self.minibatches.epoch(done, self.step, go_on):
-            lr = learning_rate(settings, done * self.steps_per_epoch + self.step, self.steps_per_epoch)
+            lr = learning_rate(settings, self.steps, self.steps_per_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             began = time.perf_counter()
@@ -169,6 +218,7 @@ class Training:
             self._note(loss, lr, time.perf_counter() - began)
             self.step += 1
             self._random_state = random_state(self.device)
+            self._measure_curvature()
             after_step(self.step - 1, loss)
         self._finish_epoch()
 
@@ -251,6 +301,8 @@ class Training:
             if every and (epoch % every == 0 or last):
                 row |= measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
         row["seconds"] = sums["seconds"]
+        if self.recorder is not None:
+            row["curvature_seconds"] = sums["curvature_seconds"]
         self.metrics.append(row)
         self.step, self._sums = 0, _no_sums()
 
@@ -262,4 +314,5 @@ def _mean(total: float, count: float) -> float | None:
 
 def _no_sums() -> dict[str, float]:
     """Of an epoch that has no step yet."""
-    return dict.fromkeys(("loss", "losses", "gradient_norm", "taken", "seconds", "lr"), 0.0)
+    names = ("loss", "losses", "gradient_norm", "taken", "seconds", "curvature_seconds", "lr")
+    return dict.fromkeys(names, 0.0)
