@@ -5,6 +5,7 @@ from .analytic.quadratic import Quadratic
 from .analytic.torus import TiltedTorus
 from .analytic.valley import Valley
 from .curvature.alignments import alignment, mean_alignment
+from .curvature.batch_sharpness import batch_sharpness
 from .curvature.closure_hessian import ClosureCheck, ClosureHessian
 from .curvature.drift_decomposition import DriftDecomposition, decompose_drift
 from .curvature.empirical_fisher import EmpiricalFisher
@@ -26,6 +27,7 @@ from .runs.checkpoint import Checkpoint
 from .runs.data import load_data
 from .runs.data_digests import data_digest
 from .runs.data_set import DataSet
+from .runs.examples import Examples
 from .runs.metrics import read_metrics
 from .runs.registries import DATA, MODELS
 from .runs.run import Run
@@ -63,6 +65,7 @@ __all__ = [
     "Eigenpairs",
     "EmpiricalFisher",
     "Estimate",
+    "Examples",
     "FormulaLandscape",
     "FunctionOperator",
     "GaussNewton",
@@ -87,6 +90,7 @@ __all__ = [
     "TiltedTorus",
     "Valley",
     "alignment",
+    "batch_sharpness",
     "block_lanczos",
     "build_model",
     "data_digest",

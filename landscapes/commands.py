@@ -53,6 +53,8 @@ def _show(measured: "MeasuredSpectrum", console: Console) -> None:
     console.print(table)
     console.print(f"{pairs.products} matrix-vector products over {measured.examples} examples")
     console.print(f"check of the products: {pairs.checked}", markup=False)
+    for remark in measured.remarks:
+        console.print(remark, markup=False)
     if not pairs.converged:
         console.print(f"NOT converged to {measured.settings.tolerance:g}: {pairs.missing}", markup=False)
     if (bound := pairs.bound) is not None:

@@ -1,6 +1,6 @@
 """The curvature of a trained run's loss: eigenvalues, a bound of the spectrum, density, as one result."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ class MeasuredSpectrum:
         quadrature: what density and estimates rest on; None where they were not asked for.
         density: of eigenvalues; likewise.
         estimates: by name; likewise empty.
+        remarks: what one has to know of the training loss: label noise, a smoothing that these numbers are without.
     """
 
     settings: SpectrumSettings
@@ -58,13 +59,14 @@ class MeasuredSpectrum:
     quadrature: Quadrature | None = None
     density: Density | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     def __repr__(self) -> str:
         lines = [
             f"{self.title} of the training loss, d = {self.matrix.dim}, {self.examples} examples",
             repr(self.pairs),
         ]
-        return "\n".join([*lines, *(f"{name}: {estimate}" for name, estimate in self.estimates.items())])
+        return "\n".join([*lines, *(f"{name}: {estimate}" for name, estimate in self.estimates.items()), *self.remarks])
 
     @property
     def title(self) -> str:
@@ -83,6 +85,7 @@ class MeasuredSpectrum:
             "examples": self.examples,
             "mode": self.settings.mode,
             "seed": self.settings.seed,
+            "remarks": list(self.remarks),
         }
         if isinstance(self.matrix, Hessian):
             result["method"] = self.matrix.used
@@ -108,6 +111,8 @@ def measure_spectrum(
 ) -> MeasuredSpectrum:
     """Eigenvalues, and if wanted the density, of the training loss's curvature at a trained point.
 
+    The training loss is the plain cross-entropy of the examples and labels that were trained on, noise included.
+
     Args:
         run: folder of the run.
         settings: what is wanted; default the largest eigenvalue of the Hessian.
@@ -120,7 +125,8 @@ def measure_spectrum(
             refuses.
     """
     settings = SpectrumSettings() if settings is None else settings
-    matrix, examples = _matrix(run, settings, data_root, download, device)
+    opened = run if isinstance(run, Run) else Run(run)
+    matrix, examples = _matrix(opened, settings, data_root, download, device)
     with progress_bar("matrix-vector products", settings.max_products) as (progress, task):
         pairs = lanczos(
             matrix,
@@ -134,7 +140,7 @@ def measure_spectrum(
         )
         progress.update(task, total=pairs.products)
     if not settings.density:
-        return MeasuredSpectrum(settings, matrix, pairs, examples)
+        return MeasuredSpectrum(settings, matrix, pairs, examples, remarks=opened.remarks)
     with progress_bar("density", settings.probes * min(settings.steps, matrix.dim)) as (progress, task):
         quadrature = lanczos_quadrature(
             matrix,
@@ -144,20 +150,20 @@ def measure_spectrum(
             callback=lambda products: progress.update(task, completed=products),
         )
     estimates = _estimates(quadrature, scale=float(pairs.values.abs().max()))
-    return MeasuredSpectrum(settings, matrix, pairs, examples, quadrature, spectral_density(quadrature), estimates)
+    density = spectral_density(quadrature)
+    return MeasuredSpectrum(settings, matrix, pairs, examples, quadrature, density, estimates, opened.remarks)
 
 
 def _matrix(
-    run: Run | Path | str,
+    run: Run,
     settings: SpectrumSettings,
     data_root: Path | None,
     download: bool,
     device: torch.device | str,
 ) -> tuple[NetworkOperator, int]:
     """The operator of a run's network on its training data, and the number of examples."""
-    opened = run if isinstance(run, Run) else Run(run)
-    model = opened.network().to(device)
-    data = opened.data(data_root, download=download)
+    model = run.network().to(device)
+    data = run.data(data_root, download=download)
     inputs, targets, size = data.train_inputs, data.train_targets, settings.batch_size
     if settings.double:
         model, inputs = model.double(), inputs.double()

@@ -7,7 +7,7 @@ from .bases.rmsprop import RMSpropBase
 from .bases.sgd import SGDBase
 from .eigenvector_estimate import Eigensolver
 from .identity import run_identity
-from .measurement import evaluate, measure_sharpness
+from .measurement import evaluate, measure_sharpness, training_recorder
 from .method import Method
 from .methods.asam import ASAMSettings
 from .methods.aware_perturbation import AwarePerturbationSettings
@@ -59,7 +59,10 @@ from .registry import OPTIMIZERS, register
 from .schedules import GroupSchedule, LearningRateSchedule
 from .settings import TrainSettings
 from .sharpness_aware import SharpnessAwareOptimizer
+from .tensorboard_log import TensorBoardLog
 from .training import train
+from .training_log import TrainingLog
+from .training_picture import draw_training
 from .training_state import make_optimizer
 from .two_pass import TwoPassOptimizer
 
@@ -120,12 +123,15 @@ __all__ = [
     "SmoothedPerturbation",
     "SmoothedPerturbationSettings",
     "StepRate",
+    "TensorBoardLog",
     "TrainSettings",
+    "TrainingLog",
     "TwoPassOptimizer",
     "USAMSettings",
     "VaSSO",
     "VaSSOSettings",
     "XSAMSettings",
+    "draw_training",
     "eigen_perturbation",
     "evaluate",
     "make_optimizer",
@@ -136,4 +142,5 @@ __all__ = [
     "register_rate",
     "run_identity",
     "train",
+    "training_recorder",
 ]

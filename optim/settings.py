@@ -1,6 +1,7 @@
 """Every hyper-parameter of a training run, checked before anything is written. Loads no torch."""
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self
 
 from ..ground.errors import InputError
@@ -9,6 +10,7 @@ from ..ground.registry import Registry
 from ..ground.settings import check_settings, setting, settings_of
 from ..landscapes.runs.registries import DATA, MODELS, OWN
 from .base import BASES, Base
+from .config_file import read_config
 from .method import Method
 from .rate import RATES, Rate
 from .registry import OPTIMIZERS
@@ -44,13 +46,24 @@ class TrainSettings:
         weight_decay: of the base optimizer (paper: 5e-5).
         clip_norm: longest gradient that the base optimizer steps along; 0 is any.
         precision: "float32", or of automatic mixed precision "bfloat16" or "float16".
-        label_smoothing: of the training loss; what is evaluated and measured is the plain cross-entropy.
         patience: epochs without a new minimum of the validation loss after which it stops; 0 is never.
         augment: random crop with padding 4 and horizontal flip (paper), for natural images only.
         prior_fraction: share of the training set to train on; the rest, drawn by the seed before anything else, is
             kept for a certificate, whose prior the network is (1: no rest).
-        spectrum_every: epochs between measurements of lambda_1 and alignment; 0 is never.
-        seed: of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.
+        subset: number of examples to use, drawn by the seed after that (0: all of them).
+        validation_fraction: share of these that is not trained on but evaluated after every epoch.
+        label_noise: share of the training labels, exact up to rounding, that is replaced by another class, each with
+            the same probability; labels of validation, test and certificate stay (:class:`Examples`).
+        label_smoothing: share of a training label's weight that is spread over all classes, in the loss that is
+            trained and in ``train_loss``; everything that is measured besides is plain cross-entropy, as are the
+            landscape, the spectrum and the bounds of the finished run.
+        spectrum_every: epochs between measurements of lambda_1 and alignment, which the metrics keep, as the paper's
+            Figure 1 has them; 0 is never.
+        record_every: steps between measurements of all that :class:`CurvatureRecorder` has, batch sharpness included,
+            which ``curvature.jsonl`` keeps; 0 is never. Neither changes the training.
+        record_examples: most training examples of these measurements.
+        seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
+            eigenvector estimate.
 
     Raises:
         InputError: a value out of range, with the repair.
@@ -98,12 +111,6 @@ class TrainSettings:
         "Type of numbers of the network's passes (automatic mixed precision); parameters stay float32.",
         choices=lambda: PRECISIONS,
     )
-    label_smoothing: float = setting(
-        0.0,
-        "Share of each label that is spread over all classes, in the training loss alone.",
-        holds=lambda value: 0 <= value < 1,
-        otherwise="must lie in [0, 1)",
-    )
     patience: int = setting(
         0,
         "Stop when the validation loss has had no new minimum for so many epochs, and keep the weights of the "
@@ -117,14 +124,46 @@ class TrainSettings:
         holds=lambda value: 0 < value <= 1,
         otherwise="must lie in (0, 1]",
     )
+    subset: int = setting(
+        0,
+        "Examples to use, drawn by the seed from the training set (or from its --prior-fraction); 0 is all of them.",
+        **_at_least(0, " (all)"),
+    )
+    validation_fraction: float = setting(
+        0.0,
+        "Share of the used examples that is not trained on but evaluated after every epoch.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_noise: float = setting(
+        0.0,
+        "Share of the training labels that is replaced by another class, drawn uniformly; other labels stay clean.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of a label's weight that is spread over all classes in the loss that is trained; never in evaluations.",
+        holds=lambda value: 0 <= value < 1,
+        otherwise="must lie in [0, 1)",
+    )
     spectrum_every: int = setting(
         0,
         "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
         **_at_least(0, " (never)"),
     )
+    record_every: int = setting(
+        0,
+        "Steps from one measurement of the curvature to the next (both ends of the spectrum, gap, alignment, a frozen "
+        "eigenvector's decay, batch sharpness), into curvature.jsonl; 0 is never.",
+        **_at_least(0, " (never)"),
+    )
+    record_examples: int = setting(
+        2000, "Most training examples of these measurements, in whole minibatches.", **_at_least(1)
+    )
     seed: int = setting(
         0,
-        "Seed of the split, initialisation, minibatches, augmentation and the first eigenvector estimate.",
+        "Seed of split, examples, noise, initialisation, minibatches, augmentation and the first eigenvector estimate.",
         holds=lambda value: 0 <= value < 2**31,
         otherwise="must lie in [0, 2^31)",
     )
@@ -138,6 +177,11 @@ class TrainSettings:
                 article = "an" if name == "optimizer" else "a"
                 raise InputError(f"{name} = {given!r:.60} is neither a name nor settings of {article} {name}")
         check_settings(self)
+        if self.patience and not self.validation_fraction:
+            raise InputError(
+                f"patience = {self.patience} waits for a smaller validation loss, and nothing is kept for validation; "
+                "give validation_fraction, such as 0.1"
+            )
         self.method.check_base(self.base_optimizer)
         if self.warmup_epochs > self.epochs:
             raise InputError(
@@ -185,3 +229,35 @@ class TrainSettings:
             wrong = sorted(names ^ found.keys()) if isinstance(found, dict) else ["all of them"]
             raise InputError(f"these are not settings of a training: look at {', '.join(map(str, wrong))}")
         return cls(**{**found, **{name: settings_from_dict(GROUPS[name], found[name]) for name in GROUPS}})
+
+    @staticmethod
+    def read_part(path: Path | str) -> dict[str, Any]:
+        """What a file of settings says, names and types checked; what it leaves out is not in it.
+
+        Raises:
+            InputError: a file that cannot be read, an unknown key, a value of another type.
+        """
+        return read_config(Path(path), settings_of(TrainSettings), GROUPS)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """The settings in a file, TOML or JSON: what it leaves out is as by default.
+
+        Keys are those of :meth:`to_dict`; a group may also be just a name. Every run directory has such a file.
+
+        Raises:
+            InputError: a file that cannot be read, an unknown key, a value of another type or out of range.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> from eigensam.optim import SAMSettings
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.toml"
+            >>> _ = path.write_text('optimizer = {name = "sam", rho = 0.2}')
+            >>> TrainSettings.read(path) == TrainSettings(SAMSettings(rho=0.2))
+            True
+        """
+        found = cls.read_part(path)
+        try:
+            return cls(**{**found, **{n: settings_from_dict(GROUPS[n], found[n]) for n in GROUPS if n in found}})
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None

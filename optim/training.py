@@ -4,33 +4,30 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
 from ..ground.errors import InputError
-from ..ground.records import write_atomically
-from ..ground.run_files import LOCK, METRICS, SPLIT, STATE
+from ..ground.records import write_atomically, write_json
+from ..ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data import check_data
-from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
-from ..landscapes.runs.split import Split
-from ..landscapes.tensor_files import save_tensors
+from .continuation import finished_run, put_in_place
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
+from .training_examples import TrainingExamples
+from .training_log import Progress, TrainingLog
 from .training_state import Training
 
 __all__ = ["train"]
-
-Progress = Callable[[int, int, dict[str, Any]], None]
 
 
 def train(
@@ -42,9 +39,9 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
     save_minutes: float = 10.0,
-    progress: Progress = lambda step, steps, latest: None,
+    progress: Progress | TrainingLog = lambda done, steps, latest: None,
 ) -> Run:
-    """Train one network into a run directory: ``metrics.jsonl`` and the checkpoint.
+    """Train one network into a run directory: ``metrics.jsonl``, the settings and the checkpoint.
 
     The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
     end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
@@ -58,9 +55,11 @@ def train(
         model: one's own network, where the settings say ``model="own"``: it is trained in place, from the parameters
             that it has. Open the run with ``Run(out, model)``.
         device: where to train.
-        resume: go on from ``<out>.partial`` if it is there.
+        resume: go on from ``<out>.partial`` if it is there; a finished run in ``out`` is returned as it is, or goes on
+            to more epochs if its schedule is extendable: its training state is kept for that.
         save_minutes: from one save within an epoch to the next; infinite is never.
-        progress: called with (steps done, all steps, latest metrics).
+        progress: called with (steps done, all steps, latest metrics); or what also hears of epochs and of curvature,
+            such as a :class:`TensorBoardLog`.
 
     Returns:
         The run in ``out``, opened.
@@ -76,7 +75,7 @@ def train(
         >>> out = pathlib.Path(tempfile.mkdtemp()) / "a"
         >>> _ = train(TrainSettings("sgd", epochs=1), load_data("digits"), out)
         >>> sorted(path.name for path in out.iterdir())
-        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
+        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl', 'settings.json']
 
         A network and data of one's own:
 
@@ -90,13 +89,13 @@ def train(
         8
     """
     check_data(data)
-    whole, split = data, None
-    if settings.prior_fraction < 1:
-        split = Split.draw(len(data.train_targets), settings.prior_fraction, settings.seed)
-        data = split.prior_part(data)
     _check_settings(settings, data, model)
+    drawn = TrainingExamples.draw(settings, data)
     out = Path(out)
     check_run(out, resume=resume)
+    if (out / SIDECAR).is_file() and (found := finished_run(out, settings, data, model)) is not None:
+        return found
+    data = drawn.data
     out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
     made = [folder for folder in (partial, *partial.parents) if not folder.exists()]
     try:
@@ -108,14 +107,20 @@ def train(
     except OSError as error:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
     try:
-        if split is not None:
-            save_tensors(partial / SPLIT, split.to_tensors())  # before a step: nobody can choose it by the result
         with torch.random.fork_rng():
-            run = Training(settings, data, torch.device(device), model)
-            state = partial / STATE
-            if state.exists():
-                run.restore(state)
-            _train_epochs(run, partial, save_minutes, progress)
+            run = Training(settings, data, torch.device(device), drawn.validation, model)
+            states = [path for path in (partial / STATE, out / STATE) if path.exists()]
+            if states:  # the latter is that of a finished run, which goes on to more epochs
+                run.restore(states[0])
+            digests = drawn.write(partial)  # after other settings have been refused
+            write_json(partial / SETTINGS, settings.to_dict())
+            run.record(partial)
+            log = progress if isinstance(progress, TrainingLog) else TrainingLog(progress)
+            log.begin(run.steps)
+            try:
+                _train_epochs(run, partial, save_minutes, log)
+            finally:
+                log.end()
             run.early_stop.give_best(run.model)
         architecture = Checkpoint(
             settings.model,
@@ -125,7 +130,10 @@ def train(
             settings.to_dict(),
             settings.seed,
             run.identity["examples"],
-            "" if split is None else data_digest(whole),
+            drawn.whole_sha256,
+            digests,
+            len(run.metrics),
+            run.early_stop.epoch or len(run.metrics),
         )
         architecture.save(partial, run.model, run.initial, run.device)
         for temporary in filter(is_temporary, partial.iterdir()):
@@ -134,15 +142,13 @@ def train(
         if made and not (partial / STATE).exists():
             shutil.rmtree(partial)  # nothing in it is finished
             for folder in made[1:]:
-                folder.rmdir()
+                with suppress(OSError):  # another training has begun there meanwhile
+                    folder.rmdir()
         raise
     finally:
         lock.release()
-    try:
-        partial.replace(out)  # the state goes last: a kill before this line loses nothing
-    except OSError as error:
-        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
-    for name in (STATE, LOCK):
+    put_in_place(partial, out)  # the state goes last: a kill before this line loses nothing
+    for name in (LOCK,) if settings.rate.extendable else (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
     return Run(out, model)
 
@@ -159,10 +165,6 @@ def _check_settings(settings: TrainSettings, data: DataSet, model: nn.Module | N
         _check_model(model, data)
     if settings.data not in (OWN, data.name):
         raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
-    if settings.batch_size > len(data.train_targets):
-        raise InputError(
-            f"batch_size = {settings.batch_size} exceeds the {len(data.train_targets)} training examples; lower it"
-        )
     if settings.augment and not data.augmentable:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
 
@@ -180,18 +182,31 @@ def _check_model(model: nn.Module, data: DataSet) -> None:
         raise InputError(f"the network's output for one example is of {what}; expected scores of shape {expected}")
 
 
-def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: Progress) -> None:
+def _train_epochs(run: Training, partial: Path, save_minutes: float, log: TrainingLog) -> None:
     """Train what is missing, saving after every epoch and every so many minutes."""
     steps, saved = run.settings.epochs * run.steps_per_epoch, time.monotonic()
+    rows = [] if run.recorder is None else run.recorder.rows
+    told = sum(row["step"] < run.steps for row in rows)
+
+    def tell_curvature() -> None:
+        nonlocal told
+        rows = [] if run.recorder is None else run.recorder.rows
+        for row in rows[told:]:
+            log.curvature(row)
+        told = len(rows)
 
     def after_step(step: int, loss: float) -> None:
         nonlocal saved
+        tell_curvature()
         if time.monotonic() - saved >= 60 * save_minutes and step + 1 < run.steps_per_epoch:
             save_state(partial / STATE, run.state())
             saved = time.monotonic()
         latest = run.metrics[-1] if run.metrics else {}
-        progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
+        log.step(run.steps, steps, {**latest, "loss": loss})
 
+    tell_curvature()
+    if run.metrics and not run.step:
+        log.epoch(run.steps, run.metrics[-1])
     while not run.done:
         try:
             run.epoch(after_step)
@@ -199,6 +214,7 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: P
             if run.metrics:
                 raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
             raise
+        log.epoch(run.steps, run.metrics[-1])
         lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
         write_atomically(partial / METRICS, lines.encode())
         save_state(partial / STATE, run.state())

@@ -145,7 +145,11 @@ def _certify(
 
 
 def _prior_examples(settings: CertifySettings, run: Run) -> int:
-    return len(run.split.prior) if settings.prior == "trained" and run.split is not None else 0
+    """That the prior was trained on."""
+    if settings.prior != "trained" or run.split is None:
+        return 0
+    examples = run.examples
+    return len(run.split.prior if examples is None else examples.train)
 
 
 def _loss(settings: CertifySettings, delta: float) -> GibbsLoss:
@@ -221,12 +225,18 @@ def _trivial_risk(settings: CertifySettings, whole: DataSet) -> float:
 
 
 def _assumptions(settings: CertifySettings, run: Run) -> list[str]:
+    noise = run.examples if settings.prior == "trained" else None
     found = [
         "The training examples are independent draws from one distribution, of which new data are draws, too.",
         "What is certified is the randomised network: every prediction draws its weights anew. Of the network at the "
         "prior's mean Clopper-Pearson speaks.",
         "Pseudo-random numbers are as good as random ones.",
     ]
+    if noise is not None and noise.replaced:
+        found.append(
+            f"{noise.replaced} of the {len(noise.train)} labels that the prior was trained on are noise; risk is with "
+            "respect to the data set's own labels, which the kept examples have."
+        )
     if run.checkpoint.data != "digits":
         found.append(
             "The mean and deviation that images are standardised by count as fixed before, though they are those of "

@@ -53,7 +53,10 @@ class KeptExamples:
 
 
 def kept_examples(run: Run, whole: DataSet, prior: str, choice_share: float, delta: float) -> KeptExamples:
-    """What a run's certificate may be about.
+    """What a run's certificate may be about: with the data set's own labels, whatever noise the prior was trained on.
+
+    Of a trained prior these are what its split kept. Other examples of the prior part that it was not trained on, for
+    validation or because they were left out, are none of them: choices may have been made with these.
 
     Args:
         run: whose network is the prior, or whose initialisation.
@@ -63,7 +66,8 @@ def kept_examples(run: Run, whole: DataSet, prior: str, choice_share: float, del
         delta: of what is said instead where none were kept.
 
     Raises:
-        InputError: the network was trained on all of its training set; the message says what its test set proves.
+        InputError: other data than those of the training; nothing was kept for a certificate; the message says what
+            its test set proves.
     """
     split = run.split
     if not run.checkpoint.data_sha256:
@@ -71,20 +75,23 @@ def kept_examples(run: Run, whole: DataSet, prior: str, choice_share: float, del
             f"{run.directory} does not say which examples it was trained on, so they may be those of the bound; train "
             "again with this version"
         )
-    if split is not None:
-        run.check_whole(whole)
-        run.checkpoint.check_data(split.prior_part(whole))  # not on others, whatever the split says
-    else:
-        run.checkpoint.check_data(whole)
+    trained_on = run.training_part(whole)  # not on others, whatever split and chosen examples say
     if prior != "trained":  # nothing is chosen on examples
         return KeptExamples(whole, 0.0)
     if split is None:
         raise InputError(
-            f"{run.directory} was trained on all {len(whole.train_targets)} training examples, so none is left for a "
+            f"{run.directory} {_used(run, trained_on, whole)}, so none is left for a "
             f"certificate of a trained prior. {_by_test_set(run, whole, delta)} For a certificate train with "
             "--prior-fraction 0.5, or take --prior initial"
         )
     return KeptExamples(split.bound_part(whole), choice_share)
+
+
+def _used(run: Run, trained_on: DataSet, whole: DataSet) -> str:
+    used, total = len(trained_on.train_targets), len(whole.train_targets)
+    if used == total:
+        return f"was trained on all {total} training examples"
+    return f"was trained on {used} of {total} training examples and kept no others apart for a certificate"
 
 
 @torch.no_grad()

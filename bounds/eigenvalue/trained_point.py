@@ -71,6 +71,17 @@ def _assumptions(model: nn.Module, data: DataSet, centre: str) -> list[str]:
     return found
 
 
+def _clean_labels(run: Run) -> list[str]:
+    """A sentence if the labels are not those of the training."""
+    examples = run.examples
+    if examples is None or not examples.replaced:
+        return []
+    return [
+        f"{examples.replaced} of the {len(examples.train)} labels that the network was trained on are noise; every "
+        "term is with the data set's own labels, whose risk is bounded."
+    ]
+
+
 def bound_checkpoint(
     run: Run | Path | str,
     data: DataSet | None,
@@ -80,6 +91,10 @@ def bound_checkpoint(
     progress: Callable[[str], None] = lambda what: None,
 ) -> Bound:
     """Theorem 4.1 for a run, on its own training set, in float64.
+
+    After label noise its examples have the data set's own labels again: the theorem holds for any point, whatever led
+    to it, of examples that are independent draws. Exactly so many wrong labels are not, and the risk would be one with
+    noise, to which test losses cannot be compared. The loss is :class:`BoundedCrossEntropy`, without label smoothing.
 
     Args:
         run: or its directory, made by ``eigensam train``.
@@ -96,7 +111,7 @@ def bound_checkpoint(
     centre = settings.prior
     run = run if isinstance(run, Run) else Run(run)
     data = run.data() if data is None else data
-    run.checkpoint.check_data(data)
+    data = run.clean(data)
     check_examples(len(data.train_targets))
     loss = BoundedCrossEntropy(settings.p_min)
     model = run.network().to(device, torch.float64)
@@ -132,6 +147,7 @@ def bound_checkpoint(
         sigma=settings.sigma,
         assumptions=[
             *_assumptions(model, data, centre),
+            *_clean_labels(run),
             f"Derivatives are what torch makes of them. Hessian products: {pairs.checked}; fourth derivative: "
             f"{landscape.derivatives.how_checked(3)}.",
         ],

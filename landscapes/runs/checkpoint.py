@@ -12,17 +12,20 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_json
-from ...ground.run_files import CHECKPOINT, INITIAL, SIDECAR, SPLIT
+from ...ground.row_file import Row, RowFile
+from ...ground.run_files import CHECKPOINT, CURVATURE, EXAMPLES, INITIAL, SIDECAR, SPLIT
 from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
 from .data_digests import data_digest
 from .data_set import DataSet
+from .examples import Examples
 from .registries import MODELS, OWN
 from .split import Split
 
 __all__ = ["Checkpoint"]
 
 _FORMAT = "eigensam-checkpoint/2"
+_OPTIONAL = (SPLIT, EXAMPLES, CURVATURE)  # of runs that drew examples, or measured curvature
 _MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
 
 
@@ -73,9 +76,10 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if entry("model", str) != OWN and record["model"] not in MODELS:
         raise ValueError(f"model {record['model']!r:.60}")
     digests = entry("sha256", dict)
-    names = [CHECKPOINT, INITIAL, *([SPLIT] if SPLIT in digests else [])]
+    names = [CHECKPOINT, INITIAL, *(name for name in _OPTIONAL if name in digests)]
     if not all(isinstance(digests[name], str) for name in names):
         raise TypeError("sha256")
+    last = record["settings"].get("epochs", 0) if isinstance(record["settings"], dict) else 0
     return {
         "model": record["model"],
         "shape": tuple(shape),
@@ -86,6 +90,8 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
         "data_sha256": entry("data_sha256", str) if "data_sha256" in record else "",
         "whole_sha256": entry("whole_sha256", str) if "whole_sha256" in record else "",
         "sha256": {name: digests[name] for name in names},
+        # Versions without an early stop did not write these.
+        **{name: entry(name, int) if name in record else last for name in ("epochs", "kept_epoch")},
     }
 
 
@@ -102,8 +108,13 @@ class Checkpoint:
         seed: of initialisation and minibatches.
         data_sha256: :func:`data_digest` of the data that it was trained on; empty in runs of versions that did not
             keep it.
-        whole_sha256: of the data before the split, if part of the training set was kept for a certificate.
-        sha256: of each tensor file; filled in by ``save`` and checked by ``network`` and ``split``.
+        whole_sha256: of the data before anything was drawn, if part of the training set was kept for a certificate or
+            for validation, or left out, or got other labels.
+        sha256: of each tensor file, and of the curvature's rows: those that were written before the training are
+            given, the others are filled in by ``save``; checked by ``network``, ``split``, ``examples`` and
+            ``curvature``.
+        epochs: that were trained: fewer than the settings say where an early stop ended the training.
+        kept_epoch: after which the network had these weights, counted from 1.
     """
 
     model: str
@@ -115,19 +126,21 @@ class Checkpoint:
     data_sha256: str = ""
     whole_sha256: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
+    epochs: int = 0
+    kept_epoch: int = 0
 
     def save(
         self, directory: Path, trained: nn.Module, initial: dict[str, Tensor], device: torch.device | str = "cpu"
     ) -> None:
         """Write the network trained on ``device``, its initial state and the sidecar; the sidecar comes last.
 
-        A split has been written before the training began.
+        Split and chosen examples have been written before the training began; ``sha256`` has what they were then.
         """
         directory = Path(directory)
         save_tensors(directory / CHECKPOINT, trained.state_dict())
         save_tensors(directory / INITIAL, initial)
-        names = [CHECKPOINT, INITIAL, *([SPLIT] if self.whole_sha256 else [])]
-        digests = {name: _digest(directory / name) for name in names}
+        written = [name for name in (CHECKPOINT, INITIAL, CURVATURE) if (directory / name).is_file()]
+        digests = {**self.sha256, **{name: _digest(directory / name) for name in written}}
         sidecar = {
             "format": _FORMAT,
             **asdict(self),
@@ -187,13 +200,44 @@ class Checkpoint:
         Raises:
             InputError: the file is not the one that was written before the training, or no split.
         """
-        if SPLIT not in self.sha256:
-            return None
         path = Path(directory) / SPLIT
+        tensors = self._drawn(path)
+        return None if tensors is None else Split.from_tensors(tensors, path)
+
+    def examples(self, directory: Path) -> Examples | None:
+        """Which examples were trained on, kept for validation, and with which labels; None if nothing was drawn.
+
+        Positions are those in the data set, or in the prior part of the split if there is one.
+
+        Raises:
+            InputError: the file is not the one that was written before the training, or no such examples.
+        """
+        path = Path(directory) / EXAMPLES
+        tensors = self._drawn(path)
+        return None if tensors is None else Examples.from_tensors(tensors, path)
+
+    def curvature(self, directory: Path) -> list[Row]:
+        """What was measured along the training, none if it was not asked for.
+
+        Raises:
+            InputError: the file is not the one that the training left.
+        """
+        path = Path(directory) / CURVATURE
+        return [] if self._kept(path) is None else RowFile(path).read()
+
+    def _drawn(self, path: Path) -> dict[str, Tensor] | None:
+        """What was written before the training."""
+        content = self._kept(path)
+        return None if content is None else parse_tensors(content, path)
+
+    def _kept(self, path: Path) -> bytes | None:
+        """What not every run has."""
+        if path.name not in self.sha256:
+            return None
         content = read_input(path)
-        if hashlib.sha256(content).hexdigest() != self.sha256[SPLIT]:
+        if hashlib.sha256(content).hexdigest() != self.sha256[path.name]:
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
-        return Split.from_tensors(parse_tensors(content, path), path)
+        return content
 
     def check_data(self, data: DataSet) -> None:
         """Refuse a data set other than the one the network was trained on."""

@@ -21,7 +21,7 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     finished = path.with_name(SIDECAR).is_file()
     try:
         rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
-        epochs = Checkpoint.read(path.parent).settings.get("epochs", len(rows)) if finished else len(rows)
+        epochs = Checkpoint.read(path.parent).epochs if finished else len(rows)
         if len(rows) != epochs or [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
             raise ValueError("lines are missing")
         return rows

@@ -1,19 +1,23 @@
 """A run directory, opened in one place."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ...ground.errors import InputError
+from ...ground.row_file import Row
+from ...ground.run_files import SPLIT
 from ..networks.network import NetworkLandscape
 from .checkpoint import Checkpoint
 from .data import load_data
 from .data_digests import data_digest
 from .data_set import DataSet
+from .examples import Examples
 from .metrics import read_metrics
 from .registries import OWN
 from .split import Split
@@ -75,6 +79,17 @@ class Run:
         """
         return read_metrics(self.directory)
 
+    @cached_property
+    def curvature(self) -> list[Row]:
+        """What was measured every few steps, see :class:`CurvatureRecorder`; none without ``record_every``.
+
+        A row's ``step`` is the number of steps that had been taken.
+
+        Raises:
+            InputError: the file is missing or not the one that the training left.
+        """
+        return self.checkpoint.curvature(self.directory)
+
     def network(self, *, initial: bool = False) -> nn.Module:
         """The trained network, or its initialisation, on the CPU in eval mode.
 
@@ -84,7 +99,10 @@ class Run:
         return self.checkpoint.network(self.directory, initial=initial, own=self._model)
 
     def data(self, root: Path | str | None = None, *, download: bool = False) -> DataSet:
-        """The examples that it was trained on, and its test set.
+        """The examples that it was trained on, with the labels it was trained on, and its test set.
+
+        After label noise these are not the labels of the data set: :meth:`clean` has those. What was kept for
+        validation or a certificate, or left out, is not among them.
 
         Args:
             root: folder of data that are not built in.
@@ -93,15 +111,88 @@ class Run:
         Raises:
             InputError: they are missing, damaged, or not those of the training.
         """
-        if self.settings.get("data") == OWN:
-            raise InputError("the run was trained on data of your own, which have no name to load them by; give them")
-        found = load_data(self.checkpoint.data, root, download=download)
-        split = self.split
-        if split is not None:
-            self.check_whole(found)
-            found = split.prior_part(found)
+        return self.training_part(self._loaded(root, download))
+
+    def validation(self, root: Path | str | None = None, *, download: bool = False) -> tuple[Tensor, Tensor] | None:
+        """Images and labels that were kept for validation, the labels as the data set has them; None without.
+
+        Args:
+            root: folder of data that are not built in.
+            download: whether what is missing may be fetched there.
+
+        Raises:
+            InputError: they are missing, damaged, or not those of the training.
+        """
+        if (examples := self.examples) is None or not len(examples.validation):
+            return None
+        whole = self._loaded(root, download)
+        self.training_part(whole)
+        return examples.validation_part(self._prior_part(whole))
+
+    def training_part(self, whole: DataSet) -> DataSet:
+        """What was trained on of a data set, with the labels that were trained on.
+
+        Args:
+            whole: the data set before anything was drawn.
+
+        Raises:
+            InputError: another one than that of the training.
+        """
+        found = self._prior_part(whole)
+        if (examples := self.examples) is not None:
+            found = examples.training_part(found)
         self.checkpoint.check_data(found)
         return found
+
+    def _loaded(self, root: Path | str | None, download: bool) -> DataSet:
+        if self.settings.get("data") == OWN:
+            raise InputError(
+                "the run was trained on data of your own, which have no name to load them by; give them: "
+                "run.training_part(data), run.landscape(data, ...)"
+            )
+        return load_data(self.checkpoint.data, root, download=download)
+
+    def _prior_part(self, whole: DataSet) -> DataSet:
+        if self.checkpoint.whole_sha256:
+            self.check_whole(whole)
+        split = self.split
+        return whole if split is None else split.prior_part(whole)
+
+    def clean(self, data: DataSet) -> DataSet:
+        """The examples that it was trained on with the data set's own labels in place of label noise.
+
+        Args:
+            data: what :meth:`data` has returned.
+
+        Raises:
+            InputError: data that are not those of the training.
+        """
+        self.checkpoint.check_data(data)
+        examples = self.examples
+        return data if examples is None else replace(data, train_targets=examples.clean)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences that a reader of numbers about its training loss has to know; mostly none.
+
+        Raises:
+            InputError: the file of its examples is not the one that was written before the training.
+        """
+        found = []
+        if (examples := self.examples) is not None and examples.replaced:
+            found.append(f"{examples.replaced} of the {len(examples.train)} labels that it was trained on are noise.")
+        if smoothing := self.settings.get("label_smoothing"):
+            found.append(f"It was trained with label smoothing {smoothing}; numbers are of the plain cross-entropy.")
+        return found
+
+    @property
+    def examples(self) -> Examples | None:
+        """Which examples of its data (of the split's prior part) it was trained on; None if on all as they are.
+
+        Raises:
+            InputError: the file is not the one that was written before the training.
+        """
+        return self.checkpoint.examples(self.directory)
 
     @property
     def split(self) -> Split | None:
@@ -113,14 +204,15 @@ class Run:
         return self.checkpoint.split(self.directory)
 
     def check_whole(self, data: DataSet) -> None:
-        """Refuse data other than those that were split before the training.
+        """Refuse data other than those of which parts were drawn before the training.
 
         Raises:
             InputError: other examples.
         """
         if data_digest(data) != self.checkpoint.whole_sha256:
+            drawn = "split" if SPLIT in self.checkpoint.sha256 else "choice of examples"
             raise InputError(
-                f"the run's split is one of other examples than these, though both are called {data.name}; give the "
+                f"the run's {drawn} is one of other examples than these, though both are called {data.name}; give the "
                 "--data-root of the training, or train again"
             )
 
@@ -135,6 +227,8 @@ class Run:
         initial: bool = False,
     ) -> NetworkLandscape:
         """The cross-entropy of the training set around the trained point, as minibatches in the set's order.
+
+        Plain, also if the training smoothed labels; with the labels that were trained on, noise included.
 
         Args:
             data: what :meth:`data` has returned; None loads it, which works for data that are built in.

@@ -1,6 +1,6 @@
 """Command lines that must be refused; a new option, file or format gets its lines here."""
 
-from .files import LANDSCAPES, SIDECARS, TENSORS
+from .files import CONFIGS, LANDSCAPES, SIDECARS, TENSORS
 
 WEAK = ("weak-order", "usam", "--rho-exponent", "1/2")
 MOMENTS = (*WEAK, "--method", "moments")
@@ -269,7 +269,32 @@ TABLE = [
     ),
     *((*TRAIN, "--optimizer", "m-sam", "--micro-batches", text) for text in ("0", "3", "65", "x")),
     *((*TRAIN, "--spectrum-every", text) for text in ("-1", "x", "9" * 40)),
+    *((*TRAIN, "--record-every", text) for text in ("-1", "0.5", "x", "9" * 40)),
+    *((*TRAIN, "--record-every", 1, "--record-examples", text) for text in ("0", "-1", "x", "9" * 40)),
+    (*TRAIN, "--record-examples", 100),
+    *((*TRAIN, "--plot", path) for path in ("/", "-", "a.gif", "/dev/full", "file/a.svg", "new", "new.partial/a.svg")),
+    (*TRAIN, "--json", "a.svg", "--plot", "./a.svg"),
+    *((*TRAIN, "--json", f"new/{name}") for name in ("curvature.jsonl", "curvature.frozen.safetensors")),
+    *((*TRAIN, "--tensorboard", path) for path in (*BAD_FOLDERS, "new", "new/board", "new.partial")),
+    (*TRAIN, "--seeds", "0,1", "--plot", "a.svg"),
+    (*TRAIN, "--seeds", "0,1", "--tensorboard", "board"),
     *((*TRAIN, "--seed", text) for text in ("-1", "9" * 40, "x")),
+    *((*TRAIN, "--config", f"{name}.toml") for name in CONFIGS if name != "config"),
+    *((*TRAIN, "--config", path) for path in (*BAD_FILES, "good.json", "config", "nowhere.toml", "binary.json")),
+    (*TRAIN, "--config", "config.toml", "--config", "config.toml"),
+    (*TRAIN, "--config", "config.toml", "--json", "config.toml"),
+    (*TRAIN, "--config", "config.toml", "--optimizer", "sam", "--alpha", 0.1),
+    *(
+        (*TRAIN, "--seeds", text)
+        for text in ("", ",", "0,", "-1", "0,0", "4-0", "0-4,2", "1.5", "x", "0-9999", "9" * 40)
+    ),
+    (*TRAIN, "--seeds", "0,1", "--seed", 1),
+    *((*TRAIN, "--seeds", "0,1", "--jobs", text) for text in ("-1", "x", "9" * 40)),
+    (*TRAIN, "--jobs", 2),
+    *(("train", "--epochs", n, "--resume", "--out", "run") for n in (1, 99)),  # a run of other settings
+    ("train", "--schedule", "constant", "--resume", "--out", "run"),
+    *(("train", "--epochs", 1, "--seeds", "0,1", "--out", path) for path in (*BAD_FOLDERS, "run")),
+    *((*TRAIN, "--seeds", "0,1", "--json", path) for path in ("new/seed-0", "new/seed-1.partial/a")),
     *((*TRAIN, "--model", text) for text in ("", "gpt", "../mlp")),
     *((*TRAIN, "--optimizer", text) for text in ("", "adam")),
     *((*TRAIN, "--data", text) for text in ("", "iris", "mnist", "../digits")),
@@ -334,6 +359,15 @@ TABLE = [
     (*CERTIFY, "--layers", "some"),
     (*CERTIFY, "--plot", "a.gif"),
     *((*TRAIN, "--prior-fraction", text) for text in ("0", "-0.5", "1.5", "nan", "1e-9", "x")),
+    *((*TRAIN, "--subset", text) for text in ("-1", "1438", "63", "9" * 40, "0.5", "x")),
+    (*TRAIN, "--subset", "100", "--prior-fraction", "0.05"),  # of 72 examples
+    *(
+        (*TRAIN, "--validation-fraction", text)
+        for text in ("-0.1", "1", "1e-9", "0.999999", "0.99", "nan", "inf", "x")  # 0.99: less than a minibatch is left
+    ),
+    (*TRAIN, "--subset", "70", "--validation-fraction", "0.1"),
+    *((*TRAIN, "--label-noise", text) for text in ("-0.1", "1", "1e-9", "nan", "inf", "x")),
+    *((*TRAIN, "--label-smoothing", text) for text in ("-0.1", "1", "nan", "inf", "x")),
     *(("figures", "--out", "new", "--preset", text) for text in ("", "full", "paper")),
     *(("figures", "--out", "new", "--jobs", text) for text in ("-1", "x", "9" * 40)),
     # files

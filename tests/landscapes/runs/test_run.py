@@ -58,7 +58,7 @@ def test_a_sidecar_with_strange_settings_can_be_printed(trained, tmp_path, optim
 def test_more_epochs_than_there_can_be(trained, tmp_path):
     path = shutil.copytree(trained, tmp_path / "r")
     sidecar = json.loads((path / "checkpoint.json").read_text())
-    sidecar["settings"]["epochs"] = 10**30
+    sidecar["epochs"] = 10**30
     (path / "checkpoint.json").write_text(json.dumps(sidecar))
     with pytest.raises(InputError, match="does not hold one line for each epoch"):
         _ = Run(path).metrics

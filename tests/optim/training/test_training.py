@@ -14,6 +14,8 @@ from eigensam.optim.minibatches import Minibatches
 from eigensam.optim.run_directory import check_run
 from eigensam.optim.state import load_state, save_state
 
+from .kept import files, kill_at
+
 SETTINGS = TrainSettings(EigenSAMSettings(refresh_every=7), epochs=3, spectrum_every=2, batch_size=128)
 
 
@@ -21,15 +23,6 @@ SETTINGS = TrainSettings(EigenSAMSettings(refresh_every=7), epochs=3, spectrum_e
 def small(digits):
     """The first 300 examples: three epochs take half a second."""
     return dataclasses.replace(digits, train_inputs=digits.train_inputs[:300], train_targets=digits.train_targets[:300])
-
-
-def _files(directory: Path) -> dict[str, bytes | list[dict[str, object]]]:
-    """All that a run leaves, but for the clock."""
-    files: dict[str, bytes | list[dict[str, object]]] = {
-        path.name: path.read_bytes() for path in directory.iterdir() if path.name != "checkpoint.json"
-    }
-    files["metrics.jsonl"] = [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(directory)]
-    return files
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -68,9 +61,9 @@ def test_same_settings_same_bits_and_the_callers_random_state_is_left_alone(smal
         assert torch.equal(torch.get_rng_state(), before)
         torch.rand(5)
         torch.manual_seed(123)
-    assert _files(tmp_path / "a") == _files(tmp_path / "b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
     train(dataclasses.replace(SETTINGS, seed=1), small, tmp_path / "c")
-    assert _files(tmp_path / "a")["checkpoint.safetensors"] != _files(tmp_path / "c")["checkpoint.safetensors"]
+    assert files(tmp_path / "a")["checkpoint.safetensors"] != files(tmp_path / "c")["checkpoint.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -80,27 +73,19 @@ def test_a_killed_run_resumes_bit_for_bit(small, tmp_path, optimizer, killed_at)
     """Two steps an epoch: killed in the first, the second, the last epoch."""
     settings = dataclasses.replace(SETTINGS, optimizer=optimizer)
 
-    def kill(step, steps, latest):
-        if step == killed_at:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train(settings, small, tmp_path / "killed", progress=kill)
+        train(settings, small, tmp_path / "killed", progress=kill_at(killed_at))
     assert not (tmp_path / "killed").exists()
     torch.rand(17)  # a new process would not share the random state either
     train(settings, small, tmp_path / "killed", resume=True)
     train(settings, small, tmp_path / "whole")
-    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
     assert {path.name for path in tmp_path.iterdir()} == {"killed", "whole"}
 
 
 def test_an_unfinished_run_is_not_overwritten_and_needs_the_same_settings(small, tmp_path):
-    def kill(step, steps, latest):
-        if step == 3:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train(SETTINGS, small, tmp_path / "r", progress=kill)
+        train(SETTINGS, small, tmp_path / "r", progress=kill_at(3))
     with pytest.raises(InputError, match=r"an unfinished run is in .*r.partial; add --resume"):
         train(SETTINGS, small, tmp_path / "r")
     with pytest.raises(InputError, match=r"has lr = 0.1, this command 0.2; repeat"):
@@ -139,8 +124,8 @@ def test_augmentation_changes_training_and_needs_natural_images(small, tmp_path,
     settings = TrainSettings(data="cifar10", model="cnn6", epochs=1, batch_size=10, lr=0.01)
     for name, augment in (("a", True), ("b", True), ("c", False)):
         train(dataclasses.replace(settings, augment=augment), natural, tmp_path / name)
-    assert _files(tmp_path / "a") == _files(tmp_path / "b")
-    assert _files(tmp_path / "a")["checkpoint.safetensors"] != _files(tmp_path / "c")["checkpoint.safetensors"]
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert files(tmp_path / "a")["checkpoint.safetensors"] != files(tmp_path / "c")["checkpoint.safetensors"]
 
 
 def test_a_network_with_batch_norm(tmp_path):
@@ -171,14 +156,6 @@ def test_an_empty_out_is_used(small, tmp_path):
     assert (tmp_path / "checkpoint.json").is_file()
 
 
-def _kill_at(step_to_die):
-    def progress(step, steps, latest):
-        if step == step_to_die:
-            raise KeyboardInterrupt
-
-    return progress
-
-
 def test_two_trainings_never_write_one_run(small, tmp_path):
     def intrude(step, steps, latest):
         with pytest.raises(InputError, match=r"another process is writing .*r.partial"):
@@ -197,7 +174,7 @@ def test_a_run_killed_just_before_its_end_is_finished_by_resume(small, tmp_path,
     (tmp_path / "r.partial").mkdir(exist_ok=True)
     train(settings, small, tmp_path / "r", resume=True)
     assert {p.name for p in (tmp_path / "r").iterdir()} == {
-        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl",
+        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl", "settings.json",
     }  # fmt: skip
 
 
@@ -209,7 +186,7 @@ def test_out_may_be_a_link(small, tmp_path):
 
 def test_states_that_do_not_fit_are_refused(small, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        train(SETTINGS, small, tmp_path / "r", progress=_kill_at(3))
+        train(SETTINGS, small, tmp_path / "r", progress=kill_at(3))
     path = tmp_path / "r.partial" / "state.safetensors"
     good = load_state(path)
     for damage, message in (
@@ -252,7 +229,7 @@ def test_refusals(small, tmp_path):
 def test_an_unfinished_run_goes_on_as_it_began(small, tmp_path, monkeypatch):
     """Other examples of the same name, device, threads, code or libraries: what follows would be another run."""
     with pytest.raises(KeyboardInterrupt):
-        train(SETTINGS, small, tmp_path / "r", progress=_kill_at(3))
+        train(SETTINGS, small, tmp_path / "r", progress=kill_at(3))
 
     def refused(message, data=small):
         with pytest.raises(InputError, match=rf"the unfinished run differs in {message}.*go on as it began"):
