@@ -15,6 +15,7 @@ from ..landscapes.curvature.closure_hessian import ClosureCheck
 from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.spectra.lanczos_iteration import lanczos
 from ..landscapes.spectra.operators import SymmetricOperator
+from .data_parallel import from_first
 from .eigenvector_estimate import Eigensolver, EigenvectorEstimate, estimate, hessian_of, negative, refreshing
 from .passes import Closure, Passes
 from .surroundings import refuse_surroundings
@@ -71,6 +72,13 @@ class EigenvectorOptimizer(TwoPassOptimizer):
     kept_settings: ClassVar[tuple[str, ...]] = ("source", "refresh_every", "iterations", "solver", "guard", "seed")
     kept_numbers = ("steps", "eigenvalue", "residual", "alignment", "decay", "_refreshed_at")
     kept_tensors = (_PER_PART,)
+
+    in_range: ClassVar[bool] = False
+    """Whether the eigenvector is a product with the Hessian, at the cost of one more of them in a refresh by Lanczos.
+
+    Else it has entries that its random start has left, where the Hessian is zero: of parameters that no pass uses, of
+    rows that nobody looks up. A perturbation may have them, a step may not.
+    """
 
     alignment = math.nan
 
@@ -276,7 +284,14 @@ class EigenvectorOptimizer(TwoPassOptimizer):
         seed: int,
     ) -> EigenvectorEstimate:
         with self._hessian(closures, function) as (operator, group):
-            return estimate(operator, solver, products, start, seed, group)
+            found = estimate(operator, solver, products, start, seed, group)
+            if not self.in_range or solver == "power":  # whose vector is one
+                return found
+            product = operator @ found.vector
+            norm = product.norm()
+            vector = product / norm if norm > 0 else found.vector
+            vector = vector if group is None else from_first(vector.contiguous(), group)
+            return EigenvectorEstimate(vector, found.value, found.residual)
 
     @contextmanager
     def _hessian(self, closures: Sequence[Closure], function: OneFunction) -> Iterator[tuple[SymmetricOperator, Any]]:

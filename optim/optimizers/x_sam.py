@@ -30,8 +30,8 @@ class XSAM(EigenvectorOptimizer):
     ``-v`` an eigensolver returns, but that sign does: it would add the component or take it away as chance has it, so
     it is left out. A step along a normalised gradient is another step length, which is left to the base.
 
-    What has a gradient of exactly 0, as a parameter that no pass uses and a row that nobody looks up, stays where it
-    is: an estimate of few products has entries there, which its random start has left.
+    An estimate of few products has entries, left by its random start, where the Hessian is 0: of parameters that no
+    pass uses, or rows that nobody looks up. One more product with the Hessian takes them away, so these stay.
 
     Under ``DistributedDataParallel`` all workers share one eigenvector, as they all have to step alike; sharded models
     (FSDP2) are refused.
@@ -43,7 +43,7 @@ class XSAM(EigenvectorOptimizer):
         alpha: how much of the component is taken away, in [0, 2] (paper: 0.2).
         refresh_every: steps from one estimate of the eigenvector to the next (ours: as Eigen-SAM's; the released
             example has a frequency of 3, and does not say of what).
-        iterations: Hessian-vector products of an estimate (ours: as Eigen-SAM's).
+        iterations: Hessian-vector products of an estimate (ours: as Eigen-SAM's), to which Lanczos adds one.
         solver: ``lanczos``; ``power``, as in the paper, finds the eigenvalue of largest magnitude, less accurately.
         curvature: whose Hessian, see :class:`EigenSAM`.
         guard: length of the random vector that is added to the previous estimate, see :class:`EigenSAM`.
@@ -52,7 +52,7 @@ class XSAM(EigenvectorOptimizer):
         **options: those of every method (:class:`SharpnessAwareOptimizer`), and of ``base``, e.g. ``lr=0.1``.
 
     Attributes:
-        eigenvalue: Rayleigh quotient of the eigenvector at the last refresh.
+        eigenvalue: Rayleigh quotient at the last refresh, before that last product.
         residual: ``|H v - eigenvalue v|`` there.
         alignment: ``|<g_p/|g_p|, v>|`` in the last step, before the correction; NaN if that perturbed nothing.
         decay: ``|<v_old, v_new>|`` at the last refresh.
@@ -71,6 +71,8 @@ class XSAM(EigenvectorOptimizer):
         >>> [round(each, 6) for each in x.tolist()]  # 0.4 - 0.1 * (0.4 + 0.5 * 0.4/sqrt(0.52)); x[1] stays
         [0.332265, 0.3]
     """
+
+    in_range = True
 
     def __init__(
         self,
@@ -134,8 +136,7 @@ class XSAM(EigenvectorOptimizer):
         norm, v = moving.norm(), self.eigenvector_parts()
         along = moving.dot(v)
         self._cosine = along / norm if norm > 0 else math.nan
-        reached = moving.like((part != 0).to(part.dtype) for part in moving.parts)
-        moving.add_(reached.times_(v), [-float(alpha) * along for alpha in self.of_moving("alpha")])
+        moving.add_(v, [-float(alpha) * along for alpha in self.of_moving("alpha")])
         return second
 
     def finish(self) -> None:

@@ -255,11 +255,9 @@ TABLE = [
     *((*TRAIN, "--optimizer", "cr-sam", name, text) for name in ("--gamma", "--beta") for text in ("-1", "nan", "inf")),
     *((*TRAIN, "--optimizer", "gsam", "--alpha", text) for text in ("-1", "nan", "inf")),
     *((*TRAIN, "--optimizer", "vasso", "--theta", text) for text in ("0", "1.5", "nan")),
-    *((*TRAIN, "--optimizer", "friendly-sam", "--sigma", text) for text in ("-1", "nan", "inf")),
-    *((*TRAIN, "--optimizer", "friendly-sam", "--decay", text) for text in ("-1", "1", "nan")),
+    *((*TRAIN, "--optimizer", "friendly-sam", name, text) for name in ("--sigma", "--decay") for text in ("-1", "nan")),
     *((*TRAIN, "--optimizer", "x-sam", "--alpha", text) for text in ("-1", "2.1", "nan")),
-    *((*TRAIN, "--optimizer", "smoothed-perturbation", "--tolerance", text) for text in ("-1", "nan")),
-    *((*TRAIN, "--optimizer", "smoothed-perturbation", "--far", text) for text in ("0", "-1", "nan", "inf")),
+    *((*TRAIN, "--optimizer", "smoothed-perturbation", name, "-1") for name in ("--tolerance", "--far")),
     *((*TRAIN, "--optimizer", "aware-perturbation", "--parts", text) for text in ("0", "3", "65", "x")),
     *((*TRAIN, "--optimizer", "frob-sam", "--samples", text) for text in ("1", "-1", "x")),
     *(
