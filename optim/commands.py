@@ -56,6 +56,13 @@ def train_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an unfinished run, bit for bit as if it had not stopped.")
     ] = False,
+    save_minutes: Annotated[
+        float,
+        typer.Option(
+            metavar="MINUTES",
+            help="Time from one save within an epoch to the next; 0 saves after every step, inf after epochs only.",
+        ),
+    ] = 10.0,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
@@ -64,5 +71,5 @@ def train_command(
     """Train one network into a run directory: metrics.jsonl and a checkpoint."""
     from .run_training import Place, run_training  # torch loads when there is something to train, not for --help
 
-    place = Place(out, device, data_root, download=download, resume=resume)
+    place = Place(out, device, data_root, download=download, resume=resume, save_minutes=save_minutes)
     run_training(replace(shared, optimizer=method, base=stepping, schedule=rate), place, json)
