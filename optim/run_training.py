@@ -59,7 +59,7 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     with joined(place.device) as (ranks, device):
         if restarted():
             place = replace(place, resume=True)
-        _train(settings, place, json if ranks.first else None, device, ranks)
+        _train(settings, place, json, device, ranks)
 
 
 def _train(settings: TrainSettings, place: Place, json: Path | None, device: torch.device, ranks: Ranks) -> None:

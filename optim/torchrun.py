@@ -65,7 +65,14 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
     try:
         target = _own_device(device)
         backend = torch.distributed.get_default_backend_for_device(target)
-        torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
+        torch.distributed.init_process_group(
+            backend,
+            store=store,
+            rank=rank,
+            world_size=count,
+            timeout=_PATIENCE,
+            device_id=None if target.type == "cpu" else target,
+        )
         yield Ranks.found(), target
         torch.distributed.barrier()  # nobody leaves while another one still needs it
     except InputError as error:
