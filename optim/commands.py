@@ -85,6 +85,13 @@ def train_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what is not finished, bit for bit as if it had not stopped.")
     ] = False,
+    save_minutes: Annotated[
+        float,
+        typer.Option(
+            metavar="MINUTES",
+            help="Time from one save within an epoch to the next; 0 saves after every step, inf after epochs only.",
+        ),
+    ] = 10.0,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
@@ -103,7 +110,17 @@ def train_command(
     from .run_seeds import run_seeds
     from .run_training import Place, run_training  # torch loads when there is something to train, not for --help
 
-    place = Place(out, device, data_root, config, download=download, resume=resume, plot=plot, tensorboard=tensorboard)
+    place = Place(
+        out,
+        device,
+        data_root,
+        config,
+        download=download,
+        resume=resume,
+        save_minutes=save_minutes,
+        plot=plot,
+        tensorboard=tensorboard,
+    )
     settings = replace(shared, optimizer=method, base=stepping, schedule=rate)
     if seeds is None:
         run_training(settings, place, json)

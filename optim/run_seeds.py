@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ..ground.console import progress_bar
 from ..ground.device import find_device
+from ..ground.errors import InputError
 from ..ground.intervals import Interval
 from ..ground.outputs import Folder, Outputs
 from ..ground.run_files import RUN_FILES
@@ -16,6 +17,7 @@ from .run_directory import unfinished
 from .run_training import Place, check_named
 from .seed_runs import SeedRuns
 from .settings import TrainSettings
+from .torchrun import processes_here
 
 __all__ = ["run_seeds"]
 
@@ -27,6 +29,8 @@ def run_seeds(settings: TrainSettings, seeds: tuple[int, ...], jobs: int, place:
         InputError: a place that cannot be written, runs with other settings, a training that cannot go on.
     """
     check_named(settings)
+    if processes_here() > 1:
+        raise InputError("--seeds starts processes of its own, one for a run; leave torchrun out, or give one --seed")
     runs = SeedRuns(settings, seeds, place.out)
     paths = list(runs.directories.values())
     folders = [Folder("--out", place.out, [path.name for path in paths])]

@@ -2,7 +2,9 @@
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..ground.console import progress_bar
-from ..ground.device import find_device
 from ..ground.errors import InputError
 from ..ground.outputs import Folder, Outputs
 from ..ground.run_files import RUN_FILES, SIDECAR
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
+from .ranks import Ranks
 from .run_directory import check_run, unfinished
 from .settings import TrainSettings
+from .torchrun import joined, restarted
 from .training import train
 from .training_log import TrainingLog
 
@@ -39,6 +42,7 @@ class Place:
         config: file that the settings came from, in part.
         download: whether what is missing may be fetched there.
         resume: whether an unfinished run goes on.
+        save_minutes: from one save within an epoch to the next.
         plot: file of a picture.
         tensorboard: folder for TensorBoard.
     """
@@ -49,6 +53,7 @@ class Place:
     config: Path | None
     download: bool
     resume: bool
+    save_minutes: float = 10.0
     plot: Path | None = None
     tensorboard: Path | None = None
 
@@ -65,42 +70,55 @@ def check_named(settings: TrainSettings) -> None:
 
 
 def run_training(settings: TrainSettings, place: Place, json: Path | None) -> None:
-    """Train, print, draw, and write JSON if that is asked for.
+    """Train, print, draw, and write JSON if that is asked for; with ``torchrun``, in all of its processes.
 
     Raises:
         InputError: a place that cannot be written, TensorBoard that is not installed, data that are not there, a loss
             that is not finite.
     """
     check_named(settings)
+    if not place.save_minutes >= 0:
+        raise InputError(f"--save-minutes {place.save_minutes} must be at least 0 (after every step); inf is never")
+    with joined(place.device) as (ranks, device):
+        if restarted():
+            place = replace(place, resume=True)
+        _train(settings, place, json, device, ranks)
+
+
+def _train(settings: TrainSettings, place: Place, json: Path | None, device: torch.device, ranks: Ranks) -> None:
     out = place.out
     folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
     if place.tensorboard is not None:
         folders.append(Folder("--tensorboard", place.tensorboard))
     outputs = Outputs(json, plot=place.plot, folders=folders, inputs={"--config": place.config})
-    target = find_device(place.device)
-    check_run(out, resume=place.resume)
+    ranks.on_first(lambda: check_run(out, resume=place.resume))
     log = _log(place)
-    data = load_data(settings.data, place.data_root, download=place.download)
+    alone = ranks.count == 1
+    if place.download and not alone:  # once for all
+        ranks.on_first(lambda: load_data(settings.data, place.data_root, download=True).name)
+    data = load_data(settings.data, place.data_root, download=place.download and alone)
+    finished = ranks.on_first(
+        lambda: place.resume and (out / SIDECAR).is_file() and Run(out).settings == settings.to_dict()
+    )
     what = f"{settings.model} on {settings.data} with {settings.method.name}"
-    finished = place.resume and (out / SIDECAR).is_file() and Run(out).settings == settings.to_dict()
-    begins = f"{out} is finished already" if finished else f"training {what} into {out} ({target})"
-    outputs.console.print(begins, markup=False)
-    with progress_bar("steps") as (progress, task):
-
-        def show(done: int, total: int, latest: dict[str, Any]) -> None:
-            accuracy = f", test accuracy {latest['test_accuracy']:.1%}" if "test_accuracy" in latest else ""
-            progress.update(task, completed=done, total=total, description=f"loss {latest['loss']:.4f}{accuracy}")
-
-        log.progress = show
-        run = train(settings, data, out, device=target, resume=place.resume, progress=log)
+    by = f"{device}" if alone else f"{ranks.count} processes, {device.type}"
+    if ranks.first:
+        begins = f"{out} is finished already" if finished else f"training {what} into {out} ({by})"
+        outputs.console.print(begins, markup=False)
+    with _progress(log, show=ranks.first):
+        run = train(
+            settings, data, out, device=device, resume=place.resume, save_minutes=place.save_minutes, progress=log
+        )
+    if not ranks.first:
+        return
     result: dict[str, Any] = {"run": str(out), "settings": settings.to_dict(), "metrics": run.metrics}
     if settings.record_every:
         result["curvature"] = {"rows": run.curvature, **_cost(run)}
-    outputs.save(result, partial(_draw, run), device=target, dtype=torch.float32)
+    outputs.save(result, partial(_draw, run), device=device, dtype=torch.float32)
     last, console = run.metrics[-1], outputs.console
+    loss = "of no step" if last["train_loss"] is None else f"{last['train_loss']:.4f}"
     console.print(
-        f"finished: train loss {last['train_loss']:.4f}, test loss {last['test_loss']:.4f}, "
-        f"test accuracy {last['test_accuracy']:.2%}"
+        f"finished: train loss {loss}, test loss {last['test_loss']:.4f}, test accuracy {last['test_accuracy']:.2%}"
     )
     if settings.record_every:
         cost = _cost(run)
@@ -113,6 +131,21 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     outputs.say_written()
     if place.tensorboard is not None and not finished:
         console.print(f"look at it: tensorboard --logdir {place.tensorboard}", markup=False)
+
+
+@contextmanager
+def _progress(log: TrainingLog, *, show: bool) -> Iterator[None]:
+    if not show:
+        yield
+        return
+    with progress_bar("steps") as (progress, task):
+
+        def tell(done: int, total: int, latest: dict[str, Any]) -> None:
+            accuracy = f", test accuracy {latest['test_accuracy']:.1%}" if "test_accuracy" in latest else ""
+            progress.update(task, completed=done, total=total, description=f"loss {latest['loss']:.4f}{accuracy}")
+
+        log.progress = tell
+        yield
 
 
 def _log(place: Place) -> TrainingLog:

@@ -1,10 +1,12 @@
 """The training loop: deterministic, resumable bit for bit, and either finished or not there."""
 
+import functools
 import json
 import os
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -20,6 +22,7 @@ from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
 from .continuation import finished_run, put_in_place
+from .ranks import Ranks
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
@@ -47,6 +50,10 @@ def train(
     end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
     stopped.
 
+    Where ``torch.distributed`` has been initialised, all its processes are to call this with the same arguments: each
+    takes its part of every minibatch, whose ``batch_size`` stays that of all together; the first one measures, writes
+    and shows progress. They share one file system.
+
     Args:
         settings: every hyper-parameter.
         data: the data set that the settings name, whole also if only a part of it is trained on; any one where they
@@ -66,7 +73,8 @@ def train(
 
     Raises:
         InputError: ``out`` exists; an unfinished run is in the way, or has other settings, examples, code, versions,
-            device or number of threads; data or a network of one's own that do not fit; a loss that is not finite
+            device, number of threads or of processes; processes that minibatches cannot be divided among, or that
+            were asked for different runs; data or a network of one's own that do not fit; a loss that is not finite
             (what was made in an unfinished first epoch is removed, finished epochs are kept).
 
     Example:
@@ -90,32 +98,28 @@ def train(
     """
     check_data(data)
     _check_settings(settings, data, model)
+    ranks = Ranks.found()
+    ranks.check_size(settings.batch_size, settings.method.closures)
     drawn = TrainingExamples.draw(settings, data)
     out = Path(out)
-    check_run(out, resume=resume)
-    if (out / SIDECAR).is_file() and (found := finished_run(out, settings, data, model)) is not None:
+    ranks.require_same({"run directory": os.path.realpath(out), "resume": resume})
+    ranks.on_first(functools.partial(check_run, out, resume=resume))
+    if ranks.on_first((out / SIDECAR).is_file) and (found := finished_run(out, settings, data, model)) is not None:
         return found
     data = drawn.data
-    out, partial = Path(os.path.realpath(out)), unfinished(out)  # a link is used for what it points at
-    made = [folder for folder in (partial, *partial.parents) if not folder.exists()]
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(partial / LOCK)
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise InputError(BUSY.format(partial)) from None
-    except OSError as error:
-        raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
-    try:
+    out = Path(os.path.realpath(out))  # a link is used for what it points at
+    with _unfinished(out, ranks) as partial:
         with torch.random.fork_rng():
-            run = Training(settings, data, torch.device(device), drawn.validation, model)
-            states = [path for path in (partial / STATE, out / STATE) if path.exists()]
-            if states:  # the latter is that of a finished run, which goes on to more epochs
+            run = Training(settings, data, torch.device(device), drawn.validation, model, ranks)
+            # The latter is that of a finished run, which goes on to more epochs.
+            states = ranks.on_first(lambda: [path for path in (partial / STATE, out / STATE) if path.exists()])
+            if states:
                 run.restore(states[0])
-            digests = drawn.write(partial)  # after other settings have been refused
-            write_json(partial / SETTINGS, settings.to_dict())
+            digests = ranks.on_first(lambda: drawn.write(partial))  # after other settings have been refused
+            ranks.on_first(lambda: write_json(partial / SETTINGS, settings.to_dict()))
             run.record(partial)
             log = progress if isinstance(progress, TrainingLog) else TrainingLog(progress)
+            log = log if ranks.first else TrainingLog()
             log.begin(run.steps)
             try:
                 _train_epochs(run, partial, save_minutes, log)
@@ -135,9 +139,23 @@ def train(
             len(run.metrics),
             run.early_stop.epoch or len(run.metrics),
         )
-        architecture.save(partial, run.model, run.initial, run.device)
-        for temporary in filter(is_temporary, partial.iterdir()):
-            temporary.unlink()
+        ranks.on_first(lambda: architecture.save(partial, run.model, run.initial, run.device))
+    ranks.on_first(lambda: _finish(partial, out, keep_state=settings.rate.extendable))
+    return Run(out, model)
+
+
+@contextmanager
+def _unfinished(out: Path, ranks: Ranks) -> Iterator[Path]:
+    """Where the run grows, locked by the first process; what is not worth keeping after an error is removed."""
+    partial = unfinished(out)
+    made = [folder for folder in (partial, *partial.parents) if not folder.exists()] if ranks.first else []
+    lock = FileLock(partial / LOCK)
+    ranks.on_first(lambda: _lock(lock, partial))
+    try:
+        yield partial
+        if ranks.first:
+            for temporary in filter(is_temporary, partial.iterdir()):
+                temporary.unlink()
     except InputError:
         if made and not (partial / STATE).exists():
             shutil.rmtree(partial)  # nothing in it is finished
@@ -147,10 +165,23 @@ def train(
         raise
     finally:
         lock.release()
-    put_in_place(partial, out)  # the state goes last: a kill before this line loses nothing
-    for name in (LOCK,) if settings.rate.extendable else (STATE, LOCK):
+
+
+def _lock(lock: FileLock, partial: Path) -> None:
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(BUSY.format(partial)) from None
+    except OSError as error:
+        raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
+
+
+def _finish(partial: Path, out: Path, *, keep_state: bool) -> None:
+    """Give a run its name; the state goes last: a kill before loses nothing."""
+    put_in_place(partial, out)
+    for name in (LOCK,) if keep_state else (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
-    return Run(out, model)
 
 
 def _check_settings(settings: TrainSettings, data: DataSet, model: nn.Module | None) -> None:
@@ -184,23 +215,27 @@ def _check_model(model: nn.Module, data: DataSet) -> None:
 
 def _train_epochs(run: Training, partial: Path, save_minutes: float, log: TrainingLog) -> None:
     """Train what is missing, saving after every epoch and every so many minutes."""
-    steps, saved = run.settings.epochs * run.steps_per_epoch, time.monotonic()
-    rows = [] if run.recorder is None else run.recorder.rows
-    told = sum(row["step"] < run.steps for row in rows)
+    steps, saved, ranks = run.settings.epochs * run.steps_per_epoch, time.monotonic(), run.ranks
+    told = sum(row["step"] < run.steps for row in run.curvature)
 
     def tell_curvature() -> None:
         nonlocal told
-        rows = [] if run.recorder is None else run.recorder.rows
-        for row in rows[told:]:
+        for row in run.curvature[told:]:
             log.curvature(row)
-        told = len(rows)
+        told = len(run.curvature)
+
+    def save() -> None:
+        nonlocal saved
+        state = run.state()
+        ranks.on_first(lambda: save_state(partial / STATE, state))
+        saved = time.monotonic()
 
     def after_step(step: int, loss: float) -> None:
-        nonlocal saved
         tell_curvature()
-        if time.monotonic() - saved >= 60 * save_minutes and step + 1 < run.steps_per_epoch:
-            save_state(partial / STATE, run.state())
-            saved = time.monotonic()
+        # Clocks differ: all save if one of them says so.
+        due = ranks.mean(float(time.monotonic() - saved >= 60 * save_minutes), run.device)
+        if due and step + 1 < run.steps_per_epoch:
+            save()
         latest = run.metrics[-1] if run.metrics else {}
         log.step(run.steps, steps, {**latest, "loss": loss})
 
@@ -216,6 +251,5 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, log: Traini
             raise
         log.epoch(run.steps, run.metrics[-1])
         lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
-        write_atomically(partial / METRICS, lines.encode())
-        save_state(partial / STATE, run.state())
-        saved = time.monotonic()
+        ranks.on_first(functools.partial(write_atomically, partial / METRICS, lines.encode()))
+        save()

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from ..ground.errors import InputError
 from ..ground.fingerprints import fingerprint
 from ..ground.identities import differences
+from ..ground.row_file import Row
 from ..ground.run_files import CURVATURE, CURVATURE_FROZEN
 from ..ground.settings import settings_of
 from ..landscapes.curvature.recorder import CurvatureRecorder
@@ -30,6 +31,7 @@ from .minibatches import Minibatches
 from .passes import NotFiniteError
 from .precision import Precision
 from .random_state import random_state, set_random_state
+from .ranks import Ranks
 from .settings import TrainSettings
 from .sharpness_aware import SharpnessAwareOptimizer
 from .state import load_state
@@ -57,6 +59,7 @@ class Training:
         device: where to train.
         validation: inputs and labels that are looked at after every epoch.
         model: one's own, with the parameters it starts with; None makes the one that the settings name.
+        ranks: the processes that train together.
 
     Attributes:
         metrics: one row for each finished epoch.
@@ -72,19 +75,32 @@ class Training:
         device: torch.device,
         validation: tuple[Tensor, Tensor] | None = None,
         model: nn.Module | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.settings, self.data, self.device, self.validation = settings, data, device, validation
-        self.identity = run_identity(data, device, settings, model)
+        self.ranks = ranks or Ranks()
+        self.identity = run_identity(data, device, settings, model) | {"processes": str(self.ranks.count)}
+        if self.ranks.count > 1:
+            self.identity["device"] = device.type  # each has its own
         if validation is not None:
             self.identity["validation examples"] = fingerprint(*validation)
+        self.ranks.require_same({**settings.to_dict(), **self.identity})
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self.model.to(device)
+        self._wrapped = self.ranks.wrap(self.model)
         self.optimizer = make_optimizer(settings, self.model)
         self.precision = Precision(settings.precision, device)
         self.early_stop, self.stopped = EarlyStop(settings.patience), False
-        self.minibatches = Minibatches(data, settings.batch_size, settings.seed, augment=settings.augment)
+        self.minibatches = Minibatches(
+            data,
+            settings.batch_size,
+            settings.seed,
+            augment=settings.augment,
+            ranks=self.ranks,
+            closures=settings.method.closures,
+        )
         self.metrics: list[dict[str, Any]] = []
         self.step, self._random_state = 0, random_state(device)
         self._sums = _no_sums()
@@ -104,12 +120,17 @@ class Training:
         return len(self.metrics) * self.steps_per_epoch + self.step
 
     @property
+    def curvature(self) -> list[Row]:
+        """What has been recorded, by the first process."""
+        return [] if self.recorder is None else self.recorder.rows
+
+    @property
     def done(self) -> bool:
         """Whether there is nothing left to train."""
         return self.stopped or len(self.metrics) >= self.settings.epochs
 
     def state(self) -> dict[str, Any]:
-        """All that later steps depend on."""
+        """All that later steps depend on; every process is to ask for it."""
         return {
             "settings": self.settings.to_dict(),
             "identity": self.identity,
@@ -121,8 +142,8 @@ class Training:
             "metrics": self.metrics,
             "step": self.step,
             "sums": self._sums,
-            "random_state": self._random_state,
             "recorder": None if self.recorder is None else self.recorder.state_dict(),
+            "random_states": self.ranks.gather(self._random_state),
         }
 
     def restore(self, path: Path) -> None:
@@ -143,7 +164,7 @@ class Training:
         if changes := differences(state.get("identity") or {}, self.identity):
             raise InputError(
                 f"the unfinished run differs in {changes}, so what follows would not be one run; go on as it began "
-                "(--device, --data-root, OMP_NUM_THREADS, versions), or choose another --out"
+                "(--device, --data-root, OMP_NUM_THREADS, number of processes, versions), or choose another --out"
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -153,7 +174,7 @@ class Training:
         if not 0 <= (step := state["step"]) < self.steps_per_epoch:
             raise ValueError(f"step {step} of {self.steps_per_epoch}")
         self.step, self._sums = step, state["sums"]
-        self._random_state = state["random_state"]
+        self._random_state = state["random_states"][self.ranks.rank]
         self._recorded = state["recorder"]
 
     def record(self, folder: Path) -> None:
@@ -162,6 +183,9 @@ class Training:
         Raises:
             InputError: a network whose curvature cannot be measured.
         """
+        self.ranks.on_first(lambda: self._record(folder))
+
+    def _record(self, folder: Path) -> None:
         for name in (CURVATURE, CURVATURE_FROZEN):  # rows of steps that are taken again
             (folder / name).unlink(missing_ok=True)
         settings = self.settings
@@ -214,11 +238,13 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             began = time.perf_counter()
-            loss = self._take(*(each.to(self.device, non_blocking=True) for each in batch))
+            own = self._take(*(each.to(self.device, non_blocking=True) for each in batch))
+            loss = self.ranks.mean(own, self.device)
             self._note(loss, lr, time.perf_counter() - began)
             self.step += 1
             self._random_state = random_state(self.device)
-            self._measure_curvature()
+            if settings.record_every and self.steps % settings.record_every == 0:
+                self.ranks.on_first(self._measure_curvature)
             after_step(self.step - 1, loss)
         self._finish_epoch()
 
@@ -246,7 +272,7 @@ class Training:
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         with self.precision.autocast():
-            outputs: Tensor = self.model(inputs)
+            outputs: Tensor = self._wrapped(inputs)
             return cross_entropy(outputs, targets, label_smoothing=self.settings.label_smoothing)
 
     def _before_base(self) -> None:
@@ -283,28 +309,38 @@ class Training:
         )
 
     def _finish_epoch(self) -> None:
-        settings, sums, epoch = self.settings, self._sums, len(self.metrics) + 1
+        settings, ranks, epoch = self.settings, self.ranks, len(self.metrics) + 1
+        ranks.require_one_model(self.model)
         with torch.random.fork_rng(devices=[]):  # measurements draw nothing that a training sees
-            test_loss, test_accuracy = evaluate(self.model, self.data.test_inputs, self.data.test_targets)
-            row: dict[str, Any] = {
-                "epoch": epoch,
-                "lr": sums["lr"],
-                "train_loss": _mean(sums["loss"], sums["losses"]),
-                "gradient_norm": _mean(sums["gradient_norm"], sums["taken"]),
-                "test_loss": test_loss,
-                "test_accuracy": test_accuracy,
-            }
+            row = ranks.on_first(self._evaluated)
             if self.validation is not None:
-                row["validation_loss"], row["validation_accuracy"] = evaluate(self.model, *self.validation)
                 self.stopped = self.early_stop.after(epoch, row["validation_loss"], self.model)
             every, last = settings.spectrum_every, self.stopped or epoch == settings.epochs
             if every and (epoch % every == 0 or last):
-                row |= measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
-        row["seconds"] = sums["seconds"]
-        if self.recorder is not None:
-            row["curvature_seconds"] = sums["curvature_seconds"]
+                row |= ranks.on_first(
+                    lambda: measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
+                )
+        row["seconds"] = self._sums["seconds"]
+        if settings.record_every:
+            row["curvature_seconds"] = self._sums["curvature_seconds"]
         self.metrics.append(row)
         self.step, self._sums = 0, _no_sums()
+
+    def _evaluated(self) -> dict[str, Any]:
+        """The metrics of an epoch that has no step left."""
+        sums = self._sums
+        test_loss, test_accuracy = evaluate(self.model, self.data.test_inputs, self.data.test_targets)
+        row: dict[str, Any] = {
+            "epoch": len(self.metrics) + 1,
+            "lr": sums["lr"],
+            "train_loss": _mean(sums["loss"], sums["losses"]),
+            "gradient_norm": _mean(sums["gradient_norm"], sums["taken"]),
+            "test_loss": test_loss,
+            "test_accuracy": test_accuracy,
+        }
+        if self.validation is not None:
+            row["validation_loss"], row["validation_accuracy"] = evaluate(self.model, *self.validation)
+        return row
 
 
 def _mean(total: float, count: float) -> float | None:

@@ -357,6 +357,7 @@ TABLE = [
     (*CERTIFY, "--layers", "some"),
     (*CERTIFY, "--plot", "a.gif"),
     *((*TRAIN, "--prior-fraction", text) for text in ("0", "-0.5", "1.5", "nan", "1e-9", "x")),
+    *((*TRAIN, "--save-minutes", text) for text in ("-1", "-inf", "nan", "x", "")),
     *((*TRAIN, "--subset", text) for text in ("-1", "1438", "63", "9" * 40, "0.5", "x")),
     (*TRAIN, "--subset", "100", "--prior-fraction", "0.05"),  # of 72 examples
     *(

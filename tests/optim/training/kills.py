@@ -1,0 +1,170 @@
+"""``eigensam train``, killed with signal 9 again and again.
+
+    python kills.py FOLDER KILLS SEED    at random moments
+    python kills.py FOLDER STRIDE        before each thing that it does to a file, or before every so many
+
+One process imports torch once and forks a child for each command. A run whose command is killed is gone on with, and
+one that comes to its end is compared with a run that was not disturbed; prints what was seen, as JSON.
+"""
+
+import gc
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+from kept import files
+
+from eigensam.cli import main
+from eigensam.ground.records import provenance
+from eigensam.landscapes import Run, load_data, load_tensors
+from eigensam.optim import TrainSettings
+from eigensam.optim.identity import run_identity
+from eigensam.optim.state import load_state
+from eigensam.optim.training_state import make_optimizer
+
+COMMAND = ["train", "--refresh-every", "7", "--validation-fraction", "0.1", "--save-minutes", "0", "--device", "cpu"]
+LONG = ["--epochs", "4", "--subset", "300", "--batch-size", "30"]
+SHORT = ["--epochs", "1", "--subset", "80", "--batch-size", "24"]
+TOUCHING = {"open", "os.mkdir", "os.rename", "os.remove", "os.chmod", "os.truncate"}  # events that Python audits
+
+
+def warm_up():
+    """What every command finds out for itself once, so that a child is soon in its training."""
+    settings = TrainSettings("eigen-sam")
+    run_identity(load_data("digits"), "cpu", settings)
+    make_optimizer(settings, torch.nn.Linear(1, 1))
+    provenance("cpu")
+    gc.collect()
+    gc.freeze()  # a child's optimizer looks through all objects for modules
+
+
+def touched(out, then):
+    """Call ``then`` with the number of each thing that this process is about to do to the run's files."""
+    count = 0
+
+    def audit(event, arguments):
+        nonlocal count
+        if event in TOUCHING and str(arguments[0]).startswith(str(out)):
+            count += 1
+            then(count)
+
+    sys.addaudithook(audit)
+
+
+def start(out, options, then=None):
+    """A child that runs the command; returns its process id."""
+    child = os.fork()
+    if child:
+        return child
+    sys.argv = ["eigensam", *COMMAND, *options, "--out", str(out), "--resume"]
+    log = out.with_name("log")
+    if then is not None:
+        touched(out, then)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    code = 1
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        os._exit(code)
+
+
+def ended(child, seconds):
+    """Whether a child ends by itself in so many seconds, well; it is killed if it does not."""
+    end = time.monotonic() + seconds
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            assert status == 0, f"the command failed: {status}"
+            return True
+        if time.monotonic() >= end:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return False
+        time.sleep(0.0005)
+
+
+def check(out):
+    """Read every file that is there; how far the run is, in epochs and steps, and whether a write was cut off."""
+    partial = out.with_name(out.name + ".partial")
+    if not partial.exists():
+        if out.exists():
+            Run(out)
+        return None
+    cut = [path for path in partial.iterdir() if path.name.startswith(".")]
+    step = None
+    for path in set(partial.iterdir()) - set(cut):
+        if path.name == "state.safetensors":
+            state = load_state(path)
+            step = len(state["metrics"]), state["step"]
+        elif path.suffix == ".safetensors":
+            assert load_tensors(path)
+        elif path.suffix == ".jsonl":
+            assert all(json.loads(line)["epoch"] for line in path.read_text().splitlines())
+        elif path.suffix == ".json":
+            assert json.loads(path.read_text())
+        else:
+            assert path.name == "lock", path
+    return step, bool(cut)
+
+
+def run(folder, kills, seed):
+    moments = random.Random(seed)
+    warm_up()
+    began = time.monotonic()
+    assert ended(start(folder / "whole", LONG), 300)
+    length = time.monotonic() - began
+    whole = files(folder / "whole")
+    killed, finished = [], 0
+    while len(killed) < kills:
+        out = folder / f"run-{finished}"
+        while not ended(start(out, LONG), moments.uniform(0, 0.6 * length) if len(killed) < kills else 300):
+            killed.append(check(out))
+        assert files(out) == whole, "another run has come out"
+        finished += 1
+    seen = [each for each in killed if each]
+    return {
+        "kills": len(killed),
+        "in_mid_epoch": sum(bool(each[0]) and each[0][1] > 0 for each in seen),
+        "before_the_first_save": sum(each[0] is None for each in seen) + len(killed) - len(seen),
+        "while_a_file_was_written": sum(each[1] for each in seen),
+        "different_places": len({each[0] for each in seen}),
+        "finished_runs_equal_bit_for_bit": finished,
+        "seconds_undisturbed": round(length, 2),
+    }
+
+
+def before_each(folder, stride):
+    """One run, killed before the first thing that it does to a file, another one before the second, and so on."""
+    warm_up()
+    counted = folder / "count"
+    counted.touch()
+    assert ended(start(folder / "whole", SHORT, lambda count: os.truncate(counted, count)), 300)
+    whole, cut, killed = files(folder / "whole"), 0, 0
+    for thing in range(counted.stat().st_size, 0, -stride):  # the last ones finish the run
+        out = folder / f"run-{thing}"
+        child = start(out, SHORT, lambda count, thing=thing: count == thing and os.kill(os.getpid(), signal.SIGKILL))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        seen = check(out)
+        cut += bool(seen and seen[1])
+        if not (out / "checkpoint.json").exists():
+            assert ended(start(out, SHORT), 300)
+        left = files(out)
+        for name in ("state.safetensors", "lock"):  # of a run that has its name, and was killed before it was tidied up
+            left.pop(name, None)
+        assert left == whole, thing
+        killed += 1
+    return {"kills": killed, "while_a_file_was_written": cut}
+
+
+if __name__ == "__main__":
+    place, *numbers = sys.argv[1:]
+    print(json.dumps((run if len(numbers) == 2 else before_each)(Path(place), *map(int, numbers))))
