@@ -171,8 +171,9 @@ def test_settings_out_of_range(name, value):
 
 def test_the_command_says_what_it_cost_and_draws(cli, tmp_path):
     outcome = cli(
-        "train", "--epochs", 1, "--model", "mlp32", "--optimizer", "sgd", "--batch-size", 400, "--record-every", 2, "--record-examples",
-        400, "--out", tmp_path / "run", "--json", tmp_path / "a.json", "--plot", tmp_path / "a.svg",
+        "train", "--epochs", 1, "--model", "mlp32", "--optimizer", "sgd", "--batch-size", 400, "--record-every", 2,
+        "--record-examples", 400, "--out", tmp_path / "run", "--json", tmp_path / "a.json",
+        "--plot", tmp_path / "a.svg",
     )  # fmt: skip
     assert outcome.code == 0, outcome
     assert "curvature was measured 2 times: " in outcome.out
