@@ -6,7 +6,7 @@ from typing import Any
 
 from .errors import InputError
 
-__all__ = ["check_settings", "check_types", "setting", "settings_of"]
+__all__ = ["check_settings", "check_type", "check_types", "setting", "settings_of"]
 
 _LARGEST = {int: 2**31 - 1, float: 1e30}  # anything beyond is a slip of the keyboard
 
@@ -72,12 +72,18 @@ def check_types(settings: Any) -> None:
         InputError: what was found, and what was expected.
     """
     for each in settings_of(settings):
-        if each.default is not None:  # None says nothing of the type
-            _check_type(each, getattr(settings, each.name))
+        check_type(each, getattr(settings, each.name))
 
 
-def _check_type(each: Field[Any], value: Any) -> None:
+def check_type(each: Field[Any], value: Any) -> None:
+    """As :func:`check_types`, of one value that a field may get.
+
+    Raises:
+        InputError: what was found, and what was expected.
+    """
     assert each.default is not MISSING
+    if each.default is None:  # which says nothing of the type
+        return
     kind: type[Any] = type(each.default)
     allowed = (int, float) if kind is float else (kind,)
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):

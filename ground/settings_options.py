@@ -7,7 +7,7 @@ other packages included: too much for ``eigensam --version``. So options are mad
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 from .errors import InputError
 from .options import Only, only, strict
 
-__all__ = ["Chosen", "Group", "with_settings"]
+__all__ = ["Chosen", "FromFile", "Group", "with_settings"]
 
 Group = Annotated[Any, typer.Option(parser=str, hidden=True)]
 """A parameter that receives settings. Typer looks at it before the options of the group take its place."""
@@ -34,7 +34,23 @@ class Chosen:
     registry: Mapping[str, type]
 
 
-def with_settings(conditions: Mapping[str, Only], **groups: type | Chosen) -> type[TyperCommand]:
+@dataclass(frozen=True)
+class FromFile:
+    """A file that stands for options which are not given.
+
+    Attributes:
+        option: parameter that names the file.
+        read: its values, by field; those of a choice in a dictionary with the ``name`` of the entry, which are left
+            out where another entry is chosen.
+    """
+
+    option: str
+    read: Callable[[str], Mapping[str, Any]]
+
+
+def with_settings(
+    conditions: Mapping[str, Only], file: FromFile | None = None, **groups: type | Chosen
+) -> type[TyperCommand]:
     """A class of commands that also take the fields of settings classes as options.
 
     The command's function has a parameter for each group, a :data:`Group`, which receives the settings, made from
@@ -44,6 +60,7 @@ def with_settings(conditions: Mapping[str, Only], **groups: type | Chosen) -> ty
 
     Args:
         conditions: of the command's other options, as for :func:`strict`.
+        file: that an option names, whose values take the place of defaults.
         **groups: by parameter name, a settings class, or a choice among several.
 
     Returns:
@@ -54,19 +71,39 @@ def with_settings(conditions: Mapping[str, Only], **groups: type | Chosen) -> ty
     class Settings(strict(applies)):  # type: ignore[misc]
         complete = False
         callback: Any
+        names: ClassVar[dict[str, dict[str, str]]] = {}  # of a choice: its options, by field
 
         def get_params(self, ctx: Any) -> Any:
             if not self.complete:
                 made = _made(groups)
                 applies.clear()
                 applies.update(conditions)
-                for group in made.values():
+                for name, group in made.items():
                     applies.update(group.applies)
+                    if isinstance(chosen := groups[name], Chosen):
+                        self.names[chosen.option] = group.options
                 single = typer.Typer(add_completion=False)
                 single.command()(_function(inspect.unwrap(self.callback), made))
                 command: Any = typer.main.get_command(single)
                 self.params, self.callback, self.complete = command.params, command.callback, True
             return super().get_params(ctx)
+
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            if file is not None and not ctx.resilient_parsing:
+                given = self.make_parser(ctx).parse_args(list(args))[0]
+                if file.option in given:
+                    ctx.default_map = self.defaults(file.read(given[file.option]), given)
+            return super().parse_args(ctx, args)  # type: ignore[no-any-return]
+
+        def defaults(self, found: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+            """What stands in the file, by option."""
+            made: dict[str, Any] = {}
+            for name, value in found.items():
+                if name not in self.names:
+                    made[name] = value
+                elif given.get(name, value["name"]) == value["name"]:
+                    made |= {self.names[name].get(field, name): each for field, each in value.items()}
+            return made
 
     return Settings
 
@@ -79,19 +116,21 @@ class _Group:
         parameters: of the command's function.
         applies: when each has an effect.
         make: settings from the values of all parameters.
+        options: by field, the name of its option.
         renamed: by field, what to say of an option that is not called like its field.
     """
 
     parameters: list[inspect.Parameter]
     applies: dict[str, Only]
     make: Callable[[Mapping[str, Any]], Any]
+    options: dict[str, str]
     renamed: dict[str, str]
 
     @classmethod
     def of_class(cls, group: type) -> "_Group":
         found = _fields(group)
         parameters = [_parameter(name, {"": each}, None, "") for name, each in found.items()]
-        return cls(parameters, {}, lambda given: group(**{name: given[name] for name in found}), {})
+        return cls(parameters, {}, lambda given: group(**{name: given[name] for name in found}), {}, {})
 
     @classmethod
     def of_choice(cls, group: Chosen, taken: set[str]) -> "_Group":
@@ -118,7 +157,7 @@ class _Group:
             for name, option in options.items()
             if option != name
         }
-        return cls(parameters, applies, make, said)
+        return cls(parameters, applies, make, options, said)
 
 
 def _made(groups: Mapping[str, type | Chosen]) -> dict[str, _Group]:

@@ -5,6 +5,7 @@ from .analytic.quadratic import Quadratic
 from .analytic.torus import TiltedTorus
 from .analytic.valley import Valley
 from .curvature.alignments import alignment, mean_alignment
+from .curvature.batch_sharpness import batch_sharpness
 from .curvature.closure_hessian import ClosureCheck, ClosureHessian
 from .curvature.drift_decomposition import DriftDecomposition, decompose_drift
 from .curvature.empirical_fisher import EmpiricalFisher
@@ -89,6 +90,7 @@ __all__ = [
     "TiltedTorus",
     "Valley",
     "alignment",
+    "batch_sharpness",
     "block_lanczos",
     "build_model",
     "data_digest",

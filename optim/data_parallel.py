@@ -124,6 +124,25 @@ class Workers:
         except InputError as found:
             raise found if isinstance(found, kind) else kind(str(found)) from None
 
+    def mean(self, value: float) -> float:
+        """Of a number that each of them has; of losses it is that of the loss whose gradient they average.
+
+        Raises:
+            InputError: some have run out of minibatches (``model.join()``), and would not answer.
+        """
+        if not self._groups:
+            return value
+        if some_have_left(self._replica):
+            raise InputError(
+                "inside of model.join() workers that have run out of minibatches tell no loss, which this method needs "
+                "of all; give all as many minibatches"
+            )
+        total = torch.tensor(value, dtype=torch.float64, device=self._device)
+        for group in self._groups:
+            torch.distributed.all_reduce(total, group=group)
+            total /= torch.distributed.get_world_size(group)
+        return float(total)
+
 
 class WorkersMean(SymmetricOperator):
     """The mean of all workers' operators, which is the Hessian of their joint minibatch.

@@ -1,4 +1,8 @@
-"""What is measured of a network in training: accuracy, loss, top eigenvalue, alignment."""
+"""What is measured of a network in training: accuracy, loss, curvature, alignment."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -7,11 +11,15 @@ from torch.optim import Optimizer
 
 from ..landscapes.curvature.alignments import mean_alignment
 from ..landscapes.curvature.landscape_hessian import top_eigenpairs
+from ..landscapes.curvature.recorder import CurvatureRecorder
 from ..landscapes.networks.network import NetworkLandscape
 from ..landscapes.runs.data_set import DataSet
+from .optimizers.eigen_sam import EigenSAM
 from .two_pass import TwoPassOptimizer
 
-__all__ = ["evaluate", "measure_sharpness"]
+__all__ = ["evaluate", "measure_sharpness", "training_recorder"]
+
+_EXAMPLES = 2000  # ours: lambda_1 of so many is within the width of its fluctuation along training
 
 
 @torch.no_grad()
@@ -37,7 +45,7 @@ def evaluate(model: nn.Module, inputs: Tensor, targets: Tensor, batch_size: int 
 
 
 def measure_sharpness(
-    model: nn.Module, optimizer: Optimizer, data: DataSet, batch_size: int, *, examples: int = 2000
+    model: nn.Module, optimizer: Optimizer, data: DataSet, batch_size: int, *, examples: int = _EXAMPLES
 ) -> dict[str, float]:
     """``lambda_1`` of the training loss, its residual, and the alignment of perturbations with its eigenvector.
 
@@ -51,18 +59,9 @@ def measure_sharpness(
         optimizer: that trains it.
         data: the data set.
         batch_size: of the minibatches whose perturbations are compared.
-        examples: most training examples to use (ours: lambda_1 of 2000 examples is within the width of its
-            fluctuation along training).
+        examples: most training examples to use.
     """
-    count = max(min(examples, len(data.train_targets)), batch_size)
-    landscape = NetworkLandscape.from_tensors(
-        model,
-        cross_entropy,
-        data.train_inputs[:count],
-        data.train_targets[:count],
-        batch_size=batch_size,
-        mode="train",
-    )
+    landscape = _training_landscape(model, data, batch_size, examples)
     x = landscape.point()
     whole = landscape
     if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
@@ -72,9 +71,70 @@ def measure_sharpness(
         whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
     # A random start each time: a warm one can stay with an eigenvector that has been overtaken.
     pairs = top_eigenpairs(whole, x, max_products=30, tolerance=3e-3)
-    perturbation = optimizer.perturbation if isinstance(optimizer, TwoPassOptimizer) else None
     return {
         "lambda_1": float(pairs.values[0]),
         "lambda_1_residual": float(pairs.residuals[0]),
-        "alignment": mean_alignment(landscape, x, pairs.vectors[0], perturbation),
+        "alignment": mean_alignment(landscape, x, pairs.vectors[0], _own_perturbation(optimizer)),
     }
+
+
+def training_recorder(
+    model: nn.Module,
+    optimizer: Optimizer,
+    data: DataSet,
+    batch_size: int,
+    *,
+    every: int,
+    examples: int = _EXAMPLES,
+    path: Path | None = None,
+    seed: int = 0,
+) -> CurvatureRecorder:
+    """A recorder of the function that is being trained, on the same minibatches as :func:`measure_sharpness`.
+
+    Args:
+        model: being trained.
+        optimizer: that trains it, whose perturbations are compared: as they would be after its last step. Eigen-SAM has
+            none before its first one, where the alignment is NaN.
+        data: the data set.
+        batch_size: that the training steps with, and so that of the batch sharpness.
+        every: steps from one row to the next.
+        examples: most training examples to use.
+        path: of the rows.
+        seed: of start vectors.
+
+    Raises:
+        InputError: fewer than two parameters.
+    """
+    return CurvatureRecorder(
+        _training_landscape(model, data, batch_size, examples),
+        every=every,
+        sharpness=True,
+        perturbation=_own_perturbation(optimizer),
+        path=path,
+        seed=seed,
+    )
+
+
+def _training_landscape(model: nn.Module, data: DataSet, batch_size: int, examples: int) -> NetworkLandscape:
+    count = max(min(examples, len(data.train_targets)), batch_size)
+    return NetworkLandscape.from_tensors(
+        model,
+        cross_entropy,
+        data.train_inputs[:count],
+        data.train_targets[:count],
+        batch_size=batch_size,
+        mode="train",
+    )
+
+
+def _own_perturbation(optimizer: Optimizer) -> Callable[[Tensor], Tensor] | None:
+    """Of a minibatch's gradient; None for a method that has none, which stands for the gradient's direction."""
+    if not isinstance(optimizer, TwoPassOptimizer):
+        return None
+
+    def perturbation(g: Tensor) -> Tensor:
+        if isinstance(optimizer, EigenSAM) and math.isnan(optimizer.eigenvalue):
+            return torch.full_like(g, torch.nan)
+        return optimizer.perturbation(g)
+
+    return perturbation

@@ -203,6 +203,16 @@ class Passes:
                 loss = self._mean()
         return loss, self._vector(loss)
 
+    def alone(self, index: int) -> Vector:
+        """The gradient of one of the closures, at the parameters as they are; buffers are left alone.
+
+        Raises:
+            NotFiniteError: it is not finite.
+        """
+        with self.function.again(), made_once(self.parameters):
+            loss = self._pass(self.closures[index])
+        return self._vector(loss)
+
     def beforehand(self) -> tuple[Vector, bool]:
         """The gradient from a pass that leaves no trace, and whether it draws random numbers."""
         with self.function.again(), made_once(self.parameters):

@@ -34,7 +34,7 @@ def check_run(out: Path, *, resume: bool = False) -> None:
 
     Args:
         out: run directory.
-        resume: an unfinished run may be there.
+        resume: an unfinished or a finished run may be there.
 
     Raises:
         InputError: there is something else; one stands in the folder; another process is writing the run; an
@@ -46,9 +46,10 @@ def check_run(out: Path, *, resume: bool = False) -> None:
             f"--out {out} holds the folder that the command runs in, which a finished run would replace; "
             "choose a new --out"
         )
-    if (out / SIDECAR).is_file():
+    finished = (out / SIDECAR).is_file()
+    if finished and not resume:
         raise InputError(f"{out} exists already, a finished run; choose another --out or remove it")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not finished and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; choose another --out or remove it")
     if partial.exists() and not partial.is_dir():
         raise InputError(f"{partial} is in the way; choose another --out or move it")

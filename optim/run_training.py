@@ -1,10 +1,13 @@
 """What ``eigensam train`` does: check, train with a progress bar, say what came out."""
 
+import math
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,8 +23,12 @@ from .run_directory import check_run, unfinished
 from .settings import TrainSettings
 from .torchrun import joined, restarted
 from .training import train
+from .training_log import TrainingLog
 
-__all__ = ["Place", "run_training"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Place", "check_named", "run_training"]
 
 
 @dataclass(frozen=True)
@@ -32,28 +39,44 @@ class Place:
         out: run directory to make.
         device: by name.
         data_root: folder of data that are not built in.
+        config: file that the settings came from, in part.
         download: whether what is missing may be fetched there.
         resume: whether an unfinished run goes on.
         save_minutes: from one save within an epoch to the next.
+        plot: file of a picture.
+        tensorboard: folder for TensorBoard.
     """
 
     out: Path
     device: str
     data_root: Path | None
+    config: Path | None
     download: bool
     resume: bool
     save_minutes: float = 10.0
+    plot: Path | None = None
+    tensorboard: Path | None = None
 
 
-def run_training(settings: TrainSettings, place: Place, json: Path | None) -> None:
-    """Train, print, and write JSON if that is asked for.
+def check_named(settings: TrainSettings) -> None:
+    """Refuse a network or data of one's own, which a command cannot get.
 
     Raises:
-        InputError: a place that cannot be written, data that are not there, a loss that is not finite.
+        InputError: which it is, and how to train it.
     """
     for name, value in (("model", settings.model), ("data", settings.data)):
         if value == OWN:
             raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
+
+
+def run_training(settings: TrainSettings, place: Place, json: Path | None) -> None:
+    """Train, print, draw, and write JSON if that is asked for.
+
+    Raises:
+        InputError: a place that cannot be written, TensorBoard that is not installed, data that are not there, a loss
+            that is not finite.
+    """
+    check_named(settings)
     if not place.save_minutes >= 0:
         raise InputError(f"--save-minutes {place.save_minutes} must be at least 0 (after every step); inf is never")
     with joined(place.device) as (ranks, device):
@@ -64,44 +87,49 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
 
 def _train(settings: TrainSettings, place: Place, json: Path | None, device: torch.device, ranks: Ranks) -> None:
     out = place.out
-    outputs = Outputs(json, folders=[Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))])
-    if restarted() and (out / SIDECAR).is_file():  # a process was lost when all had been written
-        run = _finished(out, settings)
-    else:
-        ranks.on_first(lambda: check_run(out, resume=place.resume))
-        alone = ranks.count == 1
-        if place.download and not alone:  # once for all
-            ranks.on_first(lambda: load_data(settings.data, place.data_root, download=True).name)
-        data = load_data(settings.data, place.data_root, download=place.download and alone)
-        if ranks.first:
-            what = f"{settings.model} on {settings.data} with {settings.method.name}"
-            by = f"{device}" if ranks.count == 1 else f"{ranks.count} processes, {device.type}"
-            outputs.console.print(f"training {what} into {out} ({by})", markup=False)
-        with _progress() if ranks.first else nullcontext(_nothing) as show:
-            run = train(
-                settings,
-                data,
-                out,
-                device=device,
-                resume=place.resume,
-                save_minutes=place.save_minutes,
-                progress=show,
-            )
+    folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
+    if place.tensorboard is not None:
+        folders.append(Folder("--tensorboard", place.tensorboard))
+    outputs = Outputs(json, plot=place.plot, folders=folders, inputs={"--config": place.config})
+    ranks.on_first(partial(check_run, out, resume=place.resume))
+    log = _log(place) if ranks.first else TrainingLog()
+    alone = ranks.count == 1
+    if place.download and not alone:  # once for all
+        ranks.on_first(lambda: load_data(settings.data, place.data_root, download=True).name)
+    data = load_data(settings.data, place.data_root, download=place.download and alone)
+    what = f"{settings.model} on {settings.data} with {settings.method.name}"
+    where = f"{device}" if alone else f"{ranks.count} processes, {device.type}"
+    finished = place.resume and (out / SIDECAR).is_file() and Run(out).settings == settings.to_dict()
+    begins = f"{out} is finished already" if finished else f"training {what} into {out} ({where})"
+    task = partial(
+        train, settings, data, out, device=device, resume=place.resume, save_minutes=place.save_minutes, progress=log
+    )
     if not ranks.first:
+        task()
         return
-    result = {"run": str(out), "settings": settings.to_dict(), "metrics": run.metrics}
-    outputs.save(result, device=device, dtype=torch.float32)
+    outputs.console.print(begins, markup=False)
+    with _progress() as log.progress:
+        run = task()
+    result: dict[str, Any] = {"run": str(out), "settings": settings.to_dict(), "metrics": run.metrics}
+    if settings.record_every:
+        result["curvature"] = {"rows": run.curvature, **_cost(run)}
+    outputs.save(result, partial(_draw, run), device=device, dtype=torch.float32)
     last, console = run.metrics[-1], outputs.console
     console.print(
         f"finished: train loss {last['train_loss']:.4f}, test loss {last['test_loss']:.4f}, "
         f"test accuracy {last['test_accuracy']:.2%}"
     )
-    console.print(f"wrote {out}", markup=False)
+    if settings.record_every:
+        cost = _cost(run)
+        console.print(
+            f"curvature was measured {cost['times']} times: {cost['seconds']:.3g} s, {cost['share']:.0%} of the time "
+            "of the steps"
+        )
+    if not finished:
+        console.print(f"wrote {out}", markup=False)
     outputs.say_written()
-
-
-def _nothing(done: int, total: int, latest: dict[str, Any]) -> None:
-    pass
+    if place.tensorboard is not None and not finished:
+        console.print(f"look at it: tensorboard --logdir {place.tensorboard}", markup=False)
 
 
 @contextmanager
@@ -115,8 +143,27 @@ def _progress() -> Iterator[Callable[[int, int, dict[str, Any]], None]]:
         yield show
 
 
-def _finished(out: Path, settings: TrainSettings) -> Run:
-    run = Run(out)
-    if run.checkpoint.settings != settings.to_dict():
-        raise InputError(f"{out} exists already, a finished run with other settings; choose another --out or remove it")
-    return run
+def _log(place: Place) -> TrainingLog:
+    if place.tensorboard is None:
+        return TrainingLog()
+    whole, out = (Path(os.path.realpath(path)) for path in (place.tensorboard, place.out))
+    if any(whole.is_relative_to(folder) for folder in (out, unfinished(out))):
+        raise InputError(
+            f"--tensorboard {place.tensorboard} is in the run directory, which holds nothing else; choose "
+            "another folder"
+        )
+    from .tensorboard_log import TensorBoardLog  # only here: few have it
+
+    return TensorBoardLog(place.tensorboard, resume=place.resume)
+
+
+def _cost(run: Run) -> dict[str, float]:
+    """How often curvature was measured, how long that took, and its share of the time that the steps took."""
+    seconds, steps = (sum(row[name] for row in run.metrics) for name in ("curvature_seconds", "seconds"))
+    return {"times": len(run.curvature), "seconds": seconds, "share": seconds / steps if steps else math.nan}
+
+
+def _draw(run: Run) -> "Figure":
+    from .training_picture import draw_training  # matplotlib loads when there is something to draw
+
+    return draw_training(run.metrics, run.curvature)

@@ -1,6 +1,7 @@
 """Every hyper-parameter of a training run, checked before anything is written. Loads no torch."""
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self
 
 from ..ground.errors import InputError
@@ -9,6 +10,7 @@ from ..ground.registry import Registry
 from ..ground.settings import check_settings, setting, settings_of
 from ..landscapes.runs.registries import DATA, MODELS, OWN
 from .base import BASES, Base
+from .config_file import read_config
 from .method import Method
 from .rate import RATES, Rate
 from .registry import OPTIMIZERS
@@ -55,7 +57,11 @@ class TrainSettings:
         label_smoothing: share of a training label's weight that is spread over all classes, in the loss that is
             trained and in ``train_loss``; everything that is measured besides is plain cross-entropy, as are the
             landscape, the spectrum and the bounds of the finished run.
-        spectrum_every: epochs between measurements of lambda_1 and alignment; 0 is never.
+        spectrum_every: epochs between measurements of lambda_1 and alignment, which the metrics keep, as the paper's
+            Figure 1 has them; 0 is never.
+        record_every: steps between measurements of all that :class:`CurvatureRecorder` has, batch sharpness included,
+            which ``curvature.jsonl`` keeps; 0 is never. Neither changes the training.
+        record_examples: most training examples of these measurements.
         seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
             eigenvector estimate.
 
@@ -146,6 +152,15 @@ class TrainSettings:
         "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
         **_at_least(0, " (never)"),
     )
+    record_every: int = setting(
+        0,
+        "Steps from one measurement of the curvature to the next (both ends of the spectrum, gap, alignment, a frozen "
+        "eigenvector's decay, batch sharpness), into curvature.jsonl; 0 is never.",
+        **_at_least(0, " (never)"),
+    )
+    record_examples: int = setting(
+        2000, "Most training examples of these measurements, in whole minibatches.", **_at_least(1)
+    )
     seed: int = setting(
         0,
         "Seed of split, examples, noise, initialisation, minibatches, augmentation and the first eigenvector estimate.",
@@ -214,3 +229,35 @@ class TrainSettings:
             wrong = sorted(names ^ found.keys()) if isinstance(found, dict) else ["all of them"]
             raise InputError(f"these are not settings of a training: look at {', '.join(map(str, wrong))}")
         return cls(**{**found, **{name: settings_from_dict(GROUPS[name], found[name]) for name in GROUPS}})
+
+    @staticmethod
+    def read_part(path: Path | str) -> dict[str, Any]:
+        """What a file of settings says, names and types checked; what it leaves out is not in it.
+
+        Raises:
+            InputError: a file that cannot be read, an unknown key, a value of another type.
+        """
+        return read_config(Path(path), settings_of(TrainSettings), GROUPS)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """The settings in a file, TOML or JSON: what it leaves out is as by default.
+
+        Keys are those of :meth:`to_dict`; a group may also be just a name. Every run directory has such a file.
+
+        Raises:
+            InputError: a file that cannot be read, an unknown key, a value of another type or out of range.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> from eigensam.optim import SAMSettings
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.toml"
+            >>> _ = path.write_text('optimizer = {name = "sam", rho = 0.2}')
+            >>> TrainSettings.read(path) == TrainSettings(SAMSettings(rho=0.2))
+            True
+        """
+        found = cls.read_part(path)
+        try:
+            return cls(**{**found, **{n: settings_from_dict(GROUPS[n], found[n]) for n in GROUPS if n in found}})
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None

@@ -5,33 +5,32 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
 from ..ground.errors import InputError
-from ..ground.records import write_atomically
-from ..ground.run_files import LOCK, METRICS, STATE
+from ..ground.records import write_atomically, write_json
+from ..ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
 from ..landscapes.runs.checkpoint import Checkpoint
 from ..landscapes.runs.data import check_data
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.registries import OWN
 from ..landscapes.runs.run import Run
+from .continuation import finished_run, put_in_place
 from .ranks import Ranks
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
 from .training_examples import TrainingExamples
+from .training_log import Progress, TrainingLog
 from .training_state import Training
 
 __all__ = ["train"]
-
-Progress = Callable[[int, int, dict[str, Any]], None]
 
 
 def train(
@@ -43,9 +42,9 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
     save_minutes: float = 10.0,
-    progress: Progress = lambda step, steps, latest: None,
+    progress: Progress | TrainingLog = lambda done, steps, latest: None,
 ) -> Run:
-    """Train one network into a run directory: ``metrics.jsonl`` and the checkpoint.
+    """Train one network into a run directory: ``metrics.jsonl``, the settings and the checkpoint.
 
     The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
     end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
@@ -63,17 +62,19 @@ def train(
         model: one's own network, where the settings say ``model="own"``: it is trained in place, from the parameters
             that it has. Open the run with ``Run(out, model)``.
         device: where to train.
-        resume: go on from ``<out>.partial`` if it is there.
+        resume: go on from ``<out>.partial`` if it is there; a finished run in ``out`` is returned as it is, or goes on
+            to more epochs if its schedule is extendable: its training state is kept for that.
         save_minutes: from one save within an epoch to the next; infinite is never.
-        progress: called with (steps done, all steps, latest metrics).
+        progress: called with (steps done, all steps, latest metrics); or what also hears of epochs and of curvature,
+            such as a :class:`TensorBoardLog`.
 
     Returns:
         The run in ``out``, opened.
 
     Raises:
         InputError: ``out`` exists; an unfinished run is in the way, or has other settings, examples, code, versions,
-            device, number of threads or of processes; processes that minibatches cannot be divided among, or that
-            were asked for different runs; data or a network of one's own that do not fit; a loss that is not finite
+            device, number of threads or of processes; processes among which minibatches cannot be divided evenly, or
+            that were asked for different runs; data or a network of one's own that do not fit; a loss that is not finite
             (what was made in an unfinished first epoch is removed, finished epochs are kept).
 
     Example:
@@ -82,7 +83,7 @@ def train(
         >>> out = pathlib.Path(tempfile.mkdtemp()) / "a"
         >>> _ = train(TrainSettings("sgd", epochs=1), load_data("digits"), out)
         >>> sorted(path.name for path in out.iterdir())
-        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl']
+        ['checkpoint.json', 'checkpoint.safetensors', 'initial.safetensors', 'metrics.jsonl', 'settings.json']
 
         A network and data of one's own:
 
@@ -100,19 +101,29 @@ def train(
     ranks = Ranks.found()
     ranks.check_size(settings.batch_size, settings.method.closures)
     drawn = TrainingExamples.draw(settings, data)
-    data = drawn.data
     out = Path(out)
     ranks.require_same({"run directory": os.path.realpath(out), "resume": resume})
     ranks.on_first(functools.partial(check_run, out, resume=resume))
+    if (out / SIDECAR).is_file() and (found := finished_run(out, settings, data, model)) is not None:
+        return found
+    data = drawn.data
     out = Path(os.path.realpath(out))  # a link is used for what it points at
     with _unfinished(out, ranks) as partial:
         with torch.random.fork_rng():
             run = Training(settings, data, torch.device(device), drawn.validation, model, ranks)
-            state = partial / STATE
-            if ranks.on_first(state.exists):
-                run.restore(state)
+            states = [path for path in (partial / STATE, out / STATE) if path.exists()]
+            if states:  # the latter is that of a finished run, which goes on to more epochs
+                run.restore(states[0])
             digests = ranks.on_first(lambda: drawn.write(partial))  # after other settings have been refused
-            _train_epochs(run, partial, save_minutes, progress)
+            ranks.on_first(lambda: write_json(partial / SETTINGS, settings.to_dict()))
+            ranks.on_first(lambda: run.record(partial))
+            log = progress if isinstance(progress, TrainingLog) else TrainingLog(progress)
+            log = log if ranks.first else TrainingLog()
+            log.begin(run.steps)
+            try:
+                _train_epochs(run, partial, save_minutes, log)
+            finally:
+                log.end()
             run.early_stop.give_best(run.model)
         architecture = Checkpoint(
             settings.model,
@@ -128,7 +139,7 @@ def train(
             run.early_stop.epoch or len(run.metrics),
         )
         ranks.on_first(lambda: architecture.save(partial, run.model, run.initial, run.device))
-    ranks.on_first(lambda: _finish(partial, out))
+    ranks.on_first(lambda: _finish(partial, out, keep_state=settings.rate.extendable))
     return Run(out, model)
 
 
@@ -148,7 +159,8 @@ def _unfinished(out: Path, ranks: Ranks) -> Iterator[Path]:
         if made and not (partial / STATE).exists():
             shutil.rmtree(partial)  # nothing in it is finished
             for folder in made[1:]:
-                folder.rmdir()
+                with suppress(OSError):  # another training has begun there meanwhile
+                    folder.rmdir()
         raise
     finally:
         lock.release()
@@ -164,13 +176,10 @@ def _lock(lock: FileLock, partial: Path) -> None:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
 
 
-def _finish(partial: Path, out: Path) -> None:
+def _finish(partial: Path, out: Path, *, keep_state: bool) -> None:
     """Give a run its name; the state goes last: a kill before loses nothing."""
-    try:
-        partial.replace(out)
-    except OSError as error:
-        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
-    for name in (STATE, LOCK):
+    put_in_place(partial, out)
+    for name in (LOCK,) if keep_state else (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
 
 
@@ -203,9 +212,18 @@ def _check_model(model: nn.Module, data: DataSet) -> None:
         raise InputError(f"the network's output for one example is of {what}; expected scores of shape {expected}")
 
 
-def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: Progress) -> None:
+def _train_epochs(run: Training, partial: Path, save_minutes: float, log: TrainingLog) -> None:
     """Train what is missing, saving after every epoch and every so many minutes."""
     steps, saved, ranks = run.settings.epochs * run.steps_per_epoch, time.monotonic(), run.ranks
+    rows = [] if run.recorder is None else run.recorder.rows
+    told = sum(row["step"] < run.steps for row in rows)
+
+    def tell_curvature() -> None:
+        nonlocal told
+        rows = [] if run.recorder is None else run.recorder.rows
+        for row in rows[told:]:
+            log.curvature(row)
+        told = len(rows)
 
     def save() -> None:
         nonlocal saved
@@ -214,13 +232,16 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: P
         saved = time.monotonic()
 
     def after_step(step: int, loss: float) -> None:
+        tell_curvature()
         due = ranks.mean(float(time.monotonic() - saved >= 60 * save_minutes), run.device)
         if due and step + 1 < run.steps_per_epoch:
             save()
-        if ranks.first:
-            latest = run.metrics[-1] if run.metrics else {}
-            progress(len(run.metrics) * run.steps_per_epoch + step + 1, steps, {**latest, "loss": loss})
+        latest = run.metrics[-1] if run.metrics else {}
+        log.step(run.steps, steps, {**latest, "loss": loss})
 
+    tell_curvature()
+    if run.metrics and not run.step:
+        log.epoch(run.steps, run.metrics[-1])
     while not run.done:
         try:
             run.epoch(after_step)
@@ -228,6 +249,7 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, progress: P
             if run.metrics:
                 raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
             raise
+        log.epoch(run.steps, run.metrics[-1])
         lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
         ranks.on_first(functools.partial(write_atomically, partial / METRICS, lines.encode()))
         save()

@@ -15,14 +15,17 @@ from torch.optim import Optimizer
 from ..ground.errors import InputError
 from ..ground.fingerprints import fingerprint
 from ..ground.identities import differences
+from ..ground.run_files import CURVATURE, CURVATURE_FROZEN
 from ..ground.settings import settings_of
+from ..landscapes.curvature.recorder import CurvatureRecorder
 from ..landscapes.runs.build import build_model
 from ..landscapes.runs.data_set import DataSet
 from .base_optimizer import names_taken, own_name
+from .continuation import check_continues
 from .early_stop import EarlyStop
 from .identity import run_identity
 from .learning_rate import learning_rate
-from .measurement import evaluate, measure_sharpness
+from .measurement import evaluate, measure_sharpness, training_recorder
 from .minibatches import Minibatches
 from .passes import NotFiniteError
 from .precision import Precision
@@ -61,6 +64,7 @@ class Training:
         metrics: one row for each finished epoch.
         step: steps that are done of the epoch that is not finished.
         stopped: whether it is to stop before its last epoch.
+        recorder: of its curvature; None if that is not measured.
     """
 
     def __init__(
@@ -99,6 +103,8 @@ class Training:
         self.metrics: list[dict[str, Any]] = []
         self.step, self._random_state = 0, random_state(device)
         self._sums = _no_sums()
+        self.recorder: CurvatureRecorder | None = None
+        self._recorded: dict[str, Any] | None = None  # of a restored state
         if isinstance(self.optimizer, SharpnessAwareOptimizer):
             self.optimizer.register_after_backward_hook(lambda _: self._before_base())
 
@@ -106,6 +112,11 @@ class Training:
     def steps_per_epoch(self) -> int:
         """All of the same number of examples."""
         return self.minibatches.steps
+
+    @property
+    def steps(self) -> int:
+        """That have been taken in all epochs."""
+        return len(self.metrics) * self.steps_per_epoch + self.step
 
     @property
     def done(self) -> bool:
@@ -126,6 +137,7 @@ class Training:
             "step": self.step,
             "sums": self._sums,
             "random_states": self.ranks.gather(self._random_state),
+            "recorder": None if self.recorder is None else self.recorder.state_dict(),
         }
 
     def restore(self, path: Path) -> None:
@@ -142,13 +154,7 @@ class Training:
     def _restore(self, state: dict[str, Any]) -> None:
         if len(state["metrics"]) > self.settings.epochs:
             raise InputError("the unfinished run has more epochs than its settings; remove it and train anew")
-        ours = self.settings.to_dict()
-        for name, value in ours.items():
-            if state["settings"].get(name) != value:
-                raise InputError(
-                    f"the unfinished run has {name} = {state['settings'].get(name)}, this command {value}; "
-                    f"repeat the first command's settings, or choose another --out"
-                )
+        check_continues(state["settings"], self.settings, "the unfinished run")
         if changes := differences(state.get("identity") or {}, self.identity):
             raise InputError(
                 f"the unfinished run differs in {changes}, so what follows would not be one run; go on as it began "
@@ -163,6 +169,44 @@ class Training:
             raise ValueError(f"step {step} of {self.steps_per_epoch}")
         self.step, self._sums = step, state["sums"]
         self._random_state = state["random_states"][self.ranks.rank]
+        self._recorded = state["recorder"]
+
+    def record(self, folder: Path) -> None:
+        """Measure curvature from now on, if the settings say so, into files of a folder; rows go on from the state.
+
+        Raises:
+            InputError: a network whose curvature cannot be measured.
+        """
+        for name in (CURVATURE, CURVATURE_FROZEN):  # rows of steps that are taken again
+            (folder / name).unlink(missing_ok=True)
+        settings = self.settings
+        if not settings.record_every:
+            return
+        self.recorder = training_recorder(
+            self.model,
+            self.optimizer,
+            self.data,
+            settings.batch_size,
+            every=settings.record_every,
+            examples=settings.record_examples,
+            path=folder / CURVATURE,
+            seed=settings.seed,
+        )
+        if self._recorded is not None:
+            self.recorder.load_state_dict(self._recorded)
+        else:
+            self._measure_curvature()
+
+    def _measure_curvature(self) -> None:
+        """At the number of steps that have been taken; nothing that the training sees is changed."""
+        if self.recorder is None or self.steps % self.recorder.every:
+            return
+        began, random = time.perf_counter(), random_state(self.device)
+        try:
+            self.recorder.step(self.steps)
+        finally:
+            set_random_state(random, self.device)
+        self._sums["curvature_seconds"] += time.perf_counter() - began
 
     def epoch(self, after_step: Callable[[int, float], None]) -> None:
         """Train what is left of an epoch and append its metrics.
@@ -181,7 +225,7 @@ class Training:
                 set_random_state(self._random_state, self.device)
 
         for batch in self.minibatches.epoch(done, self.step, go_on):
-            lr = learning_rate(settings, done * self.steps_per_epoch + self.step, self.steps_per_epoch)
+            lr = learning_rate(settings, self.steps, self.steps_per_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             began = time.perf_counter()
@@ -190,6 +234,8 @@ class Training:
             self._note(loss, lr, time.perf_counter() - began)
             self.step += 1
             self._random_state = random_state(self.device)
+            if settings.record_every:
+                self.ranks.on_first(self._measure_curvature)
             after_step(self.step - 1, loss)
         self._finish_epoch()
 
@@ -266,6 +312,8 @@ class Training:
                     lambda: measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
                 )
         row["seconds"] = self._sums["seconds"]
+        if settings.record_every:
+            row["curvature_seconds"] = self._sums["curvature_seconds"]
         self.metrics.append(row)
         self.step, self._sums = 0, _no_sums()
 
@@ -276,8 +324,8 @@ class Training:
         row: dict[str, Any] = {
             "epoch": len(self.metrics) + 1,
             "lr": sums["lr"],
-            "train_loss": sums["loss"] / max(sums["losses"], 1),
-            "gradient_norm": sums["gradient_norm"] / max(sums["taken"], 1),
+            "train_loss": _mean(sums["loss"], sums["losses"]),
+            "gradient_norm": _mean(sums["gradient_norm"], sums["taken"]),
             "test_loss": test_loss,
             "test_accuracy": test_accuracy,
         }
@@ -286,6 +334,12 @@ class Training:
         return row
 
 
+def _mean(total: float, count: float) -> float | None:
+    """None of nothing: where a scale was too large all the time, 0 would look like a perfect fit."""
+    return total / count if count else None
+
+
 def _no_sums() -> dict[str, float]:
     """Of an epoch that has no step yet."""
-    return dict.fromkeys(("loss", "losses", "gradient_norm", "taken", "seconds", "lr"), 0.0)
+    names = ("loss", "losses", "gradient_norm", "taken", "seconds", "curvature_seconds", "lr")
+    return dict.fromkeys(names, 0.0)

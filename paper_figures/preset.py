@@ -45,6 +45,6 @@ def find_preset(name: str) -> Preset:
 
     Example:
         >>> list(find_preset("quick").items)
-        ['weak_order', 'figure1', 'figure2', 'bound_terms']
+        ['weak_order', 'figure1', 'figure2', 'bound_terms', 'eigen_sam_controls']
     """
     return PRESETS[name]()

@@ -18,6 +18,7 @@ from ..spectra.lanczos_iteration import lanczos
 from ..spectra.operators import FunctionOperator
 from ..spectra.request import check_request
 from .alignments import alignment, mean_alignment
+from .batch_sharpness import batch_sharpness
 from .drift_decomposition import decompose_drift
 from .frozen_vector import FrozenVector
 from .landscape_hessian import hessian
@@ -41,6 +42,7 @@ class CurvatureRecorder:
     - of a frozen unit vector ``v_f``: ``frozen_at``, the step it was frozen at; ``frozen_alignment``, ``|<v_f, v_1>|``;
       ``frozen_ratio``, ``v_f^T H v_f / lambda_1``. It is the ``v_1`` of the first measurement until :meth:`freeze`
       is called. Where the gap is small, ``v_1`` turns within its plane while ``frozen_ratio`` stays near 1;
+    - with ``sharpness``, ``batch_sharpness``, see :func:`batch_sharpness`;
     - with ``drift``, all of :meth:`DriftDecomposition.to_dict`.
 
     Every measurement starts from its own random vector, drawn from ``seed + step``: a start at the last eigenvector
@@ -56,6 +58,7 @@ class CurvatureRecorder:
         smallest: also measure the smallest eigenvalue.
         drift: also decompose SAM's drift, for ``1 + k`` third products and more of each minibatch.
         rho: perturbation radius of the drift.
+        sharpness: also measure the batch sharpness, for one gradient and one product of each minibatch.
         perturbation: the optimizer's ``u`` from a minibatch's gradient, see :func:`minibatch_perturbations` (of
             :class:`SAM`, its ``perturbation``; Eigen-SAM has none before its first step); default along the gradient.
         path: rows are appended to this file as JSON lines, and ``v_f`` is kept beside it in
@@ -99,6 +102,7 @@ class CurvatureRecorder:
         smallest: bool = True,
         drift: bool = False,
         rho: float | None = None,
+        sharpness: bool = False,
         perturbation: Callable[[Tensor], Tensor] | None = None,
         path: Path | str | None = None,
         seed: int = 0,
@@ -112,6 +116,7 @@ class CurvatureRecorder:
         self.landscape, self.every, self.k, self.seed = landscape, every, k, seed
         self.tolerance, self.max_products, self.smallest = tolerance, max_products, smallest
         self.rho, self.perturbation = rho if drift else None, perturbation
+        self.sharpness = sharpness
         # Refused now rather than at the first measurement; the operator is asked for its dimension only.
         check_request(FunctionOperator(lambda v: v, landscape.dim), *self._request(), max_products, tolerance)
         self.rows: list[Row] = []
@@ -231,6 +236,7 @@ class CurvatureRecorder:
             "tolerance": self.tolerance,
             "max_products": self.max_products,
             "smallest": self.smallest,
+            **({"sharpness": True} if self.sharpness else {}),  # files without go on as they were
             "rho": self.rho,
             "perturbation": getattr(self.perturbation, "__qualname__", type(self.perturbation).__name__),
             "seed": self.seed,
@@ -245,7 +251,11 @@ class CurvatureRecorder:
         except (ValueError, TypeError):
             raise InputError("the rows so far do not say what they were measured with; choose another file") from None
         ours = self._settings()
-        different = [f"{name} ({theirs.get(name)}, now {now})" for name, now in ours.items() if theirs.get(name) != now]
+        different = [
+            f"{name} ({theirs.get(name)}, now {ours.get(name)})"
+            for name in {**ours, **theirs}
+            if theirs.get(name) != ours.get(name)
+        ]
         raise InputError(
             f"the rows so far were measured with another {', '.join(different)}; go on with the same, or choose "
             "another file"
@@ -292,6 +302,8 @@ class CurvatureRecorder:
         row["frozen_at"] = self._frozen.at
         row["frozen_alignment"] = float(alignment(frozen, first))
         row["frozen_ratio"] = curvature / row["lambda_1"] if row["lambda_1"] else math.nan
+        if self.sharpness:
+            row["batch_sharpness"] = batch_sharpness(self.landscape, x)
         if self.rho is not None:
             parts = (pairs.values, pairs.vectors, pairs.residuals)
             values, vectors, residuals = (part[: self.k] for part in parts)

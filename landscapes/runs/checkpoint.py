@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_json
-from ...ground.run_files import CHECKPOINT, EXAMPLES, INITIAL, SIDECAR, SPLIT
+from ...ground.row_file import Row, RowFile
+from ...ground.run_files import CHECKPOINT, CURVATURE, EXAMPLES, INITIAL, SIDECAR, SPLIT
 from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
 from .data_digests import data_digest
@@ -24,7 +25,7 @@ from .split import Split
 __all__ = ["Checkpoint"]
 
 _FORMAT = "eigensam-checkpoint/2"
-_DRAWN = (SPLIT, EXAMPLES)  # written before the training; missing in runs that did not draw
+_OPTIONAL = (SPLIT, EXAMPLES, CURVATURE)  # of runs that drew examples, or measured curvature
 _MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
 
 
@@ -75,7 +76,7 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if entry("model", str) != OWN and record["model"] not in MODELS:
         raise ValueError(f"model {record['model']!r:.60}")
     digests = entry("sha256", dict)
-    names = [CHECKPOINT, INITIAL, *(name for name in _DRAWN if name in digests)]
+    names = [CHECKPOINT, INITIAL, *(name for name in _OPTIONAL if name in digests)]
     if not all(isinstance(digests[name], str) for name in names):
         raise TypeError("sha256")
     last = record["settings"].get("epochs", 0) if isinstance(record["settings"], dict) else 0
@@ -109,8 +110,9 @@ class Checkpoint:
             keep it.
         whole_sha256: of the data before anything was drawn, if part of the training set was kept for a certificate or
             for validation, or left out, or got other labels.
-        sha256: of each tensor file: those that were written before the training are given, the others are filled in
-            by ``save``; checked by ``network``, ``split`` and ``examples``.
+        sha256: of each tensor file, and of the curvature's rows: those that were written before the training are
+            given, the others are filled in by ``save``; checked by ``network``, ``split``, ``examples`` and
+            ``curvature``.
         epochs: that were trained: fewer than the settings say where an early stop ended the training.
         kept_epoch: after which the network had these weights, counted from 1.
     """
@@ -137,7 +139,8 @@ class Checkpoint:
         directory = Path(directory)
         save_tensors(directory / CHECKPOINT, trained.state_dict())
         save_tensors(directory / INITIAL, initial)
-        digests = {**self.sha256, **{name: _digest(directory / name) for name in (CHECKPOINT, INITIAL)}}
+        written = [name for name in (CHECKPOINT, INITIAL, CURVATURE) if (directory / name).is_file()]
+        digests = {**self.sha256, **{name: _digest(directory / name) for name in written}}
         sidecar = {
             "format": _FORMAT,
             **asdict(self),
@@ -213,14 +216,28 @@ class Checkpoint:
         tensors = self._drawn(path)
         return None if tensors is None else Examples.from_tensors(tensors, path)
 
+    def curvature(self, directory: Path) -> list[Row]:
+        """What was measured along the training, none if it was not asked for.
+
+        Raises:
+            InputError: the file is not the one that the training left.
+        """
+        path = Path(directory) / CURVATURE
+        return [] if self._kept(path) is None else RowFile(path).read()
+
     def _drawn(self, path: Path) -> dict[str, Tensor] | None:
         """What was written before the training."""
+        content = self._kept(path)
+        return None if content is None else parse_tensors(content, path)
+
+    def _kept(self, path: Path) -> bytes | None:
+        """What not every run has."""
         if path.name not in self.sha256:
             return None
         content = read_input(path)
         if hashlib.sha256(content).hexdigest() != self.sha256[path.name]:
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
-        return parse_tensors(content, path)
+        return content
 
     def check_data(self, data: DataSet) -> None:
         """Refuse a data set other than the one the network was trained on."""

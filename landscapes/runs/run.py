@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ...ground.errors import InputError
+from ...ground.row_file import Row
 from ...ground.run_files import SPLIT
 from ..networks.network import NetworkLandscape
 from .checkpoint import Checkpoint
@@ -77,6 +78,17 @@ class Run:
             InputError: the file is missing or damaged.
         """
         return read_metrics(self.directory)
+
+    @cached_property
+    def curvature(self) -> list[Row]:
+        """What was measured every few steps, see :class:`CurvatureRecorder`; none without ``record_every``.
+
+        A row's ``step`` is the number of steps that had been taken.
+
+        Raises:
+            InputError: the file is missing or not the one that the training left.
+        """
+        return self.checkpoint.curvature(self.directory)
 
     def network(self, *, initial: bool = False) -> nn.Module:
         """The trained network, or its initialisation, on the CPU in eval mode.

@@ -13,7 +13,58 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-__all__ = ["EigenSAMSettings"]
+__all__ = ["EigenSAMSettings", "eigensolver", "guard_length", "interval", "products", "whose_hessian"]
+
+
+def interval() -> Any:
+    """The field ``refresh_every``: steps between two estimates."""
+    return setting(
+        100,
+        "Steps from one estimate of the eigenvector to the next (k in the paper, which uses 100).",
+        holds=lambda value: value >= 1,
+        otherwise="must be at least 1",
+    )
+
+
+def products() -> Any:
+    """The field ``iterations``: of each estimate."""
+    return setting(
+        5,
+        "Hessian-vector products of each estimate (p in the paper; its released code uses 5).",
+        holds=lambda value: value >= 1,
+        otherwise="must be at least 1",
+    )
+
+
+def eigensolver() -> Any:
+    """The field ``solver``: how the eigenvector is estimated."""
+    return setting(
+        "lanczos",
+        "How the eigenvector is estimated: Lanczos finds the largest eigenvalue; power iteration, as in the paper, the "
+        "one of largest magnitude, less accurately.",
+        choices=lambda: ("lanczos", "power"),
+    )
+
+
+def whose_hessian() -> Any:
+    """The field ``curvature``: the minibatch's, or the stream's."""
+    return setting(
+        "minibatch",
+        "Whose Hessian: that of the minibatch at hand, as in the paper, or of the stream of past minibatches, one "
+        "product at a time.",
+        choices=lambda: ("minibatch", "stream"),
+    )
+
+
+def guard_length() -> Any:
+    """The field ``guard``: of the random vector."""
+    return setting(
+        0.1,
+        "Length of the random vector that is added to the previous estimate before a new one, so that an eigenvector "
+        "that has been overtaken is left; 0 in the paper.",
+        holds=lambda value: value >= 0,
+        otherwise="must be at least 0",
+    )
 
 
 @register("eigen-sam", order=3)
@@ -40,39 +91,13 @@ class EigenSAMSettings(Method):
         holds=lambda value: value >= 0,
         otherwise="must be at least 0; the paper tunes 0.05 to 0.2",
     )
-    refresh_every: int = setting(
-        100,
-        "Steps from one estimate of the eigenvector to the next (k in the paper, which uses 100).",
-        holds=lambda value: value >= 1,
-        otherwise="must be at least 1",
-    )
-    iterations: int = setting(
-        5,
-        "Hessian-vector products of each estimate (p in the paper; its released code uses 5).",
-        holds=lambda value: value >= 1,
-        otherwise="must be at least 1",
-    )
-    solver: str = setting(
-        "lanczos",
-        "How the eigenvector is estimated: Lanczos finds the largest eigenvalue; power iteration, as in the paper, the "
-        "one of largest magnitude, less accurately.",
-        choices=lambda: ("lanczos", "power"),
-    )
+    refresh_every: int = interval()
+    iterations: int = products()
+    solver: str = eigensolver()
     normalize: bool = setting(False, "Keep the perturbation at length rho; equation 8 of the paper makes it longer.")
 
-    curvature: str = setting(
-        "minibatch",
-        "Whose Hessian: that of the minibatch at hand, as in the paper, or of the stream of past minibatches, one "
-        "product at a time.",
-        choices=lambda: ("minibatch", "stream"),
-    )
-    guard: float = setting(
-        0.1,
-        "Length of the random vector that is added to the previous estimate before a new one, so that an eigenvector "
-        "that has been overtaken is left; 0 in the paper.",
-        holds=lambda value: value >= 0,
-        otherwise="must be at least 0",
-    )
+    curvature: str = whose_hessian()
+    guard: float = guard_length()
 
     def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
         """Eigen-SAM around SGD; the first start vector is drawn with the run's seed."""

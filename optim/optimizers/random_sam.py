@@ -1,16 +1,13 @@
 """SAM whose perturbation has nothing to do with the gradient: a control."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from ...ground.errors import InputError
-from ..passes import Passes
-from ..sharpness_aware import SharpnessAwareOptimizer
+from ..noise import gaussian, generator_of
+from ..one_pass import OnePassOptimizer
 from ..vector import Vector
 from .sam import unit_
 
@@ -18,7 +15,7 @@ __all__ = ["RandomSAM"]
 
 
 @final
-class RandomSAM(SharpnessAwareOptimizer):
+class RandomSAM(OnePassOptimizer):
     """``x+ = base step with grad f_m(x + rho z / |z|)``, ``z`` Gaussian and new in every step.
 
     The control of the question whether it is the gradient's direction that makes SAM what it is. There is one pass, at
@@ -52,7 +49,6 @@ class RandomSAM(SharpnessAwareOptimizer):
 
     kept_settings = ("gaussian", "seed")
     kept_numbers = ("steps",)
-    ascent_may_be_local = False
 
     def __init__(
         self,
@@ -69,38 +65,13 @@ class RandomSAM(SharpnessAwareOptimizer):
 
     def _noise(self) -> Vector:
         """Of the coming step, over the perturbed parameters."""
-        # Neighbouring seeds of torch's generator, and seeds that others use, would make related numbers.
-        words = hashlib.sha256(f"random perturbation {self.seed} {self.steps}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(words[:8], "little") >> 1)
-        return Vector(_drawn(p, generator) for p in self.moving())
+        return gaussian(self.moving(), generator_of(f"random perturbation {self.seed} {self.steps}"))
 
-    def make_gradient(self, passes: Passes) -> Tensor:
-        """One pass at the perturbed point."""
-        if passes.given:
-            raise InputError(
-                "RandomSAM needs gradients at the perturbed point only, but .grad holds some that were made before "
-                "step; call zero_grad() first and leave backward to the closure"
-            )
-        if not any(self.perturbed()):
-            return passes.gradient()[0]
-        with torch.no_grad():
-            z = self._noise()
-            shift = self.shift(z if self.gaussian else unit_(z))
-        with self.shifted(shift):
-            return passes.gradient()[0]
+    def direction(self) -> Vector:
+        """``z / |z|``, or ``z``."""
+        z = self._noise()
+        return z if self.gaussian else unit_(z)
 
     def finish(self) -> None:
         """Count the step."""
         self.steps += 1
-
-
-def _drawn(p: Any, generator: torch.Generator) -> Tensor:
-    """Standard normal numbers in the shape of a parameter; complex parts have variance 1 each."""
-    shape = (*p.shape, 2) if p.is_complex() else p.shape
-    numbers = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")  # of every type the same ones
-    whole = torch.view_as_complex(numbers) if p.is_complex() else numbers
-    if hasattr(p, "device_mesh"):  # every worker draws all of it and takes its own shard
-        from torch.distributed.tensor import distribute_tensor
-
-        whole = distribute_tensor(whole.to(p.device, p.dtype), p.device_mesh, p.placements, src_data_rank=None)
-    return whole.to(p.device, p.dtype)

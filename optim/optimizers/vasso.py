@@ -3,22 +3,19 @@
 from collections.abc import Iterable
 from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from ...ground.errors import InputError
-from ..two_pass import TwoPassOptimizer
+from ..moving_average import MovingAverageOptimizer
 from ..vector import Vector
 from .sam import unit_
 
 __all__ = ["VaSSO"]
 
-_PER_PART = "direction"
-
 
 @final
-class VaSSO(TwoPassOptimizer):
+class VaSSO(MovingAverageOptimizer):
     """``x+ = base step with grad f_m(x + rho d / |d|)``, ``d = (1 - theta) d + theta g`` (Li & Giannakis 2023).
 
     The average suppresses the minibatch's noise in the perturbation. It starts with the first gradient, as in the
@@ -45,9 +42,8 @@ class VaSSO(TwoPassOptimizer):
     """
 
     kept_settings = ("theta",)
-    kept_numbers = ("started",)
-    kept_tensors = (_PER_PART,)
-    ascent_may_be_local = False
+    kept_tensors = ("direction",)
+    average_name = "direction"
 
     def __init__(
         self,
@@ -62,42 +58,12 @@ class VaSSO(TwoPassOptimizer):
             raise InputError(f"theta = {theta} is not a weight; give one in (0, 1], such as 0.9; 1 is SAM")
         super().__init__(params, base, rho=rho, **options)
         self.theta = float(theta)
-        self.started = False  # whether there is an average
-        self._next: Vector | None = None  # what the average becomes if this step is taken
 
-    def _averaged(self, g: Vector) -> Vector:
-        """``(1 - theta) d + theta g`` in place."""
-        parameters = self.moving()
-        # Entries that a checkpoint of processes is to be read into are no average yet.
-        known = [self.started and _PER_PART in self.state.get(p, {}) for p in parameters]
-        if not any(known):
-            return g
-        d = Vector(self.state[p][_PER_PART] if old else p for p, old in zip(parameters, known, strict=True))
-        if all(known):
-            return g.mul_(self.theta).add_(d, 1 - self.theta)
-        newest = [self.theta if old else 1.0 for old in known]
-        return g.mul_(newest).add_(d, [1 - weight for weight in newest])
+    @property
+    def newest(self) -> float:
+        """Theta."""
+        return self.theta
 
     def ascent(self, g: Vector) -> Vector:
         """``d / |d|`` with the average that this gradient would make."""
-        return unit_(self._averaged(g))
-
-    def forget(self) -> None:
-        """The average of a step that was not taken."""
-        self._next = None
-
-    def remember(self, g: Vector) -> None:
-        """The average that this step makes."""
-        self._next = self._averaged(g.clone())
-
-    @torch.no_grad()
-    def finish(self) -> None:
-        """Keep it."""
-        if self._next is None:
-            return
-        parameters = self.moving()
-        for p in parameters:
-            if _PER_PART not in self.state[p]:
-                self.state[p][_PER_PART] = torch.zeros_like(p)
-        Vector(self.state[p][_PER_PART] for p in parameters).copy_(self._next)
-        self._next, self.started = None, True
+        return unit_(self.averaged(g))

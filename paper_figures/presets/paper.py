@@ -12,6 +12,7 @@ def paper() -> Preset:
     """CIFAR-10, 200 epochs; SDEs on MNIST and CIFAR-10; spectral posteriors on digits."""
     from ...optim.settings import TrainSettings
     from ..items.bound_terms import BoundTerms
+    from ..items.eigen_sam_controls import EigenSAMControls
     from ..items.figure1 import Figure1
     from ..items.figure2 import Figure2
     from ..items.figure3 import Figure3
@@ -34,5 +35,6 @@ def paper() -> Preset:
         "bound_terms": BoundTerms(trainings),
         "spectral_posterior": SpectralPosterior(),
         "sharp_valley": SharpValley(),
+        "eigen_sam_controls": EigenSAMControls(),
     }
     return Preset("paper", items)

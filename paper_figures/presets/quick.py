@@ -7,11 +7,13 @@ __all__ = ["quick"]
 
 @PRESETS.register("quick", order=1)
 def quick() -> Preset:
-    """Every default of weak orders, Figure 1 and the bound; Figure 2 on digits."""
+    """Every default of weak orders, Figure 1 and the bound; Figure 2 and Eigen-SAM's controls on digits."""
     from ..items.bound_terms import BoundTerms
+    from ..items.eigen_sam_controls import EigenSAMControls
     from ..items.figure1 import Figure1
     from ..items.figure2 import Figure2
     from ..items.weak_order import WeakOrder
+    from ..measurements.control_plan import QUICK
     from ..measurements.network_comparison import Network
 
     digits = Network("digits", hidden=(32,), scale=0.7, minibatches=4, batch_size=80, steps=50, seeds=6, looks=10)
@@ -20,5 +22,6 @@ def quick() -> Preset:
         "figure1": Figure1(),
         "figure2": Figure2(digits),
         "bound_terms": BoundTerms(),
+        "eigen_sam_controls": EigenSAMControls(QUICK, alphas=(1.0,), refreshes=(1, 20), accurate=(20,)),
     }
     return Preset("quick", items)

@@ -28,7 +28,7 @@ class SimulatedLandscape:
 
     Attributes:
         landscape: the family of losses.
-        described: JSON-ready: of a file its content, of a run its folder and minibatches.
+        described: JSON-ready: of a file its content, of a run its folder, minibatches and remarks on its loss.
         data: that a network was trained on; None for others.
     """
 

@@ -116,6 +116,19 @@ class _Bomb:
         return open, ("exploded", "w")
 
 
+CONFIGS = {
+    "config": "lr = 0.1",
+    "config-text": "lr =",
+    "config-key": "learning_rate = 0.1",
+    "config-type": 'lr = "fast"',
+    "config-range": "lr = -1.0",
+    "config-name": 'optimizer = "adam"',
+    "config-group": "[optimizer]\nname = 'sam'\nradius = 0.1",
+    "config-nameless": "[base]\nmomentum = 0.1",
+}
+"""Files of settings; the first is good."""
+
+
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
     """Files of every bad kind. Nothing may change in it."""
@@ -125,6 +138,8 @@ def workshop(tmp_path_factory):
     (root / "good.json").write_text(json.dumps(QUADRATIC))
     (root / "binary.json").write_bytes(b"\xff\xfe\x00" * 9)
     (root / "file").write_text("mine")
+    for name, content in CONFIGS.items():
+        (root / f"{name}.toml").write_text(content)
     (root / "folder" / "file").mkdir(parents=True)
     (root / "loop").symlink_to("loop")
     (root / "broken").symlink_to("nowhere/at/all")

@@ -1,6 +1,6 @@
 """Command lines that must be refused; a new option, file or format gets its lines here."""
 
-from .files import LANDSCAPES, SIDECARS, TENSORS
+from .files import CONFIGS, LANDSCAPES, SIDECARS, TENSORS
 
 WEAK = ("weak-order", "usam", "--rho-exponent", "1/2")
 MOMENTS = (*WEAK, "--method", "moments")
@@ -255,9 +255,46 @@ TABLE = [
     *((*TRAIN, "--optimizer", "cr-sam", name, text) for name in ("--gamma", "--beta") for text in ("-1", "nan", "inf")),
     *((*TRAIN, "--optimizer", "gsam", "--alpha", text) for text in ("-1", "nan", "inf")),
     *((*TRAIN, "--optimizer", "vasso", "--theta", text) for text in ("0", "1.5", "nan")),
+    *((*TRAIN, "--optimizer", "friendly-sam", "--sigma", text) for text in ("-1", "nan", "inf")),
+    *((*TRAIN, "--optimizer", "friendly-sam", "--decay", text) for text in ("-1", "1", "nan")),
+    *((*TRAIN, "--optimizer", "x-sam", "--alpha", text) for text in ("-1", "2.1", "nan")),
+    *((*TRAIN, "--optimizer", "smoothed-perturbation", "--tolerance", text) for text in ("-1", "nan")),
+    *((*TRAIN, "--optimizer", "smoothed-perturbation", "--far", text) for text in ("0", "-1", "nan", "inf")),
+    *((*TRAIN, "--optimizer", "aware-perturbation", "--parts", text) for text in ("0", "3", "65", "x")),
+    *((*TRAIN, "--optimizer", "frob-sam", "--samples", text) for text in ("1", "-1", "x")),
+    *(
+        (*TRAIN, "--optimizer", "det-sam", name, text)
+        for name in ("--weight", "--scale")
+        for text in ("0", "nan", "inf")
+    ),
     *((*TRAIN, "--optimizer", "m-sam", "--micro-batches", text) for text in ("0", "3", "65", "x")),
     *((*TRAIN, "--spectrum-every", text) for text in ("-1", "x", "9" * 40)),
+    *((*TRAIN, "--record-every", text) for text in ("-1", "0.5", "x", "9" * 40)),
+    *((*TRAIN, "--record-every", 1, "--record-examples", text) for text in ("0", "-1", "x", "9" * 40)),
+    (*TRAIN, "--record-examples", 100),
+    *((*TRAIN, "--plot", path) for path in ("/", "-", "a.gif", "/dev/full", "file/a.svg", "new", "new.partial/a.svg")),
+    (*TRAIN, "--json", "a.svg", "--plot", "./a.svg"),
+    *((*TRAIN, "--json", f"new/{name}") for name in ("curvature.jsonl", "curvature.frozen.safetensors")),
+    *((*TRAIN, "--tensorboard", path) for path in (*BAD_FOLDERS, "new", "new/board", "new.partial")),
+    (*TRAIN, "--seeds", "0,1", "--plot", "a.svg"),
+    (*TRAIN, "--seeds", "0,1", "--tensorboard", "board"),
     *((*TRAIN, "--seed", text) for text in ("-1", "9" * 40, "x")),
+    *((*TRAIN, "--config", f"{name}.toml") for name in CONFIGS if name != "config"),
+    *((*TRAIN, "--config", path) for path in (*BAD_FILES, "good.json", "config", "nowhere.toml", "binary.json")),
+    (*TRAIN, "--config", "config.toml", "--config", "config.toml"),
+    (*TRAIN, "--config", "config.toml", "--json", "config.toml"),
+    (*TRAIN, "--config", "config.toml", "--optimizer", "sam", "--alpha", 0.1),
+    *(
+        (*TRAIN, "--seeds", text)
+        for text in ("", ",", "0,", "-1", "0,0", "4-0", "0-4,2", "1.5", "x", "0-9999", "9" * 40)
+    ),
+    (*TRAIN, "--seeds", "0,1", "--seed", 1),
+    *((*TRAIN, "--seeds", "0,1", "--jobs", text) for text in ("-1", "x", "9" * 40)),
+    (*TRAIN, "--jobs", 2),
+    *(("train", "--epochs", n, "--resume", "--out", "run") for n in (1, 99)),  # a run of other settings
+    ("train", "--schedule", "constant", "--resume", "--out", "run"),
+    *(("train", "--epochs", 1, "--seeds", "0,1", "--out", path) for path in (*BAD_FOLDERS, "run")),
+    *((*TRAIN, "--seeds", "0,1", "--json", path) for path in ("new/seed-0", "new/seed-1.partial/a")),
     *((*TRAIN, "--model", text) for text in ("", "gpt", "../mlp")),
     *((*TRAIN, "--optimizer", text) for text in ("", "adam")),
     *((*TRAIN, "--data", text) for text in ("", "iris", "mnist", "../digits")),

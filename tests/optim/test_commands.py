@@ -15,7 +15,7 @@ def test_train_writes_a_run_and_json(cli, tmp_path, monkeypatch):
     assert outcome.code == 0, outcome
     assert "into runs/a" in outcome.out
     assert {p.name for p in (tmp_path / "runs" / "a").iterdir()} == {
-        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl",
+        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl", "settings.json",
     }  # fmt: skip
     result = json.loads((tmp_path / "a.json").read_text())
     assert result["settings"]["seed"] == 3

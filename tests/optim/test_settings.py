@@ -18,15 +18,22 @@ from eigensam.optim import (
     OPTIMIZERS,
     SAM,
     USAM,
+    XSAM,
+    AwarePerturbation,
+    DetSAM,
     EigenSAM,
     EigenSAMSettings,
     FisherSAM,
+    FriendlySAM,
+    FrobSAM,
     Method,
+    MomentumSAM,
     MSAMSettings,
     RandomSAM,
     ReverseSAM,
     SAMSettings,
     SGDBase,
+    SmoothedPerturbation,
     TrainSettings,
     VaSSO,
     make_optimizer,
@@ -99,6 +106,17 @@ METHODS = {
     "cr-sam": {"rho": 0.7, "gamma": 0.3, "beta": 0.4},
     "gsam": {"rho": 0.7, "alpha": 0.3},
     "vasso": {"rho": 0.7, "theta": 0.3},
+    "friendly-sam": {"rho": 0.7, "sigma": 0.5, "decay": 0.3},
+    "momentum-sam": {"rho": 0.7},
+    "sam-on": {"rho": 0.7},
+    "x-sam": {
+        "rho": 0.7, "alpha": 0.4, "refresh_every": 9, "iterations": 3, "solver": "power", "curvature": "stream",
+        "guard": 0.3,
+    },
+    "smoothed-perturbation": {"rho": 0.7, "tolerance": 0.3, "far": 2.0},
+    "aware-perturbation": {"rho": 0.7, "tolerance": 0.3, "far": 2.0, "parts": 2},
+    "frob-sam": {"rho": 0.7, "weight": 0.3, "samples": 4},
+    "det-sam": {"rho": 0.7, "weight": 0.3, "samples": 4, "scale": 2.0},
     "random-sam": {"rho": 0.7, "gaussian": True},
     "m-sam": {"rho": 0.7, "micro_batches": 2},
     "egr": {"rho": 0.7},
@@ -115,6 +133,14 @@ CLASSES = {
     "cr-sam": CRSAM,
     "gsam": GSAM,
     "vasso": VaSSO,
+    "friendly-sam": FriendlySAM,
+    "momentum-sam": MomentumSAM,
+    "sam-on": SAM,
+    "x-sam": XSAM,
+    "smoothed-perturbation": SmoothedPerturbation,
+    "aware-perturbation": AwarePerturbation,
+    "frob-sam": FrobSAM,
+    "det-sam": DetSAM,
     "random-sam": RandomSAM,
     "m-sam": MSAM,
     "egr": EGR,
@@ -126,14 +152,14 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
     settings = TrainSettings(
         OPTIMIZERS[name](**METHODS[name]), SGDBase(momentum=0.5), lr=0.3, weight_decay=0.02, seed=11
     )
-    optimizer = make_optimizer(settings, nn.Linear(2, 2))
+    optimizer = make_optimizer(settings, nn.Sequential(nn.LayerNorm(2), nn.Linear(2, 2)))
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.5, 0.02)
     assert type(optimizer) is CLASSES[name]
-    elsewhere = {"micro_batches"}  # of the training, not of the optimizer
+    elsewhere = {"micro_batches", "parts"}  # of the training, not of the optimizer
     for key in METHODS[name].keys() - elsewhere:
         assert (group[key] if key in group else getattr(optimizer, key)) == METHODS[name][key]
-    if name in ("eigen-sam", "random-sam"):
+    if hasattr(optimizer, "seed"):
         assert optimizer.seed == 11
 
 
@@ -147,6 +173,15 @@ def test_the_optimizer_gets_every_hyper_parameter(name):
         ("gsam", {"alpha": -1.0}, "alpha = -1.0 must be at least 0"),
         ("vasso", {"theta": 0.0}, r"theta = 0.0 must lie in \(0, 1\]"),
         ("vasso", {"theta": 1.1}, r"theta = 1.1 must lie in \(0, 1\]"),
+        ("friendly-sam", {"sigma": -1.0}, "sigma = -1.0 must be at least 0"),
+        ("friendly-sam", {"decay": 1.0}, r"decay = 1.0 must lie in \[0, 1\)"),
+        ("x-sam", {"alpha": 2.1}, r"alpha = 2.1 must lie in \[0, 2\]"),
+        ("smoothed-perturbation", {"tolerance": -0.1}, "tolerance = -0.1 must be at least 0"),
+        ("aware-perturbation", {"far": 0.0}, "far = 0.0 must be positive"),
+        ("aware-perturbation", {"parts": 0}, "parts = 0 must be at least 1"),
+        ("frob-sam", {"samples": 1}, "samples = 1 must be at least 2"),
+        ("frob-sam", {"weight": 0.0}, "weight = 0.0 must be positive"),
+        ("det-sam", {"scale": 0.0}, "scale = 0.0 must be positive"),
         ("m-sam", {"micro_batches": 0}, "micro_batches = 0 must be at least 1"),
         *((name, {"rho": 0.0}, "rho = 0.0 must be positive") for name, own in METHODS.items() if "rho" in own),
     ],
@@ -219,7 +254,8 @@ def lazy(monkeypatch):
 def test_somebody_elses_optimizer_is_in_help_and_in_a_run(cli, refused, lazy, tmp_path):
     shown = cli("train", "--help").out
     text = " ".join(shown.replace("│", " ").split())
-    assert "m-sam, egr, lazy" in text
+    assert "egr, friendly-sam" in text
+    assert ", lazy" in text
     assert "--rest" in shown
     # what a name means to each of those that share it
     assert "asam (0.01): Added to the magnitude" in text

@@ -128,7 +128,7 @@ def test_after_label_noise_every_term_is_with_clean_labels(digits, tmp_path):
     """Noisy ones give another loss and curvature, and a risk to which no test loss can be compared."""
     settings = TrainSettings("sgd", epochs=20, subset=200, label_noise=0.3, label_smoothing=0.1)
     run = train(settings, digits, tmp_path / "a")
-    found = Theorem41(batch_size=10_000, max_products=60, random_directions=0).bound(run, run.data())
+    found = Theorem41(batch_size=10_000, max_products=15, random_directions=0).bound(run, run.data())
     data, model, loss = run.data(), run.network().double(), BoundedCrossEntropy(1e-3)
     clean, noisy = (
         NetworkLandscape.from_tensors(model, loss, data.train_inputs.double(), targets)
@@ -137,7 +137,7 @@ def test_after_label_noise_every_term_is_with_clean_labels(digits, tmp_path):
     x = clean.point()
     assert found.terms[0].value == pytest.approx(clean.loss(x).item(), rel=1e-9)
     assert noisy.loss(x).item() > found.terms[0].value + 0.05
-    tops = [top_eigenpairs(f, x, max_products=60).values.item() for f in (clean, noisy)]
+    tops = [top_eigenpairs(f, x, max_products=15).values.item() for f in (clean, noisy)]
     assert found.details["lambda_1"] == pytest.approx(tops[0], rel=1e-3)
     assert abs(tops[1] / tops[0] - 1) > 0.01
     assert found.details["examples"] == 200

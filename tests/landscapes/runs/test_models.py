@@ -8,12 +8,18 @@ from eigensam.landscapes import MODELS, build_model
 
 SIZES = {  # parameters on 3x32x32 and 10 classes
     "mlp": (3072 + 1) * 288 + 289 * 288 + 289 * 10,
+    "mlp32": (3072 + 1) * 32 + 33 * 10,
+    "mlp32-bn": (3072 + 1) * 32 + 2 * 32 + 33 * 10,
+    "cnn2": (27 + 1) * 8 + (72 + 1) * 16 + (1024 + 1) * 10,
+    "cnn2-bn": (27 + 1) * 8 + 2 * 8 + (72 + 1) * 16 + 2 * 16 + (1024 + 1) * 10,
     "cnn4": (27 + 1) * 16 + (144 + 1) * 32 + (2048 + 1) * 128 + 129 * 10,
     "random-filters": (147 + 1) * 64 + 7 * 7 * 64 * 10 + 10,
     "cnn6": (27 + 1) * 32 + (288 + 1) * 32 + (288 + 1) * 64 + (576 + 1) * 64 + (4096 + 1) * 128 + 129 * 10,
     "resnet18": 11_173_962,  # the CIFAR ResNet-18 of the literature
     "resnet50": 23_520_842,
     "wrn28-10": 36_479_194,  # "36.5M" in the paper of Zagoruyko and Komodakis
+    # patches, class token, positions, four layers, norm, head
+    "vit-small": (48 + 1) * 64 + 64 + 65 * 64 + 4 * (65 * 192 + 65 * 64 + 65 * 128 + 129 * 64 + 256) + 128 + 65 * 10,
     "vit-b-16": 85_806_346,  # torchvision's 86,567,656 less the 1000-class head, plus ours
 }
 
@@ -27,7 +33,9 @@ def test_shape_and_size(name):
     assert model(torch.zeros(2, 3, 32, 32, device="meta")).shape == (2, 10)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn4", "cnn6", "resnet18", "random-filters"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "mlp32", "mlp32-bn", "cnn2", "cnn2-bn", "cnn4", "cnn6", "resnet18", "random-filters", "vit-small"]
+)
 def test_grey_images(name):
     model = build_model(name, (1, 8, 8), 7).eval()
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
@@ -45,3 +53,15 @@ def test_mlp_has_one_hundred_thousand_parameters_on_digits():
 def test_unknown_name():
     with pytest.raises(InputError, match="unknown model 'alexnet'; choose one of: mlp"):
         build_model("alexnet", (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize(("side", "patches"), [(32, 64), (28, 49), (8, 64), (14, 49), (7, 49)])
+def test_patches_of_a_small_transformer(side, patches):
+    transformer = build_model("vit-small", (1, side, side), 10).transformer
+    assert transformer.encoder.pos_embedding.shape == (1, patches + 1, 64)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 9), (3, 5, 5)])
+def test_images_that_have_no_patches(shape):
+    with pytest.raises(InputError, match="vit-small cuts square images of at least 7 pixels into patches"):
+        build_model("vit-small", shape, 10)

@@ -45,7 +45,10 @@ def others(monkeypatch):
 
 def test_in_the_help_in_a_run_and_in_its_json(cli, refused, others, tmp_path):
     shown = " ".join(cli("train", "--help").out.replace("│", " ").split())
-    assert "mlp, cnn4, cnn6, resnet18, resnet50, wrn28-10, vit-b-16, random-filters, line" in shown
+    assert (
+        "mlp, mlp32, mlp32-bn, cnn2, cnn2-bn, cnn4, cnn6, resnet18, resnet50, wrn28-10, vit-b-16, random-filters, line"
+        in shown
+    )
     assert "digits, mnist, fashion-mnist, cifar10, cifar100, svhn, noise" in shown
     assert "data that are not built in" in refused("train", "--out", tmp_path / "r", "--data", "noise", "--download")
     arguments = ("--data", "noise", "--model", "line", "--epochs", 1, "--batch-size", 32, "--optimizer", "sgd")

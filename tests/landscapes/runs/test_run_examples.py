@@ -161,6 +161,7 @@ def test_without_a_split_and_without_validation(digits, tmp_path):
     assert "validation_loss" not in run.metrics[0]
     assert {path.name for path in run.directory.iterdir()} == {
         "checkpoint.json", "checkpoint.safetensors", "examples.safetensors", "initial.safetensors", "metrics.jsonl",
+        "settings.json",
     }  # fmt: skip
 
 
@@ -190,8 +191,9 @@ def test_a_damaged_file_is_refused(copy):
 )
 def test_forged_examples_are_refused(copy, change, message):
     _rewrite(copy, change)
-    with pytest.raises(InputError, match=message):
-        Run(copy).data()
+    for read in (Run.data, Run.validation):
+        with pytest.raises(InputError, match=message):
+            read(Run(copy))
 
 
 def test_a_sidecar_that_forgets_them_is_refused(copy):

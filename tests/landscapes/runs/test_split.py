@@ -82,6 +82,7 @@ def test_a_whole_run_has_no_split(data, tmp_path):
         "checkpoint.safetensors",
         "initial.safetensors",
         "metrics.jsonl",
+        "settings.json",
     ]
 
 

@@ -15,6 +15,10 @@ from .transcriptions import BATCHES, METHODS, RHO, SGD, flat, loss_of, network
 
 KINDS = {name: (kind, own) for name, (kind, _, own) in METHODS.items()}
 NAMES = pytest.mark.parametrize("name", KINDS)
+NOT_LOCAL = {
+    "cr-sam", "gsam", "vasso", "friendly-sam", "egr", "random-sam", "momentum-sam", "smoothed-perturbation",
+    "aware-perturbation", "frob-sam", "det-sam",
+}  # fmt: skip
 FIRST_ORDER = pytest.mark.parametrize("name", [name for name in KINDS if name != "egr"])
 
 
@@ -154,7 +158,7 @@ def test_one_function_per_step(name):
 @pytest.mark.parametrize(("name", "refuses"), [(n, not k.ascent_may_be_local) for n, (k, _) in KINDS.items()])
 def test_local_ascents_are_refused_where_workers_would_part(name, refuses):
     """The first pass's gradient is in the step of these, or in what they keep."""
-    assert refuses == (name.split(",")[0] in ("cr-sam", "gsam", "vasso", "egr", "random-sam"))
+    assert refuses == (name.split(",")[0] in NOT_LOCAL)
     parameters = list(network().parameters())
     if not refuses:
         _make(name, parameters, local_ascent=contextlib.nullcontext, lr=0.1)
@@ -173,6 +177,17 @@ def test_local_ascents_are_refused_where_workers_would_part(name, refuses):
         ("gsam", {"alpha": -0.1}, "alpha = -0.1 is negative"),
         ("vasso", {"theta": 0.0}, "theta = 0.0 is not a weight"),
         ("vasso", {"theta": 1.5}, "theta = 1.5 is not a weight"),
+        ("momentum-sam", {"decay": -0.1}, "decay = -0.1 is not a weight of the past"),
+        ("smoothed-perturbation", {"tolerance": 0.0}, "tolerance = 0.0 is no norm"),
+        ("aware-perturbation", {"tolerance": float("nan")}, "tolerance = nan is no norm"),
+        ("aware-perturbation", {"far": 0.0}, "far = 0.0 is no ratio"),
+        ("frob-sam", {"samples": 1}, "samples = 1 are too few or no whole number; give at least 2"),
+        ("det-sam", {"samples": 0}, "samples = 0 are too few"),
+        ("det-sam", {"samples": 1.5}, "samples = 1.5 are too few or no whole number"),
+        ("det-sam", {"scale": 0.0}, "scale = 0.0 is no number to divide by"),
+        ("frob-sam", {"weight": -1.0}, "weight = -1.0 is negative"),
+        ("friendly-sam", {"sigma": -0.1}, "sigma = -0.1 is negative"),
+        ("friendly-sam", {"decay": 1.0}, "decay = 1.0 is not a weight of the past"),
         *((name, {"rho": -1.0}, "rho = -1.0 is not a radius") for name in KINDS),
     ],
 )

@@ -8,7 +8,23 @@ import torch
 from torch import nn
 
 from eigensam.ground import InputError
-from eigensam.optim import ASAM, CRSAM, GSAM, SAM, EigenSAM, FisherSAM, RandomSAM, VaSSO
+from eigensam.optim import (
+    ASAM,
+    CRSAM,
+    GSAM,
+    SAM,
+    XSAM,
+    AwarePerturbation,
+    DetSAM,
+    EigenSAM,
+    FisherSAM,
+    FriendlySAM,
+    FrobSAM,
+    MomentumSAM,
+    RandomSAM,
+    SmoothedPerturbation,
+    VaSSO,
+)
 from eigensam.optim.optimizers.eigen_sam import eigen_perturbation
 
 WEIGHTS = [[0.5, -2.0, 0.25], [3.0, 0.125]]
@@ -122,8 +138,15 @@ SETTINGS = [
     (FisherSAM, {"rho": 0.1, "eta": 0.5}),
     (GSAM, {"rho": 0.1, "alpha": 0.5}),
     (VaSSO, {"rho": 0.1, "theta": 0.5}),
+    (FriendlySAM, {"rho": 0.1, "sigma": 0.5, "decay": 0.25}),
     (CRSAM, {"rho": 0.1, "gamma": 0.5, "beta": 0.25}),
+    (MomentumSAM, {"rho": 0.1, "decay": 0.25}),
+    (SmoothedPerturbation, {"rho": 0.1, "tolerance": 2.0, "far": 0.5, "seed": 3}),
+    (AwarePerturbation, {"rho": 0.1, "tolerance": 2.0, "far": 0.5, "seed": 3}),
+    (FrobSAM, {"rho": 0.1, "weight": 0.0625, "samples": 3, "seed": 3}),
+    (DetSAM, {"rho": 0.1, "weight": 0.5, "samples": 2, "scale": 2.0, "seed": 3}),
     (RandomSAM, {"rho": 0.1, "seed": 3}),
+    (XSAM, {"rho": 0.1, "alpha": 0.5, "guard": 0.25, "refresh_every": 2, "iterations": 2, "seed": 3}),
     (EigenSAM, {"rho": 0.1, "alpha": 0.5, "guard": 0.25, "refresh_every": 2, "iterations": 2, "seed": 3}),
 ]
 KINDS = {

@@ -15,6 +15,7 @@ from eigensam.optim import (
     SAM,
     USAM,
     FisherSAM,
+    FriendlySAM,
     LearningRateSchedule,
     RandomSAM,
     ReverseSAM,
@@ -29,6 +30,7 @@ SAM_AT = {
     "cr-sam": lambda p: CRSAM(p, rho=RHO, gamma=0.0, beta=0.0, **SGD),
     "gsam": lambda p: GSAM(p, rho=RHO, alpha=0.0, **SGD),
     "vasso": lambda p: VaSSO(p, rho=RHO, theta=1.0, **SGD),
+    "friendly-sam": lambda p: FriendlySAM(p, rho=RHO, sigma=0.0, **SGD),
     "m-sam": lambda p: MSAM(p, rho=RHO, **SGD),  # one micro-batch
 }
 OTHERS = pytest.mark.parametrize("name", [name for name in METHODS if name != "sam"])

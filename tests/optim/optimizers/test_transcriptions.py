@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from eigensam.optim import OPTIMIZERS, TwoPassOptimizer
+from eigensam.optim import OPTIMIZERS, AwarePerturbation, TwoPassOptimizer
 
 from .transcriptions import BATCHES, METHODS, RHO, SGD, Dense, flat, loss_of, network, trajectory
 
@@ -20,10 +20,16 @@ def _taken(name, batches, groups=None, **more):
     optimizer = kind(groups(model) if groups else model.parameters(), rho=RHO, **SGD, **own, **more)
     noise = []
     for each in batches:
+        if hasattr(optimizer, "noise_of"):
+            noise.append([torch.zeros_like(flat(model)) for _ in range(optimizer.samples)])
+            for sample, z in enumerate(noise[-1]):
+                z[_radii(optimizer) != 0] = optimizer.noise_of(sample).flat()
         if hasattr(optimizer, "_noise"):
             z = torch.zeros_like(flat(model))
             z[_radii(optimizer) != 0] = optimizer._noise().flat()
             noise.append(z)
+        if isinstance(optimizer, AwarePerturbation):
+            noise.append(optimizer.drawn(len(each)))
         closures = [loss_of(model, batch) for batch in each]
         optimizer.step(closures if len(closures) > 1 else closures[0])
     return flat(model), _radii(optimizer), lambda step: noise[step] if noise else None
@@ -44,8 +50,8 @@ def _agrees(name, batches, sign=1.0, **arguments):
 
 
 def test_every_method_has_a_transcription():
-    """Eigen-SAM has its own in test_eigen_sam.py."""
-    assert set(OPTIMIZERS) - {"sgd", "eigen-sam"} <= METHODS.keys()
+    """Those of Eigen-SAM, X-SAM and SAM-ON are in test_eigen_sam, test_x_sam and test_normalization_layers."""
+    assert set(OPTIMIZERS) - {"sgd", "plain", "eigen-sam", "x-sam", "sam-on"} <= METHODS.keys()
 
 
 @NAMES
@@ -85,7 +91,7 @@ def test_wrong_on_purpose(name):
     assert (trajectory(dense(own), network(), SINGLE, rho, -1.0, noise) - found).norm() > gap
     assert (trajectory(Sgd({}), network(), SINGLE, rho) - found).norm() > gap
     for key, value in own.items():
-        if key != "seed":
+        if key not in ("seed", "samples"):
             other = dense({**own, key: not value if isinstance(value, bool) else 1.5 * value})
             assert (trajectory(other, network(), SINGLE, rho, 1.0, noise) - found).norm() > gap
 

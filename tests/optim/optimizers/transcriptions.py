@@ -8,7 +8,25 @@ from torch import nn
 from torch.func import functional_call, grad, hessian
 from torch.nn.functional import cross_entropy
 
-from eigensam.optim import ASAM, CRSAM, EGR, GSAM, MSAM, SAM, USAM, FisherSAM, RandomSAM, ReverseSAM, VaSSO
+from eigensam.optim import (
+    ASAM,
+    CRSAM,
+    EGR,
+    GSAM,
+    MSAM,
+    SAM,
+    USAM,
+    AwarePerturbation,
+    DetSAM,
+    FisherSAM,
+    FriendlySAM,
+    FrobSAM,
+    MomentumSAM,
+    RandomSAM,
+    ReverseSAM,
+    SmoothedPerturbation,
+    VaSSO,
+)
 
 _GENERATOR = torch.Generator().manual_seed(5)
 BATCHES = [
@@ -99,6 +117,74 @@ class Vasso(Dense):
         return d / d.norm()
 
 
+class Friendly(Dense):
+    """The released code: the average of before is taken away, and then has this gradient, too."""
+
+    def u(self, x, g):
+        sigma, decay = self.own["sigma"], self.own["decay"]
+        m = self.state.get("m")
+        d = g if m is None else g - sigma * m
+        self.state["m"] = g if m is None else decay * m + (1 - decay) * g
+        return d / d.norm()
+
+
+class Momentum(Dense):
+    """Along the momentum of the base, which the harness keeps; weight decay is of the unperturbed point."""
+
+    def direction(self, f, x, rho):
+        v = self.state["momentum"]
+        if v is not None:
+            v = v * (rho != 0)
+        at = x if v is None else x - rho * v / v.norm()
+        return grad(lambda x: torch.stack([each(x) for each in f]).mean())(at)
+
+
+class Escape(Dense):
+    """Algorithms 1 and 2 of Ahn et al.: random direction, or the drawn closure's gradient with the drawn sign."""
+
+    def direction(self, f, x, rho):
+        g = grad(lambda x: torch.stack([each(x) for each in f]).mean())(x)
+        moves, drawn = rho != 0, self.state["noise"]
+        axis = g * moves / (g * moves).norm()
+        if (g * moves).norm() > self.own.get("tolerance", torch.inf):
+            return self.own["far"] * g
+        if isinstance(drawn, tuple):
+            index, sign = drawn
+            own = grad(f[index])(x) * moves
+            h = grad(f[index])(x + rho * sign * own / own.norm()) * moves
+        else:
+            h = grad(lambda x: torch.stack([each(x) for each in f]).mean())(x + rho * drawn / drawn.norm()) * moves
+        return g + h - (h @ axis) * axis
+
+
+class Frob(Dense):
+    """Gradients times what the losses are above their mean, over ``n - 1``: the released code's sums."""
+
+    def direction(self, f, x, rho):
+        def mean(x):
+            return torch.stack([each(x) for each in f]).mean()
+
+        points = [x + rho * z for z in self.state["noise"]]
+        losses, gradients = (torch.stack([h(p) for p in points]) for h in (mean, grad(mean)))
+        n = len(points)
+        crossed = (losses[:, None] * gradients).sum(0) / (n - 1) - losses.sum() / (n - 1) * gradients.sum(0) / n
+        return grad(mean)(x) + self.own["weight"] / (rho[rho != 0] ** 2).mean() * crossed
+
+
+class Det(Dense):
+    """The gradient of the estimate itself, by torch.func."""
+
+    def direction(self, f, x, rho):
+        def mean(x):
+            return torch.stack([each(x) for each in f]).mean()
+
+        def measure(x):
+            d = torch.stack([(mean(x + rho * u) - mean(x)) / self.own["scale"] ** 2 for u in self.state["noise"]])
+            return (-d / 2).exp().mean() ** -2
+
+        return grad(mean)(x) + self.own["weight"] * grad(measure)(x)
+
+
 class CrSam(Dense):
     def along(self, f, x, rho, g, moving):
         gamma, beta = self.own["gamma"], self.own["beta"]
@@ -140,6 +226,15 @@ METHODS = {
     "asam": (ASAM, Asam, {"eta": 0.03}),
     "fisher-sam": (FisherSAM, Fisher, {"eta": 4.0}),
     "vasso": (VaSSO, Vasso, {"theta": 0.4}),
+    "friendly-sam": (FriendlySAM, Friendly, {"sigma": 0.8, "decay": 0.5}),
+    "momentum-sam": (MomentumSAM, Momentum, {}),
+    "smoothed-perturbation": (SmoothedPerturbation, Escape, {}),
+    "smoothed-perturbation, tolerance": (SmoothedPerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
+    "aware-perturbation": (AwarePerturbation, Escape, {}),
+    "aware-perturbation, tolerance": (AwarePerturbation, Escape, {"tolerance": 0.6, "far": 1.7, "seed": 3}),
+    "frob-sam": (FrobSAM, Frob, {"weight": 0.05, "samples": 3, "seed": 3}),
+    "det-sam": (DetSAM, Det, {"weight": 0.4, "samples": 3, "scale": 0.8, "seed": 3}),
+    "det-sam, one sample": (DetSAM, Det, {"weight": 0.4, "samples": 1, "scale": 0.8}),
     "cr-sam": (CRSAM, CrSam, {"gamma": 0.3, "beta": 0.2}),
     "gsam": (GSAM, Gsam, {"alpha": 0.4}),
     "egr": (EGR, Egr, {}),
@@ -164,6 +259,7 @@ def trajectory(dense, model, batches, rho, sign=1.0, noise=lambda step: None):
     x, buffer = flat(model), None
     for step, each in enumerate(batches):
         dense.state["noise"] = noise(step)
+        dense.state["momentum"] = buffer
         f = [partial(lambda f, x: sign * f(x), flat_loss(model, batch)) for batch in each]
         x, buffer = sgd_step(x, dense.direction(f, x, rho), buffer)
     return x

@@ -26,7 +26,17 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
-from eigensam.optim import SAM, EigenSAM
+from eigensam.optim import (
+    SAM,
+    XSAM,
+    AwarePerturbation,
+    DetSAM,
+    EigenSAM,
+    FriendlySAM,
+    FrobSAM,
+    MomentumSAM,
+    SmoothedPerturbation,
+)
 
 ADAMW = torch.optim.AdamW
 
@@ -224,6 +234,43 @@ def local_ascent_of_every_kind():
 
     reference = train()
     return {kind: off(reference, train(**KINDS[kind])) for kind in ("bucket_view", "find_unused")}
+
+
+@case
+def other_methods():
+    """Each of them on the joint minibatch; those that know the loss's value know that of both workers."""
+    makers = {
+        kind.__name__: lambda p, kind=kind, own=own: kind(p, rho=0.3, lr=0.1, momentum=0.9, **own)
+        for kind, own in (
+            (FriendlySAM, {"sigma": 0.7}),
+            (MomentumSAM, {}),
+            (XSAM, {"alpha": 0.5, "refresh_every": 3, "iterations": 4}),
+            (SmoothedPerturbation, {"tolerance": 0.5}),
+            (AwarePerturbation, {"tolerance": 0.5}),
+            (FrobSAM, {"weight": 0.05, "samples": 3}),
+            (DetSAM, {"samples": 2}),
+        )
+    }
+    found = {}
+    for name, make in makers.items():
+        network = model()
+        alone, wrapped = twin(network), DistributedDataParallel(network, gradient_as_bucket_view=True)
+        trained(wrapped, make, half(wrapped), 4)
+        trained(alone, make, loss(alone), 4)
+        found[name] = max(off(alone, network), off_between(network))
+    return found
+
+
+@case
+def loss_of_one_worker():
+    """Wrong on purpose: with its own loss alone each worker would train another model."""
+    network = model()
+    wrapped = DistributedDataParallel(network)
+    optimizer = FrobSAM(wrapped.parameters(), rho=0.3, weight=0.05, lr=0.1)
+    optimizer.workers().mean = lambda value: value
+    for _ in range(4):
+        optimizer.step(half(wrapped))
+    return off_between(network)
 
 
 @case

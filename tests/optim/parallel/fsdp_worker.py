@@ -11,7 +11,16 @@ from torch.distributed.fsdp import MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
-from eigensam.optim import SAM, EigenSAM
+from eigensam.optim import (
+    SAM,
+    AwarePerturbation,
+    DetSAM,
+    EigenSAM,
+    FriendlySAM,
+    FrobSAM,
+    MomentumSAM,
+    SmoothedPerturbation,
+)
 from eigensam.optim.vector import Vector
 
 
@@ -78,6 +87,29 @@ def several_closures_groups_and_clipping():
     x, y = own(X), own(Y)
     trained(network, make, [loss(network, x[:3], y[:3]), loss(network, x[3:], y[3:])])
     return {"off": off(joint(make), network)}
+
+
+@case
+def other_methods():
+    """What they keep and draw is sharded like the parameters."""
+    found = {}
+    for kind, own_settings in (
+        (FriendlySAM, {"sigma": 0.7}),
+        (MomentumSAM, {"momentum": 0.9}),
+        (MomentumSAM, {"decay": 0.8}),
+        (SmoothedPerturbation, {"tolerance": 0.5}),
+        (AwarePerturbation, {"tolerance": 0.5}),
+        (FrobSAM, {"weight": 0.05, "samples": 3}),
+        (DetSAM, {"samples": 2}),
+    ):
+
+        def make(p, kind=kind, settings=own_settings):
+            return kind(p, rho=0.3, lr=0.1, **settings)
+
+        network = sharded()
+        trained(network, make, half(network), 4)
+        found[f"{kind.__name__} {own_settings}"] = off(joint(make, 4), network)
+    return found
 
 
 @case

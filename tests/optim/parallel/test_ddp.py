@@ -32,7 +32,14 @@ def test_other_loops(found, case):
     assert all(worker["off"] < CLOSE for worker in found(case))
 
 
-@pytest.mark.parametrize("case", ["several_closures", "unused_parameters", "batch_norm", "local_ascent_of_every_kind"])
+def test_the_loss_is_that_of_all_workers(found):
+    """Negative control of a method whose step depends on the loss's value."""
+    assert min(found("loss_of_one_worker")) > 1e-6
+
+
+@pytest.mark.parametrize(
+    "case", ["several_closures", "unused_parameters", "batch_norm", "local_ascent_of_every_kind", "other_methods"]
+)
 def test_methods(found, case):
     for worker in found(case):
         assert max(worker.values()) < CLOSE, worker

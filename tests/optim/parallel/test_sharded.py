@@ -16,7 +16,7 @@ def found(tmp_path_factory):
     "case",
     [
         "against_joint", "two_halves_of_a_step", "several_closures_groups_and_clipping", "norms", "hybrid",
-        "tensor_parallel",
+        "tensor_parallel", "other_methods",
     ],
 )  # fmt: skip
 def test_equals_one_process(found, case):

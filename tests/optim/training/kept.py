@@ -13,7 +13,8 @@ def files(directory: Path) -> dict[str, Any]:
     found.pop("checkpoint.json", None)
     if "metrics.jsonl" in found:
         found["metrics.jsonl"] = [
-            {name: value for name, value in row.items() if name != "seconds"} for row in read_metrics(directory)
+            {name: value for name, value in row.items() if not name.endswith("seconds")}
+            for row in read_metrics(directory)
         ]
     return found
 

@@ -174,7 +174,7 @@ def test_a_run_killed_just_before_its_end_is_finished_by_resume(small, tmp_path,
     (tmp_path / "r.partial").mkdir(exist_ok=True)
     train(settings, small, tmp_path / "r", resume=True)
     assert {p.name for p in (tmp_path / "r").iterdir()} == {
-        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl",
+        "checkpoint.json", "checkpoint.safetensors", "initial.safetensors", "metrics.jsonl", "settings.json",
     }  # fmt: skip
 
 

@@ -1,0 +1,92 @@
+"""Whether a training may go on from an earlier one: with the same settings, or with more epochs."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..ground.errors import InputError
+from ..ground.run_files import FROZEN, SIDECAR, STATE
+from ..landscapes.runs.data_set import DataSet
+from ..landscapes.runs.run import Run
+from .settings import TrainSettings
+
+__all__ = ["check_continues", "finished_run", "put_in_place"]
+
+
+def check_continues(theirs: Mapping[str, Any], settings: TrainSettings, what: str) -> None:
+    """Refuse to go on with other settings; more epochs are allowed where the schedule is extendable.
+
+    Args:
+        theirs: settings of the earlier training, as JSON holds them.
+        settings: of this one.
+        what: the earlier one, in words.
+
+    Raises:
+        InputError: the difference.
+
+    Example:
+        >>> before = TrainSettings(schedule="constant", epochs=5)
+        >>> check_continues(before.to_dict(), TrainSettings(schedule="constant", epochs=9), "the run")
+    """
+    for name, value in settings.to_dict().items():
+        found = theirs.get(name)
+        if found == value:
+            continue
+        more = name == "epochs" and isinstance(found, int) and found < value
+        if more and settings.rate.extendable:
+            continue
+        reason = f" (under the schedule '{settings.rate.name}' more epochs change the first ones, too)" if more else ""
+        raise InputError(
+            f"{what} has {name} = {found}, this command {value}{reason}; repeat the first command's settings, or "
+            "choose another --out"
+        )
+
+
+def finished_run(out: Path, settings: TrainSettings, data: DataSet, model: nn.Module | None = None) -> Run | None:
+    """The run that is there, if it is the one that the settings describe; None if it can go on to more epochs.
+
+    Args:
+        out: of a finished run.
+        settings: that are wanted.
+        data: whole, as for :func:`train`.
+        model: as for :func:`train`.
+
+    Raises:
+        InputError: other settings or examples; more epochs, but no training state, or a certificate that would be lost.
+    """
+    run = Run(out, model)
+    check_continues(run.settings, settings, f"{out} is a finished run, which")
+    run.training_part(data)
+    if run.settings.get("epochs") == settings.epochs:
+        return run
+    if not (out / STATE).is_file():
+        raise InputError(f"{out} cannot go on to more epochs: its {STATE} has been removed; train anew elsewhere")
+    if (out / FROZEN).is_file():
+        raise InputError(
+            f"{out} cannot go on to more epochs: 'eigensam certify' has written down in {FROZEN} what it depends on; "
+            "train anew elsewhere"
+        )
+    return None
+
+
+def put_in_place(partial: Path, out: Path) -> None:
+    """Rename a finished training to where it is wanted, in place of one of fewer epochs.
+
+    A kill leaves one of the two whole: the earlier one is moved aside first, and removed last.
+
+    Raises:
+        InputError: it cannot be renamed.
+    """
+    aside = out.with_name(f".{out.name}.before")
+    try:
+        if (out / SIDECAR).is_file():
+            shutil.rmtree(aside, ignore_errors=True)
+            out.replace(aside)
+        partial.replace(out)
+    except OSError as error:
+        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
+    if (aside / SIDECAR).is_file():
+        shutil.rmtree(aside)

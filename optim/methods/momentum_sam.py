@@ -1,0 +1,34 @@
+"""Momentum-SAM in a run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..method import Method
+from ..registry import register
+from .sam import radius
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+__all__ = ["MomentumSAMSettings"]
+
+
+@register("momentum-sam", order=21)
+@dataclass(frozen=True)
+class MomentumSAMSettings(Method):
+    """Settings of :class:`MomentumSAM`.
+
+    Attributes:
+        rho: perturbation radius (released code: 0.3).
+    """
+
+    label = "Momentum-SAM"
+    rho: float = radius(0.3, "Radius of the perturbation along the momentum; 0.3 in the released code.")
+
+    def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
+        """Momentum-SAM around the base optimizer, whose momentum it follows."""
+        from ..optimizers.momentum_sam import MomentumSAM
+
+        return MomentumSAM(parameters, rho=self.rho, **base)

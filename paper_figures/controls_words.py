@@ -1,0 +1,196 @@
+"""What the experiment on Eigen-SAM's eigenvector found, in words and tables."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..ground.intervals import Interval
+from .beyond_control import MARGIN
+from .control_numbers import PairNumbers, Record, Row, pair_numbers
+from .item import Claim, Table
+from .measurements.control_plan import Condition
+from .seed_mean import seed_mean, with_spread
+
+__all__ = ["control_caption", "control_claims", "control_notes", "control_tables"]
+
+Result = dict[str, Any]
+
+_PAPER = "the eigenvector term regularises λ₁ explicitly"
+_ANSWERS = ("yes", "no", "not resolved")
+
+
+def control_claims(result: Result) -> list[Claim]:
+    """A row for each pair, weight and kind of eigenvector: all its verdicts, and what the SDE predicts."""
+    rows = []
+    for numbers in pair_numbers(result):
+        for alpha in numbers.alphas:
+            mine = numbers.eigen_rows(alpha)
+            for title, of in _KINDS.items():
+                chosen = [row for row in mine if of(row)]
+                if chosen:
+                    rows.append(_claim(numbers, alpha, title, chosen))
+    return rows
+
+
+_KINDS: dict[str, Callable[[Row], bool]] = {
+    "the minibatch's eigenvector": lambda row: row.condition.direction == "minibatch" and not row.condition.normalize,
+    "an accurate eigenvector": lambda row: row.condition.direction == "whole" and not row.condition.normalize,
+    "a normalised perturbation": lambda row: row.condition.normalize,
+    "a random vector": lambda row: row.condition.direction == "random",
+}
+
+
+def _claim(numbers: PairNumbers, alpha: float, title: str, rows: list[Row]) -> Claim:
+    expected = {"a random vector": "a control: nothing", "a normalised perturbation": "not said"}.get(title, _PAPER)
+    if expected is _PAPER:
+        found = numbers.predicted(alpha)
+        expected += (
+            f"; its SDE, at SAM's end and with the exact eigenvector: d ln λ₁/dt = {found.eigen.mean:.3f}, of SAM as "
+            f"long {found.longer.mean:.3f}, difference {with_spread(found.difference, 3)}"
+        )
+    said = "; ".join(f"{_short(row)}: {row.control.words}" for row in rows if row.control)
+    answers = "; ".join(f"{_short(row)}: {row.control.answer}" for row in rows if row.control)
+    return Claim(
+        f"{numbers.pair['name']}, α = {alpha:g}, {title}: λ₁ beyond SAM of equal length",
+        expected,
+        f"ratio {said} (95 %, {numbers.pair['seeds']} paired seeds)",
+        answers,
+    )
+
+
+def _short(row: Row) -> str:
+    c = row.condition
+    return f"k = {c.refresh_every}{', accurate' if c.normalize and c.direction == 'whole' else ''}"
+
+
+def control_caption(result: Result) -> str:
+    """What is drawn, and what a verdict means."""
+    return (
+        "Top eigenvalue of the whole training loss after training by Eigen-SAM, over that after training by SAM with "
+        "a perturbation as long on root mean square (95 % over paired seeds). Filled: lower, also after Holm's "
+        f"correction for all verdicts together. In the grey band the two differ by less than {MARGIN:.0%}; an interval "
+        "wholly above its lower edge excludes a reduction that matters. The normalised forms have SAM's own length."
+    )
+
+
+def control_tables(result: Result) -> list[Table]:
+    """Of each pair: eigenvalues with verdicts; then accuracies, alignments and what the SDE says."""
+    tables = []
+    for numbers in pair_numbers(result):
+        tables += [_eigenvalues(numbers), _alignments(numbers)]
+    return tables
+
+
+def _eigenvalues(numbers: PairNumbers) -> Table:
+    rows = [
+        [
+            row.label,
+            with_spread(row.mean(lambda r: r["lambda_1"]), 3),
+            row.sam.words if row.sam else "1",
+            row.control.words if row.control else "",
+            row.control.answer if row.control else "",
+            f"{row.control.adjusted:.1g}" if row.control else "",
+            f"{_of(row, 'length').mean:.3f}",
+        ]
+        for row in numbers.rows
+    ]
+    header = ["", "λ₁", "over SAM's", "over SAM's of\nequal length", "beyond equal\nlength", "p, Holm", "|u|"]
+    pair = numbers.pair
+    note = (
+        f"{pair['name']}: {pair['model']} ({pair['parameters']:,} parameters), {pair['data']}, learning rate "
+        f"{pair['lr']:g}, momentum {pair['momentum']:g}, ρ = {pair['rho']:g}, {pair['epochs']} epochs, {pair['seeds']} "
+        "seeds. |u|: root mean square over training, in units of ρ."
+    )
+    return Table(header, rows, right=range(1, len(header)), note=note)
+
+
+def _alignments(numbers: PairNumbers) -> Table:
+    rows = []
+    for row in numbers.rows:
+        if row.condition.method == "sam" and row.condition.length != 1:
+            continue  # one or two seeds each
+        rows.append(
+            [
+                row.label,
+                with_spread(row.mean(lambda r: 100 * r["test_accuracy"]), 2),
+                f"{_of(row, 'train_loss').mean:.4f}",
+                _number(_of(row, "cos_g_v")),
+                *(_number(row.mean(_over_looks(name))) for name in ("cos_v_v1", "cos_g_v1", "cos_u_v1")),
+                *(_number(row.mean(_own_rate(name))) for name in ("share", "second", "third")),
+            ]
+        )
+    header = ["", "test accuracy, %", "training\nloss", "|cos(g, v)|", "|cos(v, v₁)|", "|cos(g, v₁)|", "|cos(u, v₁)|"]
+    header += ["share of\n∇λ₁", "2nd-order\nrate", "3rd-order\nrate"]
+    note = (
+        "|cos(g, v)|: of the step's gradient with the v in use, over all steps; cosines with v₁, the whole loss's: "
+        f"over minibatches at {numbers.pair['looks']} times. Share: of E⟨u, v₁⟩² ∇λ₁ in the third-order term E T[u, u] "
+        "of the drift at the end. Rates: what ρ E Hu and ½ρ² E T[u, u] add to d ln λ₁/dt there; below 0 they lower it."
+    )
+    return Table(header, rows, right=range(1, len(header)), note=note)
+
+
+def control_notes(result: Result) -> list[str]:
+    """Many verdicts at once, batch norm, what the engine predicts, and how good eigenvalues are."""
+    everything = pair_numbers(result)
+    judged = [row.control for numbers in everything for row in numbers.rows if row.control]
+    counts = {answer: sum(each.answer.startswith(answer) for each in judged) for answer in ("yes", "not resolved")}
+    counts["no"] = len(judged) - sum(counts.values())
+    found = ", ".join(f"{counts[answer]} {answer}" for answer in _ANSWERS)
+    records = [record for numbers in everything for row in numbers.rows for record in row.records]
+    worst = max(record["residual"] / record["lambda_1"] for record in records)
+    open_ones = sum(not record["converged"] for record in records)
+    return [
+        f"{len(judged)} verdicts: {found}. Without an effect anywhere, 2.5 % of so many intervals "
+        f"({0.025 * len(judged):.1f}) would lie wholly below 1 by chance, so yes is said only where Holm's correction "
+        "for all of them leaves p < 0.05. A no is not corrected: where the true reduction is "
+        f"{MARGIN:.0%}, each has a chance of 2.5 % to be wrong.",
+        "SAM of equal length has, for every seed, the radius ρ (mean over steps of |u|²)^(1/2) of that seed's run of "
+        "Eigen-SAM, |u|² = 1 + α² sin²(g, v), to a quarter of a percent. ρ √(1 + α²) would be longer than any "
+        "perturbation of Eigen-SAM was.",
+        "Eigenvalues are those of the function that is trained: with batch norm, of the mean over minibatches in "
+        "train mode, cut in order. All are found by Lanczos from a random start: the largest residual is "
+        f"{worst:.1g} of λ₁, {open_ones} of {len(records)} had not settled.",
+        *(_predicted(numbers) for numbers in everything),
+        "All of this is of small networks at constant learning rates, measured at the end of training. It says nothing "
+        "of larger ones, of other schedules, or of test accuracy.",
+    ]
+
+
+def _predicted(numbers: PairNumbers) -> str:
+    """What the third-order SDE says where SAM has ended, for every weight."""
+    parts = []
+    sam = numbers.row(Condition("sam"))
+    for alpha in numbers.alphas:
+        found = numbers.predicted(alpha)
+        share = sam.mean(lambda r, name=f"{alpha:g}": r["rates"][name]["share"])  # type: ignore[misc]
+        parts.append(
+            f"α = {alpha:g}: {with_spread(found.eigen, 3)} by Eigen-SAM with the exact eigenvector (share of ∇λ₁ "
+            f"{share.mean:.2f}), {with_spread(found.longer, 3)} by SAM as long, difference "
+            f"{with_spread(found.difference, 3)}"
+        )
+    share = sam.mean(_own_rate("share"))
+    return (
+        f"{numbers.pair['name']}: the third-order SDE's d ln λ₁/dt from the perturbation, where SAM has ended (its own "
+        f"share of ∇λ₁ is {share.mean:.2f}): {'; '.join(parts)}."
+    )
+
+
+def _of(row: Row, name: str) -> Interval:
+    return row.mean(lambda record: _float(record[name]))
+
+
+def _float(value: float | None) -> float:
+    """JSON has no NaN."""
+    return math.nan if value is None else value
+
+
+def _number(interval: Interval) -> str:
+    return "" if math.isnan(interval.mean) else f"{interval.mean:.3f}"
+
+
+def _over_looks(name: str) -> Callable[[Record], float]:
+    return lambda record: seed_mean([_float(look[name]) for look in record["looks"]]).mean
+
+
+def _own_rate(name: str) -> Callable[[Record], float]:
+    return lambda record: _float(record["rates"]["own"][name])

@@ -1,0 +1,200 @@
+"""What the item says of given numbers, and the item at a tiny size."""
+
+import copy
+import math
+from dataclasses import asdict
+
+import pytest
+
+from eigensam.ground import InputError
+from eigensam.ground.records import through_json
+from eigensam.paper_figures import controls_words
+from eigensam.paper_figures.control_numbers import pair_numbers
+from eigensam.paper_figures.items.eigen_sam_controls import EigenSAMControls
+from eigensam.paper_figures.measurements import controlled_run
+from eigensam.paper_figures.measurements.control_plan import Condition, Pair, conditions
+from eigensam.paper_figures.resources import Resources
+
+SEEDS, ALPHA, EVERY = 8, 1.0, 20
+TINY = Pair("tiny", "digits", "mlp32", train=80, test=20, pool=2, batch_size=40, epochs=1, seeds=2, looks=1)
+RATES = {"gradient": -0.1, "second": -0.02, "third": -0.01, "share": 0.3, "squared_alignment": 0.2, "length": 1.0}
+
+
+def _record(seed, value, length, **more):
+    """A run; seeds differ by half, and by a little noise that is each condition's own."""
+    wobble = 1 + 0.01 * math.sin(10 * seed + 100 * value)
+    found = {
+        "seed": seed,
+        "lambda_1": value * (1 + 0.1 * seed) * wobble,
+        "residual": 1e-4,
+        "converged": True,
+        "train_loss": 0.1,
+        "test_accuracy": 0.9,
+        "length": length,
+        "cos_g_v": None,
+        "looks": [{"epoch": 1, "cos_g_v1": 0.3, "cos_u_v1": 0.4, "cos_v_v1": None}],
+        "rates": {"own": RATES, f"{ALPHA:g}": {**RATES, "third": -0.04, "length": 1.3, "share": 0.8}},
+    }
+    return found | more
+
+
+def _result(minibatch=0.8, whole=0.6, unit=1.0, random=1.0, control=0.8):
+    values = {"sgd": 1.5, "sam": 1.0}
+    runs = []
+    for each in conditions([ALPHA], [EVERY], [EVERY]):
+        value = values.get(each.method)
+        if value is None:
+            value = (
+                unit if each.normalize else {"minibatch": minibatch, "whole": whole, "random": random}[each.direction]
+            )
+        length = {"sgd": 0.0, "sam": 1.0}.get(each.method, 1.0 if each.normalize else 1.36)
+        runs.append({"condition": asdict(each), "seeds": [_record(seed, value, length) for seed in range(SEEDS)]})
+    longer = [_record(seed, control, 1.36) for seed in range(SEEDS)]
+    runs.append({"condition": asdict(Condition.of_length(1.36)), "seeds": longer})
+    return {"pairs": [{**asdict(TINY), "seeds": SEEDS, "parameters": 842, "runs": runs}]}
+
+
+def _answers(result):
+    return {claim.claim.split(", ")[2].split(":")[0]: claim.verdict for claim in EigenSAMControls().claims(result)}
+
+
+def test_verdicts_follow_the_numbers():
+    assert _answers(_result()) == {
+        "the minibatch's eigenvector": "k = 20: no",
+        "an accurate eigenvector": "k = 20: yes",
+        "a normalised perturbation": "k = 20: no; k = 20, accurate: no",
+        "a random vector": "k = 20: no",
+    }
+
+
+def test_other_numbers_give_other_verdicts():
+    """Wrong on purpose: the longer perturbation does all that the eigenvector did, and more."""
+    assert _answers(_result(control=0.6))["an accurate eigenvector"] == "k = 20: no"
+    assert _answers(_result(control=0.5, unit=0.7)) == {
+        "the minibatch's eigenvector": "k = 20: no",
+        "an accurate eigenvector": "k = 20: no",
+        "a normalised perturbation": "k = 20: yes; k = 20, accurate: yes",
+        "a random vector": "k = 20: no",
+    }
+
+
+def test_seeds_are_paired():
+    """Wrong on purpose: of seeds in another order, which differ by half, nothing is resolved."""
+    result = _result()
+    for run in result["pairs"][0]["runs"]:
+        if run["condition"]["direction"] == "whole":
+            for place, record in enumerate(run["seeds"]):
+                record["seed"] = SEEDS - 1 - place
+    assert _answers(result)["an accurate eigenvector"] == "k = 20: not resolved"
+
+
+def test_each_seed_has_a_control_of_its_own_length():
+    result = copy.deepcopy(_result())
+    runs = result["pairs"][0]["runs"]
+    (whole,) = [r for r in runs if r["condition"]["direction"] == "whole" and not r["condition"]["normalize"]]
+    whole["seeds"][0]["length"] = 1.4
+    with pytest.raises(KeyError):
+        pair_numbers(result)
+    runs.append({"condition": asdict(Condition.of_length(1.4)), "seeds": [_record(0, 0.1, 1.4)]})
+    before, after = (pair_numbers(each)[0].row(Condition(**whole["condition"])).control for each in (_result(), result))
+    assert after.ratio.mean > before.ratio.mean + 0.2
+
+
+def test_prediction_is_made_where_sam_has_ended():
+    found = pair_numbers(_result())[0].predicted(ALPHA)
+    assert found.eigen.mean == pytest.approx(-0.02 - 0.04)
+    assert found.longer.mean == pytest.approx(-1.3 * 0.02 - 1.3**2 * 0.01)
+    assert found.difference.mean == pytest.approx(found.eigen.mean - found.longer.mean)
+    assert (
+        "d ln λ₁/dt = -0.060, of SAM as long -0.043, difference -0.017 ± 0.000"
+        in EigenSAMControls().claims(_result())[0].paper
+    )
+
+
+def test_a_training_that_failed_is_no_number():
+    result = _result()
+    result["pairs"][0]["runs"][0]["seeds"][0]["lambda_1"] = -1.0
+    with pytest.raises(InputError, match=r"-1\.0 has no logarithm"):
+        EigenSAMControls().claims(result)
+
+
+def test_picture_and_words_show_the_numbers():
+    item, result = EigenSAMControls(), _result()
+    (axes,) = item.plot(result).axes
+    drawn = {each.get_label(): each.lines[0] for each in axes.containers}
+    expected = {"minibatch's v": 1.0, "accurate v": 0.75, "accurate v, normalised": 1.0, "random v": 1.25}
+    for label, ratio in expected.items():
+        assert float(drawn[label].get_ydata()[0]) == pytest.approx(ratio, rel=0.02)
+    assert drawn["accurate v"].get_markerfacecolor() != "white"
+    assert drawn["random v"].get_markerfacecolor() == "white"
+    values, alignments = item.tables(result)
+    assert len(values.rows) == 8
+    (row,) = [each for each in values.rows if each[0] == "Eigen-SAM, α = 1, k = 20, accurate v"]
+    assert row[3].startswith("0.75 [0.7")
+    assert row[4] == "yes"
+    assert len(alignments.rows) == 7
+    assert "5 verdicts: 1 yes, 4 no, 0 not resolved" in item.notes(result)[0]
+    assert "8 of" not in item.notes(result)[2]
+    assert "nan" not in str((values, alignments, item.notes(result), item.caption(result))).lower()
+
+
+def test_one_seed_says_so():
+    result = _result()
+    for run in result["pairs"][0]["runs"]:
+        del run["seeds"][1:]
+    item = EigenSAMControls()
+    assert set(_answers(result).values()) <= {
+        "k = 20: not resolved",
+        "k = 20: not resolved; k = 20, accurate: not resolved",
+    }
+    assert item.plot(result)
+    assert "nan" not in str((item.claims(result), item.tables(result), item.notes(result))).lower()
+
+
+def test_measures_at_a_tiny_size_and_goes_on_from_what_is_there(tmp_path, monkeypatch):
+    item = EigenSAMControls((TINY,), alphas=(1.0,), refreshes=(2,), accurate=())
+    resources = Resources(tmp_path)
+    original, done = controlled_run.run_condition, []
+
+    def interrupted(*run):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(run[1:3])
+        return original(*run)
+
+    monkeypatch.setattr(controlled_run, "run_condition", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        item.measure(resources, lambda done, total: None)
+    kept = len(list((tmp_path / "runs" / "eigen_sam_controls").iterdir()))
+    assert kept == 3
+    again = []
+    monkeypatch.setattr(controlled_run, "run_condition", lambda *run: again.append(run[1:3]) or original(*run))
+    steps = []
+    result = through_json(item.measure(resources, lambda done, total: steps.append((done, total))))
+    assert not set(done) & set(again)
+    assert steps[-1][0] == steps[-1][1] == len(done) + len(again)
+    (found,) = pair_numbers(result)
+    assert {len(row.records) for row in found.rows if row.condition.direction} == {2}
+    for row in found.rows:
+        if row.condition.direction == "minibatch" and not row.condition.normalize:
+            assert 1.0 < row.records[0]["length"] < 2**0.5
+    for each in (item.plot(result), item.claims(result), item.tables(result), item.size(), item.caption(result)):
+        assert each
+    assert item.key(resources) != EigenSAMControls((TINY,), alphas=(0.2,)).key(resources)
+
+
+def test_data_are_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="give --data-root FOLDER"):
+        EigenSAMControls().prepare(Resources(tmp_path))
+
+
+@pytest.mark.parametrize("wrong", [{"alphas": ()}, {"refreshes": (), "accurate": ()}])
+def test_a_plan_without_eigen_sam_is_refused(tmp_path, wrong):
+    with pytest.raises(InputError, match="nothing is compared; give an alpha, and a number of steps between refreshes"):
+        EigenSAMControls((TINY,), **wrong).prepare(Resources(tmp_path))
+
+
+def test_words_know_every_kind():
+    """Each row of Eigen-SAM is in one claim."""
+    rows = [row for row in pair_numbers(_result())[0].rows if row.control]
+    assert all(sum(of(row) for of in controls_words._KINDS.values()) == 1 for row in rows)

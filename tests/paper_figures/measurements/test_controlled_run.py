@@ -1,0 +1,179 @@
+"""One run: its controls are what they say, its numbers those of plain torch, its record is kept."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from eigensam.ground import InputError
+from eigensam.landscapes import load_data
+from eigensam.paper_figures.measurements import controlled_run
+from eigensam.paper_figures.measurements.control_plan import Condition, Pair, used_data
+from eigensam.paper_figures.measurements.controlled_run import kept_run, run_condition
+
+PAIR = Pair("tiny", "digits", "mlp32", train=120, test=50, pool=2, batch_size=40, epochs=2, looks=1)
+DATA = used_data(PAIR, load_data("digits"))
+EIGEN = Condition("eigen-sam", 1.0, 2, "minibatch")
+
+
+def _steps(condition, pair=PAIR, seed=0, *, epochs=2):
+    """The training itself, and what its optimizer knows after each step."""
+    training = controlled_run._training(pair, condition, seed, DATA)
+    seen = []
+
+    def look(step, loss):
+        v = getattr(training.optimizer, "eigenvector", None)
+        seen.append((loss, None if v is None else v.clone()))
+
+    for _ in range(epochs):
+        training.epoch(look)
+    return training, seen
+
+
+def test_all_conditions_share_start_and_minibatches():
+    """The first minibatch's loss is that of one network on one minibatch; another seed has another."""
+    conditions = [Condition("sgd"), Condition.of_length(1.4), EIGEN, replace(EIGEN, direction="random")]
+    first = {_steps(each, epochs=1)[1][0][0] for each in conditions}
+    assert len(first) == 1
+    assert _steps(EIGEN, seed=1, epochs=1)[1][0][0] not in first
+
+
+def test_the_rate_and_momentum_are_those_of_the_pair():
+    """Two epochs of SGD against torch's own loop."""
+    pair = replace(PAIR, momentum=0.5, lr=0.2)
+    training, _ = _steps(Condition("sgd"), pair)
+    twin = controlled_run._training(pair, Condition("sgd"), 0, DATA).model
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.2, momentum=0.5, weight_decay=5e-5)
+    for epoch in range(2):
+        torch.manual_seed(epoch)
+        for rows in torch.randperm(120).split(40):
+            optimizer.zero_grad()
+            cross_entropy(twin(DATA.train_inputs[rows]), DATA.train_targets[rows]).backward()
+            optimizer.step()
+    for ours, theirs in zip(training.model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def _drawn(seed, step, model):
+    numbers = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    r = torch.cat([torch.randn(p.shape, generator=numbers).flatten() for p in model.parameters()])
+    return r / r.norm()
+
+
+def test_a_random_vector_is_drawn_at_each_refresh():
+    training, seen = _steps(replace(EIGEN, direction="random"), seed=3)
+    vectors = [v for _, v in seen]
+    for step, v in enumerate(vectors):
+        assert abs(float(v @ _drawn(3, step - step % 2, training.model))) == pytest.approx(1.0, abs=1e-4)
+    assert abs(float(vectors[0] @ vectors[2])) < 0.2  # wrong on purpose: drawn once for all
+
+
+def _hessian(model, batches):
+    parameters = dict(model.named_parameters())
+    x = torch.cat([p.detach().flatten() for p in parameters.values()])
+
+    def loss(flat):
+        parts = torch.split(flat, [p.numel() for p in parameters.values()])
+        values = {name: part.view_as(p) for (name, p), part in zip(parameters.items(), parts, strict=True)}
+        values |= {name: buffer.clone() for name, buffer in model.named_buffers()}
+        losses = [cross_entropy(torch.func.functional_call(model, values, (a,)), b) for a, b in batches]
+        return torch.stack(losses).mean()
+
+    return torch.autograd.functional.hessian(loss, x)
+
+
+def _batches(size):
+    return list(zip(DATA.train_inputs.split(size), DATA.train_targets.split(size), strict=True))
+
+
+@pytest.mark.parametrize("model", ["mlp32", "mlp32-bn"])
+def test_an_accurate_vector_is_that_of_the_whole_loss(model):
+    """At the first refresh, where the network is at its start; the minibatch's vector is another one."""
+    pair = replace(PAIR, model=model)
+    start = controlled_run._training(pair, EIGEN, 0, DATA).model.train()
+    values, vectors = torch.linalg.eigh(_hessian(start, _batches(40)))
+    whole, minibatch = (
+        _steps(replace(EIGEN, direction=each), pair, epochs=1)[1][0][1] for each in ("whole", "minibatch")
+    )
+    quotient = float(whole @ (vectors @ (values * (vectors.T @ whole))))
+    assert quotient == pytest.approx(float(values[-1]), rel=1e-3)  # a cold start, where the spectrum is crowded
+    assert abs(float(minibatch @ vectors[:, -1])) < abs(float(whole @ vectors[:, -1]))
+
+
+@pytest.mark.parametrize("model", ["mlp32", "mlp32-bn"])
+def test_numbers_are_those_of_dense_matrices(model):
+    pair = replace(PAIR, model=model)
+    record = run_condition(pair, EIGEN, 0, DATA, (1.0,))
+    trained = _steps(EIGEN, pair)[0].model
+    values, vectors = torch.linalg.eigh(_hessian(trained.train(), _batches(40)))
+    assert record["lambda_1"] == pytest.approx(float(values[-1]), rel=2e-3)
+    in_eval = _hessian(trained.eval(), _batches(120))
+    assert record["lambda_1_eval"] == pytest.approx(float(torch.linalg.eigvalsh(in_eval)[-1]), rel=2e-3)
+    assert (record["lambda_1"] == pytest.approx(record["lambda_1_eval"], rel=5e-2)) == (model == "mlp32")
+    with torch.no_grad():
+        outputs = trained(DATA.test_inputs)
+    assert record["test_accuracy"] == pytest.approx(float((outputs.argmax(1) == DATA.test_targets).float().mean()))
+    cosines = []
+    trained.train()
+    for a, b in _batches(40):
+        g = torch.cat(
+            [part.flatten() for part in torch.autograd.grad(cross_entropy(trained(a), b), list(trained.parameters()))]
+        )
+        cosines.append(abs(float(g @ vectors[:, -1] / g.norm())))
+    assert record["looks"][-1]["cos_g_v1"] == pytest.approx(sum(cosines) / 3, rel=5e-2)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_the_length_is_that_of_the_perturbations(normalize, monkeypatch):
+    """Measured by what the parameters move in each step."""
+    lengths = []
+    condition = replace(EIGEN, normalize=normalize)
+    original = controlled_run.EigenSAM.ascent
+
+    def seen(self, g):
+        u = original(self, g)
+        lengths.append(float(u.norm()))
+        return u
+
+    monkeypatch.setattr(controlled_run.EigenSAM, "ascent", seen)
+    training = controlled_run._training(PAIR, condition, 0, DATA)
+    steps = controlled_run._Steps(training.optimizer, condition)
+    for _ in range(PAIR.epochs):
+        training.epoch(steps.take)
+    mean = (sum(length**2 for length in lengths) / len(lengths)) ** 0.5
+    assert steps.means()["length"] == pytest.approx(mean, rel=1e-5)
+    assert (mean == pytest.approx(1.0, rel=1e-5)) == normalize
+    assert mean < 2**0.5  # of the upper bound
+
+
+def test_records_are_kept_and_bound_to_code_and_settings(tmp_path, monkeypatch):
+    sgd = Condition("sgd")
+    first = kept_run(tmp_path, "code", PAIR, sgd, 0, DATA, ())
+    (path,) = tmp_path.iterdir()
+    assert path.name == "tiny-sgd-seed0.json"
+    assert first["length"] == 0.0
+    calls = []
+    monkeypatch.setattr(controlled_run, "run_condition", lambda *run: calls.append(run) or {"fake": len(calls)})
+    assert kept_run(tmp_path, "code", PAIR, sgd, 0, DATA, ()) == first
+    assert kept_run(tmp_path, "code", replace(PAIR, name="Tiny", seeds=3), sgd, 0, DATA, ()) == first  # as it is called
+    assert not calls
+    assert kept_run(tmp_path, "edited code", PAIR, sgd, 0, DATA, ()) == {"fake": 1}
+    assert kept_run(tmp_path, "code", replace(PAIR, lr=0.2), sgd, 0, DATA, ()) == {"fake": 2}
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "result": {"fake": 3}}))
+    with pytest.raises(InputError, match=r"tiny-sgd-seed0\.json is damaged: its result was changed after"):
+        kept_run(tmp_path, "code", replace(PAIR, lr=0.2), sgd, 0, DATA, ())
+
+
+def test_a_training_that_fails_names_itself(tmp_path):
+    with pytest.raises(InputError, match="tiny, sgd, seed 0: the loss became"):
+        kept_run(tmp_path, "code", replace(PAIR, lr=1e30, epochs=5), Condition("sgd"), 0, DATA, ())
+    assert not list(tmp_path.iterdir())
+
+
+def test_batch_norm_is_noticed():
+    assert controlled_run._has_batch_norm(nn.Sequential(nn.Sequential(nn.BatchNorm2d(1))))
+    assert not controlled_run._has_batch_norm(nn.Sequential(nn.LayerNorm(1)))
