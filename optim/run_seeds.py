@@ -17,7 +17,7 @@ from .run_directory import unfinished
 from .run_training import Place, check_named
 from .seed_runs import SeedRuns
 from .settings import TrainSettings
-from .torchrun import processes_here
+from .torchrun import joined, processes_here
 
 __all__ = ["run_seeds"]
 
@@ -26,11 +26,15 @@ def run_seeds(settings: TrainSettings, seeds: tuple[int, ...], jobs: int, place:
     """Train one network for each seed, print a table, and write JSON if that is asked for.
 
     Raises:
-        InputError: a place that cannot be written, runs with other settings, a training that cannot go on.
+        InputError: several processes of torchrun; a place that cannot be written, runs with other settings, a training
+            that cannot go on.
     """
     check_named(settings)
     if processes_here() > 1:
-        raise InputError("--seeds starts processes of its own, one for a run; leave torchrun out, or give one --seed")
+        with joined(place.device):
+            raise InputError(
+                "--seeds gives every run a process of its own, --jobs at a time; start it without torchrun"
+            )
     runs = SeedRuns(settings, seeds, place.out)
     paths = list(runs.directories.values())
     folders = [Folder("--out", place.out, [path.name for path in paths])]

@@ -44,11 +44,18 @@ def test_a_restart_of_a_finished_run_has_nothing_to_do(restart, cli, refused, di
     before = read_metrics(tmp_path / "r")
     outcome = cli(*OPTIONS, "--out", tmp_path / "r", "--json", tmp_path / "a.json")
     assert outcome.code == 0, outcome
-    assert "finished: train loss" in outcome.out
+    assert "is finished already" in outcome.out
     assert (tmp_path / "a.json").is_file()
     assert read_metrics(tmp_path / "r") == before
-    said = refused(*OPTIONS, "--seed", 1, "--out", tmp_path / "r")
-    assert "exists already, a finished run with other settings" in said
+    assert "is a finished run, which has seed = 0" in refused(*OPTIONS, "--seed", 1, "--out", tmp_path / "r")
+
+
+def test_seeds_are_not_for_several_processes(refused, tmp_path, monkeypatch):
+    from eigensam.optim import run_seeds
+
+    monkeypatch.setattr(run_seeds, "processes_here", lambda: 2)
+    assert "start it without torchrun" in refused(*OPTIONS, "--out", tmp_path / "r", "--seeds", "0-1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_finished_run_is_in_the_way_of_a_first_start(refused, digits, tmp_path):
