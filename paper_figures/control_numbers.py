@@ -98,39 +98,29 @@ class Prediction:
 
 
 def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
-    """The numbers of all pairs; everything that is compared with a control is judged together.
+    """The numbers of all pairs; what is compared with a control within one pair is judged together.
 
     Raises:
         InputError: an eigenvalue that has no logarithm.
     """
-    tables = [
-        {Condition(**run["condition"]): {each["seed"]: each for each in run["seeds"]} for run in pair["runs"]}
+    return [
+        PairNumbers({key: value for key, value in pair.items() if key != "runs"}, _rows(pair["runs"]))
         for pair in result["pairs"]
     ]
-    asked: list[tuple[int, Condition]] = []
-    against_sam, against_control = [], []
-    for place, runs in enumerate(tables):
-        for condition, records in runs.items():
-            if condition == Condition("sam"):
-                continue
-            own = [records[seed]["lambda_1"] for seed in records]
-            against_sam.append((own, [runs[Condition("sam")][seed]["lambda_1"] for seed in records]))
-            asked.append((place, condition))
-    sam = dict(zip(asked, judged(against_sam), strict=True))
-    eigen = [key for key in asked if key[1].method == "eigen-sam"]
-    for place, condition in eigen:
-        runs = tables[place]
-        records = runs[condition]
-        controls = [runs[Condition.of_length(record["length"])][seed] for seed, record in records.items()]
-        against_control.append(([r["lambda_1"] for r in records.values()], [r["lambda_1"] for r in controls]))
-    control = dict(zip(eigen, judged(against_control), strict=True))
-    return [
-        PairNumbers(
-            {key: value for key, value in pair.items() if key != "runs"},
-            [
-                Row(condition, list(records.values()), sam.get((place, condition)), control.get((place, condition)))
-                for condition, records in tables[place].items()
-            ],
-        )
-        for place, pair in enumerate(result["pairs"])
-    ]
+
+
+def _rows(found: Sequence[dict[str, Any]]) -> list[Row]:
+    runs = {Condition(**run["condition"]): {each["seed"]: each for each in run["seeds"]} for run in found}
+    sam = runs[Condition("sam")]
+    others = [each for each in runs if each != Condition("sam")]
+    eigen = [each for each in others if each.method == "eigen-sam"]
+    over = {each: [record["lambda_1"] for record in runs[each].values()] for each in others}
+    longer = {
+        each: [runs[Condition.of_length(r["length"])][seed]["lambda_1"] for seed, r in runs[each].items()]
+        for each in eigen
+    }
+    against_sam = judged([(over[each], [sam[seed]["lambda_1"] for seed in runs[each]]) for each in others])
+    against_control = judged([(over[each], longer[each]) for each in eigen])
+    of_sam = dict(zip(others, against_sam, strict=True))
+    of_control = dict(zip(eigen, against_control, strict=True))
+    return [Row(each, list(runs[each].values()), of_sam.get(each), of_control.get(each)) for each in runs]

@@ -88,6 +88,15 @@ def test_seeds_are_paired():
     assert _answers(result)["an accurate eigenvector"] == "k = 20: not resolved"
 
 
+def test_each_pair_is_judged_by_itself():
+    result = _result(control=0.65)
+    twice = {"pairs": result["pairs"] * 2}
+    (alone,), (first, _) = pair_numbers(result), pair_numbers(twice)
+    ours, theirs = ([row.control.adjusted for row in each.rows if row.control] for each in (alone, first))
+    assert ours == theirs
+    assert max(row.control.adjusted / row.control.p for row in alone.rows if row.control) == pytest.approx(5.0)
+
+
 def test_each_seed_has_a_control_of_its_own_length():
     result = copy.deepcopy(_result())
     runs = result["pairs"][0]["runs"]
