@@ -17,7 +17,7 @@ OWN = DataSet("mine", X[:40], Y[:40], X[40:], Y[40:], classes=4, augmentable=Fal
 
 CASES = {
     "sgd": TrainSettings("sgd", label_smoothing=0.1, clip_norm=1.0),
-    "sam": TrainSettings("sam", validation_fraction=0.2, patience=3, base="adamw", lr=0.01),
+    "sam": TrainSettings("sam", validation_fraction=0.2, patience=3, base="adamw", lr=0.01, record_every=3),
     "eigen-sam": TrainSettings(EigenSAMSettings(refresh_every=3, alpha=0.5), spectrum_every=2),
     "m-sam": TrainSettings(MSAMSettings(micro_batches=2)),
     "random-sam": TrainSettings("random-sam"),

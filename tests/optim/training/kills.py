@@ -28,7 +28,7 @@ from eigensam.optim.state import load_state
 from eigensam.optim.training_state import make_optimizer
 
 COMMAND = ["train", "--refresh-every", "7", "--validation-fraction", "0.1", "--save-minutes", "0", "--device", "cpu"]
-LONG = ["--epochs", "4", "--subset", "300", "--batch-size", "30"]
+LONG = ["--epochs", "8", "--subset", "300", "--batch-size", "30"]
 SHORT = ["--epochs", "1", "--subset", "80", "--batch-size", "24"]
 TOUCHING = {"open", "os.mkdir", "os.rename", "os.remove", "os.chmod", "os.truncate"}  # events that Python audits
 
@@ -77,6 +77,16 @@ def start(out, options, then=None):
         os._exit(code)
 
 
+def begun(out):
+    """A child that has just begun to train: it has opened the first of its files."""
+    reading, writing = os.pipe()
+    child = start(out, LONG, lambda count: count == 1 and os.write(writing, b"1"))
+    os.close(writing)
+    os.read(reading, 1)
+    os.close(reading)
+    return child
+
+
 def ended(child, seconds):
     """Whether a child ends by itself in so many seconds, well; it is killed if it does not."""
     end = time.monotonic() + seconds
@@ -119,14 +129,15 @@ def check(out):
 def run(folder, kills, seed):
     moments = random.Random(seed)
     warm_up()
+    child = begun(folder / "whole")
     began = time.monotonic()
-    assert ended(start(folder / "whole", LONG), 300)
+    assert ended(child, 300)
     length = time.monotonic() - began
     whole = files(folder / "whole")
     killed, finished = [], 0
     while len(killed) < kills:
         out = folder / f"run-{finished}"
-        while not ended(start(out, LONG), moments.uniform(0, 0.6 * length) if len(killed) < kills else 300):
+        while not ended(begun(out), moments.uniform(0, 0.7 * length) if len(killed) < kills else 300):
             killed.append(check(out))
         assert files(out) == whole, "another run has come out"
         finished += 1
