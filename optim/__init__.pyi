@@ -6,8 +6,6 @@ from .bases.radam import RAdamBase
 from .bases.rmsprop import RMSpropBase
 from .bases.sgd import SGDBase
 from .eigenvector_estimate import Eigensolver
-from .identity import run_identity
-from .measurement import evaluate, measure_sharpness, training_recorder
 from .method import Method
 from .methods.asam import ASAMSettings
 from .methods.aware_perturbation import AwarePerturbationSettings
@@ -57,13 +55,15 @@ from .rates.cosine import CosineRate
 from .rates.step import StepRate
 from .registry import OPTIMIZERS, register
 from .schedules import GroupSchedule, LearningRateSchedule
-from .settings import TrainSettings
 from .sharpness_aware import SharpnessAwareOptimizer
-from .tensorboard_log import TensorBoardLog
-from .training import train
-from .training_log import TrainingLog
-from .training_picture import draw_training
-from .training_state import make_optimizer
+from .training.identity import run_identity
+from .training.measurement import evaluate, measure_sharpness, training_recorder
+from .training.settings import TrainSettings
+from .training.tensorboard_log import TensorBoardLog
+from .training.train import train
+from .training.training import make_optimizer
+from .training.training_log import TrainingLog
+from .training.training_picture import draw_training
 from .two_pass import TwoPassOptimizer
 
 __all__ = [

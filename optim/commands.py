@@ -15,8 +15,8 @@ from ..landscapes.runs.registries import DATA
 from .base import BASES
 from .rate import RATES
 from .registry import OPTIMIZERS
-from .seeds import parse_seeds
-from .settings import GROUPS, TrainSettings
+from .training.seeds import parse_seeds
+from .training.settings import GROUPS, TrainSettings
 
 __all__ = ["TrainCommand", "train_command"]
 
@@ -107,8 +107,11 @@ def train_command(
     ] = None,
 ) -> None:
     """Train one network into a run directory: metrics.jsonl and a checkpoint."""
-    from .run_seeds import run_seeds
-    from .run_training import Place, run_training  # torch loads when there is something to train, not for --help
+    from .training.run_seeds import run_seeds
+    from .training.run_training import (  # torch loads when there is something to train, not for --help
+        Place,
+        run_training,
+    )
 
     place = Place(
         out,

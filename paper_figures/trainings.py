@@ -11,13 +11,13 @@ from ..ground.records import read_json
 from ..ground.workers import in_workers, one_thread
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.data_set import DataSet
-from ..optim.identity import run_identity
 from ..optim.method import Method
 from ..optim.methods.eigen_sam import EigenSAMSettings
 from ..optim.methods.sam import SAMSettings
 from ..optim.methods.sgd import SGDSettings
-from ..optim.settings import TrainSettings
-from ..optim.training import train
+from ..optim.training.identity import run_identity
+from ..optim.training.settings import TrainSettings
+from ..optim.training.train import train
 from .item import Progress
 from .resources import Resources
 from .store import Provenance

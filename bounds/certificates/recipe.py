@@ -8,7 +8,7 @@ from ...ground.errors import InputError
 from ...ground.settings import check_settings, setting
 from ...landscapes.runs.registries import DATA, MODELS
 from ...optim.registry import OPTIMIZERS
-from ...optim.settings import TrainSettings
+from ...optim.training.settings import TrainSettings
 
 __all__ = ["PriorRecipe"]
 

@@ -19,8 +19,8 @@ from ...ground.outputs import Folder, Outputs
 from ...landscapes.runs.data import load_data
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
-from ...optim.run_directory import unfinished
-from ...optim.training import train
+from ...optim.training.run_directory import unfinished
+from ...optim.training.train import train
 from .certificate import Certificate, draw_certificates
 from .certify import certify
 from .recipe import PriorRecipe

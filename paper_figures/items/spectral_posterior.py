@@ -42,7 +42,7 @@ _LINES = {
 
 def _trainings() -> "Trainings":
     from ...optim.methods.sam import SAMSettings
-    from ...optim.settings import TrainSettings
+    from ...optim.training.settings import TrainSettings
     from ..trainings import Trainings
 
     settings = TrainSettings(data="digits", model="mlp", epochs=30, prior_fraction=0.5)

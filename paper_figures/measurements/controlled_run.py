@@ -23,15 +23,15 @@ from ...landscapes.runs.data_digests import data_digest
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.spectra.eigenpairs import Eigenpairs
 from ...optim.bases.sgd import SGDBase
-from ...optim.measurement import evaluate
 from ...optim.method import Method
 from ...optim.methods.eigen_sam import EigenSAMSettings
 from ...optim.methods.sam import SAMSettings
 from ...optim.methods.sgd import SGDSettings
 from ...optim.optimizers.eigen_sam import EigenSAM, eigen_perturbation
 from ...optim.rates.constant import ConstantRate
-from ...optim.settings import TrainSettings
-from ...optim.training_state import Training
+from ...optim.training.measurement import evaluate
+from ...optim.training.settings import TrainSettings
+from ...optim.training.training import Training
 from ...optim.two_pass import TwoPassOptimizer
 from ..store import result_key
 from .control_plan import Condition, Pair

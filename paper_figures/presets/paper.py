@@ -10,7 +10,7 @@ __all__ = ["paper"]
 @PRESETS.register("paper", order=2)
 def paper() -> Preset:
     """CIFAR-10, 200 epochs; SDEs on MNIST and CIFAR-10; spectral posteriors on digits."""
-    from ...optim.settings import TrainSettings
+    from ...optim.training.settings import TrainSettings
     from ..items.bound_terms import BoundTerms
     from ..items.eigen_sam_controls import EigenSAMControls
     from ..items.figure1 import Figure1

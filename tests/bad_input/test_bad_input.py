@@ -44,7 +44,7 @@ def test_the_table_is_long_and_has_no_line_twice():
 def _no_work(monkeypatch):
     """What is refused is refused before; nor may a test that fails write where it must not."""
     for work in (
-        "optim.training.Training",
+        "optim.training.train.Training",
         "paper_figures.measuring.measured",
         "landscapes.measured_spectrum.lanczos_quadrature",
         "sde.simulation.simulate.Ensemble",

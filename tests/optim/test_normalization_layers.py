@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
 from eigensam.optim import ASAM, SAM, SAMONSettings, TrainSettings, make_optimizer, normalization_groups
-from eigensam.optim.training_state import Training
+from eigensam.optim.training.training import Training
 
 LR = 0.2
 

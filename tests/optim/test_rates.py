@@ -13,7 +13,7 @@ from eigensam.ground import InputError
 from eigensam.ground.settings import setting
 from eigensam.landscapes import read_metrics
 from eigensam.optim import RATES, CosineRate, Rate, StepRate, TrainSettings, register_rate, run_identity
-from eigensam.optim.learning_rate import learning_rate
+from eigensam.optim.training.learning_rate import learning_rate
 
 STEPS, EPOCHS, LR = 7, 10, 0.3
 SETTINGS = {"cosine": {"final": 0.2}, "step": {"milestones": "3,8", "gamma": 0.3}, "constant": {}}

@@ -10,8 +10,8 @@ from scipy import stats
 from eigensam.ground import InputError
 from eigensam.landscapes import Run, load_tensors, read_metrics
 from eigensam.optim import TrainSettings, seed_runs, train
-from eigensam.optim.seed_runs import SeedRuns
-from eigensam.optim.seeds import parse_seeds
+from eigensam.optim.training.seed_runs import SeedRuns
+from eigensam.optim.training.seeds import parse_seeds
 
 SETTINGS = TrainSettings("sam", epochs=2, batch_size=400)
 COMMAND = ("train", "--optimizer", "sam", "--epochs", 2, "--batch-size", 400)

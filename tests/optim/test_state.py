@@ -7,7 +7,7 @@ import torch
 
 from eigensam.ground import InputError
 from eigensam.landscapes import save_tensors
-from eigensam.optim.state import load_state, save_state
+from eigensam.optim.training.state import load_state, save_state
 
 
 def test_round_trip_is_exact(tmp_path):

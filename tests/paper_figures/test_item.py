@@ -110,7 +110,9 @@ def test_each_item_is_keyed_by_its_own_code():
         modules = code.modules(kind.__module__)
         assert [m for m in modules if m.startswith(home)] == [home + name]
         assert "eigensam.paper_figures.report" not in modules
-        assert ("eigensam.optim.training" in modules) == (name in ("figure1", "bound_terms", "spectral_posterior"))
+        assert ("eigensam.optim.training.train" in modules) == (
+            name in ("figure1", "bound_terms", "spectral_posterior")
+        )
         assert any(m.startswith("eigensam.sde.weak_order.") for m in modules) == (
             name in ("weak_order", "order_table", "ablations", "critical_point")
         )

@@ -14,7 +14,7 @@ from eigensam.landscapes import NetworkLandscape, Quadratic, Valley, save_tensor
 from eigensam.landscapes.curvature.drift_decomposition import decompose_drift
 from eigensam.landscapes.curvature.recorder import CurvatureRecorder
 from eigensam.optim import SAM
-from eigensam.optim.state import load_state, save_state
+from eigensam.optim.training.state import load_state, save_state
 
 
 def _quadratic(diagonal):

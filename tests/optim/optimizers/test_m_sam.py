@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
 from eigensam.optim import MSAM, SAM, MSAMSettings, SAMSettings, TrainSettings
-from eigensam.optim.training_state import Training
+from eigensam.optim.training.training import Training
 
 from .transcriptions import BATCHES, RHO, SGD, flat, loss_of, network
 

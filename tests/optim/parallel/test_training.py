@@ -141,8 +141,8 @@ def test_an_error_is_said_once_and_ends_all_with_exit_code_2(tmp_path):
 
 
 def test_draws_of_a_process_are_its_own(digits):
-    from eigensam.optim.minibatches import Minibatches
-    from eigensam.optim.ranks import Ranks
+    from eigensam.optim.training.minibatches import Minibatches
+    from eigensam.optim.training.ranks import Ranks
 
     def seen(ranks, epoch=0, closures=1):
         batches = Minibatches(digits, 40, seed=3, ranks=ranks, closures=closures)

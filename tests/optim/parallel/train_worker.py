@@ -11,7 +11,7 @@ from trainings import CASES, OWN, at_step, diverge, dropping_settings, lose, own
 
 from eigensam.landscapes import load_data
 from eigensam.optim import train
-from eigensam.optim.state import load_state
+from eigensam.optim.training.state import load_state
 
 HERE = Path(sys.argv[1])
 DIGITS, DROPPING = load_data("digits"), dropping_settings()

@@ -9,7 +9,7 @@ from torch import nn
 
 from eigensam.landscapes import MODELS, DataSet
 from eigensam.optim import EigenSAMSettings, MSAMSettings, TrainSettings
-from eigensam.optim.training_state import Training
+from eigensam.optim.training.training import Training
 
 X = torch.randn(52, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 Y = (X[:, :4] + 0.3 * X[:, 2:]).argmax(1)

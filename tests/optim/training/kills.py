@@ -23,9 +23,9 @@ from eigensam.cli import main
 from eigensam.ground.records import provenance
 from eigensam.landscapes import Run, load_data, load_tensors
 from eigensam.optim import TrainSettings
-from eigensam.optim.identity import run_identity
-from eigensam.optim.state import load_state
-from eigensam.optim.training_state import make_optimizer
+from eigensam.optim.training.identity import run_identity
+from eigensam.optim.training.state import load_state
+from eigensam.optim.training.training import make_optimizer
 
 COMMAND = ["train", "--refresh-every", "7", "--validation-fraction", "0.1", "--save-minutes", "0", "--device", "cpu"]
 LONG = ["--epochs", "8", "--subset", "300", "--batch-size", "30"]

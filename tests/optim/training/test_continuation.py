@@ -10,7 +10,7 @@ import torch
 from eigensam.ground import InputError
 from eigensam.landscapes import load_tensors
 from eigensam.optim import SAMSettings, StepRate, TrainSettings, train
-from eigensam.optim.continuation import put_in_place
+from eigensam.optim.training.continuation import put_in_place
 
 from .kept import files, kill_at
 

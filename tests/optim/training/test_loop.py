@@ -14,7 +14,7 @@ from eigensam.landscapes import Checkpoint, DataSet, Run, read_metrics
 from eigensam.landscapes.runs.build import build_model
 from eigensam.optim import SAMSettings, TrainSettings, train
 from eigensam.optim.bases.sgd import SGDBase
-from eigensam.optim.training_state import Training
+from eigensam.optim.training.training import Training
 
 from .kept import files, kill_at
 

@@ -9,7 +9,7 @@ from torch import nn
 from eigensam.ground import InputError
 from eigensam.landscapes import DataSet
 from eigensam.optim import EigenSAMSettings, TrainSettings, train, training
-from eigensam.optim.state import load_state, save_state
+from eigensam.optim.training.state import load_state, save_state
 
 from .kept import files, kill_at
 

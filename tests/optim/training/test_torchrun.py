@@ -8,8 +8,8 @@ import torch
 from eigensam.ground import InputError
 from eigensam.landscapes import read_metrics
 from eigensam.optim import TrainSettings, train
-from eigensam.optim.ranks import Ranks
-from eigensam.optim.torchrun import _own_device, processes_here, restarted
+from eigensam.optim.training.ranks import Ranks
+from eigensam.optim.training.torchrun import _own_device, processes_here, restarted
 
 from .kept import kill_at
 

@@ -10,9 +10,9 @@ import torch
 from eigensam.ground import InputError, identities
 from eigensam.landscapes import Checkpoint, DataSet, data_digest, load_tensors, read_metrics
 from eigensam.optim import OPTIMIZERS, EigenSAMSettings, TrainSettings, train
-from eigensam.optim.minibatches import Minibatches
-from eigensam.optim.run_directory import check_run
-from eigensam.optim.state import load_state, save_state
+from eigensam.optim.training.minibatches import Minibatches
+from eigensam.optim.training.run_directory import check_run
+from eigensam.optim.training.state import load_state, save_state
 
 from .kept import files, kill_at
 

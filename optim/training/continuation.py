@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from ..ground.errors import InputError
-from ..ground.run_files import FROZEN, SIDECAR, STATE
-from ..landscapes.runs.data_set import DataSet
-from ..landscapes.runs.run import Run
+from ...ground.errors import InputError
+from ...ground.run_files import FROZEN, SIDECAR, STATE
+from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.run import Run
 from .settings import TrainSettings
 
 __all__ = ["check_continues", "finished_run", "put_in_place"]

@@ -4,16 +4,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from ..ground.errors import InputError
-from ..ground.named_settings import settings_from_dict
-from ..ground.registry import Registry
-from ..ground.settings import check_settings, setting, settings_of
-from ..landscapes.runs.registries import DATA, MODELS, OWN
-from .base import BASES, Base
+from ...ground.errors import InputError
+from ...ground.named_settings import settings_from_dict
+from ...ground.registry import Registry
+from ...ground.settings import check_settings, setting, settings_of
+from ...landscapes.runs.registries import DATA, MODELS, OWN
+from ..base import BASES, Base
+from ..method import Method
+from ..rate import RATES, Rate
+from ..registry import OPTIMIZERS
 from .config_file import read_config
-from .method import Method
-from .rate import RATES, Rate
-from .registry import OPTIMIZERS
 
 __all__ = ["GROUPS", "PRECISIONS", "TrainSettings"]
 

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from ..landscapes.curvature.alignments import mean_alignment
-from ..landscapes.curvature.landscape_hessian import top_eigenpairs
-from ..landscapes.curvature.recorder import CurvatureRecorder
-from ..landscapes.networks.network import NetworkLandscape
-from ..landscapes.runs.data_set import DataSet
-from .optimizers.eigen_sam import EigenSAM
-from .two_pass import TwoPassOptimizer
+from ...landscapes.curvature.alignments import mean_alignment
+from ...landscapes.curvature.landscape_hessian import top_eigenpairs
+from ...landscapes.curvature.recorder import CurvatureRecorder
+from ...landscapes.networks.network import NetworkLandscape
+from ...landscapes.runs.data_set import DataSet
+from ..optimizers.eigen_sam import EigenSAM
+from ..two_pass import TwoPassOptimizer
 
 __all__ = ["evaluate", "measure_sharpness", "training_recorder"]
 

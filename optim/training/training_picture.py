@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..ground.errors import InputError
-from ..ground.pictures import LINES, new_figure
-from ..ground.row_file import Row
+from ...ground.errors import InputError
+from ...ground.pictures import LINES, new_figure
+from ...ground.row_file import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def draw_training(metrics: Sequence[dict[str, Any]], curvature: Sequence[Row] = 
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0.0)
     if curvature:
-        from ..landscapes.curvature.recorder_picture import draw_curvature_panels
+        from ...landscapes.curvature.recorder_picture import draw_curvature_panels
 
         above, below = figure.axes[4:]
         draw_curvature_panels(above, below, curvature)

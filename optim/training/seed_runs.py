@@ -7,17 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..ground.errors import InputError
-from ..ground.intervals import Interval, mean_interval
-from ..ground.run_files import SIDECAR
-from ..ground.workers import in_workers
-from ..landscapes.runs.data import load_data
-from ..landscapes.runs.data_set import DataSet
-from ..landscapes.runs.run import Run
+from ...ground.errors import InputError
+from ...ground.intervals import Interval, mean_interval
+from ...ground.run_files import SIDECAR
+from ...ground.workers import in_workers
+from ...landscapes.runs.data import load_data
+from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.run import Run
 from .continuation import finished_run
 from .run_directory import check_run
 from .settings import TrainSettings
-from .training import train
+from .train import train
 
 __all__ = ["SeedRuns"]
 

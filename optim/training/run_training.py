@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..ground.console import progress_bar
-from ..ground.errors import InputError
-from ..ground.outputs import Folder, Outputs
-from ..ground.run_files import RUN_FILES, SIDECAR
-from ..landscapes.runs.data import load_data
-from ..landscapes.runs.registries import OWN
-from ..landscapes.runs.run import Run
+from ...ground.console import progress_bar
+from ...ground.errors import InputError
+from ...ground.outputs import Folder, Outputs
+from ...ground.run_files import RUN_FILES, SIDECAR
+from ...landscapes.runs.data import load_data
+from ...landscapes.runs.registries import OWN
+from ...landscapes.runs.run import Run
 from .ranks import Ranks
 from .run_directory import check_run, unfinished
 from .settings import TrainSettings
 from .torchrun import joined, restarted
-from .training import train
+from .train import train
 from .training_log import TrainingLog
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import torch
 import typer
 from torch.distributed.rendezvous import rendezvous
 
-from ..ground.device import find_device
-from ..ground.errors import InputError
+from ...ground.device import find_device
+from ...ground.errors import InputError
 from .ranks import Ranks
 
 __all__ = ["joined", "processes_here", "restarted"]

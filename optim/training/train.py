@@ -13,22 +13,22 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from ..ground.errors import InputError
-from ..ground.records import write_atomically, write_json
-from ..ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
-from ..landscapes.runs.checkpoint import Checkpoint
-from ..landscapes.runs.data import check_data
-from ..landscapes.runs.data_set import DataSet
-from ..landscapes.runs.registries import OWN
-from ..landscapes.runs.run import Run
+from ...ground.errors import InputError
+from ...ground.records import write_atomically, write_json
+from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
+from ...landscapes.runs.checkpoint import Checkpoint
+from ...landscapes.runs.data import check_data
+from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.registries import OWN
+from ...landscapes.runs.run import Run
 from .continuation import finished_run, put_in_place
 from .ranks import Ranks
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
 from .state import save_state
+from .training import Training
 from .training_examples import TrainingExamples
 from .training_log import Progress, TrainingLog
-from .training_state import Training
 
 __all__ = ["train"]
 

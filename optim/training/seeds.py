@@ -2,7 +2,7 @@
 
 import re
 
-from ..ground.errors import InputError
+from ...ground.errors import InputError
 
 __all__ = ["parse_seeds"]
 

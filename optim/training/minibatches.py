@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..landscapes.runs.data_set import DataSet
+from ...landscapes.runs.data_set import DataSet
 from .ranks import Ranks
 
 __all__ = ["Minibatches"]

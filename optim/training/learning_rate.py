@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 
-from ..ground.errors import InputError
+from ...ground.errors import InputError
 from .settings import TrainSettings
 
 __all__ = ["learning_rate"]

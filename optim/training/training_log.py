@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..ground.row_file import Row
+from ...ground.row_file import Row
 
 __all__ = ["Progress", "TrainingLog"]
 

@@ -5,16 +5,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..ground.fingerprints import fingerprint
-from ..ground.identities import code_identity
-from ..landscapes.runs.data_digests import data_digest
-from ..landscapes.runs.data_set import DataSet
-from ..landscapes.runs.registries import DATA, MODELS, OWN
+from ...ground.fingerprints import fingerprint
+from ...ground.identities import code_identity
+from ...landscapes.runs.data_digests import data_digest
+from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.registries import DATA, MODELS, OWN
 from .settings import TrainSettings
 
 __all__ = ["run_identity"]
 
-_TRAINS = f"{__package__}.training"
+_TRAINS = f"{__package__}.train"
 
 
 def run_identity(

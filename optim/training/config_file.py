@@ -8,10 +8,10 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from ..ground.errors import InputError
-from ..ground.input_file import read_input
-from ..ground.registry import Registry
-from ..ground.settings import check_type, settings_of
+from ...ground.errors import InputError
+from ...ground.input_file import read_input
+from ...ground.registry import Registry
+from ...ground.settings import check_type, settings_of
 
 __all__ = ["read_config"]
 
@@ -37,7 +37,7 @@ def read_config(path: Path, flat: Sequence[Field[Any]], groups: Mapping[str, Reg
         >>> import pathlib, tempfile
         >>> from eigensam.ground.settings import settings_of
         >>> from eigensam.optim import TrainSettings
-        >>> from eigensam.optim.settings import GROUPS
+        >>> from eigensam.optim.training.settings import GROUPS
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.toml"
         >>> _ = path.write_text('optimizer = "sam"' + chr(10) + "lr = 0.2")
         >>> read_config(path, settings_of(TrainSettings), GROUPS)

@@ -7,13 +7,13 @@ from typing import Self
 
 from torch import Tensor
 
-from ..ground.errors import InputError
-from ..ground.run_files import EXAMPLES, SPLIT
-from ..landscapes.runs.data_digests import data_digest
-from ..landscapes.runs.data_set import DataSet
-from ..landscapes.runs.examples import Examples
-from ..landscapes.runs.split import Split
-from ..landscapes.tensor_files import save_tensors
+from ...ground.errors import InputError
+from ...ground.run_files import EXAMPLES, SPLIT
+from ...landscapes.runs.data_digests import data_digest
+from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.examples import Examples
+from ...landscapes.runs.split import Split
+from ...landscapes.tensor_files import save_tensors
 from .settings import TrainSettings
 
 __all__ = ["TrainingExamples"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..ground.errors import InputError
-from ..ground.run_files import LOCK, RUN_FILES, SIDECAR, STATE
+from ...ground.errors import InputError
+from ...ground.run_files import LOCK, RUN_FILES, SIDECAR, STATE
 
 __all__ = ["BUSY", "check_run", "is_temporary", "unfinished"]
 

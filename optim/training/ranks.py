@@ -7,9 +7,9 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..ground.errors import InputError
-from ..ground.fingerprints import fingerprint
-from ..ground.identities import differences
+from ...ground.errors import InputError
+from ...ground.fingerprints import fingerprint
+from ...ground.identities import differences
 
 __all__ = ["Ranks"]
 

@@ -12,28 +12,28 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from ..ground.errors import InputError
-from ..ground.fingerprints import fingerprint
-from ..ground.identities import differences
-from ..ground.row_file import Row
-from ..ground.run_files import CURVATURE, CURVATURE_FROZEN
-from ..ground.settings import settings_of
-from ..landscapes.curvature.recorder import CurvatureRecorder
-from ..landscapes.runs.build import build_model
-from ..landscapes.runs.data_set import DataSet
-from .base_optimizer import names_taken, own_name
+from ...ground.errors import InputError
+from ...ground.fingerprints import fingerprint
+from ...ground.identities import differences
+from ...ground.row_file import Row
+from ...ground.run_files import CURVATURE, CURVATURE_FROZEN
+from ...ground.settings import settings_of
+from ...landscapes.curvature.recorder import CurvatureRecorder
+from ...landscapes.runs.build import build_model
+from ...landscapes.runs.data_set import DataSet
+from ..base_optimizer import names_taken, own_name
+from ..passes import NotFiniteError
+from ..sharpness_aware import SharpnessAwareOptimizer
 from .continuation import check_continues
 from .early_stop import EarlyStop
 from .identity import run_identity
 from .learning_rate import learning_rate
 from .measurement import evaluate, measure_sharpness, training_recorder
 from .minibatches import Minibatches
-from .passes import NotFiniteError
 from .precision import Precision
 from .random_state import random_state, set_random_state
 from .ranks import Ranks
 from .settings import TrainSettings
-from .sharpness_aware import SharpnessAwareOptimizer
 from .state import load_state
 
 __all__ = ["Training", "make_optimizer"]

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from ..ground.console import progress_bar
-from ..ground.device import find_device
-from ..ground.errors import InputError
-from ..ground.intervals import Interval
-from ..ground.outputs import Folder, Outputs
-from ..ground.run_files import RUN_FILES
-from ..landscapes.runs.data import load_data
+from ...ground.console import progress_bar
+from ...ground.device import find_device
+from ...ground.errors import InputError
+from ...ground.intervals import Interval
+from ...ground.outputs import Folder, Outputs
+from ...ground.run_files import RUN_FILES
+from ...landscapes.runs.data import load_data
 from .run_directory import unfinished
 from .run_training import Place, check_named
 from .seed_runs import SeedRuns

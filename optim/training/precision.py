@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ..ground.errors import InputError
+from ...ground.errors import InputError
 from .settings import PRECISIONS
 
 __all__ = ["Precision"]

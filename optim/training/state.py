@@ -9,8 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..ground.errors import InputError
-from ..ground.records import write_atomically
+from ...ground.errors import InputError
+from ...ground.records import write_atomically
 
 __all__ = ["load_state", "save_state"]
 

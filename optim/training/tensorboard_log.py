@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..ground.errors import InputError
-from ..ground.row_file import Row
+from ...ground.errors import InputError
+from ...ground.row_file import Row
 from .training_log import Progress, TrainingLog
 
 __all__ = ["TensorBoardLog"]

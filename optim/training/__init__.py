@@ -1,0 +1,1 @@
+"""A training run: its settings, its loop, what it leaves, and how it goes on after anything."""
