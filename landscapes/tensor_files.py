@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as dump_safetensors
@@ -15,7 +16,7 @@ __all__ = ["load_tensors", "parse_tensors", "save_tensors"]
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write named tensors atomically.
+    """Write named tensors atomically; of tied ones, each is written.
 
     Example:
         >>> import tempfile, torch
@@ -24,7 +25,9 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         >>> load_tensors(path)["vector"].tolist()
         [1.0, 1.0]
     """
-    write_atomically(path, dump_safetensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+    # Tensors that share memory are refused by safetensors.
+    found = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    write_atomically(path, dump_safetensors(found))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -59,7 +59,8 @@ def test_version(cli):
 
 def test_what_the_system_refuses_is_one_line(refused, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "eigensam.optim.run_training.train", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left"))
+        "eigensam.optim.training.run_training.train",
+        lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")),
     )
     assert "No space left" in refused("train", "--out", tmp_path / "r")
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from ...ground.errors import InputError
 from .data_set import DataSet
 from .registries import DATA
@@ -51,8 +53,8 @@ def check_data(data: DataSet) -> None:
     """Refuse data that are nonsense: torch would index out of bounds, or train on it.
 
     Raises:
-        InputError: numbers of inputs and labels that differ, a label that is no class, other shapes for training and
-            test.
+        InputError: numbers of inputs and labels that differ, labels of another type than int64 or that are no class,
+            inputs that are not finite or require gradients, other shapes or types for training and test.
 
     Example:
         >>> import torch
@@ -67,9 +69,15 @@ def check_data(data: DataSet) -> None:
     for part, (inputs, targets) in parts.items():
         if inputs.ndim < 2 or targets.ndim != 1 or len(inputs) != len(targets) or not inputs.numel():
             faults.append(f"{tuple(inputs.shape)} {part} inputs have {tuple(targets.shape)} labels")
+        elif targets.dtype != torch.int64:
+            faults.append(f"the {part} labels are of type {targets.dtype}, not torch.int64")
+        elif inputs.requires_grad or not bool(inputs.isfinite().all()):
+            faults.append(f"the {part} inputs " + ("require gradients" if inputs.requires_grad else "are not finite"))
         elif int(targets.min()) < 0 or int(targets.max()) >= data.classes:
             wrong = targets[(targets < 0) | (targets >= data.classes)][0]
             faults.append(f"the {part} label {int(wrong)} is not one of 0 to {data.classes - 1}")
+    if data.train_inputs.dtype != data.test_inputs.dtype:
+        faults.append(f"training inputs are of type {data.train_inputs.dtype}, test inputs {data.test_inputs.dtype}")
     if data.train_inputs.shape[1:] != data.test_inputs.shape[1:]:
         faults.append(
             f"training images {tuple(data.train_inputs.shape[1:])}, test images {tuple(data.test_inputs.shape[1:])}"

@@ -17,7 +17,10 @@ from ...landscapes.runs.data_set import DataSet
 from ..optimizers.eigen_sam import EigenSAM
 from ..two_pass import TwoPassOptimizer
 
-__all__ = ["evaluate", "measure_sharpness", "training_recorder"]
+__all__ = ["SHARPNESS", "evaluate", "measure_sharpness", "training_recorder"]
+
+SHARPNESS = ("lambda_1", "lambda_1_residual", "alignment")
+"""What :func:`measure_sharpness` measures."""
 
 _EXAMPLES = 2000  # ours: lambda_1 of so many is within the width of its fluctuation along training
 

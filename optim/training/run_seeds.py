@@ -14,7 +14,7 @@ from ...ground.outputs import Folder, Outputs
 from ...ground.run_files import RUN_FILES
 from ...landscapes.runs.data import load_data
 from .run_directory import unfinished
-from .run_training import Place, check_named
+from .run_training import Place, check_asked
 from .seed_runs import SeedRuns
 from .settings import TrainSettings
 from .torchrun import joined, processes_here
@@ -29,7 +29,7 @@ def run_seeds(settings: TrainSettings, seeds: tuple[int, ...], jobs: int, place:
         InputError: several processes of torchrun; a place that cannot be written, runs with other settings, a training
             that cannot go on.
     """
-    check_named(settings)
+    check_asked(settings, place)
     if processes_here() > 1:
         with joined(place.device):
             raise InputError(
@@ -50,7 +50,9 @@ def run_seeds(settings: TrainSettings, seeds: tuple[int, ...], jobs: int, place:
     console.print(f"training {what} into {place.out} ({target}), {len(paths)} seeds{there}", markup=False)
     with progress_bar("seeds", len(paths)) as (progress, task):
         progress.update(task, completed=len(paths) - len(missing))
-        for _ in runs.train(str(target), place.data_root, jobs=jobs, resume=place.resume):
+        for _ in runs.train(
+            str(target), place.data_root, jobs=jobs, resume=place.resume, save_minutes=place.save_minutes
+        ):
             progress.advance(task)
     summary = runs.summary()
     result = {

@@ -28,7 +28,7 @@ from .training_log import TrainingLog
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Place", "check_named", "run_training"]
+__all__ = ["Place", "check_asked", "run_training"]
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,14 @@ class Place:
     tensorboard: Path | None = None
 
 
-def check_named(settings: TrainSettings) -> None:
-    """Refuse a network or data of one's own, which a command cannot get.
+def check_asked(settings: TrainSettings, place: Place) -> None:
+    """Refuse a network or data of one's own, which a command cannot get, and times that are none.
 
     Raises:
-        InputError: which it is, and how to train it.
+        InputError: which it is, and the repair.
     """
+    if not place.save_minutes >= 0:
+        raise InputError(f"--save-minutes {place.save_minutes} must be at least 0 (after every step); inf is never")
     for name, value in (("model", settings.model), ("data", settings.data)):
         if value == OWN:
             raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
@@ -76,9 +78,7 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
         InputError: a place that cannot be written, TensorBoard that is not installed, data that are not there, a loss
             that is not finite.
     """
-    check_named(settings)
-    if not place.save_minutes >= 0:
-        raise InputError(f"--save-minutes {place.save_minutes} must be at least 0 (after every step); inf is never")
+    check_asked(settings, place)
     with joined(place.device) as (ranks, device):
         if restarted():
             place = replace(place, resume=True)

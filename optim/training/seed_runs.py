@@ -83,7 +83,9 @@ class SeedRuns:
             found[settings] = path
         return found
 
-    def train(self, device: str, data_root: Path | None, *, jobs: int, resume: bool = False) -> Iterator[Path]:
+    def train(
+        self, device: str, data_root: Path | None, *, jobs: int, resume: bool = False, save_minutes: float = 10.0
+    ) -> Iterator[Path]:
         """Train what is missing; yields the directory of each run that has been finished.
 
         Args:
@@ -91,12 +93,13 @@ class SeedRuns:
             data_root: folder of data that are not built in.
             jobs: processes, one thread each.
             resume: skip finished runs, go on with unfinished ones.
+            save_minutes: from one save within an epoch to the next.
 
         Raises:
             InputError: see :meth:`missing`; a training that cannot go on, and its seed. Finished runs are kept.
         """
         missing = self.missing(data_root, resume=resume)
-        tasks = [(settings, path, device, data_root, resume) for settings, path in missing.items()]
+        tasks = [(settings, path, device, data_root, resume, save_minutes) for settings, path in missing.items()]
         made = [folder for folder in (self.out, *self.out.parents) if not folder.exists()]
         try:
             self.out.mkdir(parents=True, exist_ok=True)  # here, so that no training takes it away from another one
@@ -135,9 +138,12 @@ def _interval(values: list[float], confidence: float) -> Interval:
     return mean_interval(values, confidence) if len(values) > 1 else Interval(values[0], float("nan"))
 
 
-def _train_one(settings: TrainSettings, path: Path, device: str, data_root: Path | None, resume: bool) -> Path:
+def _train_one(
+    settings: TrainSettings, path: Path, device: str, data_root: Path | None, resume: bool, save_minutes: float
+) -> Path:
     try:
-        train(settings, load_data(settings.data, data_root), path, device=device, resume=resume)
+        data = load_data(settings.data, data_root)
+        train(settings, data, path, device=device, resume=resume, save_minutes=save_minutes)
     except InputError as error:
         raise InputError(f"seed {settings.seed}: {error}; runs that are finished are kept") from None
     return path

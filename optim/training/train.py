@@ -17,11 +17,10 @@ from ...ground.errors import InputError
 from ...ground.records import write_atomically, write_json
 from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
 from ...landscapes.runs.checkpoint import Checkpoint
-from ...landscapes.runs.data import check_data
 from ...landscapes.runs.data_set import DataSet
-from ...landscapes.runs.registries import OWN
 from ...landscapes.runs.run import Run
 from .continuation import finished_run, put_in_place
+from .fitting import check_fits
 from .ranks import Ranks
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
@@ -96,8 +95,7 @@ def train(
         >>> run.landscape(mine, batch_size=16).dim
         8
     """
-    check_data(data)
-    _check_settings(settings, data, model)
+    check_fits(settings, data, model)
     ranks = Ranks.found()
     ranks.check_size(settings.batch_size, settings.method.closures)
     drawn = TrainingExamples.draw(settings, data)
@@ -156,7 +154,7 @@ def _unfinished(out: Path, ranks: Ranks) -> Iterator[Path]:
         if ranks.first:
             for temporary in filter(is_temporary, partial.iterdir()):
                 temporary.unlink()
-    except InputError:
+    except Exception:
         if made and not (partial / STATE).exists():
             shutil.rmtree(partial)  # nothing in it is finished
             for folder in made[1:]:
@@ -184,35 +182,6 @@ def _finish(partial: Path, out: Path, *, keep_state: bool) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _check_settings(settings: TrainSettings, data: DataSet, model: nn.Module | None) -> None:
-    """Refuse settings that data or network do not allow, before anything is written."""
-    if (settings.model == OWN) != (model is not None):
-        found = "none was given" if model is None else "one was given"
-        raise InputError(
-            f"the settings say model = '{settings.model}', and {found} from Python; a network of your own takes "
-            f"model='{OWN}' in the settings and train(..., model=network)"
-        )
-    if model is not None:
-        _check_model(model, data)
-    if settings.data not in (OWN, data.name):
-        raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
-    if settings.augment and not data.augmentable:
-        raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
-
-
-def _check_model(model: nn.Module, data: DataSet) -> None:
-    """Refuse a network whose outputs are no scores of classes."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with torch.no_grad(), torch.random.fork_rng():
-        training = model.training
-        found = model.eval()(data.train_inputs[:1].to(device))
-        model.train(training)
-    expected = (1, data.classes)
-    if not isinstance(found, torch.Tensor) or tuple(found.shape) != expected:
-        what = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else f"type {type(found).__name__}"
-        raise InputError(f"the network's output for one example is of {what}; expected scores of shape {expected}")
-
-
 def _train_epochs(run: Training, partial: Path, save_minutes: float, log: TrainingLog) -> None:
     """Train what is missing, saving after every epoch and every so many minutes."""
     steps, saved, ranks = run.settings.epochs * run.steps_per_epoch, time.monotonic(), run.ranks
@@ -226,6 +195,8 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, log: Traini
 
     def save() -> None:
         nonlocal saved
+        lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in run.metrics)
+        ranks.on_first(functools.partial(write_atomically, partial / METRICS, lines.encode()))
         state = run.state()
         ranks.on_first(lambda: save_state(partial / STATE, state))
         saved = time.monotonic()
@@ -234,11 +205,13 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, log: Traini
         tell_curvature()
         # Clocks differ: all save if one of them says so.
         due = ranks.mean(float(time.monotonic() - saved >= 60 * save_minutes), run.device)
-        if due and step + 1 < run.steps_per_epoch:
-            save()
+        if due and step + 1 < run.steps_per_epoch and ranks.on_first(run.is_finite):
+            save()  # weights that are lost do not take the place of the last good ones
         latest = run.metrics[-1] if run.metrics else {}
         log.step(run.steps, steps, {**latest, "loss": loss})
 
+    if run.metrics:
+        save()  # a finished run that goes on has them elsewhere, and may have nothing left to train
     tell_curvature()
     if run.metrics and not run.step:
         log.epoch(run.steps, run.metrics[-1])
@@ -250,6 +223,4 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, log: Traini
                 raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
             raise
         log.epoch(run.steps, run.metrics[-1])
-        lines = "".join(json.dumps(row) + "\n" for row in run.metrics)
-        ranks.on_first(functools.partial(write_atomically, partial / METRICS, lines.encode()))
         save()

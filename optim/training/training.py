@@ -28,7 +28,7 @@ from .continuation import check_continues
 from .early_stop import EarlyStop
 from .identity import run_identity
 from .learning_rate import learning_rate
-from .measurement import evaluate, measure_sharpness, training_recorder
+from .measurement import SHARPNESS, evaluate, measure_sharpness, training_recorder
 from .minibatches import Minibatches
 from .precision import Precision
 from .random_state import random_state, set_random_state
@@ -43,6 +43,10 @@ _LEAST_SCALE = 1e-4  # ours: of the loss in float16; gradients that overflow bel
 
 def make_optimizer(settings: TrainSettings, model: nn.Module) -> Optimizer:
     """The optimizer that the settings describe, on the model's trainable parameters."""
+    if not any(p.requires_grad for p in model.parameters()):
+        raise InputError(
+            f"{type(model).__name__} has no parameter that requires a gradient, so there is nothing to train"
+        )
     kind = settings.base_optimizer.kind()
     own = names_taken(kind, [each.name for each in settings_of(settings.method)])
     options = {own_name(k) if k in own else k: v for k, v in settings.base_optimizer.options().items()}
@@ -171,6 +175,12 @@ class Training:
         self.precision.load_state_dict(state["precision"])
         self.early_stop.load_state_dict(state["early_stop"])
         self.metrics, self.stopped = state["metrics"], state["stopped"]
+        every = self.settings.spectrum_every
+        if state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is not the last one any more
+            for row in self.metrics:
+                if not every or row["epoch"] % every:
+                    for name in SHARPNESS:
+                        row.pop(name, None)
         if not 0 <= (step := state["step"]) < self.steps_per_epoch:
             raise ValueError(f"step {step} of {self.steps_per_epoch}")
         self.step, self._sums = step, state["sums"]
@@ -238,7 +248,7 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             began = time.perf_counter()
-            own = self._take(*(each.to(self.device, non_blocking=True) for each in batch))
+            own = self._taken(*(each.to(self.device, non_blocking=True) for each in batch))
             loss = self.ranks.mean(own, self.device)
             self._note(loss, lr, time.perf_counter() - began)
             self.step += 1
@@ -247,6 +257,17 @@ class Training:
                 self.ranks.on_first(self._measure_curvature)
             after_step(self.step - 1, loss)
         self._finish_epoch()
+
+    def _taken(self, inputs: Tensor, targets: Tensor) -> float:
+        try:
+            return self._take(inputs, targets)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise InputError(
+                f"batch normalisation needs more than one value of each channel, and a pass has {len(targets)} "
+                "examples at most; raise batch_size"
+            ) from None
 
     def _take(self, inputs: Tensor, targets: Tensor) -> float:
         """One step; NaN where the loss is not finite."""
@@ -308,11 +329,28 @@ class Training:
             f"{settings.lr:g}){shorter}"
         )
 
+    def is_finite(self) -> bool:
+        """Whether all weights and running statistics are."""
+        return all(bool(t.isfinite().all()) for t in self.model.state_dict().values() if t.is_floating_point())
+
     def _finish_epoch(self) -> None:
+        """Measure, and begin the next epoch.
+
+        Raises:
+            InputError: weights or losses that have left the finite numbers with the last step.
+        """
         settings, ranks, epoch = self.settings, self.ranks, len(self.metrics) + 1
         ranks.require_one_model(self.model)
+        if not ranks.on_first(self.is_finite):
+            raise InputError(f"the weights are not finite after epoch {epoch}; lower --lr (now {settings.lr:g})")
         with torch.random.fork_rng(devices=[]):  # measurements draw nothing that a training sees
             row = ranks.on_first(self._evaluated)
+            for name in ("test_loss", "validation_loss"):
+                if not math.isfinite(row.get(name, 0.0)):
+                    raise InputError(
+                        f"the {name.replace('_', ' ')} is {row[name]} after epoch {epoch}; lower --lr (now "
+                        f"{settings.lr:g})"
+                    )
             if self.validation is not None:
                 self.stopped = self.early_stop.after(epoch, row["validation_loss"], self.model)
             every, last = settings.spectrum_every, self.stopped or epoch == settings.epochs
@@ -323,7 +361,7 @@ class Training:
         row["seconds"] = self._sums["seconds"]
         if settings.record_every:
             row["curvature_seconds"] = self._sums["curvature_seconds"]
-        self.metrics.append(row)
+        self.metrics.append({name: _readable(value) for name, value in row.items()})
         self.step, self._sums = 0, _no_sums()
 
     def _evaluated(self) -> dict[str, Any]:
@@ -341,6 +379,11 @@ class Training:
         if self.validation is not None:
             row["validation_loss"], row["validation_accuracy"] = evaluate(self.model, *self.validation)
         return row
+
+
+def _readable(value: Any) -> Any:
+    """JSON has no NaN: the alignment of a gradient that is 0, say."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _mean(total: float, count: float) -> float | None:

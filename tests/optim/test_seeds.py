@@ -9,7 +9,8 @@ from scipy import stats
 
 from eigensam.ground import InputError
 from eigensam.landscapes import Run, load_tensors, read_metrics
-from eigensam.optim import TrainSettings, seed_runs, train
+from eigensam.optim import TrainSettings, train
+from eigensam.optim.training import seed_runs
 from eigensam.optim.training.seed_runs import SeedRuns
 from eigensam.optim.training.seeds import parse_seeds
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from eigensam.ground import InputError
 from eigensam.landscapes import DataSet
-from eigensam.optim import EigenSAMSettings, TrainSettings, train, training
+from eigensam.optim import EigenSAMSettings, TrainSettings, train
+from eigensam.optim.training import train as train_module
 from eigensam.optim.training.state import load_state, save_state
 
 from .kept import files, kill_at
@@ -54,7 +55,7 @@ def killed_and_whole(settings, folder, monkeypatch, killed_at, last=()):
             save_state(path, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_state", save_every_second)
+        patch.setattr(train_module, "save_state", save_every_second)
         with pytest.raises(KeyboardInterrupt):
             train(
                 settings, NATURAL, folder / "killed", model=network(*last), save_minutes=0, progress=kill_at(killed_at)

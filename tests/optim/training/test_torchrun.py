@@ -51,7 +51,7 @@ def test_a_restart_of_a_finished_run_has_nothing_to_do(restart, cli, refused, di
 
 
 def test_seeds_are_not_for_several_processes(refused, tmp_path, monkeypatch):
-    from eigensam.optim import run_seeds
+    from eigensam.optim.training import run_seeds
 
     monkeypatch.setattr(run_seeds, "processes_here", lambda: 2)
     assert "start it without torchrun" in refused(*OPTIONS, "--out", tmp_path / "r", "--seeds", "0-1")
@@ -64,7 +64,7 @@ def test_a_finished_run_is_in_the_way_of_a_first_start(refused, digits, tmp_path
 
 
 def test_devices_of_several_processes(monkeypatch):
-    from eigensam.optim import torchrun
+    from eigensam.optim.training import torchrun
 
     assert _own_device("cpu") == torch.device("cpu")
     monkeypatch.setattr(torchrun, "find_device", lambda name: torch.device("cuda:0"))
