@@ -26,6 +26,28 @@ class OnePassOptimizer(SharpnessAwareOptimizer):
     def direction(self) -> Vector | None:
         """``u`` over perturbed parameters, which may be changed in place; None if there is none yet."""
 
+    @torch.no_grad()
+    def perturbation(self, g: Tensor) -> Tensor:
+        """``u`` of the coming step, for the diagnostics of :mod:`eigensam.landscapes`; NaN where there is none yet.
+
+        Args:
+            g: gradients over all parameters in one piece, shape ``(..., d)``; ``u`` has that shape, and depends on
+                nothing else of them.
+
+        Raises:
+            InputError: gradients of another shape.
+        """
+        whole = Vector(self.parameters())
+        dim = sum(part.numel() for part in whole.parts)
+        if g.shape[-1:] != (dim,):
+            raise InputError(f"gradients have shape {tuple(g.shape)}; expected (..., {dim})")
+        found = self.direction()
+        if found is None:
+            return torch.full_like(g, torch.nan)
+        u = torch.zeros_like(g[(0,) * (g.ndim - 1)])
+        whole.views(u).select(self.perturbed()).copy_(found)
+        return u.expand_as(g).clone()
+
     def make_gradient(self, passes: Passes) -> Tensor:
         """One pass."""
         name = type(self).__name__

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from ...ground.errors import InputError
-from ...ground.run_files import FROZEN, SIDECAR, STATE
+from ...ground.run_files import FROZEN, RUN_FILES, SIDECAR, STATE
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from .settings import TrainSettings
@@ -55,7 +55,7 @@ def finished_run(out: Path, settings: TrainSettings, data: DataSet, model: nn.Mo
         model: as for :func:`train`.
 
     Raises:
-        InputError: other settings or examples; more epochs, but no training state, or a certificate that would be lost.
+        InputError: other settings or examples; more epochs, but no training state, or something that would be lost.
     """
     run = Run(out, model)
     check_continues(run.settings, settings, f"{out} is a finished run, which")
@@ -69,7 +69,15 @@ def finished_run(out: Path, settings: TrainSettings, data: DataSet, model: nn.Mo
             f"{out} cannot go on to more epochs: 'eigensam certify' has written down in {FROZEN} what it depends on; "
             "train anew elsewhere"
         )
+    if foreign := [path.name for path in sorted(out.iterdir()) if path.name not in RUN_FILES]:
+        raise InputError(f"{out} also holds {foreign[0]}, which a longer training in its place would remove; move it")
+    if (aside := _aside(out)).exists() and not (aside / SIDECAR).is_file():
+        raise InputError(f"{aside} is in the way, where the earlier run is kept for a moment; move it")
     return None
+
+
+def _aside(out: Path) -> Path:
+    return out.with_name(f".{out.name}.before")
 
 
 def put_in_place(partial: Path, out: Path) -> None:
@@ -80,7 +88,7 @@ def put_in_place(partial: Path, out: Path) -> None:
     Raises:
         InputError: it cannot be renamed.
     """
-    aside = out.with_name(f".{out.name}.before")
+    aside = _aside(out)
     try:
         if (out / SIDECAR).is_file():
             shutil.rmtree(aside, ignore_errors=True)

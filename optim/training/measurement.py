@@ -14,6 +14,7 @@ from ...landscapes.curvature.landscape_hessian import top_eigenpairs
 from ...landscapes.curvature.recorder import CurvatureRecorder
 from ...landscapes.networks.network import NetworkLandscape
 from ...landscapes.runs.data_set import DataSet
+from ..one_pass import OnePassOptimizer
 from ..optimizers.eigen_sam import EigenSAM
 from ..two_pass import TwoPassOptimizer
 
@@ -132,7 +133,7 @@ def _training_landscape(model: nn.Module, data: DataSet, batch_size: int, exampl
 
 def _own_perturbation(optimizer: Optimizer) -> Callable[[Tensor], Tensor] | None:
     """Of a minibatch's gradient; None for a method that has none, which stands for the gradient's direction."""
-    if not isinstance(optimizer, TwoPassOptimizer):
+    if not isinstance(optimizer, TwoPassOptimizer | OnePassOptimizer):
         return None
 
     def perturbation(g: Tensor) -> Tensor:

@@ -159,7 +159,9 @@ class TrainSettings:
         **_at_least(0, " (never)"),
     )
     record_examples: int = setting(
-        2000, "Most training examples of these measurements, in whole minibatches.", **_at_least(1)
+        2000,
+        "Most training examples of these measurements, in whole minibatches; one of them at least.",
+        **_at_least(1),
     )
     seed: int = setting(
         0,

@@ -288,7 +288,9 @@ class Training:
             self._before_base()
             (optimizer if scaler is None else scaler).step(*(() if scaler is None else (optimizer,)))
         if scaler is not None:
+            scale = scaler.get_scale()
             scaler.update()
+            self._sums["left_out"] += scaler.get_scale() < scale  # it is halved where gradients overflow
         return float(found.detach())
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -358,6 +360,8 @@ class Training:
                 row |= ranks.on_first(
                     lambda: measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
                 )
+        if self.precision.scaler is not None:
+            row["steps_left_out"] = int(self._sums["left_out"])
         row["seconds"] = self._sums["seconds"]
         if settings.record_every:
             row["curvature_seconds"] = self._sums["curvature_seconds"]
@@ -393,5 +397,5 @@ def _mean(total: float, count: float) -> float | None:
 
 def _no_sums() -> dict[str, float]:
     """Of an epoch that has no step yet."""
-    names = ("loss", "losses", "gradient_norm", "taken", "seconds", "curvature_seconds", "lr")
+    names = ("loss", "losses", "gradient_norm", "taken", "left_out", "seconds", "curvature_seconds", "lr")
     return dict.fromkeys(names, 0.0)

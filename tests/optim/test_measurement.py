@@ -1,12 +1,14 @@
 """Accuracy by hand; lambda_1 and alignment against a dense Hessian."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eigensam.landscapes import DataSet, NetworkLandscape, top_eigenpairs
-from eigensam.optim import SAM, EigenSAM, evaluate, measure_sharpness
+from eigensam.optim import SAM, EigenSAM, MomentumSAM, RandomSAM, evaluate, measure_sharpness
 
 
 @pytest.fixture
@@ -30,17 +32,23 @@ def test_evaluate_batches_and_keeps_the_mode(tiny):
     assert accuracy == (outputs.argmax(1) == tiny.test_targets).float().mean().item()
 
 
-@pytest.mark.parametrize("name", ["sgd", "sam", "eigen-sam"])
+@pytest.mark.parametrize("name", ["sgd", "sam", "eigen-sam", "momentum-sam", "random-sam"])
 def test_spectrum_against_the_dense_hessian(tiny, name):
     model = _model()
     parameters = list(model.parameters())
     optimizer = {
         "sgd": lambda: torch.optim.SGD(parameters, lr=0.1),
         "sam": lambda: SAM(parameters, rho=0.1, lr=0.1),
+        "momentum-sam": lambda: MomentumSAM(parameters, rho=0.1, lr=0.1, momentum=0.9),
+        "random-sam": lambda: RandomSAM(parameters, rho=0.1, lr=0.1),
         "eigen-sam": lambda: EigenSAM(parameters, rho=0.1, lr=0.1, alpha=0.7, iterations=50),
     }[name]()
     if name == "eigen-sam":
         optimizer.refresh(lambda: cross_entropy(model(tiny.train_inputs), tiny.train_targets))
+    if name == "momentum-sam":  # before its first step it has no perturbation
+        assert math.isnan(measure_sharpness(model, optimizer, tiny, 10)["alignment"])
+        optimizer.step(lambda: cross_entropy(model(tiny.train_inputs[5:15]), tiny.train_targets[5:15]))
+        v = -torch.cat([optimizer.base.state[p]["momentum_buffer"].flatten() for p in parameters])
     found = measure_sharpness(model, optimizer, tiny, 10)
 
     names = [n for n, _ in model.named_parameters()]
@@ -57,7 +65,9 @@ def test_spectrum_against_the_dense_hessian(tiny, name):
     cosines = []
     for start in range(0, 40, 10):
         u = torch.func.grad(loss)(x, slice(start, start + 10))
-        if name != "sgd":
+        if name == "momentum-sam":
+            u = v
+        elif name != "sgd":
             u = optimizer.perturbation(u)
         cosines.append(abs(u @ vectors[:, -1]).item() / u.norm().item())
     assert found["alignment"] == pytest.approx(sum(cosines) / 4, rel=1e-2)

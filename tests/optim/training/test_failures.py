@@ -161,3 +161,16 @@ def test_whatever_fails_leaves_nothing_that_is_in_the_way(mine, tmp_path):
     with pytest.raises(RuntimeError, match="of the network's own"):
         train(OWN, mine, tmp_path / "r", model=Fails(3, 2))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["inside", "beside"])
+def test_a_run_that_goes_on_removes_nothing_else(small, tmp_path, where):
+    settings = TrainSettings("sgd", schedule="constant", epochs=1, batch_size=100)
+    train(settings, small, tmp_path / "r")
+    folder = tmp_path / ("r" if where == "inside" else ".r.before")
+    folder.mkdir(exist_ok=True)
+    (folder / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="also holds thesis.txt" if where == "inside" else "is in the way"):
+        train(dataclasses.replace(settings, epochs=2), small, tmp_path / "r", resume=True)
+    assert (folder / "thesis.txt").read_text() == "mine"
+    assert len(read_metrics(tmp_path / "r")) == 1

@@ -167,6 +167,8 @@ def test_float16_is_a_script_with_a_scaler(small, tmp_path, monkeypatch):
     for ours, theirs in zip(run.network().parameters(), model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert run.metrics[-1]["train_loss"] == pytest.approx(sum(losses[-4:]) / 4, rel=1e-5)
+    halved = sum(after < before for before, after in zip([2.0**20, *scales], scales, strict=False))
+    assert sum(row["steps_left_out"] for row in run.metrics) == halved > 0
 
 
 def test_float16_of_sam_leaves_steps_out_and_trains(small, monkeypatch):
