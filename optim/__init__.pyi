@@ -57,11 +57,11 @@ from .registry import OPTIMIZERS, register
 from .schedules import GroupSchedule, LearningRateSchedule
 from .sharpness_aware import SharpnessAwareOptimizer
 from .training.identity import run_identity
+from .training.made_optimizer import make_optimizer as make_optimizer
 from .training.measurement import evaluate, measure_sharpness, training_recorder
 from .training.settings import TrainSettings
 from .training.tensorboard_log import TensorBoardLog
 from .training.train import train
-from .training.training import make_optimizer
 from .training.training_log import TrainingLog
 from .training.training_picture import draw_training
 from .two_pass import TwoPassOptimizer

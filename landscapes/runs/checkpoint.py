@@ -88,6 +88,7 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
         "settings": entry("settings", dict),
         "seed": entry("seed", int),
         "data_sha256": entry("data_sha256", str) if "data_sha256" in record else "",
+        "network_sha256": entry("network_sha256", str) if "network_sha256" in record else "",
         "whole_sha256": entry("whole_sha256", str) if "whole_sha256" in record else "",
         "sha256": {name: digests[name] for name in names},
         # Versions without an early stop did not write these.
@@ -115,6 +116,7 @@ class Checkpoint:
             ``curvature``.
         epochs: that were trained: fewer than the settings say where an early stop ended the training.
         kept_epoch: after which the network had these weights, counted from 1.
+        network_sha256: of a network of one's own before the training: its structure and first parameters.
     """
 
     model: str
@@ -128,6 +130,7 @@ class Checkpoint:
     sha256: dict[str, str] = field(default_factory=dict)
     epochs: int = 0
     kept_epoch: int = 0
+    network_sha256: str = ""
 
     def save(
         self, directory: Path, trained: nn.Module, initial: dict[str, Tensor], device: torch.device | str = "cpu"

@@ -90,6 +90,11 @@ class Run:
         """
         return self.checkpoint.curvature(self.directory)
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The row of metrics that belongs to the weights: the last one, but for a training that has stopped early."""
+        return self.metrics[self.checkpoint.kept_epoch - 1]
+
     def network(self, *, initial: bool = False) -> nn.Module:
         """The trained network, or its initialisation, on the CPU in eval mode.
 

@@ -11,6 +11,7 @@ from ...ground.errors import InputError
 from ...ground.run_files import FROZEN, RUN_FILES, SIDECAR, STATE
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
+from .identity import network_fingerprint
 from .settings import TrainSettings
 
 __all__ = ["check_continues", "finished_run", "put_in_place"]
@@ -60,7 +61,14 @@ def finished_run(out: Path, settings: TrainSettings, data: DataSet, model: nn.Mo
     run = Run(out, model)
     check_continues(run.settings, settings, f"{out} is a finished run, which")
     run.training_part(data)
+    if model is not None and run.checkpoint.network_sha256 != network_fingerprint(model):
+        raise InputError(
+            f"{out} is a finished run of a network with another structure or other first parameters; give the one that "
+            "it began with, or choose another --out"
+        )
     if run.settings.get("epochs") == settings.epochs:
+        if model is not None:  # it is what the training has made of it
+            model.load_state_dict(run.network().state_dict())
         return run
     if not (out / STATE).is_file():
         raise InputError(f"{out} cannot go on to more epochs: its {STATE} has been removed; train anew elsewhere")

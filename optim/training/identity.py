@@ -12,7 +12,7 @@ from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.registries import DATA, MODELS, OWN
 from .settings import TrainSettings
 
-__all__ = ["run_identity"]
+__all__ = ["network_fingerprint", "run_identity"]
 
 _TRAINS = f"{__package__}.train"
 
@@ -41,7 +41,7 @@ def run_identity(
     if model is not None:
         kinds = {type(each) for each in model.modules()}
         entries += [kind for kind in kinds if kind.__module__.partition(".")[0] != "torch"]
-        own["network"] = fingerprint(repr(model), dict(model.state_dict()))
+        own["network"] = network_fingerprint(model)
     return {
         **own,
         "examples": data_digest(data),
@@ -49,6 +49,11 @@ def run_identity(
         "threads": str(torch.get_num_threads()) if device.type == "cpu" else "any",
         **code_identity(_TRAINS, *entries),
     }
+
+
+def network_fingerprint(model: nn.Module) -> str:
+    """Of a network's structure and parameters."""
+    return fingerprint(repr(model), dict(model.state_dict()))
 
 
 def _entries(settings: TrainSettings | None) -> list[Any]:

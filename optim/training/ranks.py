@@ -107,18 +107,23 @@ class Ranks:
 
         Raises:
             InputError: the first process's, on all of them.
+            RuntimeError: on the others, where the first one fails in another way.
         """
         if self.count == 1:
             return function()
         found: list[Any] = [None, None]
+        failed: Exception | None = None
         if self.first:
             try:
                 found = [function(), None]
-            except InputError as error:
-                found = [None, str(error)]
+            except Exception as error:
+                found, failed = [None, (isinstance(error, InputError), str(error))], error
         torch.distributed.broadcast_object_list(found, src=0)
-        if found[1] is not None:
-            raise InputError(found[1])
+        if failed is not None:
+            raise failed
+        if found[1] is not None:  # nobody waits for one who has left
+            expected, message = found[1]
+            raise InputError(message) if expected else RuntimeError(f"process 0 has failed: {message}")
         result: T = found[0]
         return result
 

@@ -112,10 +112,15 @@ def _train(settings: TrainSettings, place: Place, json: Path | None, device: tor
     if not ranks.first:
         return
     result: dict[str, Any] = {"run": str(out), "settings": settings.to_dict(), "metrics": run.metrics}
+    result["kept_epoch"] = run.checkpoint.kept_epoch
     if settings.record_every:
         result["curvature"] = {"rows": run.curvature, **_cost(run)}
     outputs.save(result, partial(_draw, run), device=device, dtype=torch.float32)
-    last, console = run.metrics[-1], outputs.console
+    last, console = run.kept, outputs.console
+    if (kept := run.checkpoint.kept_epoch) < len(run.metrics):
+        console.print(
+            f"stopped after epoch {len(run.metrics)}; the weights are those of epoch {kept}, as is what follows"
+        )
     loss = "of no step" if last["train_loss"] is None else f"{last['train_loss']:.4f}"
     console.print(
         f"finished: train loss {loss}, test loss {last['test_loss']:.4f}, test accuracy {last['test_accuracy']:.2%}"

@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
+from ...ground.device import find_device
 from ...ground.errors import InputError
 from ...ground.records import write_atomically, write_json
 from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
@@ -96,6 +97,9 @@ def train(
         8
     """
     check_fits(settings, data, model)
+    if not isinstance(save_minutes, int | float) or not save_minutes >= 0:
+        raise InputError(f"save_minutes = {save_minutes} must be at least 0 (after every step); infinite is never")
+    target = device if isinstance(device, torch.device) else find_device(device)
     ranks = Ranks.found()
     ranks.check_size(settings.batch_size, settings.method.closures)
     drawn = TrainingExamples.draw(settings, data)
@@ -108,7 +112,7 @@ def train(
     out = Path(os.path.realpath(out))  # a link is used for what it points at
     with _unfinished(out, ranks) as partial:
         with torch.random.fork_rng():
-            run = Training(settings, data, torch.device(device), drawn.validation, model, ranks)
+            run = Training(settings, data, target, drawn.validation, model, ranks)
             # The latter is that of a finished run, which goes on to more epochs.
             states = ranks.on_first(lambda: [path for path in (partial / STATE, out / STATE) if path.exists()])
             if states:
@@ -136,6 +140,7 @@ def train(
             digests,
             len(run.metrics),
             run.early_stop.epoch or len(run.metrics),
+            run.identity.get("network", ""),
         )
         ranks.on_first(lambda: architecture.save(partial, run.model, run.initial, run.device))
     ranks.on_first(lambda: _finish(partial, out, keep_state=settings.rate.extendable))

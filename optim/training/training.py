@@ -10,24 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.optim import Optimizer
 
 from ...ground.errors import InputError
 from ...ground.fingerprints import fingerprint
 from ...ground.identities import differences
 from ...ground.row_file import Row
 from ...ground.run_files import CURVATURE, CURVATURE_FROZEN
-from ...ground.settings import settings_of
 from ...landscapes.curvature.recorder import CurvatureRecorder
 from ...landscapes.runs.build import build_model
 from ...landscapes.runs.data_set import DataSet
-from ..base_optimizer import names_taken, own_name
 from ..passes import NotFiniteError
 from ..sharpness_aware import SharpnessAwareOptimizer
 from .continuation import check_continues
 from .early_stop import EarlyStop
 from .identity import run_identity
 from .learning_rate import learning_rate
+from .made_optimizer import make_optimizer
 from .measurement import SHARPNESS, evaluate, measure_sharpness, training_recorder
 from .minibatches import Minibatches
 from .precision import Precision
@@ -36,22 +34,9 @@ from .ranks import Ranks
 from .settings import TrainSettings
 from .state import load_state
 
-__all__ = ["Training", "make_optimizer"]
+__all__ = ["Training"]
 
 _LEAST_SCALE = 1e-4  # ours: of the loss in float16; gradients that overflow below it do so without any scale
-
-
-def make_optimizer(settings: TrainSettings, model: nn.Module) -> Optimizer:
-    """The optimizer that the settings describe, on the model's trainable parameters."""
-    if not any(p.requires_grad for p in model.parameters()):
-        raise InputError(
-            f"{type(model).__name__} has no parameter that requires a gradient, so there is nothing to train"
-        )
-    kind = settings.base_optimizer.kind()
-    own = names_taken(kind, [each.name for each in settings_of(settings.method)])
-    options = {own_name(k) if k in own else k: v for k, v in settings.base_optimizer.options().items()}
-    base: dict[str, Any] = {"base": kind, "lr": settings.lr, "weight_decay": settings.weight_decay, **options}
-    return settings.method.make(settings.method.groups(model), seed=settings.seed, **base)
 
 
 class Training:
@@ -93,6 +78,7 @@ class Training:
         self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self.model.to(device)
+        self.model.zero_grad()  # what somebody has left there is none of a step
         self._wrapped = self.ranks.wrap(self.model)
         self.optimizer = make_optimizer(settings, self.model)
         self.precision = Precision(settings.precision, device)
@@ -139,6 +125,7 @@ class Training:
             "settings": self.settings.to_dict(),
             "identity": self.identity,
             "model": self.model.state_dict(),
+            "hidden": self._hidden(),
             "optimizer": self.optimizer.state_dict(),
             "precision": self.precision.state_dict(),
             "early_stop": self.early_stop.state_dict(),
@@ -149,6 +136,11 @@ class Training:
             "recorder": None if self.recorder is None else self.recorder.state_dict(),
             "random_states": self.ranks.gather(self._random_state),
         }
+
+    def _hidden(self) -> dict[str, Tensor]:
+        """Buffers that the module's own state leaves out, and that its passes may change."""
+        known = self.model.state_dict()
+        return {name: buffer for name, buffer in self.model.named_buffers() if name not in known}
 
     def restore(self, path: Path) -> None:
         """Go on from a saved state; a state that does not fit, whatever is wrong with it, is refused."""
@@ -171,6 +163,8 @@ class Training:
                 "(--device, --data-root, OMP_NUM_THREADS, number of processes, versions), or choose another --out"
             )
         self.model.load_state_dict(state["model"])
+        for name, buffer in self._hidden().items():
+            buffer.copy_(state["hidden"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.precision.load_state_dict(state["precision"])
         self.early_stop.load_state_dict(state["early_stop"])
@@ -300,13 +294,14 @@ class Training:
 
     def _before_base(self) -> None:
         """Note how long the gradient is that the base optimizer steps along, and shorten it if that is wanted."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         norm = float(nn.utils.get_total_norm(gradients))
         if math.isfinite(norm):
             self._sums["gradient_norm"] += norm
             self._sums["taken"] += 1
         if self.settings.clip_norm:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+            nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm)
 
     def _note(self, loss: float, lr: float, seconds: float) -> None:
         """Add a step up.

@@ -174,3 +174,81 @@ def test_a_run_that_goes_on_removes_nothing_else(small, tmp_path, where):
         train(dataclasses.replace(settings, epochs=2), small, tmp_path / "r", resume=True)
     assert (folder / "thesis.txt").read_text() == "mine"
     assert len(read_metrics(tmp_path / "r")) == 1
+
+
+def test_a_finished_run_gives_its_weights_to_ones_own_network_again(mine, tmp_path):
+    torch.manual_seed(1)
+    first, again, other, wider = nn.Linear(3, 2), nn.Linear(3, 2), nn.Linear(3, 2), nn.Linear(3, 2, bias=False)
+    again.load_state_dict(first.state_dict())
+    train(OWN, mine, tmp_path / "r", model=first)
+    train(OWN, mine, tmp_path / "r", model=again, resume=True)
+    assert torch.equal(first.weight, again.weight)
+    for another in (other, wider, nn.Sequential(nn.Linear(3, 2))):
+        with pytest.raises(InputError, match="another structure or other first parameters"):
+            train(OWN, mine, tmp_path / "r", model=another, resume=True)
+
+
+def test_gradients_that_somebody_has_left_do_not_count(mine, tmp_path):
+    """Of frozen parameters, too, in the norm that is written and that gradients are clipped to."""
+    settings = dataclasses.replace(OWN, clip_norm=0.1)
+    found = []
+    for left in (False, True):
+        torch.manual_seed(2)
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+        if left:
+            (1e4 * model(mine.train_inputs).sum()).backward()
+        model[0].requires_grad_(False)
+        run = train(settings, mine, tmp_path / f"{left}", model=model)
+        found.append((run.metrics[-1]["gradient_norm"], model[2].weight.detach().clone()))
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(
+    "given", [{"save_minutes": -1}, {"save_minutes": float("nan")}, {"save_minutes": "1"}, {"device": "gpu"}]
+)
+def test_places_and_times_that_are_none(mine, tmp_path, given):
+    with pytest.raises(InputError, match=r"save_minutes|no usable device"):
+        train(OWN, mine, tmp_path / "r", model=nn.Linear(3, 2), **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_printed_is_of_the_weights_that_are_kept(cli, tmp_path):
+    outcome = cli(
+        "train", "--optimizer", "sgd", "--lr", 0.8, "--label-noise", 0.5, "--validation-fraction", 0.1, "--patience", 2,
+        "--subset", 400, "--epochs", 12, "--out", tmp_path / "r", "--json", tmp_path / "r.json",
+    )  # fmt: skip
+    run = Run(tmp_path / "r")
+    kept = run.checkpoint.kept_epoch
+    assert kept < len(run.metrics)
+    assert f"the weights are those of epoch {kept}" in " ".join(outcome.out.split())
+    assert f"test accuracy {run.metrics[kept - 1]['test_accuracy']:.2%}" in " ".join(outcome.out.split())
+    assert json.loads((tmp_path / "r.json").read_text())["kept_epoch"] == kept
+    data = run.data()
+    accuracy = (run.network()(data.test_inputs).argmax(1) == data.test_targets).float().mean().item()
+    assert run.kept["test_accuracy"] == pytest.approx(accuracy)
+
+
+class _Counting(nn.Linear):
+    """Its loss depends on how many passes there were, which its own state does not say."""
+
+    def __init__(self):
+        super().__init__(3, 2)
+        self.register_buffer("passes", torch.zeros(()), persistent=False)
+
+    def forward(self, x):
+        if self.training:
+            self.passes += 1
+        return super().forward(x) * (1 + 0.01 * self.passes)
+
+
+def test_buffers_that_are_not_in_the_modules_state_go_on(mine, tmp_path):
+    def network():
+        torch.manual_seed(3)
+        return _Counting()
+
+    with pytest.raises(KeyboardInterrupt):
+        train(OWN, mine, tmp_path / "a", model=network(), save_minutes=0, progress=kill_at(6))
+    train(OWN, mine, tmp_path / "a", model=network(), resume=True)
+    train(OWN, mine, tmp_path / "b", model=network())
+    assert files(tmp_path / "a") == files(tmp_path / "b")
