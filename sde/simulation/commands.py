@@ -126,6 +126,9 @@ def simulate_command(
     values = read_values(found, value or [])
     dtype = getattr(torch, settings.dtype)
     if _is_run(landscape):
+        if device not in ("auto", "cpu"):
+            raise InputError(f"--device {device}: the network of a run is simulated on the processor; leave it out")
+        target = torch.device("cpu")  # which the JSON names, too
         where = run_landscape(
             Path(str(landscape)),
             data_root,

@@ -27,6 +27,7 @@ from ..simulate import Engine, simulate
 from ..statistics.observables import Observable, Recorder
 from .compare_settings import CompareSettings
 from .comparison import Comparison
+from .given_sdes import check_sdes
 from .path_series import Array, PathSeries
 
 __all__ = ["compared_ensembles", "landscape_observables"]
@@ -92,7 +93,7 @@ def compared_ensembles(
     if start.blocks:
         raise InputError(f"the start has blocks {', '.join(dict(start.blocks))}; give one tensor")
     check_type(landscape, start.first)
-    _check_sdes(rule, sdes)
+    check_sdes(rule, sdes)
     if SCHEMES[settings.scheme].increments != "normal":
         raise InputError(
             f"the scheme '{settings.scheme}' has no normal increments, by which paths of the rule and of its SDEs are "
@@ -213,16 +214,6 @@ def _values(observable: Observable, trajectories: Tensor) -> Array:
 def _folder(name: str) -> str:
     """A name of a folder within the checkpoint: none of ``.`` and ``..`` leads out of it."""
     return quote(name, safe=" ").replace(".", "%2E")
-
-
-def _check_sdes(rule: Rule, sdes: Mapping[str, SDE]) -> None:
-    if not isinstance(sdes, Mapping):
-        raise InputError(f"SDEs are of type {type(sdes).__name__}; give them by name: {{'drift order 2': sde}}")
-    for name, sde in sdes.items():
-        if not isinstance(sde, SDE):
-            raise InputError(f"'{name}' is of type {type(sde).__name__}; expected an SDE: derive(...), truncate(...)")
-        if not isinstance(rule, Rule) or sde.rule.step != rule.step:
-            raise InputError(f"the SDE '{name}' is of the rule {sde.rule}; derive it of the rule that is compared")
 
 
 def _check_observables(sizes: Mapping[str, int]) -> None:

@@ -23,6 +23,7 @@ from ...rules.exact_steps import evaluate
 from ...rules.rule import Rule
 from ..comparison.compare_settings import CompareSettings
 from ..comparison.comparison import Comparison
+from ..comparison.given_sdes import check_sdes
 from ..comparison.path_series import PathSeries
 from ..simulate import Engine
 from .directions import Directions
@@ -65,9 +66,10 @@ def compared_networks(
         engine: checkpoint, seconds between two writes, progress.
 
     Raises:
-        InputError: symbols without a value, a start of another shape, paths that leave the finite numbers, a loss that
-            cannot be differentiated as often as needed, a checkpoint of another run.
+        InputError: SDEs of another rule, symbols without a value, a start of another shape, paths that leave the finite
+            numbers, a loss that cannot be differentiated as often as needed, a checkpoint of another run.
     """
+    check_sdes(rule, sdes)
     observe = observe or NetworkObservables(landscape)
     directions, bound = _bound(rule, landscape, settings, values)
     x = _start(x0, landscape, settings.paths)
@@ -166,8 +168,6 @@ def _processes(
     yield rule.name, RuleChain(landscape, rule, bound, directions, settings.eta, sampling)
     fields: dict[str, MinibatchField] = {}
     for name, sde in sdes.items():
-        if sde.rule != rule:
-            raise InputError(f"the SDE '{name}' is one of the rule {sde.rule.name}; give SDEs of {rule.name}")
         fields[name] = SDEField(landscape, sde, settings.eta)
     if rule.name in fields or "exact drift" in fields:
         raise InputError(f"an SDE is called {rule.name} or 'exact drift', as another process; give it another name")

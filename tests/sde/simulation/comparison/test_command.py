@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from eigensam.landscapes import load_data
 from eigensam.optim import TrainSettings, train
@@ -80,6 +81,19 @@ def test_a_run(cli, run, tmp_path):
     other = cli(*(each if each != "train loss, test accuracy" else "train loss" for each in arguments))
     assert other.code == 2
     assert "differs in observables" in " ".join(other.err.split())
+
+
+def test_a_network_says_where_it_was_simulated(cli, refused, run, tmp_path, monkeypatch):
+    """Where there is an accelerator, too, which "auto" finds."""
+    monkeypatch.setattr("eigensam.sde.simulation.commands.find_device", lambda name: torch.device("meta"))
+    arguments = (
+        *("simulate", "sam", "--landscape", run, "--drift-orders", "2", "--rho", 0.4, "--steps", 1, "--paths", 2),
+        *("--minibatches", 2, "--batch-size", 16, "--observables", "train loss", "--json", tmp_path / "a.json"),
+    )
+    outcome = cli(*arguments)
+    assert outcome.code == 0, outcome.err
+    assert json.loads((tmp_path / "a.json").read_text())["made_with"]["device"] == "cpu"
+    assert "is simulated on the processor; leave it out" in refused(*arguments, "--device", "cuda")
 
 
 @pytest.mark.parametrize(

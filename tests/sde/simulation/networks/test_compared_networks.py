@@ -165,8 +165,14 @@ def test_paths_that_leave_the_finite_numbers_say_which(tmp_path):
 def test_refusals(f):
     with pytest.raises(InputError, match=r"the start has shape \(3,\); expected a tensor of shape"):
         compare(SAM, SDES, f, torch.zeros(3), SETTINGS)
-    with pytest.raises(InputError, match="the SDE 'drift order 2' is one of the rule usam; give SDEs of sam"):
+    with pytest.raises(
+        InputError, match=r"the SDE 'drift order 2' is of the rule usam: .*; derive it of the rule that is compared"
+    ):
         compared(f, sdes={"drift order 2": truncate(find_rule("usam"), "1/3", 2)})
+    with pytest.raises(InputError, match="'drift order 2' is of type Rule; expected an SDE"):
+        compared(f, sdes={"drift order 2": SAM})
+    with pytest.raises(InputError, match="SDEs are of type list; give them by name"):
+        compared(f, sdes=list(SDES.values()))
     rule = find_rule("eigen-sam")
     with pytest.raises(InputError, match="the symbol alpha is unbound"):
         compared(f, rule=rule, sdes={"drift order 2": truncate(rule, "1/3", 2)})
