@@ -98,29 +98,46 @@ class Prediction:
 
 
 def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
-    """The numbers of all pairs; what is compared with a control within one pair is judged together.
+    """The numbers of all pairs; all that is compared with a control, on whichever pair, is judged together.
 
     Raises:
         InputError: an eigenvalue that has no logarithm.
     """
+    runs = [_by_condition(pair["runs"]) for pair in result["pairs"]]
+    against_sam = _compared(runs, lambda each: each != _SAM, lambda *_: _SAM)
+    against_control = _compared(
+        runs, lambda each: each.method == "eigen-sam", lambda _, record: Condition.of_length(record["length"])
+    )
     return [
-        PairNumbers({key: value for key, value in pair.items() if key != "runs"}, _rows(pair["runs"]))
-        for pair in result["pairs"]
+        PairNumbers(
+            {key: value for key, value in pair.items() if key != "runs"},
+            [
+                Row(each, list(seeds.values()), against_sam.get((i, each)), against_control.get((i, each)))
+                for each, seeds in mine.items()
+            ],
+        )
+        for i, (pair, mine) in enumerate(zip(result["pairs"], runs, strict=True))
     ]
 
 
-def _rows(found: Sequence[dict[str, Any]]) -> list[Row]:
-    runs = {Condition(**run["condition"]): {each["seed"]: each for each in run["seeds"]} for run in found}
-    sam = runs[Condition("sam")]
-    others = [each for each in runs if each != Condition("sam")]
-    eigen = [each for each in others if each.method == "eigen-sam"]
-    over = {each: [record["lambda_1"] for record in runs[each].values()] for each in others}
-    longer = {
-        each: [runs[Condition.of_length(r["length"])][seed]["lambda_1"] for seed, r in runs[each].items()]
-        for each in eigen
-    }
-    against_sam = judged([(over[each], [sam[seed]["lambda_1"] for seed in runs[each]]) for each in others])
-    against_control = judged([(over[each], longer[each]) for each in eigen])
-    of_sam = dict(zip(others, against_sam, strict=True))
-    of_control = dict(zip(eigen, against_control, strict=True))
-    return [Row(each, list(runs[each].values()), of_sam.get(each), of_control.get(each)) for each in runs]
+_Runs = dict[Condition, dict[int, Record]]
+_SAM = Condition("sam")
+
+
+def _by_condition(found: Sequence[dict[str, Any]]) -> _Runs:
+    return {Condition(**run["condition"]): {each["seed"]: each for each in run["seeds"]} for run in found}
+
+
+def _compared(
+    runs: Sequence[_Runs], asked: Callable[[Condition], bool], control: Callable[[Condition, Record], Condition]
+) -> dict[tuple[int, Condition], Comparison]:
+    """Top eigenvalues of what is asked for, each beside the same seed's of its control, judged together."""
+    places, values = [], []
+    for i, mine in enumerate(runs):
+        for condition in filter(asked, mine):
+            records = mine[condition]
+            over = [record["lambda_1"] for record in records.values()]
+            under = [mine[control(condition, record)][seed]["lambda_1"] for seed, record in records.items()]
+            places.append((i, condition))
+            values.append((over, under))
+    return dict(zip(places, judged(values), strict=True))

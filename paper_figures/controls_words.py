@@ -68,7 +68,7 @@ def control_caption(result: Result) -> str:
     return (
         "Top eigenvalue of the whole training loss after training by Eigen-SAM, over that after training by SAM with "
         "a perturbation as long on root mean square (95 % over paired seeds). Filled: lower, also after Holm's "
-        f"correction for all verdicts of the pair. In the grey band the two differ by less than {MARGIN:.0%}; an "
+        f"correction for all verdicts of the report. In the grey band the two differ by less than {MARGIN:.0%}; an "
         "interval wholly above its lower edge excludes a reduction that matters. The normalised forms have SAM's own "
         "length."
     )
@@ -143,8 +143,8 @@ def control_notes(result: Result) -> list[str]:
     return [
         f"{len(judged)} verdicts: {found}. Without an effect anywhere, 2.5 % of so many "
         f"intervals ({0.025 * len(judged):.1f}) would lie wholly below 1 by chance, so yes is said only where Holm's "
-        "correction for all verdicts of the pair leaves p < 0.05: the chance of any wrong yes is at most 5 % on each "
-        f"pair. A no is not corrected: where the true reduction is {MARGIN:.0%}, each has a chance of 2.5 % to be "
+        "correction for all of them leaves p < 0.05: the chance of any wrong yes, on whichever pair, is at most 5 %. "
+        f"A no is not corrected: where the true reduction is {MARGIN:.0%}, each has a chance of 2.5 % to be "
         "wrong.",
         "SAM of equal length has, for every seed, the radius ρ (mean over steps of |u|²)^(1/2) of that seed's run of "
         "Eigen-SAM, |u|² = 1 + α² sin²(g, v), to a quarter of a percent. ρ √(1 + α²) would be longer than any "

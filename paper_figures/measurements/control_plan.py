@@ -182,7 +182,7 @@ def _in_turn(targets: torch.Tensor, classes: int) -> torch.Tensor:
     return torch.argsort(ranks * classes + targets, stable=True)
 
 
-_CIFAR = Pair("CIFAR-10, 2000", "cifar10", "cnn2", 2000, 2000, pool=2, batch_size=100, epochs=20, seeds=5, looks=2)
+_CIFAR = Pair("CIFAR-10, 2000", "cifar10", "cnn2", 2000, 2000, pool=4, batch_size=100, epochs=20, looks=2)
 
 LAPTOP = (
     Pair("digits", "digits", "mlp32", train=1408),

@@ -88,13 +88,15 @@ def test_seeds_are_paired():
     assert _answers(result)["an accurate eigenvector"] == "k = 20: not resolved"
 
 
-def test_each_pair_is_judged_by_itself():
+def test_verdicts_of_all_pairs_are_judged_together():
+    """Twice as many verdicts, twice as large a correction; a pair that is judged by itself would keep its own."""
     result = _result(control=0.65)
     twice = {"pairs": result["pairs"] * 2}
     (alone,), (first, _) = pair_numbers(result), pair_numbers(twice)
     ours, theirs = ([row.control.adjusted for row in each.rows if row.control] for each in (alone, first))
-    assert ours == theirs
-    assert max(row.control.adjusted / row.control.p for row in alone.rows if row.control) == pytest.approx(5.0)
+    assert all(a <= b for a, b in zip(ours, theirs, strict=True))
+    for numbers, count in ((alone, 5.0), (first, 10.0)):
+        assert max(row.control.adjusted / row.control.p for row in numbers.rows if row.control) == pytest.approx(count)
 
 
 def test_each_seed_has_a_control_of_its_own_length():
