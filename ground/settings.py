@@ -18,6 +18,7 @@ def setting(
     choices: Callable[[], Iterable[str]] | None = None,
     holds: Callable[[Any], bool] | None = None,
     otherwise: str = "",
+    listed: bool = False,
 ) -> Any:
     """A field of a settings class.
 
@@ -27,8 +28,10 @@ def setting(
         choices: what a text may be; called when it is checked or shown.
         holds: what a value must fulfil.
         otherwise: what the error says then, to follow "name = value".
+        listed: whether the text is a list, which a file may give as one: ``[1, 2]`` for ``"1,2"``, ``1`` for ``"1"``.
     """
-    return field(default=default, metadata={"help": help, "choices": choices, "holds": holds, "otherwise": otherwise})
+    metadata = {"help": help, "choices": choices, "holds": holds, "otherwise": otherwise, "listed": listed}
+    return field(default=default, metadata=metadata)
 
 
 def settings_of(kind: Any) -> list[Field[Any]]:

@@ -78,7 +78,8 @@ def train_command(
         str | None,
         typer.Option(
             metavar="LIST",
-            help="One run for each seed, 0,1,2 or 0-4, into FOLDER/seed-0 and so on, with one thread each.",
+            help="One run for each seed, 0,1,2 or 0-4, into FOLDER/seed-0 and so on, with one thread each; a config "
+            "file's seed does not count.",
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Runs at a time; 0 is one for each core.")] = 0,

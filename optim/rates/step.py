@@ -29,7 +29,7 @@ class StepRate(Rate):
     """
 
     extendable = True
-    milestones: str = setting("", "Epochs after which the learning rate falls, such as 100,150; needed.")
+    milestones: str = setting("", "Epochs after which the learning rate falls, such as 100,150; needed.", listed=True)
     gamma: float = setting(
         0.1,
         "What the learning rate is multiplied by at each milestone.",

@@ -27,8 +27,8 @@ def read_config(path: Path, flat: Sequence[Field[Any]], groups: Mapping[str, Reg
         groups: settings that are groups, and what each chooses from. A group is a table with a ``name``, or just that.
 
     Returns:
-        By name, the values that the file has; groups as dictionaries. A list is the text that it stands for:
-        ``[100, 150]`` is ``"100,150"``.
+        By name, the values that the file has; groups as dictionaries. Where a text is a list of values, so may be
+        the file's: ``[100, 150]`` or ``"100,150"``.
 
     Raises:
         InputError: a file that cannot be read; an unknown key, with the nearest known one; a value of another type.
@@ -100,7 +100,9 @@ def _group(name: str, value: Any, registry: Registry[Any]) -> dict[str, Any]:
 
 
 def _value(known: Field[Any], value: Any) -> Any:
-    if isinstance(value, list) and isinstance(known.default, str):
-        value = ",".join(str(each) for each in value)
+    if known.metadata.get("listed"):
+        parts = value if isinstance(value, list) else [value]
+        if all(isinstance(each, int | str) and not isinstance(each, bool) for each in parts):
+            value = ",".join(map(str, parts))
     check_type(known, value)
     return value

@@ -1,5 +1,7 @@
 """When a training has stopped to get better, and the weights that it had at its best."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -48,6 +50,16 @@ class EarlyStop:
         """Load the kept weights, if there are any."""
         if self.weights:
             model.load_state_dict(self.weights)
+
+    @contextmanager
+    def at_best(self, model: nn.Module) -> Iterator[None]:
+        """With the kept weights; then those that were there are back."""
+        now = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        self.give_best(model)
+        try:
+            yield
+        finally:
+            model.load_state_dict(now)
 
     def state_dict(self) -> dict[str, Any]:
         """All of it."""

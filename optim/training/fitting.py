@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ...ground.errors import InputError
+from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.data import check_data
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.registries import OWN
@@ -51,9 +52,8 @@ def _check_model(model: nn.Module, data: DataSet) -> None:
         raise InputError(f"model is of type {type(model).__name__}; give a torch.nn.Module")
     types = ", ".join(sorted({str(p.dtype) for p in model.parameters()})) or "none"
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    modes = {module: module.training for module in model.modules()}
     try:
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), torch.random.fork_rng(), kept_modes(model):
             found = model.eval()(data.train_inputs[:1].to(device))
     except Exception as error:  # of any network
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -61,9 +61,6 @@ def _check_model(model: nn.Module, data: DataSet) -> None:
             f"the network fails on one example ({reason}); inputs have shape {tuple(data.train_inputs.shape[1:])} and "
             f"type {data.train_inputs.dtype}, its parameters are of type {types}"
         ) from None
-    finally:
-        for module, training in modes.items():
-            module.training = training
     expected = (1, data.classes)
     if not isinstance(found, Tensor) or tuple(found.shape) != expected:
         what = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"type {type(found).__name__}"

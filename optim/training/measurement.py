@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from ...landscapes.curvature.alignments import mean_alignment
 from ...landscapes.curvature.landscape_hessian import top_eigenpairs
 from ...landscapes.curvature.recorder import CurvatureRecorder
+from ...landscapes.networks.modes import kept_modes
 from ...landscapes.networks.network import NetworkLandscape
 from ...landscapes.runs.data_set import DataSet
 from ..one_pass import OnePassOptimizer
@@ -28,7 +29,7 @@ _EXAMPLES = 2000  # ours: lambda_1 of so many is within the width of its fluctua
 
 @torch.no_grad()
 def evaluate(model: nn.Module, inputs: Tensor, targets: Tensor, batch_size: int = 500) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in eval mode; the model's mode is restored.
+    """Mean cross-entropy and accuracy in eval mode; the modes of the model's modules are restored.
 
     Example:
         >>> import torch
@@ -37,14 +38,13 @@ def evaluate(model: nn.Module, inputs: Tensor, targets: Tensor, batch_size: int 
         (25.0, 0.5)
     """
     device = next((p.device for p in model.parameters()), inputs.device)
-    training = model.training
-    model.eval()
     loss, correct = 0.0, 0
-    for x, y in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-        outputs, y = model(x.to(device)), y.to(device)
-        loss += float(cross_entropy(outputs, y, reduction="sum"))
-        correct += int((outputs.argmax(1) == y).sum())
-    model.train(training)
+    with kept_modes(model):
+        model.eval()
+        for x, y in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
+            outputs, y = model(x.to(device)), y.to(device)
+            loss += float(cross_entropy(outputs, y, reduction="sum"))
+            correct += int((outputs.argmax(1) == y).sum())
     return loss / len(targets), correct / len(targets)
 
 

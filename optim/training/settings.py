@@ -149,7 +149,8 @@ class TrainSettings:
     )
     spectrum_every: int = setting(
         0,
-        "Epochs from one measurement of the top eigenvalue and the alignment to the next; 0 is never.",
+        "Epochs from one measurement of the top eigenvalue and the alignment to the next, and once more of the weights "
+        "that are kept; 0 is never.",
         **_at_least(0, " (never)"),
     )
     record_every: int = setting(

@@ -17,6 +17,7 @@ from ...ground.device import find_device
 from ...ground.errors import InputError
 from ...ground.records import write_atomically, write_json
 from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
+from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
@@ -60,7 +61,8 @@ def train(
             say ``data="own"``.
         out: run directory; must not exist (or be empty).
         model: one's own network, where the settings say ``model="own"``: it is trained in place, from the parameters
-            that it has. Open the run with ``Run(out, model)``.
+            that it has, all its modules in train mode; then they are in the modes that they came in. Open the run with
+            ``Run(out, model)``.
         device: where to train.
         resume: go on from ``<out>.partial`` if it is there; a finished run in ``out`` is returned as it is, or goes on
             to more epochs if its schedule is extendable: its training state is kept for that.
@@ -124,7 +126,8 @@ def train(
             log = log if ranks.first else TrainingLog()
             log.begin(run.steps)
             try:
-                _train_epochs(run, partial, save_minutes, log)
+                with kept_modes(run.model):
+                    _train_epochs(run, partial, save_minutes, log)
             finally:
                 log.end()
             run.early_stop.give_best(run.model)

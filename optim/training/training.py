@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ..passes import NotFiniteError
 from ..sharpness_aware import SharpnessAwareOptimizer
 from .continuation import check_continues
 from .early_stop import EarlyStop
+from .epoch_sums import EpochSums
 from .identity import run_identity
 from .learning_rate import learning_rate
 from .made_optimizer import make_optimizer
@@ -93,7 +95,7 @@ class Training:
         )
         self.metrics: list[dict[str, Any]] = []
         self.step, self._random_state = 0, random_state(device)
-        self._sums = _no_sums()
+        self._sums = EpochSums()
         self.recorder: CurvatureRecorder | None = None
         self._recorded: dict[str, Any] | None = None  # of a restored state
         if isinstance(self.optimizer, SharpnessAwareOptimizer):
@@ -132,7 +134,7 @@ class Training:
             "stopped": self.stopped,
             "metrics": self.metrics,
             "step": self.step,
-            "sums": self._sums,
+            "sums": asdict(self._sums),
             "recorder": None if self.recorder is None else self.recorder.state_dict(),
             "random_states": self.ranks.gather(self._random_state),
         }
@@ -177,7 +179,7 @@ class Training:
                         row.pop(name, None)
         if not 0 <= (step := state["step"]) < self.steps_per_epoch:
             raise ValueError(f"step {step} of {self.steps_per_epoch}")
-        self.step, self._sums = step, state["sums"]
+        self.step, self._sums = step, EpochSums(**state["sums"])
         self._random_state = state["random_states"][self.ranks.rank]
         self._recorded = state["recorder"]
 
@@ -219,7 +221,7 @@ class Training:
             self.recorder.step(self.steps)
         finally:
             set_random_state(random, self.device)
-        self._sums["curvature_seconds"] += time.perf_counter() - began
+        self._sums.curvature_seconds += time.perf_counter() - began
 
     def epoch(self, after_step: Callable[[int, float], None]) -> None:
         """Train what is left of an epoch and append its metrics.
@@ -284,7 +286,7 @@ class Training:
         if scaler is not None:
             scale = scaler.get_scale()
             scaler.update()
-            self._sums["left_out"] += scaler.get_scale() < scale  # it is halved where gradients overflow
+            self._sums.left_out += scaler.get_scale() < scale  # it is halved where gradients overflow
         return float(found.detach())
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -296,10 +298,7 @@ class Training:
         """Note how long the gradient is that the base optimizer steps along, and shorten it if that is wanted."""
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = float(nn.utils.get_total_norm(gradients))
-        if math.isfinite(norm):
-            self._sums["gradient_norm"] += norm
-            self._sums["taken"] += 1
+        self._sums.add_gradient(float(nn.utils.get_total_norm(gradients)))
         if self.settings.clip_norm:
             nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm)
 
@@ -309,12 +308,8 @@ class Training:
         Raises:
             InputError: its loss is not finite.
         """
-        sums, settings = self._sums, self.settings
-        sums["seconds"] += seconds
-        sums["lr"] = lr
-        if math.isfinite(loss):
-            sums["loss"] += loss
-            sums["losses"] += 1
+        settings = self.settings
+        self._sums.add_step(loss, lr, seconds)
         scaler = self.precision.scaler
         if math.isfinite(loss) if scaler is None else scaler.get_scale() >= _LEAST_SCALE:
             return  # a scale that was too large has been halved
@@ -351,27 +346,31 @@ class Training:
             if self.validation is not None:
                 self.stopped = self.early_stop.after(epoch, row["validation_loss"], self.model)
             every, last = settings.spectrum_every, self.stopped or epoch == settings.epochs
-            if every and (epoch % every == 0 or last):
-                row |= ranks.on_first(
-                    lambda: measure_sharpness(self.model, self.optimizer, self.data, settings.batch_size)
-                )
+            kept = self.early_stop.epoch or epoch
+            if every and (epoch % every == 0 or (last and kept == epoch)):
+                row |= ranks.on_first(self._sharpness)
+            if every and last and kept < epoch and (kept_row := self.metrics[kept - 1]).get("lambda_1") is None:
+                with self.early_stop.at_best(self.model):
+                    found = ranks.on_first(self._sharpness)
+                # Its alignment would be that of an optimizer that has gone on.
+                kept_row |= {name: _readable(value) for name, value in found.items() if name != "alignment"}
         if self.precision.scaler is not None:
-            row["steps_left_out"] = int(self._sums["left_out"])
-        row["seconds"] = self._sums["seconds"]
+            row["steps_left_out"] = self._sums.left_out
+        row["seconds"] = self._sums.seconds
         if settings.record_every:
-            row["curvature_seconds"] = self._sums["curvature_seconds"]
+            row["curvature_seconds"] = self._sums.curvature_seconds
         self.metrics.append({name: _readable(value) for name, value in row.items()})
-        self.step, self._sums = 0, _no_sums()
+        self.step, self._sums = 0, EpochSums()
+
+    def _sharpness(self) -> dict[str, float]:
+        return measure_sharpness(self.model, self.optimizer, self.data, self.settings.batch_size)
 
     def _evaluated(self) -> dict[str, Any]:
         """The metrics of an epoch that has no step left."""
-        sums = self._sums
         test_loss, test_accuracy = evaluate(self.model, self.data.test_inputs, self.data.test_targets)
         row: dict[str, Any] = {
             "epoch": len(self.metrics) + 1,
-            "lr": sums["lr"],
-            "train_loss": _mean(sums["loss"], sums["losses"]),
-            "gradient_norm": _mean(sums["gradient_norm"], sums["taken"]),
+            **self._sums.means(),
             "test_loss": test_loss,
             "test_accuracy": test_accuracy,
         }
@@ -383,14 +382,3 @@ class Training:
 def _readable(value: Any) -> Any:
     """JSON has no NaN: the alignment of a gradient that is 0, say."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _mean(total: float, count: float) -> float | None:
-    """None of nothing: where a scale was too large all the time, 0 would look like a perfect fit."""
-    return total / count if count else None
-
-
-def _no_sums() -> dict[str, float]:
-    """Of an epoch that has no step yet."""
-    names = ("loss", "losses", "gradient_norm", "taken", "left_out", "seconds", "curvature_seconds", "lr")
-    return dict.fromkeys(names, 0.0)

@@ -125,6 +125,14 @@ def test_a_run_is_repeated_from_its_own_file_bit_for_bit(cli, tmp_path, options)
     assert any((first[name] != second[name]).any() for name in first)
 
 
+def test_one_milestone_needs_no_list(tmp_path):
+    found = [
+        TrainSettings.read(_write(tmp_path, {"schedule": {"name": "step", "milestones": milestones}}))
+        for milestones in (7, [7], "7", ["7"])
+    ]
+    assert {settings.rate.milestones for settings in found} == {"7"}
+
+
 def test_a_run_from_python_has_the_file(digits, tmp_path):
     settings = replace(READ, epochs=1)
     run = train(settings, digits, tmp_path / "r")
@@ -152,6 +160,10 @@ def test_a_run_from_python_has_the_file(digits, tmp_path):
         ({"epochs": 2.0}, "epochs = 2.0 is not of type int"),
         ({"augment": 1}, "augment = 1 is not of type bool"),
         ({"data": 3}, "data = 3 is not of type str"),
+        ({"model": ["mlp"]}, "model = ['mlp'] is not of type str"),
+        ({"data": []}, "data = [] is not of type str"),
+        ({"schedule": {"name": "step", "milestones": [True]}}, "milestones = [True] is not of type str"),
+        ({"schedule": {"name": "step", "milestones": 0.5}}, "milestones = 0.5 is not of type str"),
         ({"optimizer": {"name": "sam", "rho": "big"}}, "rho = 'big' is not of type float"),
         ({"lr": -1.0}, "lr = -1.0 must be positive"),
         ({"lr": float("nan")}, "lr = nan is out of range"),

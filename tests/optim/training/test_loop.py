@@ -14,6 +14,7 @@ from eigensam.landscapes import Checkpoint, DataSet, Run, read_metrics
 from eigensam.landscapes.runs.build import build_model
 from eigensam.optim import SAMSettings, TrainSettings, train
 from eigensam.optim.bases.sgd import SGDBase
+from eigensam.optim.training.measurement import measure_sharpness
 from eigensam.optim.training.training import Training
 
 from .kept import files, kill_at
@@ -219,6 +220,23 @@ def test_early_stop_keeps_the_weights_of_the_minimum(small, tmp_path):
     assert files(tmp_path / "k") == files(tmp_path / "r")
 
 
+def test_the_eigenvalue_after_an_early_stop_is_that_of_the_weights_that_are_kept(small, tmp_path):
+    settings = TrainSettings("sgd", epochs=40, batch_size=20, lr=0.2, patience=3, validation_fraction=0.25, seed=1)
+    settings = dataclasses.replace(settings, label_noise=0.6, spectrum_every=100)
+    run = train(settings, small, tmp_path / "r")
+    kept = run.checkpoint.kept_epoch
+    assert kept < len(run.metrics) < 40
+    assert [row["epoch"] for row in run.metrics if "lambda_1" in row] == [kept]
+    assert "alignment" not in run.kept
+    training = Training(settings, run.training_part(small), torch.device("cpu"))
+    found = {}
+    for name, weights in (("kept", run.network().state_dict()), ("initial", training.initial)):
+        training.model.load_state_dict(weights)
+        found[name] = measure_sharpness(training.model, training.optimizer, training.data, 20)["lambda_1"]
+    assert run.kept["lambda_1"] == pytest.approx(found["kept"], rel=1e-2)
+    assert abs(found["initial"] / found["kept"] - 1) > 0.1  # other weights have another one
+
+
 def test_patience_needs_validation():
     with pytest.raises(InputError, match="nothing is kept for validation; give validation_fraction"):
         TrainSettings("sgd", patience=2)
@@ -274,6 +292,15 @@ def test_ones_own_network_and_data(mine, tmp_path):
     for ours, theirs in zip(opened.network(initial=True).parameters(), network().parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert run.landscape(mine, batch_size=20).size == 3
+
+
+def test_ones_own_network_comes_back_in_its_modes(mine, tmp_path):
+    given = network().eval()
+    given.first.train()
+    train(dataclasses.replace(OWN, epochs=1), mine, tmp_path / "a", model=given)
+    assert [module.training for module in given.modules()] == [False, True, False]
+    train(dataclasses.replace(OWN, epochs=1), mine, tmp_path / "b", model=network().train())
+    assert files(tmp_path / "a") == files(tmp_path / "b")  # it is trained in train mode, whatever it came in
 
 
 @pytest.mark.parametrize(
