@@ -1,7 +1,7 @@
-"""Does something lower a positive number beyond what a control does? Log-ratios of pairs, and a verdict of three."""
+"""Is something better than its control? Differences of paired runs, and a verdict of three."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scipy.special import stdtr
@@ -11,33 +11,55 @@ from ..ground.intervals import Interval
 from .paired_seeds import paired
 from .seed_mean import has_interval
 
-__all__ = ["MARGIN", "Comparison", "holm", "judged", "log_ratio", "student_p"]
-
-MARGIN = 0.05
-"""A reduction that is smaller than this counts as none (ours: below what one more tenth of ``rho`` does)."""
+__all__ = ["LOWER", "Comparison", "Quantity", "higher", "holm", "judged", "student_p"]
 
 _LEVEL = 0.05
 
 
-def log_ratio(over: Sequence[float], under: Sequence[float]) -> Interval:
-    """Mean over pairs of ``ln(over/under)`` with Student's 95 % interval.
+@dataclass(frozen=True)
+class Quantity:
+    """What is compared with a control.
 
-    Raises:
-        InputError: a number that is not positive, or not finite.
+    Attributes:
+        scale: of a measured number, such that less is better and differences are what counts.
+        margin: on that scale; an improvement that is smaller counts as none. It is ours.
+        within: the margin in words, to follow "by less than".
+        words: of a mean and of the ends of an interval on that scale.
+    """
+
+    scale: Callable[[float], float]
+    margin: float
+    within: str
+    words: Callable[[float], str]
+
+
+def _logarithm(value: float) -> float:
+    if not 0 < value < math.inf:
+        raise InputError(f"{value} has no logarithm; a ratio needs positive numbers: the measurement has failed")
+    return math.log(value)
+
+
+LOWER = Quantity(_logarithm, -math.log(0.95), "5%", lambda value: f"{math.exp(value):.2f}")
+"""A positive number that is to be lower: the ratio, by less than 5 % counts as none (below what a tenth more of ``rho``
+does)."""
+
+
+def higher(margin: float, within: str, digits: int, unit: float = 1.0) -> Quantity:
+    """A number that is to be higher: the difference.
+
+    Args:
+        margin: in units of ``unit``.
+        within: the margin in words.
+        digits: behind the point.
+        unit: of what is shown, ``0.01`` for a share in percent.
 
     Example:
-        >>> found = log_ratio([2.0, 2.0, 4.0], [1.0, 2.0, 2.0])
-        >>> round(math.exp(found.mean), 4)
-        1.5874
+        >>> points = higher(0.5, "0.5 points", 2, unit=0.01)
+        >>> (found,) = judged([([0.95, 0.96, 0.97], [0.93, 0.94, 0.95])], points)
+        >>> found.answer, found.words
+        ('yes', '+2.00 [+2.00, +2.00]')
     """
-    return paired(_logarithms(over), _logarithms(under))
-
-
-def _logarithms(values: Sequence[float]) -> list[float]:
-    for value in values:
-        if not 0 < value < math.inf:
-            raise InputError(f"{value} has no logarithm; a ratio needs positive numbers: the measurement has failed")
-    return [math.log(value) for value in values]
+    return Quantity(lambda value: -value / unit, margin, within, lambda value: f"{-value:+.{digits}f}")
 
 
 def student_p(values: Sequence[float]) -> float:
@@ -77,58 +99,70 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number against a control over the same seeds.
+    """A quantity beside its control's over the same seeds.
 
     Attributes:
-        ratio: of logarithms.
+        difference: on the quantity's scale, where below 0 is better; Student's 95 % interval.
         p: two-sided, of this comparison alone.
         adjusted: the same after Holm's correction for all comparisons that are judged together.
+        quantity: what is compared.
     """
 
-    ratio: Interval
+    difference: Interval
     p: float
     adjusted: float
+    quantity: Quantity = LOWER
 
     @property
     def resolved(self) -> bool:
-        """Whether the ratio differs from 1 also after correction."""
-        return has_interval(self.ratio) and self.adjusted < _LEVEL
+        """Whether there is a difference also after correction."""
+        return has_interval(self.difference) and self.adjusted < _LEVEL
 
     @property
     def answer(self) -> str:
-        """Whether the number is lowered beyond the control: ``yes``, ``no`` or ``not resolved``.
+        """Whether it is better than the control: ``yes``, ``no`` or ``not resolved``.
 
-        - *yes*: it is lower, and the difference from the control stands after Holm's correction.
-        - *no*: the 95 % interval excludes a reduction by the margin or more. That is a statement of
+        - *yes*: it is better, and the difference stands after Holm's correction.
+        - *no*: the 95 % interval excludes an improvement by the margin or more. That is a statement of
           (one-sided) equivalence; a mere failure to see a difference is none.
         - *not resolved*: else.
 
-        Where both hold, the reduction is there and smaller than the margin, which the answer adds.
+        Where both hold, the improvement is there and smaller than the margin, which the answer adds.
         """
-        if not has_interval(self.ratio):
+        if not has_interval(self.difference):
             return "not resolved"
-        lower, small = self.resolved and self.ratio.high < 0, self.ratio.low > math.log(1 - MARGIN)
-        if lower:
-            return f"yes, by less than {MARGIN:.0%}" if small else "yes"
+        better, small = self.resolved and self.difference.high < 0, self.difference.low > -self.quantity.margin
+        if better:
+            return f"yes, by less than {self.quantity.within}" if small else "yes"
         return "no" if small else "not resolved"
 
     @property
     def words(self) -> str:
-        """Ratio and interval: ``0.97 [0.93, 1.02]``."""
-        mean = f"{math.exp(self.ratio.mean):.2f}"
-        if not has_interval(self.ratio):
+        """Mean and interval: ``0.97 [0.93, 1.02]``."""
+        write = self.quantity.words
+        mean = write(self.difference.mean)
+        if not has_interval(self.difference):
             return mean
-        return f"{mean} [{math.exp(self.ratio.low):.2f}, {math.exp(self.ratio.high):.2f}]"
+        ends = [write(end) for end in (self.difference.low, self.difference.high)]
+        # What is to be higher is shown with its own sign.
+        return f"{mean} [{', '.join(sorted(ends, key=float))}]"
 
 
-def judged(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Comparison]:
+def judged(pairs: Sequence[tuple[Sequence[float], Sequence[float]]], quantity: Quantity = LOWER) -> list[Comparison]:
     """Comparisons that are judged together, each of values with those of its control, seed by seed.
+
+    Raises:
+        InputError: a ratio of numbers that are not positive.
 
     Example:
         >>> both = judged([([0.7, 0.71, 0.69], [1.0, 1.0, 1.0]), ([1.0, 1.01, 0.99], [1.0, 1.0, 1.0])])
         >>> [(each.answer, each.words) for each in both]
         [('yes', '0.70 [0.68, 0.73]'), ('no', '1.00 [0.98, 1.03]')]
     """
-    ratios = [log_ratio(over, under) for over, under in pairs]
-    p_values = [student_p([math.log(a / b) for a, b in zip(over, under, strict=True)]) for over, under in pairs]
-    return [Comparison(*each) for each in zip(ratios, p_values, holm(p_values), strict=True)]
+    scaled = [([quantity.scale(a) for a in over], [quantity.scale(b) for b in under]) for over, under in pairs]
+    p_values = [student_p([a - b for a, b in zip(over, under, strict=True)]) for over, under in scaled]
+    differences = [paired(over, under) for over, under in scaled]
+    return [
+        Comparison(difference, p, adjusted, quantity)
+        for difference, p, adjusted in zip(differences, p_values, holm(p_values), strict=True)
+    ]

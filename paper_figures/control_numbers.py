@@ -1,18 +1,22 @@
 """What the experiment on Eigen-SAM's eigenvector found: each condition beside SAM and beside SAM of equal length."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..ground.intervals import Interval
-from .beyond_control import Comparison, judged
+from .beyond_control import LOWER, Comparison, Quantity, higher, judged
 from .measurements.control_plan import Condition
 from .paired_seeds import paired
 from .seed_mean import seed_mean
 
-__all__ = ["PairNumbers", "Prediction", "Row", "pair_numbers"]
+__all__ = ["PairNumbers", "Prediction", "Row", "over_looks", "pair_numbers"]
 
 Record = dict[str, Any]
+
+_ACCURACY = higher(0.5, "half a point", 2, unit=0.01)
+_ALIGNMENT = higher(0.05, "0.05", 3)
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,17 @@ class Row:
         condition: how was trained.
         records: by seed, see :func:`run_condition`.
         sam: its top eigenvalue against SAM's; None of SAM itself.
-        control: against that of SAM with an equally long perturbation; None of SGD and SAM.
+        control: against that of SAM with an equally long perturbation; None of SGD and SAM, as are the next two.
+        accuracy: its test accuracy against that control's.
+        alignment: of its perturbation with the top eigenvector, ``|cos(u, v_1)|``, against that control's.
     """
 
     condition: Condition
     records: Sequence[Record]
     sam: Comparison | None = None
     control: Comparison | None = None
+    accuracy: Comparison | None = None
+    alignment: Comparison | None = None
 
     def mean(self, of: Callable[[Record], float]) -> Interval:
         """Of a number that each record has."""
@@ -98,21 +106,28 @@ class Prediction:
 
 
 def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
-    """The numbers of all pairs; all that is compared with a control, on whichever pair, is judged together.
+    """The numbers of all pairs; a quantity's comparisons with a control, on whichever pair, are judged together.
 
     Raises:
         InputError: an eigenvalue that has no logarithm.
     """
     runs = [_by_condition(pair["runs"]) for pair in result["pairs"]]
-    against_sam = _compared(runs, lambda each: each != _SAM, lambda *_: _SAM)
-    against_control = _compared(
-        runs, lambda each: each.method == "eigen-sam", lambda _, record: Condition.of_length(record["length"])
+    others = [(i, each) for i, mine in enumerate(runs) for each in mine if each != _SAM]
+    eigen = [(i, each) for i, each in others if each.method == "eigen-sam"]
+    sam = _compared(runs, others, lambda record: _SAM, _lambda_1, LOWER)
+    control, accuracy, alignment = (
+        _compared(runs, eigen, lambda record: Condition.of_length(record["length"]), value, quantity)
+        for value, quantity in (
+            (_lambda_1, LOWER),
+            (lambda record: record["test_accuracy"], _ACCURACY),
+            (over_looks("cos_u_v1"), _ALIGNMENT),
+        )
     )
     return [
         PairNumbers(
             {key: value for key, value in pair.items() if key != "runs"},
             [
-                Row(each, list(seeds.values()), against_sam.get((i, each)), against_control.get((i, each)))
+                Row(each, list(seeds.values()), *(of.get((i, each)) for of in (sam, control, accuracy, alignment)))
                 for each, seeds in mine.items()
             ],
         )
@@ -128,16 +143,31 @@ def _by_condition(found: Sequence[dict[str, Any]]) -> _Runs:
     return {Condition(**run["condition"]): {each["seed"]: each for each in run["seeds"]} for run in found}
 
 
+def _lambda_1(record: Record) -> float:
+    return float(record["lambda_1"])
+
+
+def over_looks(name: str) -> Callable[[Record], float]:
+    """Mean over the looks of a run of a number that they have; JSON has no NaN, which is what None was."""
+
+    def mean(record: Record) -> float:
+        return seed_mean([math.nan if look[name] is None else look[name] for look in record["looks"]]).mean
+
+    return mean
+
+
 def _compared(
-    runs: Sequence[_Runs], asked: Callable[[Condition], bool], control: Callable[[Condition, Record], Condition]
+    runs: Sequence[_Runs],
+    places: Sequence[tuple[int, Condition]],
+    control: Callable[[Record], Condition],
+    value: Callable[[Record], float],
+    quantity: Quantity,
 ) -> dict[tuple[int, Condition], Comparison]:
-    """Top eigenvalues of what is asked for, each beside the same seed's of its control, judged together."""
-    places, values = [], []
-    for i, mine in enumerate(runs):
-        for condition in filter(asked, mine):
-            records = mine[condition]
-            over = [record["lambda_1"] for record in records.values()]
-            under = [mine[control(condition, record)][seed]["lambda_1"] for seed, record in records.items()]
-            places.append((i, condition))
-            values.append((over, under))
-    return dict(zip(places, judged(values), strict=True))
+    """A number of each of these conditions beside the same seed's of its control, judged together."""
+    values = []
+    for i, condition in places:
+        records = runs[i][condition]
+        over = [value(record) for record in records.values()]
+        under = [value(runs[i][control(record)][seed]) for seed, record in records.items()]
+        values.append((over, under))
+    return dict(zip(places, judged(values, quantity), strict=True))

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..ground.pictures import MANY_LINES, REFERENCE, new_figure
-from .beyond_control import MARGIN
+from .beyond_control import LOWER
 from .control_numbers import PairNumbers, Row, pair_numbers
 from .seed_mean import has_interval
 
@@ -54,7 +54,7 @@ def _draw(axes: "Axes", pair: PairNumbers, alpha: float) -> None:
 
     rows = pair.eigen_rows(alpha)
     every = sorted({row.condition.refresh_every for row in rows})
-    axes.axhspan(1 - MARGIN, 1 / (1 - MARGIN), color="0.93", zorder=0)
+    axes.axhspan(math.exp(-LOWER.margin), math.exp(LOWER.margin), color="0.93", zorder=0)
     axes.axhline(1, color="0.5", linewidth=0.8, zorder=1)
     for place, (kind, (label, style)) in enumerate(_SERIES.items()):
         mine = [row for row in rows if (row.condition.direction, row.condition.normalize) == kind]
@@ -75,7 +75,7 @@ def _draw(axes: "Axes", pair: PairNumbers, alpha: float) -> None:
 
 def _mark(axes: "Axes", x: float, row: Row, style: dict[str, Any], label: str) -> None:
     assert row.control is not None
-    ratio = row.control.ratio
+    ratio = row.control.difference
     middle = math.exp(ratio.mean)
     ends = [[0.0], [0.0]]
     if has_interval(ratio):

@@ -1,15 +1,15 @@
 """What the experiment on Eigen-SAM's eigenvector found, in words and tables."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ground.intervals import Interval
-from .beyond_control import MARGIN
-from .control_numbers import PairNumbers, Record, Row, pair_numbers
+from .beyond_control import LOWER, Comparison
+from .control_numbers import PairNumbers, Record, Row, over_looks, pair_numbers
 from .item import Claim, Table
 from .measurements.control_plan import Condition
-from .seed_mean import seed_mean, with_spread
+from .seed_mean import with_spread
 
 __all__ = ["control_caption", "control_claims", "control_notes", "control_tables"]
 
@@ -68,7 +68,7 @@ def control_caption(result: Result) -> str:
     return (
         "Top eigenvalue of the whole training loss after training by Eigen-SAM, over that after training by SAM with "
         "a perturbation as long on root mean square (95 % over paired seeds). Filled: lower, also after Holm's "
-        f"correction for all verdicts of the report. In the grey band the two differ by less than {MARGIN:.0%}; an "
+        f"correction for all verdicts of the report. In the grey band the two differ by less than {LOWER.within}; an "
         "interval wholly above its lower edge excludes a reduction that matters. The normalised forms have SAM's own "
         "length."
     )
@@ -78,7 +78,7 @@ def control_tables(result: Result) -> list[Table]:
     """Of each pair: eigenvalues with verdicts; then accuracies, alignments and what the SDE says."""
     tables = []
     for numbers in pair_numbers(result):
-        tables += [_eigenvalues(numbers), _alignments(numbers)]
+        tables += [_eigenvalues(numbers), _accuracies(numbers), _alignments(numbers)]
     return tables
 
 
@@ -88,9 +88,7 @@ def _eigenvalues(numbers: PairNumbers) -> Table:
             row.label,
             with_spread(row.mean(lambda r: r["lambda_1"]), 3),
             row.sam.words if row.sam else "1",
-            row.control.words if row.control else "",
-            row.control.answer if row.control else "",
-            f"{row.control.adjusted:.1g}" if row.control else "",
+            *_verdict(row.control),
             f"{_of(row, 'length').mean:.3f}",
         ]
         for row in numbers.rows
@@ -105,27 +103,56 @@ def _eigenvalues(numbers: PairNumbers) -> Table:
     return Table(header, rows, right=range(1, len(header)), note=note)
 
 
+def _main_rows(numbers: PairNumbers) -> list[Row]:
+    """All but SAM of equal length: one or two seeds each."""
+    return [row for row in numbers.rows if row.condition.method != "sam" or row.condition.length == 1]
+
+
+def _verdict(comparison: Comparison | None) -> list[str]:
+    """Three cells."""
+    return [comparison.words, comparison.answer, f"{comparison.adjusted:.1g}"] if comparison else ["", "", ""]
+
+
+def _accuracies(numbers: PairNumbers) -> Table:
+    rows = [
+        [
+            row.label,
+            with_spread(row.mean(lambda r: 100 * r["test_accuracy"]), 2),
+            *_verdict(row.accuracy),
+            f"{_of(row, 'train_loss').mean:.4f}",
+        ]
+        for row in _main_rows(numbers)
+    ]
+    header = [
+        "",
+        "test accuracy, %",
+        "less SAM's of\nequal length",
+        "beyond equal\nlength",
+        "p, Holm",
+        "training\nloss",
+    ]
+    note = f"{numbers.pair['name']}. Points of test accuracy; a gain of less than half a point counts as none."
+    return Table(header, rows, right=range(1, len(header)), note=note)
+
+
 def _alignments(numbers: PairNumbers) -> Table:
-    rows = []
-    for row in numbers.rows:
-        if row.condition.method == "sam" and row.condition.length != 1:
-            continue  # one or two seeds each
-        rows.append(
-            [
-                row.label,
-                with_spread(row.mean(lambda r: 100 * r["test_accuracy"]), 2),
-                f"{_of(row, 'train_loss').mean:.4f}",
-                _number(_of(row, "cos_g_v")),
-                *(_number(row.mean(_over_looks(name))) for name in ("cos_v_v1", "cos_g_v1", "cos_u_v1")),
-                *(_number(row.mean(_own_rate(name))) for name in ("share", "second", "third")),
-            ]
-        )
-    header = ["", "test accuracy, %", "training\nloss", "|cos(g, v)|", "|cos(v, v₁)|", "|cos(g, v₁)|", "|cos(u, v₁)|"]
-    header += ["share of\n∇λ₁", "2nd-order\nrate", "3rd-order\nrate"]
+    rows = [
+        [
+            row.label,
+            *(_number(row.mean(over_looks(name))) for name in ("cos_v_v1", "cos_g_v1", "cos_u_v1")),
+            *_verdict(row.alignment),
+            _number(_of(row, "cos_g_v")),
+            *(_number(row.mean(_own_rate(name))) for name in ("share", "second", "third")),
+        ]
+        for row in _main_rows(numbers)
+    ]
+    header = ["", "|cos(v, v₁)|", "|cos(g, v₁)|", "|cos(u, v₁)|", "less SAM's of\nequal length", "beyond equal\nlength"]
+    header += ["p, Holm", "|cos(g, v)|", "share of\n∇λ₁", "2nd-order\nrate", "3rd-order\nrate"]
     note = (
-        "|cos(g, v)|: of the step's gradient with the v in use, over all steps; cosines with v₁, the whole loss's: "
-        f"over minibatches at {numbers.pair['looks']} times. Share: of E⟨u, v₁⟩² ∇λ₁ in the third-order term E T[u, u] "
-        "of the drift at the end. Rates: what ρ E Hu and ½ρ² E T[u, u] add to d ln λ₁/dt there; below 0 they lower it."
+        f"{numbers.pair['name']}. A gain in |cos(u, v₁)| of less than 0.05 counts as none. |cos(g, v)|: of the step's "
+        "gradient with the v in use, over all steps; cosines with v₁, the whole loss's: over minibatches at "
+        f"{numbers.pair['looks']} times. Share: of E⟨u, v₁⟩² ∇λ₁ in the third-order term E T[u, u] of the drift at the "
+        "end. Rates: what ρ E Hu and ½ρ² E T[u, u] add to d ln λ₁/dt there; below 0 they lower it."
     )
     return Table(header, rows, right=range(1, len(header)), note=note)
 
@@ -133,19 +160,20 @@ def _alignments(numbers: PairNumbers) -> Table:
 def control_notes(result: Result) -> list[str]:
     """Many verdicts at once, batch norm, what the engine predicts, and how good eigenvalues are."""
     everything = pair_numbers(result)
-    judged = [row.control for numbers in everything for row in numbers.rows if row.control]
-    counts = {answer: sum(each.answer.startswith(answer) for each in judged) for answer in ("yes", "not resolved")}
-    counts["no"] = len(judged) - sum(counts.values())
-    found = ", ".join(f"{counts[answer]} {answer}" for answer in _ANSWERS)
+    rows = [row for numbers in everything for row in numbers.rows]
+    judged = [row.control for row in rows if row.control]
     records = [record for numbers in everything for row in numbers.rows for record in row.records]
     worst = max(record["residual"] / record["lambda_1"] for record in records)
     open_ones = sum(not record["converged"] for record in records)
     return [
-        f"{len(judged)} verdicts: {found}. Without an effect anywhere, 2.5 % of so many "
+        f"{len(judged)} verdicts on λ₁: {_counts(judged)}. Without an effect anywhere, 2.5 % of so many "
         f"intervals ({0.025 * len(judged):.1f}) would lie wholly below 1 by chance, so yes is said only where Holm's "
         "correction for all of them leaves p < 0.05: the chance of any wrong yes, on whichever pair, is at most 5 %. "
-        f"A no is not corrected: where the true reduction is {MARGIN:.0%}, each has a chance of 2.5 % to be "
+        f"A no is not corrected: where the true reduction is {LOWER.within}, each has a chance of 2.5 % to be "
         "wrong.",
+        "Test accuracy and alignment are questions of their own, each corrected for all of its verdicts: accuracy "
+        f"{_counts([row.accuracy for row in rows if row.accuracy])}; alignment of the perturbation with the top "
+        f"eigenvector {_counts([row.alignment for row in rows if row.alignment])}.",
         "SAM of equal length has, for every seed, the radius ρ (mean over steps of |u|²)^(1/2) of that seed's run of "
         "Eigen-SAM, |u|² = 1 + α² sin²(g, v), to a quarter of a percent. ρ √(1 + α²) would be longer than any "
         "perturbation of Eigen-SAM was.",
@@ -156,6 +184,13 @@ def control_notes(result: Result) -> list[str]:
         "All of this is of small networks at constant learning rates, measured at the end of training. It says nothing "
         "of larger ones, of other schedules, or of test accuracy.",
     ]
+
+
+def _counts(judged: Sequence[Comparison]) -> str:
+    """How many of each answer."""
+    counts = {answer: sum(each.answer.startswith(answer) for each in judged) for answer in ("yes", "not resolved")}
+    counts["no"] = len(judged) - sum(counts.values())
+    return ", ".join(f"{counts[answer]} {answer}" for answer in _ANSWERS)
 
 
 def _predicted(numbers: PairNumbers) -> str:
@@ -188,10 +223,6 @@ def _float(value: float | None) -> float:
 
 def _number(interval: Interval) -> str:
     return "" if math.isnan(interval.mean) else f"{interval.mean:.3f}"
-
-
-def _over_looks(name: str) -> Callable[[Record], float]:
-    return lambda record: seed_mean([_float(look[name]) for look in record["looks"]]).mean
 
 
 def _own_rate(name: str) -> Callable[[Record], float]:

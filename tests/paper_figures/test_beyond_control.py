@@ -8,7 +8,7 @@ from scipy import stats
 
 from eigensam.ground import InputError
 from eigensam.ground.intervals import Interval
-from eigensam.paper_figures.beyond_control import MARGIN, Comparison, holm, judged, log_ratio, student_p
+from eigensam.paper_figures.beyond_control import LOWER, Comparison, higher, holm, judged, student_p
 
 
 def _comparison(low, high, adjusted):
@@ -26,7 +26,7 @@ def test_student_p_is_that_of_scipy():
 
 def test_interval_is_that_of_scipy():
     over, under = np.random.default_rng(1).lognormal(size=(2, 7))
-    ours = log_ratio(over.tolist(), under.tolist())
+    ours = judged([(over.tolist(), under.tolist())])[0].difference
     theirs = stats.ttest_rel(np.log(over), np.log(under)).confidence_interval(0.95)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-10)
 
@@ -34,7 +34,7 @@ def test_interval_is_that_of_scipy():
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_a_number_without_a_logarithm_is_refused(value):
     with pytest.raises(InputError, match="has no logarithm; a ratio needs positive numbers"):
-        log_ratio([1.0, value], [1.0, 1.0])
+        judged([([1.0, value], [1.0, 1.0])])
 
 
 def test_holm_rejects_what_its_algorithm_rejects():
@@ -66,6 +66,18 @@ def test_answers(low, high, adjusted, answer):
     assert _comparison(low, high, adjusted).answer == answer
 
 
+def test_what_is_to_be_higher():
+    points = higher(0.5, "half a point", 2, unit=0.01)
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0, 0.0005, (4, 8))
+    over = [0.9 + gain + row for gain, row in zip((0.02, 0.002, 0.0, -0.02), noise, strict=True)]
+    found = judged([(row.tolist(), [0.9] * 8) for row in over], points)
+    assert [each.answer for each in found] == ["yes", "yes, by less than half a point", "no", "no"]
+    theirs = stats.ttest_1samp(100 * (over[0] - 0.9), 0).confidence_interval(0.95)
+    assert found[0].words == f"{100 * (over[0] - 0.9).mean():+.2f} [{theirs[0]:+.2f}, {theirs[1]:+.2f}]"
+    assert found[3].words.startswith("-2.0")
+
+
 def test_one_seed_resolves_nothing():
     (found,) = judged([([0.5], [1.0])])
     assert (found.answer, found.words) == ("not resolved", "0.50")
@@ -91,7 +103,7 @@ def test_without_holm_it_would_be_wrong_often():
     """Wrong on purpose: each interval is looked at alone."""
 
     def naive(each):
-        return "yes" if each.ratio.high < 0 else "no"
+        return "yes" if each.difference.high < 0 else "no"
 
     assert _wrong_answers(naive, 1.0, "yes") > 0.4
 
@@ -100,7 +112,7 @@ def test_a_no_is_wrong_as_often_as_it_says():
     """At a true reduction of just the margin, 2.5 % of all answers."""
     rng, wrong = np.random.default_rng(4), 0
     under = np.ones((20000, 8))
-    over = (1 - MARGIN) * np.exp(rng.normal(0, 0.05, (20000, 8)))
+    over = 0.95 * np.exp(rng.normal(0, 0.05, (20000, 8)))
     for row in judged(list(zip(over.tolist(), under.tolist(), strict=True))):
-        wrong += row.ratio.low > math.log(1 - MARGIN)
+        wrong += row.difference.low > -LOWER.margin
     assert wrong / 20000 == pytest.approx(0.025, abs=3 * math.sqrt(0.025 * 0.975 / 20000))

@@ -108,7 +108,7 @@ def test_each_seed_has_a_control_of_its_own_length():
         pair_numbers(result)
     runs.append({"condition": asdict(Condition.of_length(1.4)), "seeds": [_record(0, 0.1, 1.4)]})
     before, after = (pair_numbers(each)[0].row(Condition(**whole["condition"])).control for each in (_result(), result))
-    assert after.ratio.mean > before.ratio.mean + 0.2
+    assert after.difference.mean > before.difference.mean + 0.2
 
 
 def test_prediction_is_made_where_sam_has_ended():
@@ -138,15 +138,37 @@ def test_picture_and_words_show_the_numbers():
         assert float(drawn[label].get_ydata()[0]) == pytest.approx(ratio, rel=0.02)
     assert drawn["accurate v"].get_markerfacecolor() != "white"
     assert drawn["random v"].get_markerfacecolor() == "white"
-    values, alignments = item.tables(result)
+    values, accuracies, alignments = item.tables(result)
     assert len(values.rows) == 8
     (row,) = [each for each in values.rows if each[0] == "Eigen-SAM, α = 1, k = 20, accurate v"]
     assert row[3].startswith("0.75 [0.7")
     assert row[4] == "yes"
-    assert len(alignments.rows) == 7
-    assert "5 verdicts: 1 yes, 4 no, 0 not resolved" in item.notes(result)[0]
-    assert "8 of" not in item.notes(result)[2]
-    assert "nan" not in str((values, alignments, item.notes(result), item.caption(result))).lower()
+    assert len(accuracies.rows) == len(alignments.rows) == 7
+    assert "5 verdicts on λ₁: 1 yes, 4 no, 0 not resolved" in item.notes(result)[0]
+    assert "8 of" not in item.notes(result)[3]
+    assert "nan" not in str((values, accuracies, alignments, item.notes(result), item.caption(result))).lower()
+
+
+def test_accuracy_and_alignment_have_verdicts_of_their_own():
+    result = _result()
+    for run in result["pairs"][0]["runs"]:
+        whole = run["condition"]["direction"] == "whole" and not run["condition"]["normalize"]
+        random = run["condition"]["direction"] == "random"
+        for record in run["seeds"]:
+            wobble = 0.001 * math.sin(7 * record["seed"] + whole)
+            record["test_accuracy"] += wobble + (0.02 if whole else 0.0)
+            record["looks"][0]["cos_u_v1"] += wobble + (0.3 if whole else -0.2 if random else 0.0)
+    _, accuracies, alignments = EigenSAMControls().tables(result)
+    names = [row[0].rsplit("20, ")[-1] for row in accuracies.rows]
+    found = dict(zip(names, zip(accuracies.rows, alignments.rows, strict=True), strict=True))
+    accuracy, alignment = found["accurate v"]
+    assert float(accuracy[2].split()[0]) == pytest.approx(2.0, abs=0.05)
+    assert (accuracy[3], alignment[5]) == ("yes", "yes")
+    assert alignment[4].startswith("+0.3")
+    accuracy, alignment = found["random v"]
+    assert (accuracy[3], alignment[5]) == ("no", "no")
+    assert alignment[4].startswith("-0.2")
+    assert "accuracy 1 yes, 4 no, 0 not resolved; alignment" in EigenSAMControls().notes(result)[1]
 
 
 def test_one_seed_says_so():
