@@ -24,25 +24,23 @@ _SERIES: dict[tuple[str, bool], tuple[str, Any]] = {
 
 
 def draw_controls(result: dict[str, Any]) -> "Figure":
-    """A column for each pair, a row for each weight; filled marks are those of the answer *yes*."""
+    """A row for each pair, a column for each weight; filled marks are those of the answer *yes*."""
     numbers = pair_numbers(result)
     alphas = sorted({alpha for each in numbers for alpha in each.alphas})
-    wide = len(numbers) > 1
-    figure = new_figure(len(numbers), len(alphas), width=2.9 if wide else 4.6, height=2.7 if wide else 3.2)
+    figure = new_figure(len(alphas), len(numbers), width=3.6, height=2.4 if len(numbers) > 1 else 3.2)
     for place, axes in enumerate(figure.axes):
-        alpha, pair = alphas[place // len(numbers)], numbers[place % len(numbers)]
+        pair, alpha = numbers[place // len(alphas)], alphas[place % len(alphas)]
         _draw(axes, pair, alpha)
-        if place % len(numbers) == 0:
-            axes.set_ylabel(f"α = {alpha:g}\n$λ_1$ / that of SAM, equal length", fontsize=9)
-        if place < len(numbers):
-            axes.set_title(f"{pair.pair['name']}\n{pair.pair['seeds']} seeds", fontsize=10)
-        if place >= len(numbers) * (len(alphas) - 1):
+        axes.set_title(f"{pair.pair['name']}, α = {alpha:g}, {pair.pair['seeds']} seeds", fontsize=10)
+        if place % len(alphas) == 0:
+            axes.set_ylabel("$λ_1$ / that of SAM,\nequal length", fontsize=9)
+        if place >= len(alphas) * (len(numbers) - 1):
             axes.set_xlabel("k, steps between refreshes", fontsize=9)
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    columns = min(len(handles), 2 * len(numbers))
+    columns = min(len(handles), max(2, len(alphas)))
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=9, frameon=False
     )

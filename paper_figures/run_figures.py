@@ -11,13 +11,17 @@ from ..ground.outputs import Folder, Outputs
 from .measuring import draw_items, measure_items, names_of_files
 from .preset import find_preset
 from .report import comparisons, write_report
+from .report_page import write_page
 from .resources import Resources
 
 __all__ = ["run_figures"]
 
+_REPORTS = ("report.html", "report.md")
+
 
 def run_figures(preset: str, only: Sequence[str], resources: Resources, json: Path | None) -> None:
-    """Measure a preset's items, or those that are named, into ``resources.out``, with pictures and ``report.html``.
+    """Measure a preset's items, or those that are named, into ``resources.out``, with pictures, ``report.html``
+    and ``report.md``.
 
     Args:
         preset: its name.
@@ -31,7 +35,7 @@ def run_figures(preset: str, only: Sequence[str], resources: Resources, json: Pa
     chosen = find_preset(preset)
     items = chosen.chosen(only)
     out = resources.out
-    outputs = Outputs(json, folders=[Folder("--out", out, {"runs", "report.html", *names_of_files(items)})])
+    outputs = Outputs(json, folders=[Folder("--out", out, {"runs", *_REPORTS, *names_of_files(items)})])
     if not 0 <= resources.jobs <= 1024:
         raise InputError(f"jobs = {resources.jobs}; give a positive number up to 1024, or 0 for one per core")
     device = str(find_device(resources.device))
@@ -41,8 +45,9 @@ def run_figures(preset: str, only: Sequence[str], resources: Resources, json: Pa
     console = outputs.console
     console.print(f"measuring into {out}", markup=False)
     found = measure_items(items, resources)
-    pictures = {name: files["svg"] for name, files in draw_items(items, found, out).items()}
-    write_report(out / "report.html", chosen, items, found, pictures)
+    pictures = draw_items(items, found, out)
+    write_report(out / "report.html", chosen, items, found, {name: files["svg"] for name, files in pictures.items()})
+    write_page(out / "report.md", items, found, {name: files["png"] for name, files in pictures.items()})
     rows = comparisons(items, found)
     result = {
         "preset": preset,
@@ -55,5 +60,5 @@ def run_figures(preset: str, only: Sequence[str], resources: Resources, json: Pa
         console.print(
             f"{row.verdict}: {row.claim}: {row.measured} (the paper or its theory: {row.paper})", markup=False
         )
-    console.print(f"wrote {out / 'report.html'}", markup=False)
+    console.print("wrote " + ", ".join(str(out / name) for name in _REPORTS), markup=False)
     outputs.say_written()

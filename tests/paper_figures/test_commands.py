@@ -96,6 +96,31 @@ def test_the_report_holds_every_claim(run):
     assert "epochs</td><td>1<" in run.html
 
 
+def test_the_page_says_what_the_report_says(run):
+    page = (run.out / "report.md").read_text()
+    for row in run.result["comparisons"]:
+        cells = [row[name].replace("|", "\\|") for name in ("claim", "paper", "measured", "verdict")]
+        assert f"| {' | '.join(cells)} |" in page
+    for name, item in TINY.items.items():
+        result = _record(run, name)["result"]
+        assert f"# {item.title}\n" in page
+        assert f"]({name}.png)" in page
+        assert all(sentence in page for sentence in (item.caption(result), *item.notes(result)))
+        for table in item.tables(result):
+            assert table.note in page
+            widths = {len(re.split(r"(?<!\\)\|", line)) for line in _lines_of(page, table)}
+            assert widths == {len(table.header) + 2}
+
+
+def _lines_of(page, table):
+    """The rows of a table, its two lines of header before them."""
+    lines = page.splitlines()
+    rows = [f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |" for row in table.rows]
+    first = lines.index(rows[0])
+    assert lines[first : first + len(rows)] == rows
+    return lines[first - 2 : first + len(rows)]
+
+
 def test_what_it_was_made_with(run):
     for name, dtype in (("weak_order", "float64"), ("figure1", "float32"), ("bound_terms", "float64")):
         made_with = _record(run, name)["made_with"]
@@ -114,7 +139,7 @@ def test_a_second_run_measures_nothing(cli, run, tmp_path, monkeypatch):
     monkeypatch.setattr(trainings, "train", lambda *_, **__: pytest.fail("trained again"))
     outcome = cli("figures", "--preset", "tiny", "--out", out, "--jobs", 1, "--device", "cpu")
     assert outcome.code == 0, outcome
-    assert f"wrote {out / 'report.html'}" in outcome.out
+    assert f"wrote {out / 'report.html'}, {out / 'report.md'}" in outcome.out
     assert all(f"{row['verdict']}: {row['claim']}" in outcome.out for row in run.result["comparisons"])
     assert (out / "report.html").read_text() == run.html
 

@@ -68,7 +68,7 @@ def test_an_item_from_outside(cli, toy, tmp_path, monkeypatch):
     assert "reproduced: squares grow: up to 9" in outcome.out
     assert json.loads((out / "squares.json").read_text())["result"] == [0, 1, 4, 9]
     assert {path.name for path in out.iterdir()} == {
-        "report.html", *(f"squares.{end}" for end in ("json", "svg", "pdf", "png"))
+        "report.html", "report.md", *(f"squares.{end}" for end in ("json", "svg", "pdf", "png"))
     }  # fmt: skip
     html = (out / "report.html").read_text()
     for text in ("Squares of the first numbers", "The first 4 squares, and nothing else.", "squares grow", "up to 9"):
