@@ -9,8 +9,9 @@ from .concentration.hoeffding import hoeffding
 from .concentration.kl import binary_kl, kl_inverse
 from .concentration.xi import log_xi
 from .eigenvalue.bound import Bound, Curvature, Kind, Term
-from .eigenvalue.remainders import remainder
-from .eigenvalue.theorem41 import eigenvalue_bound
+from .eigenvalue.form import Form
+from .eigenvalue.remainders import remainder, third_partials_moment
+from .eigenvalue.theorem41 import eigenvalue_bound, theorem_forms
 from .eigenvalue.trained_point import estimate_fourth_derivative
 from .families.theorem41 import Theorem41
 from .family import BoundFamily
@@ -64,6 +65,7 @@ __all__ = [
     "Curvature",
     "DiagonalPosterior",
     "EmpiricalBernstein",
+    "Form",
     "FreshWeights",
     "FrozenBackbone",
     "GaussianPosterior",
@@ -111,4 +113,6 @@ __all__ = [
     "spectral_kl",
     "spectral_posterior",
     "split_last_layer",
+    "theorem_forms",
+    "third_partials_moment",
 ]

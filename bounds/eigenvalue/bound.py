@@ -45,7 +45,11 @@ class Curvature:
     Attributes:
         top_eigenvalue: ``lambda_1`` of the Hessian of the bounded training loss.
         fourth_derivative: ``K_4``, bound of the fourth derivative's operator norm; or None.
-        hessian_lipschitz: ``K_3``, Lipschitz constant of the Hessian; or None. One of the two is needed.
+        hessian_lipschitz: ``K_3``, Lipschitz constant of the Hessian; or None. One of the two, or the next, is needed.
+        third_partial: ``C``, bound of every third partial derivative, as in the paper; or None. All three must hold
+            everywhere, as the posterior has mass everywhere.
+        fourth_moment: ``M_4 = E d_z^4 f(x)``, ``z ~ N(0, I)``, at the trained point; or None.
+        trace: of the Hessian; or None.
         kind: ``certificate`` only if every given number is a proved upper bound, with what it spends in ``spent``.
         spent: part of ``delta`` that the proof of these numbers spends.
     """
@@ -53,6 +57,9 @@ class Curvature:
     top_eigenvalue: float
     fourth_derivative: float | None = None
     hessian_lipschitz: float | None = None
+    third_partial: float | None = None
+    fourth_moment: float | None = None
+    trace: float | None = None
     kind: Literal["certificate", "estimate"] = "estimate"
     spent: float = 0.0
 
@@ -69,6 +76,7 @@ class Bound:
         vacuous: whether ``bound``, the theorem's statement, is at least the loss's own upper bound ``B``.
             (``bound_kl`` approaches ``B`` from below and says little where ``bound`` is vacuous.)
         kind: the weakest kind among the terms; a ``certificate`` is rounded outward.
+        form: which curvature term and remainder ``bound`` has, see :class:`Form`.
         delta: the statement holds with probability at least ``1 - delta``.
         details: sigma, the prior chosen, KL and the other parts of the complexity term; the same for ``bound_kl``.
         assumptions: what must be true besides, in sentences.
@@ -82,6 +90,7 @@ class Bound:
     delta: float
     details: dict[str, float]
     assumptions: list[str] = field(default_factory=list)
+    form: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Give a JSON-ready dictionary."""

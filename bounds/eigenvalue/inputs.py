@@ -1,6 +1,7 @@
 """The arguments of Theorem 4.1, checked."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -11,7 +12,8 @@ from ..rounding.intervals import Intervals, intervals, upper_end
 from ..rounding.real import real_number
 from .best_posterior import Problem
 from .bound import Curvature
-from .remainders import remainder_intervals
+from .form import Form
+from .remainders import REMAINDERS
 
 __all__ = ["Inputs", "check_examples", "check_inputs", "check_sigma"]
 
@@ -41,8 +43,8 @@ class Inputs:
     loss: float
     loss_bound: float
     top_eigenvalue: float
-    fourth_derivative: float | None
-    hessian_lipschitz: float | None
+    trace: float | None
+    constants: Mapping[str, float]
     dim: int
     squared_distance: float
     examples: int
@@ -50,12 +52,24 @@ class Inputs:
     spent: float
     priors: PriorGrid
 
-    def remainders(self, iv: Intervals, sigma: Any) -> dict[float, Any]:
-        """:func:`remainder_intervals` of these inputs."""
-        return remainder_intervals(iv, self.dim, sigma, self.fourth_derivative, self.hessian_lipschitz)
+    def slope(self, iv: Intervals, form: Form) -> Any:
+        """What ``sigma^2`` is multiplied by: half the trace of the Hessian, or what is at least that.
 
-    def problems(self) -> list[Problem]:
-        """What is minimised, one for each bound of the remainder."""
+        A negative Ritz value may lie below ``lambda_1``, and must not lower the bound; as ``tr H <= d lambda_1``, the
+        smaller of the two is one of the trace, too.
+        """
+        eigenvalue = self.dim * iv.real(max(0.0, self.top_eigenvalue)) / 2
+        if form.curvature == "eigenvalue":
+            return eigenvalue
+        assert self.trace is not None
+        return min(iv.real(max(0.0, self.trace)) / 2, eigenvalue, key=upper_end)
+
+    def remainder(self, iv: Intervals, sigma: Any, form: Form) -> Any:
+        """Of Taylor's formula."""
+        return REMAINDERS[form.remainder].interval(iv, self.dim, sigma, self.constants[form.remainder])
+
+    def problems(self, forms: Sequence[Form]) -> list[Problem]:
+        """What is minimised, one for each form."""
         iv = intervals()
 
         def logarithm(x: Any) -> float:
@@ -64,16 +78,16 @@ class Inputs:
         return [
             Problem(
                 loss=self.loss / self.loss_bound,
-                log_slope=logarithm(self.dim * iv.real(max(0.0, self.top_eigenvalue)) / 2),
-                log_rate=logarithm(factor) / power,
-                power=power,
+                log_slope=logarithm(self.slope(iv, form)),
+                log_rate=logarithm(self.remainder(iv, iv.real(1), form)) * 2 / REMAINDERS[form.remainder].power,
+                power=REMAINDERS[form.remainder].power / 2,
                 dim=self.dim,
                 squared_distance=self.squared_distance,
                 examples=self.examples,
                 delta=self.delta - self.spent,
                 priors=self.priors,
             )
-            for power, factor in self.remainders(iv, iv.real(1)).items()
+            for form in forms
         ]
 
 
@@ -98,28 +112,25 @@ def check_inputs(
     distance = real_number("squared distance", squared_distance, "up")
     if not 0 <= distance < math.inf:
         raise InputError(f"squared distance = {squared_distance}: need a finite distance, at least 0")
-    constants = [
-        None if value is None else real_number(name, value, "up")
-        for name, value in (
-            ("lambda_1", curvature.top_eigenvalue),
-            ("K_4", curvature.fourth_derivative),
-            ("K_3", curvature.hessian_lipschitz),
-        )
-    ]
-    top, fourth, third = constants
-    if (
-        top is None
-        or not all(math.isfinite(value or 0.0) for value in constants)
-        or min(fourth or 0.0, third or 0.0) < 0
-    ):
+    nothing = curvature.top_eigenvalue is None  # of a measurement that failed
+    top = math.nan if nothing else real_number("lambda_1", curvature.top_eigenvalue, "up")
+    trace = None if curvature.trace is None else real_number("trace", curvature.trace, "up")
+    constants = {
+        name: real_number(name, value, "up")
+        for name, each in REMAINDERS.items()
+        if (value := getattr(curvature, each.constant)) is not None
+    }
+    for name, each in REMAINDERS.items():
+        if each.sampled and name in constants:  # an average of both signs; what lowers the loss is not counted on
+            constants[name] = max(0.0, constants[name])
+    if not all(map(math.isfinite, (top, trace or 0.0, *constants.values()))) or min(constants.values(), default=0) < 0:
         raise InputError(
             f"{curvature} holds a number that is not finite or a negative derivative bound; measure it again"
         )
-    if fourth is None and third is None:
-        raise InputError("no bound on a higher derivative was given; give fourth_derivative or hessian_lipschitz")
     if curvature.kind not in ("certificate", "estimate"):
         raise InputError(f"unknown kind '{curvature.kind}'; choose one of: certificate, estimate")
     spent = real_number("spent", curvature.spent, "up")
     if not 0 <= spent < delta or delta - spent < 1e-100:
         raise InputError(f"the curvature spends {curvature.spent} of delta = {delta}; nothing is left, enlarge delta")
-    return Inputs(loss, scale, top, fourth, third, dim, distance, n, delta, spent, priors or PriorGrid.for_dim(dim))
+    priors = priors or PriorGrid.for_dim(dim)
+    return Inputs(loss, scale, top, trace, constants, dim, distance, n, delta, spent, priors)

@@ -3,22 +3,24 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
+from ...ground.errors import InputError
 from ..concentration.kl import kl_inverse
 from ..posteriors.isotropic_kl import gaussian_kl_interval
 from ..posteriors.prior_grid import PriorGrid
 from ..rounding.intervals import intervals, upper_end
 from .best_posterior import best_posterior, pinsker, seeger
 from .bound import Bound, Curvature, Term
+from .form import Form, available_forms, chosen_forms
 from .inputs import Inputs, check_inputs, check_sigma
 
-__all__ = ["eigenvalue_bound"]
+__all__ = ["eigenvalue_bound", "theorem_forms"]
 
 
 @dataclass(frozen=True)
 class _Value:
-    """Both forms of the bound at one sigma and one prior, rounded outward term by term."""
+    """The bound and the one by kl inverse at one sigma and one prior, rounded outward term by term."""
 
     curvature: float
     remainder: float
@@ -26,17 +28,17 @@ class _Value:
     total: float
     total_kl: float
     details: dict[str, float]
+    form: Form
 
 
-def _evaluate(given: Inputs, sigma: float, k: int) -> _Value:
+def _evaluate(given: Inputs, forms: Sequence[Form], sigma: float, k: int) -> _Value:
     iv = intervals()
     s, b, n = iv.real(sigma), iv.real(given.loss_bound), given.examples
     prior_variance, log_confidence = given.priors.intervals(iv, k, iv.real(given.delta) - iv.real(given.spent))
     kl = gaussian_kl_interval(iv, given.dim, s**2, prior_variance, iv.real(given.squared_distance))
     log_term = iv.log(2 * iv.sqrt(iv.real(n))) + log_confidence
-    # tr H <= d lambda_1; a negative Ritz value may lie below lambda_1 and must not lower the bound
-    curvature = upper_end(given.dim * s**2 * max(0.0, given.top_eigenvalue) / 2)
-    rest = min(map(upper_end, given.remainders(iv, s).values()))
+    rest, form = min(((upper_end(given.remainder(iv, s, form)), form) for form in forms), key=lambda found: found[0])
+    curvature = upper_end(given.slope(iv, form) * s**2)
     complexity = upper_end(b * iv.sqrt((kl + log_term) / (2 * n)))
     if math.inf in (curvature, rest, complexity):
         total, total_kl = math.inf, given.loss_bound
@@ -58,6 +60,7 @@ def _evaluate(given: Inputs, sigma: float, k: int) -> _Value:
             "kl_nats": upper_end(kl),
             "log_term": upper_end(log_term),
         },
+        form,
     )
 
 
@@ -72,6 +75,7 @@ def eigenvalue_bound(
     loss_bound: SupportsFloat = 1.0,
     sigma: SupportsFloat | None = None,
     priors: PriorGrid | None = None,
+    form: Form | None = None,
     assumptions: Sequence[str] = (),
 ) -> Bound:
     """Theorem 4.1: with probability at least ``1 - delta`` over the sample, for all ``x``, ``sigma`` and ``k`` at once,
@@ -94,10 +98,12 @@ def eigenvalue_bound(
         sigma: posterior standard deviation; default: for each form the one that minimises it over all sigma and
             priors, which is allowed as the statement holds for all of them.
         priors: grid fixed before the sample was seen; default ``PriorGrid.for_dim(dim)``.
+        form: which curvature term and remainder; default: the paper's curvature term with the smallest remainder that
+            there is a constant for. Others: :func:`theorem_forms`.
         assumptions: sentences to carry along.
 
     Raises:
-        InputError: an argument out of range.
+        InputError: an argument out of range, or a number that the form needs and that is not there.
 
     Reference:
         The paper, Theorem 4.1; Langford & Seeger 2001; Maurer 2004 (constant ``2 sqrt(n)``); Foret et al. 2021.
@@ -112,13 +118,17 @@ def eigenvalue_bound(
         (False, True)
     """
     given = check_inputs(empirical_loss, curvature, dim, squared_distance, examples, delta, loss_bound, priors)
+    forms = chosen_forms(curvature, form)
     if sigma is None:
-        posteriors = [[best_posterior(problem, form)[1:] for problem in given.problems()] for form in (pinsker, seeger)]
+        posteriors = [
+            [best_posterior(problem, statement)[1:] for problem in given.problems(forms)]
+            for statement in (pinsker, seeger)
+        ]
     else:
         sigma = check_sigma(sigma)
         k = given.priors.best(given.dim, sigma**2, given.squared_distance)
         posteriors = [[(sigma, k)]] * 2
-    values = [[_evaluate(given, *posterior) for posterior in some] for some in posteriors]
+    values = [[_evaluate(given, forms, *posterior) for posterior in some] for some in posteriors]
     linear = min(values[0], key=lambda value: value.total)
     inverted = min(values[0] + values[1], key=lambda value: value.total_kl)
     terms = [
@@ -142,6 +152,36 @@ def eigenvalue_bound(
             "examples": given.examples,
             "squared_distance": given.squared_distance,
             "loss_bound": given.loss_bound,
+            **({} if given.trace is None else {"trace": given.trace}),
+            **given.constants,
         },
         list(assumptions),
+        str(linear.form),
     )
+
+
+def theorem_forms(empirical_loss: SupportsFloat, curvature: Curvature, **arguments: Any) -> dict[Form, Bound]:
+    """Theorem 4.1 in every form that there are numbers for, each at the sigma and the prior that are best for it.
+
+    All hold at once, as all bound the same ``f_S(Q)``: the smallest one may be chosen afterwards. But the form with
+    ``M_4`` is no bound: see :class:`Form`.
+
+    Args:
+        empirical_loss: as in :func:`eigenvalue_bound`.
+        curvature: with all that was measured.
+        **arguments: the others of :func:`eigenvalue_bound`.
+
+    Raises:
+        InputError: an argument out of range; no constant of a remainder.
+
+    Example:
+        >>> from eigensam.bounds import Curvature
+        >>> measured = Curvature(0.1, fourth_derivative=0.1, third_partial=0.1, trace=0.5)
+        >>> found = theorem_forms(0.05, measured, dim=20, squared_distance=1.0, examples=60_000)
+        >>> {str(form): round(bound.bound, 3) for form, bound in found.items()}
+        {'eigenvalue, K_4': 0.073, 'eigenvalue, C': 0.075, 'trace, K_4': 0.07, 'trace, C': 0.074}
+    """
+    forms = available_forms(curvature)
+    if not forms:
+        raise InputError("no bound on a higher derivative was given; give fourth_derivative or hessian_lipschitz")
+    return {form: eigenvalue_bound(empirical_loss, curvature, form=form, **arguments) for form in forms}
