@@ -27,6 +27,7 @@ from ...optim.method import Method
 from ...optim.methods.eigen_sam import EigenSAMSettings
 from ...optim.methods.sam import SAMSettings
 from ...optim.methods.sgd import SGDSettings
+from ...optim.noise import gaussian, generator_of
 from ...optim.optimizers.eigen_sam import EigenSAM, eigen_perturbation
 from ...optim.rates.constant import ConstantRate
 from ...optim.training.measurement import evaluate
@@ -203,8 +204,8 @@ def random_curvature(optimizer: EigenSAM, seed: int) -> Callable[[], Tensor]:
     parameters = optimizer.parameters()
 
     def loss() -> Tensor:
-        numbers = torch.Generator().manual_seed(seed * 1_000_003 + optimizer.steps)
-        r = [torch.randn(p.shape, generator=numbers, dtype=torch.float32).to(p) for p in parameters]
+        # Of a generator of their own: another one's seed may have drawn the weights, or the minibatches.
+        r = gaussian(parameters, generator_of(f"random eigenvector {seed} {optimizer.steps}")).parts
         norm = math.sqrt(sum(float(part.double().square().sum()) for part in r))
         along = torch.stack([(part * p).sum() for part, p in zip(r, parameters, strict=True)]).sum() / norm
         return 0.5 * along.square()

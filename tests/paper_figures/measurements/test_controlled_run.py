@@ -1,5 +1,6 @@
 """One run: its controls are what they say, its numbers those of plain torch, its record is kept."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -58,7 +59,8 @@ def test_the_rate_and_momentum_are_those_of_the_pair():
 
 
 def _drawn(seed, step, model):
-    numbers = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    digest = hashlib.sha256(f"random eigenvector {seed} {step}".encode()).digest()
+    numbers = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
     r = torch.cat([torch.randn(p.shape, generator=numbers).flatten() for p in model.parameters()])
     return r / r.norm()
 
@@ -69,6 +71,19 @@ def test_a_random_vector_is_drawn_at_each_refresh():
     for step, v in enumerate(vectors):
         assert abs(float(v @ _drawn(3, step - step % 2, training.model))) == pytest.approx(1.0, abs=1e-4)
     assert abs(float(vectors[0] @ vectors[2])) < 0.2  # wrong on purpose: drawn once for all
+
+
+def test_a_random_vector_knows_nothing_of_the_first_weights():
+    """The seeds that torch draws weights and minibatches with give related numbers: wrong on purpose."""
+    seeds = range(6)
+    models = [controlled_run._training(PAIR, EIGEN, seed, DATA).model for seed in seeds]
+    starts = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
+    bound = 4 / len(starts[0]) ** 0.5
+    for seed, model, start in zip(seeds, models, starts, strict=True):
+        assert abs(float(_drawn(seed, 0, model) @ start / start.norm())) < bound
+    numbers = torch.Generator().manual_seed(0)
+    related = torch.cat([torch.randn(p.shape, generator=numbers).flatten() for p in models[0].parameters()])
+    assert abs(float(related @ starts[0] / (related.norm() * starts[0].norm()))) > bound
 
 
 def _hessian(model, batches):
