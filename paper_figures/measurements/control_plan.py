@@ -39,6 +39,7 @@ class Pair:
         rho: radius of SAM and Eigen-SAM.
         seeds: runs of each condition; run ``i`` of all conditions has the same start and the same minibatches.
         looks: times at which eigenvalue and alignment are measured, the last one at the end.
+        partitions: random partitions into minibatches over which they are measured.
 
     Raises:
         InputError: no seed, no pixel in a square, or more looks than epochs.
@@ -56,13 +57,14 @@ class Pair:
     epochs: int = 30
     rho: float = 0.1
     seeds: int = 8
-    looks: int = 3
+    looks: int = 2
+    partitions: int = 1
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.pool < 1 or not 1 <= self.looks <= self.epochs:
+        if self.seeds < 1 or self.pool < 1 or self.partitions < 1 or not 1 <= self.looks <= self.epochs:
             raise InputError(
-                f"{self.name}: seeds = {self.seeds}, pool = {self.pool}, looks = {self.looks} in {self.epochs} epochs; "
-                "give at least one of each, and no more looks than epochs"
+                f"{self.name}: seeds = {self.seeds}, pool = {self.pool}, partitions = {self.partitions}, looks = "
+                f"{self.looks} in {self.epochs} epochs; give at least one of each, and no more looks than epochs"
             )
 
 
@@ -182,15 +184,15 @@ def _in_turn(targets: torch.Tensor, classes: int) -> torch.Tensor:
     return torch.argsort(ranks * classes + targets, stable=True)
 
 
-_CIFAR = Pair("CIFAR-10, 2000", "cifar10", "cnn2", 2000, 2000, pool=4, batch_size=100, epochs=20, looks=2)
+_CIFAR = Pair("CIFAR-10, 2000", "cifar10", "cnn2", 2000, 2000, pool=4, batch_size=100, epochs=20, seeds=6, looks=1)
 
 LAPTOP = (
     Pair("digits", "digits", "mlp32", train=1408),
     Pair("digits, momentum", "digits", "mlp32", train=1408, lr=0.05, momentum=0.9),
-    Pair("digits, batch norm", "digits", "mlp32-bn", train=1408),
-    Pair("MNIST, 5000", "mnist", "mlp32", train=5000, test=2000, pool=2, batch_size=100, epochs=20),
+    Pair("digits, batch norm", "digits", "mlp32-bn", train=1408, looks=1, partitions=2),
+    Pair("MNIST, 5000", "mnist", "mlp32", train=5000, test=2000, pool=2, batch_size=100, epochs=20, seeds=6),
     _CIFAR,
-    replace(_CIFAR, name="CIFAR-10, 2000, batch norm", model="cnn2-bn"),
+    replace(_CIFAR, name="CIFAR-10, 2000, batch norm", model="cnn2-bn", seeds=5, partitions=2),
 )
 """The plan for a laptop: what two cores measure in three hours."""
 

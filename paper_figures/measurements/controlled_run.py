@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,10 @@ def run_condition(
 ) -> dict[str, Any]:
     """Train, and measure.
 
-    The eigenvalue is that of the whole training loss in train mode: with batch norm, of the mean over the minibatches
-    into which the examples are cut in order, each normalised by its own statistics, as in training.
+    The eigenvalue is that of the whole training loss in train mode: with batch norm, of the mean over minibatches, each
+    normalised by its own statistics, as in training. These minibatches, over which cosines and rates are means, too,
+    are random partitions of the examples, the same for all conditions of a seed. Neither the training nor an
+    accurate ``v`` has seen them: what is trained on one partition is flatter there than on others.
 
     Args:
         pair: network, data, training.
@@ -119,7 +121,7 @@ def run_condition(
         ``rates``: see :func:`eigenvalue_rates`; of the run's own ``u``, and, after SAM, of every alpha.
     """
     training = _training(pair, condition, seed, data)
-    minibatches, whole = _landscapes(training.model, data, pair.batch_size)
+    minibatches, whole = _landscapes(training.model, data, pair, seed)
     steps = _Steps(training.optimizer, condition)
     looks: list[dict[str, float]] = []
     due = {round(pair.epochs * (i + 1) / pair.looks) for i in range(pair.looks)}
@@ -154,7 +156,7 @@ def _training(pair: Pair, condition: Condition, seed: int, data: DataSet) -> Tra
     optimizer = training.optimizer
     if condition.direction == "whole":
         assert isinstance(optimizer, EigenSAM)
-        optimizer.curvature = _whole_curvature(training.model, data, pair.batch_size)
+        optimizer.curvature = _whole_curvature(training.model, optimizer, data, pair.batch_size, seed)
     elif condition.direction == "random":
         assert isinstance(optimizer, EigenSAM)
         optimizer.curvature = random_curvature(optimizer, seed)
@@ -179,11 +181,25 @@ def _loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     return cross_entropy(model(inputs), targets)
 
 
-def _whole_curvature(model: nn.Module, data: DataSet, batch_size: int) -> list[Callable[[], Tensor]]:
-    """The whole training loss as a mean of closures: the minibatches in order, where batch norm tells them apart."""
-    size = batch_size if _has_batch_norm(model) else len(data.train_targets)
-    parts = zip(data.train_inputs.split(size), data.train_targets.split(size), strict=True)
-    return [partial(_loss, model, inputs, targets) for inputs, targets in parts]
+def _whole_curvature(
+    model: nn.Module, optimizer: EigenSAM, data: DataSet, batch_size: int, seed: int
+) -> list[Callable[[], Tensor]]:
+    """The whole training loss as a mean of closures; with batch norm the minibatches of a partition, new each time."""
+    inputs, targets = data.train_inputs, data.train_targets
+    if not _has_batch_norm(model):
+        return [partial(_loss, model, inputs, targets)]
+
+    def loss(part: int) -> Tensor:
+        rows = _partition(len(targets), f"of the eigenvector {seed} {optimizer.steps}").split(batch_size)[part]
+        return _loss(model, inputs[rows], targets[rows])
+
+    return [partial(loss, part) for part in range(len(targets) // batch_size)]
+
+
+@lru_cache(maxsize=2)
+def _partition(examples: int, words: str) -> Tensor:
+    """A permutation that follows from the words."""
+    return torch.randperm(examples, generator=generator_of(f"partition {words}"))
 
 
 def random_curvature(optimizer: EigenSAM, seed: int) -> Callable[[], Tensor]:
@@ -249,12 +265,21 @@ def _has_batch_norm(model: nn.Module) -> bool:
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
 
 
-def _landscapes(model: nn.Module, data: DataSet, batch_size: int) -> tuple[NetworkLandscape, NetworkLandscape]:
-    """The minibatches in order, in train mode; and the same mean loss, of one batch where that is the same."""
-    tensors = data.train_inputs, data.train_targets
-    minibatches = NetworkLandscape.from_tensors(model, cross_entropy, *tensors, batch_size=batch_size, mode="train")
+def _landscapes(model: nn.Module, data: DataSet, pair: Pair, seed: int) -> tuple[NetworkLandscape, NetworkLandscape]:
+    """Minibatches of random partitions in train mode; and the same mean loss, of one batch where that is the same."""
+    examples = len(data.train_targets)
+    rows = torch.cat([_partition(examples, f"{i} of the measurements {seed}") for i in range(pair.partitions)])
+    minibatches = NetworkLandscape.from_tensors(
+        model,
+        cross_entropy,
+        data.train_inputs[rows],
+        data.train_targets[rows],
+        batch_size=pair.batch_size,
+        mode="train",
+    )
     if _has_batch_norm(model):
         return minibatches, minibatches
+    tensors = data.train_inputs, data.train_targets
     return minibatches, NetworkLandscape.from_tensors(model, cross_entropy, *tensors, chunk_size=_CHUNK)
 
 
