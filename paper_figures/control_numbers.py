@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ground.intervals import Interval
 from .beyond_control import LOWER, Comparison, Quantity, higher, judged
-from .measurements.control_plan import Condition
+from .measurements.control_plan import FAMILIES, Condition
 from .paired_seeds import paired
 from .seed_mean import seed_mean
 
@@ -106,7 +106,7 @@ class Prediction:
 
 
 def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
-    """The numbers of all pairs; a quantity's comparisons with a control, on whichever pair, are judged together.
+    """The numbers of all pairs; of each family a quantity's comparisons, on whichever pair, are judged together.
 
     Raises:
         InputError: an eigenvalue that has no logarithm.
@@ -114,15 +114,19 @@ def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
     runs = [_by_condition(pair["runs"]) for pair in result["pairs"]]
     others = [(i, each) for i, mine in enumerate(runs) for each in mine if each != _SAM]
     eigen = [(i, each) for i, each in others if each.method == "eigen-sam"]
+    families = [[place for place in eigen if place[1].family == family] for family in FAMILIES]
     sam = _compared(runs, others, lambda record: _SAM, _lambda_1, LOWER)
-    control, accuracy, alignment = (
-        _compared(runs, eigen, lambda record: Condition.of_length(record["length"]), value, quantity)
-        for value, quantity in (
-            (_lambda_1, LOWER),
-            (lambda record: record["test_accuracy"], _ACCURACY),
-            (over_looks("cos_u_v1"), _ALIGNMENT),
-        )
-    )
+
+    def controlled(
+        value: Callable[[Record], float], quantity: Quantity, steps: Sequence[float] = ()
+    ) -> dict[tuple[int, Condition], Comparison]:
+        found = [_compared(runs, places, _equal_length, value, quantity, steps) for places in families]
+        return {place: comparison for family in found for place, comparison in family.items()}
+
+    control = controlled(_lambda_1, LOWER)
+    points = [100 / pair["test_examples"] for pair in result["pairs"]]
+    accuracy = controlled(lambda record: float(record["test_accuracy"]), _ACCURACY, points)
+    alignment = controlled(over_looks("cos_u_v1"), _ALIGNMENT)
     return [
         PairNumbers(
             {key: value for key, value in pair.items() if key != "runs"},
@@ -141,6 +145,10 @@ _SAM = Condition("sam")
 
 def _by_condition(found: Sequence[dict[str, Any]]) -> _Runs:
     return {Condition(**run["condition"]): {each["seed"]: each for each in run["seeds"]} for run in found}
+
+
+def _equal_length(record: Record) -> Condition:
+    return Condition.of_length(record["length"])
 
 
 def _lambda_1(record: Record) -> float:
@@ -162,12 +170,14 @@ def _compared(
     control: Callable[[Record], Condition],
     value: Callable[[Record], float],
     quantity: Quantity,
+    steps: Sequence[float] = (),
 ) -> dict[tuple[int, Condition], Comparison]:
-    """A number of each of these conditions beside the same seed's of its control, judged together."""
+    """A number of each of these conditions beside the same seed's of its control, judged together; steps by pair."""
     values = []
     for i, condition in places:
         records = runs[i][condition]
         over = [value(record) for record in records.values()]
         under = [value(runs[i][control(record)][seed]) for seed, record in records.items()]
         values.append((over, under))
-    return dict(zip(places, judged(values, quantity), strict=True))
+    fine = [steps[i] for i, _ in places] if steps else ()
+    return dict(zip(places, judged(values, quantity, fine), strict=True))

@@ -108,7 +108,12 @@ class EigenSAMControls(Item):
         measured(more)
         return {
             "pairs": [
-                {**asdict(pair), "parameters": self._parameters(pair, resources), "runs": _runs(pair, found)}
+                {
+                    **asdict(pair),
+                    "parameters": self._parameters(pair, resources),
+                    "test_examples": len(self._used(pair, resources).test_targets),
+                    "runs": _runs(pair, found),
+                }
                 for pair in self.all_pairs
             ]
         }

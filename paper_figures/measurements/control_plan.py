@@ -9,7 +9,7 @@ from torch import nn
 from ...ground.errors import InputError
 from ...landscapes.runs.data_set import DataSet
 
-__all__ = ["DIRECTIONS", "LAPTOP", "QUICK", "Condition", "Pair", "conditions", "used_data"]
+__all__ = ["DIRECTIONS", "FAMILIES", "LAPTOP", "QUICK", "Condition", "Pair", "conditions", "used_data"]
 
 DIRECTIONS = {
     "minibatch": "the eigenvector of the minibatch at hand, five Lanczos products from the last estimate",
@@ -17,6 +17,9 @@ DIRECTIONS = {
     "random": "a random unit vector in its place, drawn anew at each refresh",
 }
 """Where Eigen-SAM's ``v`` comes from."""
+
+FAMILIES = ("main", "further", "random")
+"""Questions that are judged together: few that were chosen beforehand, all others, and those of a random vector."""
 
 _LENGTHS = 200  # control lengths are multiples of one part in so many: 0.25 % off at most, and runs are shared
 
@@ -99,6 +102,22 @@ class Condition:
             ending = "-unit" if self.normalize else ""
             return f"eigen-sam-a{self.alpha:g}-k{self.refresh_every}-{self.direction}{ending}"
         return self.method if self.method == "sgd" or self.length == 1 else f"{self.method}-{self.length:g}"
+
+    @property
+    def family(self) -> str:
+        """Of :data:`FAMILIES`; only Eigen-SAM's conditions have questions.
+
+        The main ones are the paper's setting (``alpha = 0.2``, ``k = 100``), and ``alpha = 1`` with the best that
+        either kind of eigenvector can be: accurate every 20 steps, or the minibatch's at every step.
+
+        Example:
+            >>> Condition("eigen-sam", 0.2, 100, "minibatch").family, Condition("eigen-sam", 0.2, 1, "random").family
+            ('main', 'random')
+        """
+        main = {(0.2, 100, "minibatch"), (1.0, 1, "minibatch"), (1.0, 20, "whole")}
+        if not self.normalize and (self.alpha, self.refresh_every, self.direction) in main:
+            return "main"
+        return "random" if self.direction == "random" else "further"
 
     @classmethod
     def of_length(cls, length: float) -> "Condition":
@@ -184,15 +203,15 @@ def _in_turn(targets: torch.Tensor, classes: int) -> torch.Tensor:
     return torch.argsort(ranks * classes + targets, stable=True)
 
 
-_CIFAR = Pair("CIFAR-10, 2000", "cifar10", "cnn2", 2000, 2000, pool=4, batch_size=100, epochs=20, seeds=6, looks=1)
+_CIFAR = Pair("CIFAR-10", "cifar10", "cnn2", 2000, 2000, pool=4, batch_size=100, epochs=20, seeds=6, looks=1)
 
 LAPTOP = (
     Pair("digits", "digits", "mlp32", train=1408),
     Pair("digits, momentum", "digits", "mlp32", train=1408, lr=0.05, momentum=0.9),
     Pair("digits, batch norm", "digits", "mlp32-bn", train=1408, looks=1, partitions=2),
-    Pair("MNIST, 5000", "mnist", "mlp32", train=5000, test=2000, pool=2, batch_size=100, epochs=20, seeds=6),
+    Pair("MNIST", "mnist", "mlp32", train=5000, test=2000, pool=2, batch_size=100, epochs=20, seeds=6),
     _CIFAR,
-    replace(_CIFAR, name="CIFAR-10, 2000, batch norm", model="cnn2-bn", seeds=5, partitions=2),
+    replace(_CIFAR, name="CIFAR-10, batch norm", model="cnn2-bn", train=1000, batch_size=50, partitions=2),
 )
 """The plan for a laptop: what two cores measure in three hours."""
 

@@ -37,6 +37,7 @@ from ...optim.two_pass import TwoPassOptimizer
 from ..store import result_key
 from .control_plan import Condition, Pair
 from .eigenvalue_rates import eigenvalue_rates
+from .scale_free import at_first_lengths
 
 __all__ = ["code_key", "kept_run", "random_curvature", "run_condition"]
 
@@ -113,12 +114,14 @@ def run_condition(
 
     Returns:
         At the end: ``lambda_1`` with ``residual`` and ``converged``, ``lambda_1_eval`` (the same in eval mode),
+        ``lambda_1_rescaled`` (of the same function, see :func:`at_first_lengths`; without batch norm ``lambda_1``),
         ``train_loss`` in eval mode, ``train_accuracy``, ``test_loss``, ``test_accuracy``, ``norm`` of the parameters.
         Over all steps: ``length``, the root mean square of ``|u|``; ``cos_g_v``, the mean of ``|cos(g, v)|`` with the
         optimizer's ``v``; ``v_residual``, the mean of ``|Hv - lambda v|/lambda`` at refreshes, for the Hessian that
         ``v`` is taken from. ``looks``: rows of ``epoch``, ``lambda_1``, and the means over minibatches of
         ``cos_g_v1``, ``cos_u_v1`` and ``cos_v_v1``, all with the top eigenvector ``v_1`` of the whole loss.
-        ``rates``: see :func:`eigenvalue_rates`; of the run's own ``u``, and, after SAM, of every alpha.
+        ``rates``: see :func:`eigenvalue_rates`; of the run's own ``u`` (after SGD, of what SAM's would be), and, after
+        SAM, of every alpha.
     """
     training = _training(pair, condition, seed, data)
     minibatches, whole = _landscapes(training.model, data, pair, seed)
@@ -133,6 +136,7 @@ def run_condition(
             looks.append({"epoch": epoch, **_alignments(minibatches, pairs, training.optimizer)})
     return {
         **_ends(training.model, data, whole, pairs),
+        "lambda_1_rescaled": _rescaled(training.model, training.initial, whole, pairs),
         **steps.means(),
         "looks": looks,
         "rates": _rates(minibatches, pairs, pair.rho, condition, training.optimizer, alphas),
@@ -318,6 +322,18 @@ def _ends(model: nn.Module, data: DataSet, whole: NetworkLandscape, pairs: Eigen
         "test_accuracy": test_accuracy,
         "norm": float(whole.point().double().norm()),
     }
+
+
+def _rescaled(model: nn.Module, first: dict[str, Tensor], whole: NetworkLandscape, pairs: Eigenpairs) -> float:
+    if not _has_batch_norm(model):
+        return float(pairs.values[0])
+    loss = float(whole.loss(whole.point()).detach())
+    with at_first_lengths(model, first):
+        x = whole.point().clone()
+    other = float(whole.loss(x).detach())
+    if abs(other - loss) > 0.01 * loss + 1e-4:
+        raise InputError(f"rescaled weights change the loss from {loss:g} to {other:g}; they must precede batch norms")
+    return float(top_eigenpairs(whole, x, max_products=200, tolerance=1e-3).values[0])
 
 
 def _rates(

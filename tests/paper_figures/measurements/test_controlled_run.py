@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
 from eigensam.landscapes import load_data
-from eigensam.paper_figures.measurements import controlled_run
+from eigensam.paper_figures.measurements import controlled_run, scale_free
 from eigensam.paper_figures.measurements.control_plan import Condition, Pair, used_data
 from eigensam.paper_figures.measurements.controlled_run import kept_run, run_condition
 
@@ -146,6 +146,37 @@ def test_numbers_are_those_of_dense_matrices(model):
         )
         cosines.append(abs(float(g @ vectors[:, -1] / g.norm())))
     assert record["looks"][-1]["cos_g_v1"] == pytest.approx(sum(cosines) / 6, rel=5e-2)
+
+
+def test_a_rescaled_eigenvalue_is_free_of_scale():
+    """Of the same function with weights three times as long: its eigenvalue is another one, the rescaled one is not."""
+    pair = replace(PAIR, model="mlp32-bn")
+    training, _ = _steps(EIGEN, pair)
+    model, first = training.model.train(), training.initial
+    found = []
+    for factor in (1.0, 3.0):
+        with torch.no_grad():
+            model[1].weight.mul_(factor)
+            model[1].bias.mul_(factor)
+        whole = controlled_run._landscapes(model, DATA, pair, 0)[1]
+        found.append((controlled_run._rescaled(model, first, whole, None), float(controlled_run._top(whole).values[0])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=5e-3)
+    assert found[0][1] > 1.2 * found[1][1]  # wrong on purpose
+    with torch.no_grad():
+        factor = first["1.weight"].norm() / model[1].weight.norm()
+        model[1].weight.mul_(factor)
+        model[1].bias.mul_(factor)
+    dense = torch.linalg.eigvalsh(_hessian(model, _batches(40, _rows("0 of the measurements 0"))))[-1]
+    assert found[0][0] == pytest.approx(float(dense), rel=5e-3)
+
+
+def test_weights_that_do_matter_are_not_rescaled(monkeypatch):
+    """Without batch norm it is the eigenvalue itself; where the loss changes, nothing is measured."""
+    record = run_condition(PAIR, EIGEN, 0, DATA)
+    assert record["lambda_1_rescaled"] == record["lambda_1"]
+    monkeypatch.setattr(scale_free, "_before_batch_norm", lambda model: [("4", model[4])])
+    with pytest.raises(InputError, match=r"rescaled weights change the loss from .*; they must precede batch norms"):
+        run_condition(replace(PAIR, model="mlp32-bn", epochs=8), EIGEN, 0, DATA)
 
 
 def _compositions(batches):
