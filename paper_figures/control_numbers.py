@@ -30,6 +30,8 @@ class Row:
         control: against that of SAM with an equally long perturbation; None of SGD and SAM, as are the next two.
         accuracy: its test accuracy against that control's.
         alignment: of its perturbation with the top eigenvector, ``|cos(u, v_1)|``, against that control's.
+        rescaled: its top eigenvalue at one length of the weights before batch norms, against that control's; None
+            without batch norm.
     """
 
     condition: Condition
@@ -38,6 +40,7 @@ class Row:
     control: Comparison | None = None
     accuracy: Comparison | None = None
     alignment: Comparison | None = None
+    rescaled: Comparison | None = None
 
     def mean(self, of: Callable[[Record], float]) -> Interval:
         """Of a number that each record has."""
@@ -118,22 +121,26 @@ def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
     sam = _compared(runs, others, lambda record: _SAM, _lambda_1, LOWER)
 
     def controlled(
-        value: Callable[[Record], float], quantity: Quantity, steps: Sequence[float] = ()
+        value: Callable[[Record], float],
+        quantity: Quantity,
+        steps: Sequence[float] = (),
+        of: Callable[[int], bool] = lambda pair: True,
     ) -> dict[tuple[int, Condition], Comparison]:
-        found = [_compared(runs, places, _equal_length, value, quantity, steps) for places in families]
+        asked = [[place for place in places if of(place[0])] for places in families]
+        found = [_compared(runs, places, _equal_length, value, quantity, steps) for places in asked]
         return {place: comparison for family in found for place, comparison in family.items()}
 
     control = controlled(_lambda_1, LOWER)
     points = [100 / pair["test_examples"] for pair in result["pairs"]]
     accuracy = controlled(lambda record: float(record["test_accuracy"]), _ACCURACY, points)
     alignment = controlled(over_looks("cos_u_v1"), _ALIGNMENT)
+    free = [any(r["lambda_1_rescaled"] != r["lambda_1"] for r in mine[_SAM].values()) for mine in runs]
+    rescaled = controlled(lambda record: float(record["lambda_1_rescaled"]), LOWER, of=lambda pair: free[pair])
+    verdicts = sam, control, accuracy, alignment, rescaled
     return [
         PairNumbers(
             {key: value for key, value in pair.items() if key != "runs"},
-            [
-                Row(each, list(seeds.values()), *(of.get((i, each)) for of in (sam, control, accuracy, alignment)))
-                for each, seeds in mine.items()
-            ],
+            [Row(each, list(seeds.values()), *(of.get((i, each)) for of in verdicts)) for each, seeds in mine.items()],
         )
         for i, (pair, mine) in enumerate(zip(result["pairs"], runs, strict=True))
     ]

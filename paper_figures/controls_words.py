@@ -78,7 +78,7 @@ def control_tables(result: Result) -> list[Table]:
     """Of each pair: eigenvalues with verdicts; then accuracies, alignments and what the SDE says."""
     tables = []
     for numbers in pair_numbers(result):
-        tables += [_eigenvalues(numbers), _accuracies(numbers), _alignments(numbers)]
+        tables += [_eigenvalues(numbers), *_rescaled(numbers), _accuracies(numbers), _alignments(numbers)]
     return tables
 
 
@@ -114,6 +114,21 @@ def _eigenvalues(numbers: PairNumbers) -> Table:
         "units of ρ. |x|: norm of the parameters at the end."
     )
     return Table(header, rows, right=range(1, len(header)), note=note)
+
+
+def _rescaled(numbers: PairNumbers) -> list[Table]:
+    """Of a pair with batch norm."""
+    if not any(row.rescaled for row in numbers.rows):
+        return []
+    rows = [
+        [row.label, with_spread(row.mean(lambda r: r["lambda_1_rescaled"]), 3), *_verdict(row.rescaled)]
+        for row in _main_rows(numbers)
+    ]
+    header = ["", "λ₁, rescaled", "over SAM's of\nequal length", "beyond equal\nlength", "p, Holm"]
+    note = (
+        f"{numbers.pair['name']}. Each layer before a batch norm has weights as long as at the start of its training."
+    )
+    return [Table(header, rows, right=range(1, len(header)), note=note)]
 
 
 def _main_rows(numbers: PairNumbers) -> list[Row]:
@@ -228,12 +243,10 @@ _FAMILIES = {
 
 def _family(name: str, rows: Sequence[Row]) -> str:
     """The answers of a family."""
-    control, accuracy, alignment = (
-        _counts([found for row in rows if (found := getattr(row, field))])
-        for field in ("control", "accuracy", "alignment")
-    )
-    said = f"{len(rows)} verdicts on λ₁, {control}; on test accuracy {accuracy}; on alignment {alignment}."
-    return f"{_FAMILIES[name]}: {said}"
+    asked = {"λ₁": "control", "rescaled λ₁": "rescaled", "test accuracy": "accuracy", "alignment": "alignment"}
+    found = {what: [each for row in rows if (each := getattr(row, field))] for what, field in asked.items()}
+    said = [f"{len(judged)} verdicts on {what}: {_counts(judged)}" for what, judged in found.items() if judged]
+    return f"{_FAMILIES[name]}. {'; '.join(said)}."
 
 
 def _counts(judged: Sequence[Comparison]) -> str:

@@ -35,7 +35,7 @@ def at_first_lengths(model: nn.Module, first: Mapping[str, Tensor]) -> Iterator[
     kept: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
         for name, layer in _before_batch_norm(model):
-            factor = first[f"{name}.weight"].norm() / layer.weight.norm()
+            factor = first[f"{name}.weight"].norm() / layer.get_parameter("weight").norm()
             for parameter in layer.parameters():
                 kept.append((parameter, parameter.clone()))
                 parameter.mul_(factor)
@@ -43,8 +43,8 @@ def at_first_lengths(model: nn.Module, first: Mapping[str, Tensor]) -> Iterator[
         yield
     finally:
         with torch.no_grad():
-            for parameter, value in kept:
-                parameter.copy_(value)
+            for tensor, value in kept:
+                tensor.copy_(value)
 
 
 def _before_batch_norm(model: nn.Module) -> list[tuple[str, nn.Module]]:

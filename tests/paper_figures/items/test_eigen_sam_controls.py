@@ -36,7 +36,7 @@ def _record(seed, value, length, **more):
         "looks": [{"epoch": 1, "cos_g_v1": 0.3, "cos_u_v1": 0.4, "cos_v_v1": None}],
         "rates": {"own": RATES, f"{ALPHA:g}": {**RATES, "third": -0.04, "length": 1.3, "share": 0.8}},
     }
-    return found | more
+    return {"lambda_1_rescaled": found["lambda_1"], **found, **more}
 
 
 def _result(minibatch=0.8, whole=0.6, unit=1.0, random=1.0, control=0.8):
@@ -152,8 +152,8 @@ def test_picture_and_words_show_the_numbers():
     assert row[4].startswith("0.75 [0.7")
     assert row[5] == "yes"
     assert len(accuracies.rows) == len(alignments.rows) == 7
-    assert ": 1 verdicts on λ₁, 1 yes, 0 no, 0 not resolved; on test accuracy" in item.notes(result)[0]
-    assert "Random vectors: 1 verdicts on λ₁, 0 yes, 1 no" in item.notes(result)[2]
+    assert "1 verdicts on λ₁: 1 yes, 0 no, 0 not resolved; 1 verdicts on test accuracy" in item.notes(result)[0]
+    assert "Random vectors. 1 verdicts on λ₁: 0 yes, 1 no" in item.notes(result)[2]
     assert "8 of" not in item.notes(result)[6]
     assert "nan" not in str((values, accuracies, alignments, item.notes(result), item.caption(result))).lower()
 
@@ -177,7 +177,30 @@ def test_accuracy_and_alignment_have_verdicts_of_their_own():
     accuracy, alignment = found["random v"]
     assert (accuracy[3], alignment[5]) == ("no", "no")
     assert alignment[4].startswith("-0.2")
-    assert "on test accuracy 1 yes, 0 no, 0 not resolved; on alignment 1 yes" in EigenSAMControls().notes(result)[0]
+    assert (
+        "verdicts on test accuracy: 1 yes, 0 no, 0 not resolved; 1 verdicts on alignment: 1 yes"
+        in EigenSAMControls().notes(result)[0]
+    )
+
+
+def test_rescaled_eigenvalues_have_verdicts_where_there_is_batch_norm():
+    """Where the longer control has lowered the eigenvalue by longer weights alone, the rescaled one tells."""
+    plain, scaled = _result(whole=0.8), copy.deepcopy(_result(whole=0.8))
+    for run in scaled["pairs"][0]["runs"]:
+        longer = run["condition"]["method"] == "sam" and run["condition"]["length"] != 1
+        for record in run["seeds"]:
+            record["lambda_1_rescaled"] = record["lambda_1"] * (2.0 if longer else 1.5)
+    both = {"pairs": plain["pairs"] + scaled["pairs"]}
+    first, second = pair_numbers(both)
+    whole = Condition("eigen-sam", ALPHA, EVERY, "whole")
+    assert first.row(whole).rescaled is None
+    assert second.row(whole).control.answer == "no"
+    assert second.row(whole).rescaled.answer == "yes"
+    assert second.row(whole).rescaled.adjusted == pytest.approx(second.row(whole).rescaled.p)  # one main question
+    tables = EigenSAMControls().tables(both)
+    assert len(tables) == 3 + 4
+    assert tables[4].header[1] == "λ₁, rescaled"
+    assert "1 verdicts on rescaled λ₁: 1 yes, 0 no" in EigenSAMControls().notes(both)[0]
 
 
 def test_one_seed_says_so():
