@@ -64,7 +64,7 @@ def finished_run(out: Path, settings: TrainSettings, data: DataSet, model: nn.Mo
     if model is not None and run.checkpoint.network_sha256 != network_fingerprint(model):
         raise InputError(
             f"{out} is a finished run of a network with another structure or other first parameters; give the one that "
-            "it began with, or choose another --out"
+            "it began with, made anew, not one that has been trained since; or choose another --out"
         )
     if run.settings.get("epochs") == settings.epochs:
         if model is not None:  # it is what the training has made of it

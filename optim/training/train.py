@@ -62,7 +62,7 @@ def train(
         out: run directory; must not exist (or be empty).
         model: one's own network, where the settings say ``model="own"``: it is trained in place, from the parameters
             that it has, all its modules in train mode; then they are in the modes that they came in. Open the run with
-            ``Run(out, model)``.
+            ``Run(out, model)``. To resume, make it anew with the parameters that it began with.
         device: where to train.
         resume: go on from ``<out>.partial`` if it is there; a finished run in ``out`` is returned as it is, or goes on
             to more epochs if its schedule is extendable: its training state is kept for that.

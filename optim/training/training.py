@@ -78,6 +78,7 @@ class Training:
         self.ranks.require_same({**settings.to_dict(), **self.identity})
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
+        self._finite = _finite_tensors(self.model)
         self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self.model.to(device)
         self.model.zero_grad()  # what somebody has left there is none of a step
@@ -162,7 +163,8 @@ class Training:
         if changes := differences(state.get("identity") or {}, self.identity):
             raise InputError(
                 f"the unfinished run differs in {changes}, so what follows would not be one run; go on as it began "
-                "(--device, --data-root, OMP_NUM_THREADS, number of processes, versions), or choose another --out"
+                "(--device, --data-root, OMP_NUM_THREADS, number of processes, versions; a network of your own made "
+                "anew, with its first parameters), or choose another --out"
             )
         self.model.load_state_dict(state["model"])
         for name, buffer in self._hidden().items():
@@ -322,8 +324,8 @@ class Training:
         )
 
     def is_finite(self) -> bool:
-        """Whether all weights and running statistics are."""
-        return all(bool(t.isfinite().all()) for t in self.model.state_dict().values() if t.is_floating_point())
+        """Whether all weights are, and all buffers that were at first: a mask may have infinite entries."""
+        return self._finite <= _finite_tensors(self.model)
 
     def _finish_epoch(self) -> None:
         """Measure, and begin the next epoch.
@@ -377,6 +379,12 @@ class Training:
         if self.validation is not None:
             row["validation_loss"], row["validation_accuracy"] = evaluate(self.model, *self.validation)
         return row
+
+
+def _finite_tensors(model: nn.Module) -> set[str]:
+    """Names of the parameters and buffers without infinite or undefined entries."""
+    named = (*model.named_parameters(), *model.named_buffers())
+    return {name for name, tensor in named if bool(tensor.isfinite().all())}
 
 
 def _readable(value: Any) -> Any:
