@@ -15,7 +15,7 @@ from torch import nn
 
 from ...ground.device import find_device
 from ...ground.errors import InputError
-from ...ground.records import write_atomically, write_json
+from ...ground.records import provenance, write_atomically, write_json
 from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
 from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.checkpoint import Checkpoint
@@ -102,6 +102,7 @@ def train(
     if not isinstance(save_minutes, int | float) or not save_minutes >= 0:
         raise InputError(f"save_minutes = {save_minutes} must be at least 0 (after every step); infinite is never")
     target = device if isinstance(device, torch.device) else find_device(device)
+    provenance()  # which is that of the code that trains, also if somebody edits it meanwhile
     ranks = Ranks.found()
     ranks.check_size(settings.batch_size, settings.method.closures)
     drawn = TrainingExamples.draw(settings, data)
