@@ -69,7 +69,7 @@ def finished_run(out: Path, settings: TrainSettings, data: DataSet, model: nn.Mo
         )
     if run.settings.get("epochs") == settings.epochs:
         if model is not None:  # it is what the training has made of it
-            model.load_state_dict(run.network().state_dict())
+            run.checkpoint.load(out, model)
         return run
     if not (out / STATE).is_file():
         raise InputError(f"{out} cannot go on to more epochs: its {STATE} has been removed; train anew elsewhere")
