@@ -27,7 +27,7 @@ __all__ = ["Checkpoint"]
 
 _FORMAT = "eigensam-checkpoint/2"
 _OPTIONAL = (SPLIT, EXAMPLES, CURVATURE)  # of runs that drew examples, or measured curvature
-_MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
+_MOST_SIZE = 100_000  # ours: of any side of an image, and of classes, where a network is built from them
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
@@ -95,7 +95,8 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if (
         len(sizes) < 2
         or (image and len(sizes) != 4)
-        or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes)
+        or not all(type(size) is int and size >= 1 for size in sizes)
+        or (image and max(sizes) > _MOST_SIZE)
     ):
         raise ValueError(f"shape and classes {sizes!r:.60}")
     if entry("model", str) != OWN and record["model"] not in MODELS:

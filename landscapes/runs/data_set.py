@@ -1,8 +1,11 @@
 """A classification data set in memory."""
 
+import operator
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from ...ground.errors import InputError
 
 __all__ = ["DataSet"]
 
@@ -17,8 +20,11 @@ class DataSet:
         train_targets: class numbers, int64, shape ``(n,)``.
         test_inputs: as ``train_inputs``.
         test_targets: as ``train_targets``.
-        classes: number of classes.
+        classes: number of classes; what counts like an integer, such as ``train_targets.max() + 1``, becomes one.
         augmentable: natural images, for which padded crops and flips keep the class.
+
+    Raises:
+        InputError: a name that is no text, a number of classes that is none.
     """
 
     name: str
@@ -28,6 +34,14 @@ class DataSet:
     test_targets: Tensor
     classes: int
     augmentable: bool
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"the name of the data set is {self.name!r:.60}; give text")
+        try:
+            object.__setattr__(self, "classes", int(operator.index(self.classes)))  # as JSON and sizes need it
+        except TypeError:
+            raise InputError(f"{self.name} has classes = {self.classes!r:.60}; give a whole number") from None
 
     @property
     def shape(self) -> tuple[int, ...]:

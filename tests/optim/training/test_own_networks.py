@@ -112,3 +112,25 @@ def test_a_network_that_cannot_be_copied(mine, tmp_path):
     run = train(OWN, mine, tmp_path / "r", model=model)
     with pytest.raises(InputError, match=r"the network cannot be copied \(there is one of me\)"):
         run.network()
+
+
+@pytest.mark.parametrize("count", [lambda y: y.numpy().max() + 1, lambda y: y.max() + 1])
+def test_the_number_of_classes_as_one_computes_it(mine, tmp_path, count):
+    data = dataclasses.replace(mine, classes=count(mine.train_targets))
+    assert train(OWN, data, tmp_path / "r", model=nn.Linear(3, 2)).checkpoint.classes == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"classes": 2.0}, "classes = 2.0; give a whole number"), ({"name": 3}, "is 3; give text")]
+)
+def test_names_and_numbers_that_are_none(mine, change, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(mine, **change)
+
+
+def test_inputs_wider_than_any_image(tmp_path):
+    x, y = torch.ones(4, 100_001), torch.arange(4) % 2
+    wide = DataSet("genes", x, y, x, y, classes=100_002, augmentable=False)
+    network = nn.Sequential(nn.Linear(100_001, 1), nn.Linear(1, 100_002))
+    run = train(dataclasses.replace(OWN, epochs=1, batch_size=2), wide, tmp_path / "r", model=network)
+    assert Run(run.directory).checkpoint.shape == (100_001,)
