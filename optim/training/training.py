@@ -165,7 +165,7 @@ class Training:
         self.early_stop.load_state_dict(state["early_stop"])
         self.metrics, self.stopped = state["metrics"], state["stopped"]
         every = self.settings.spectrum_every
-        if state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is not the last one any more
+        if not self.stopped and state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is no longer that
             for row in self.metrics:
                 if not every or row["epoch"] % every:
                     for name in SHARPNESS:
