@@ -216,6 +216,23 @@ def test_a_run_that_has_appeared_meanwhile_is_kept(small, tmp_path, grows):
     assert Run(tmp_path / "r.partial").checkpoint.seed == 0
 
 
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("in_header", [False, True])
+def test_a_flipped_byte_of_the_state_is_seen(small, tmp_path, finished, in_header):
+    longer = dataclasses.replace(CONSTANT, epochs=3)
+    if finished:
+        train(CONSTANT, small, tmp_path / "r")
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            train(longer, small, tmp_path / "r", progress=kill_at(4))
+    path = tmp_path / ("r" if finished else "r.partial") / "state.safetensors"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"train_loss") + 20 if in_header else -20] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is not a usable training state \(its content is not what was written\)"):
+        train(longer, small, tmp_path / "r", resume=True)
+
+
 def test_the_command(cli, refused, tmp_path):
     command = ("train", "--optimizer", "sgd", "--schedule", "constant", "--batch-size", 700, "--out", tmp_path / "r")
     assert cli(*command, "--epochs", 1).code == 0
