@@ -3,11 +3,12 @@
 import operator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
 
-__all__ = ["DataSet"]
+__all__ = ["DataSet", "converted"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,13 @@ class DataSet:
     def shape(self) -> tuple[int, ...]:
         """Shape of one input, ``(C, H, W)`` of an image."""
         return tuple(self.train_inputs.shape[1:])
+
+
+def converted(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Inputs with numbers of another type; those that number something, such as words, stay.
+
+    Example:
+        >>> converted(torch.ones(1), torch.float64), converted(torch.tensor([7]), torch.float64)
+        (tensor([1.], dtype=torch.float64), tensor([7]))
+    """
+    return inputs.to(dtype) if inputs.is_floating_point() else inputs

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from eigensam.bounds import Theorem41
 from eigensam.ground import InputError
 from eigensam.landscapes import DataSet, Run, load_tensors
 from eigensam.optim import TrainSettings, train
@@ -134,3 +135,77 @@ def test_inputs_wider_than_any_image(tmp_path):
     network = nn.Sequential(nn.Linear(100_001, 1), nn.Linear(1, 100_002))
     run = train(dataclasses.replace(OWN, epochs=1, batch_size=2), wide, tmp_path / "r", model=network)
     assert Run(run.directory).checkpoint.shape == (100_001,)
+
+
+class _WithScale(nn.Linear):
+    def get_extra_state(self):
+        return {"scale": 2.0}
+
+    def set_extra_state(self, state):
+        pass
+
+
+def _with_buffer(value):
+    model = nn.Linear(3, 2)
+    model.register_buffer("frequencies", value)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (_WithScale(3, 2), "'_extra_state' of the network's state is a dict; only tensors can be kept"),
+        (
+            _with_buffer(torch.ones(3, dtype=torch.complex128)),
+            "'frequencies' .* is of type torch.complex128, which cannot",
+        ),
+        (_with_buffer(torch.eye(3).to_sparse()), "'frequencies' of the network has the layout torch.sparse_coo"),
+    ],
+)
+def test_a_state_that_no_file_can_hold_is_refused_at_once(mine, tmp_path, model, message):
+    with pytest.raises(InputError, match=message):
+        train(OWN, mine, tmp_path / "r", model=model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_crops_of_vectors(mine, tmp_path):
+    vectors = dataclasses.replace(mine, augmentable=True)
+    with pytest.raises(InputError, match=r"crops and flips are of images .* have shape \(3,\)"):
+        train(dataclasses.replace(OWN, augment=True), vectors, tmp_path / "r", model=nn.Linear(3, 2))
+
+
+def test_networks_by_name_are_in_single_precision(digits, tmp_path):
+    torch.set_default_dtype(torch.float64)
+    try:
+        with pytest.raises(InputError, match=r"call torch.set_default_dtype\(torch.float32\)"):
+            train(TrainSettings("sgd", epochs=1), digits, tmp_path / "r")
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_inputs_of_half_precision(mine, tmp_path):
+    halves = dataclasses.replace(
+        mine, train_inputs=mine.train_inputs.bfloat16(), test_inputs=mine.test_inputs.bfloat16()
+    )
+    run = train(OWN, halves, tmp_path / "r", model=nn.Linear(3, 2).bfloat16())
+    with pytest.raises(InputError, match="trained on other examples"):
+        run.training_part(dataclasses.replace(halves, train_inputs=halves.train_inputs.flip(0)))
+
+
+def test_words_stay_words(tmp_path):
+    words = torch.arange(320).reshape(64, 5) % 10
+    data = DataSet("words", words, words[:, 0] % 2, words, words[:, 0] % 2, classes=2, augmentable=False)
+
+    class Bag(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.scores = nn.Embedding(10, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.scores(torch.tanh(self.words(x).mean(1)))
+
+    run = train(OWN, data, tmp_path / "r", model=Bag())
+    f = run.landscape(data, batch_size=16, dtype=torch.float64)
+    loss = evaluate(run.network().double(), words, data.train_targets)[0]
+    assert float(f.loss(f.point())) == pytest.approx(loss, rel=1e-12)
+    assert Theorem41(max_products=5).bound(run, data).bound > 0
