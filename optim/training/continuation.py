@@ -10,6 +10,7 @@ from torch import nn
 
 from ...ground.errors import InputError
 from ...ground.run_files import FROZEN, RUN_FILES, SIDECAR, STATE
+from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from .identity import network_fingerprint
@@ -103,7 +104,7 @@ def put_in_place(partial: Path, out: Path, earlier: bytes | None = None) -> None
         raise InputError(f"the finished run stays in {partial}: {error}") from None
     except OSError as error:
         raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
-    if _is_plain(aside):
+    if _is_earlier(aside, out):
         shutil.rmtree(aside)
 
 
@@ -125,13 +126,20 @@ def _check_replaceable(out: Path) -> None:
         )
     if foreign := _foreign(out):
         raise InputError(f"{out} also holds {foreign[0]}, which a longer training in its place would remove; move it")
-    if os.path.lexists(aside := _aside(out)) and not _is_plain(aside):
+    if os.path.lexists(aside := _aside(out)) and not _is_earlier(aside, out):
         raise InputError(f"{aside} is in the way, where the earlier run is kept for a moment; move it")
 
 
-def _is_plain(run: Path) -> bool:
-    """Whether it is a finished run and nothing else that somebody may want to keep."""
-    return (run / SIDECAR).is_file() and not (run / FROZEN).exists() and not _foreign(run) and not run.is_symlink()
+def _is_earlier(aside: Path, out: Path) -> bool:
+    """Whether it is a run of fewer epochs of the same training, and nothing else that somebody may want to keep."""
+    if aside.is_symlink() or (aside / FROZEN).exists() or not (aside / SIDECAR).is_file() or _foreign(aside):
+        return False
+    try:
+        earlier, later = (Checkpoint.read(each) for each in (aside, out))
+    except InputError:
+        return False
+    same = earlier.data_sha256 == later.data_sha256 and earlier.network_sha256 == later.network_sha256
+    return same and {**earlier.settings, "epochs": 0} == {**later.settings, "epochs": 0}
 
 
 def _foreign(run: Path) -> list[str]:

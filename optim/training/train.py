@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from torch import nn
 from ...ground.device import find_device
 from ...ground.errors import InputError
 from ...ground.records import write_atomically, write_json
-from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
+from ...ground.run_files import LOCK, METRICS, RUN_FILES, SETTINGS, SIDECAR, STATE
 from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
@@ -163,10 +162,12 @@ def _unfinished(out: Path, ranks: Ranks) -> Iterator[Path]:
             for temporary in filter(is_temporary, partial.iterdir()):
                 temporary.unlink()
     except Exception:
-        if made and not (partial / STATE).exists():
-            shutil.rmtree(partial)  # nothing in it is finished
-            for folder in made[1:]:
-                with suppress(OSError):  # another training has begun there meanwhile
+        if made and not (partial / STATE).exists():  # nothing in it is finished
+            for path in partial.iterdir():
+                if path.name in RUN_FILES or is_temporary(path):
+                    path.unlink()
+            for folder in made:
+                with suppress(OSError):  # somebody has put something there meanwhile
                     folder.rmdir()
         raise
     finally:

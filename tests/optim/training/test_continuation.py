@@ -199,6 +199,30 @@ def test_what_is_put_there_during_the_longer_training_is_kept(small, tmp_path, n
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_another_training_where_the_earlier_run_is_kept_is_not_its_earlier_run(small, tmp_path, finished):
+    """Such as one that was moved aside before a kill, and forgotten."""
+    train(dataclasses.replace(CONSTANT, lr=0.01), small, tmp_path / ".r.before")
+    longer = dataclasses.replace(CONSTANT, epochs=2)
+    if finished:
+        train(CONSTANT, small, tmp_path / "r")
+        with pytest.raises(InputError, match=r"r\.before is in the way"):
+            train(longer, small, tmp_path / "r", resume=True)
+    else:
+        assert len(train(longer, small, tmp_path / "r").metrics) == 2
+    assert Run(tmp_path / ".r.before").settings["lr"] == 0.01
+
+
+def test_a_training_that_fails_leaves_what_is_the_users(small, tmp_path):
+    def fails(done, steps, latest):
+        (tmp_path / "r.partial" / "notes.txt").write_text("mine")
+        raise ValueError("of the user's own")
+
+    with pytest.raises(ValueError, match="of the user's own"):
+        train(CONSTANT, small, tmp_path / "r", progress=fails)
+    assert [path.name for path in (tmp_path / "r.partial").iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize("grows", [False, True])
 def test_a_run_that_has_appeared_meanwhile_is_kept(small, tmp_path, grows):
     other = train(dataclasses.replace(CONSTANT, seed=1), small, tmp_path / "other")
