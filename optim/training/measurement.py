@@ -53,10 +53,10 @@ def measure_sharpness(
 ) -> dict[str, float]:
     """``lambda_1`` of the training loss, its residual, and the alignment of perturbations with its eigenvector.
 
-    Measured on the first minibatches of the training set, always the same, in train mode (the function that is
-    being trained). The alignment is the mean of ``|<u/|u|, v_1>|`` over minibatches, where ``u`` is the optimizer's own
-    perturbation; for one that has none, the minibatch gradient. :class:`CurvatureRecorder` records more, and of any
-    landscape.
+    Measured on the first minibatches of the training set, always the same: torch's batch and instance norm in train
+    mode, as in the training, everything else in eval mode. The alignment is the mean of ``|<u/|u|, v_1>|`` over
+    minibatches, where ``u`` is the optimizer's own perturbation; for one that has none, the minibatch gradient.
+    :class:`CurvatureRecorder` records more, and of any landscape.
 
     Args:
         model: being trained; its mode is restored.
@@ -68,8 +68,8 @@ def measure_sharpness(
     landscape = _training_landscape(model, data, batch_size, examples)
     x = landscape.point()
     whole = landscape
-    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
-        # Without batch norm the mean over minibatches is one loss, which larger chunks evaluate faster.
+    if not any(isinstance(module, nn.modules.batchnorm._NormBase) for module in model.modules()):
+        # Without them the mean over minibatches is one loss in one mode, which larger chunks evaluate faster.
         rows = landscape.size * batch_size
         inputs, targets = data.train_inputs[:rows], data.train_targets[:rows]
         whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)

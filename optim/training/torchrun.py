@@ -67,7 +67,7 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
         return
     shared, rank, _ = next(rendezvous("env://", timeout=_PATIENCE))
     # It may outlive a restart, with addresses of processes that are no more, and what they have said.
-    store = torch.distributed.PrefixStore(f"attempt {_attempt()}", shared)
+    store = torch.distributed.PrefixStore(f"attempt {_attempt()}", shared)  # type: ignore[attr-defined]
     try:
         target = _own_device(device)
         backend = torch.distributed.get_default_backend_for_device(target)

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from torch import nn
 from ...ground.device import find_device
 from ...ground.errors import InputError
 from ...ground.records import provenance, write_atomically, write_json
-from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
+from ...ground.run_files import LOCK, METRICS, RUN_FILES, SETTINGS, SIDECAR, STATE
 from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
@@ -106,13 +105,13 @@ def train(
     ranks = Ranks.found()
     ranks.check_size(settings.batch_size, settings.method.closures)
     drawn = TrainingExamples.draw(settings, data)
-    out = Path(out)
-    ranks.require_same({"run directory": os.path.realpath(out), "resume": resume})
+    out = Path(os.path.realpath(out))  # a link is used for what it points at
+    ranks.require_same({"run directory": str(out), "resume": resume})
     ranks.on_first(functools.partial(check_run, out, resume=resume))
-    if ranks.on_first((out / SIDECAR).is_file) and (found := finished_run(out, settings, data, model)) is not None:
+    earlier = ranks.on_first(lambda: (out / SIDECAR).read_bytes() if (out / SIDECAR).is_file() else None)
+    if earlier is not None and (found := finished_run(out, settings, data, model)) is not None:
         return found
     data = drawn.data
-    out = Path(os.path.realpath(out))  # a link is used for what it points at
     with _unfinished(out, ranks) as partial:
         with torch.random.fork_rng():
             run = Training(settings, data, target, drawn.validation, model, ranks)
@@ -147,7 +146,7 @@ def train(
             run.identity.get("network", ""),
         )
         ranks.on_first(lambda: architecture.save(partial, run.model, run.initial, run.device))
-    ranks.on_first(lambda: _finish(partial, out, keep_state=settings.rate.extendable))
+    ranks.on_first(lambda: _finish(partial, out, earlier, keep_state=settings.rate.extendable))
     return Run(out, model)
 
 
@@ -164,10 +163,12 @@ def _unfinished(out: Path, ranks: Ranks) -> Iterator[Path]:
             for temporary in filter(is_temporary, partial.iterdir()):
                 temporary.unlink()
     except Exception:
-        if made and not (partial / STATE).exists():
-            shutil.rmtree(partial)  # nothing in it is finished
-            for folder in made[1:]:
-                with suppress(OSError):  # another training has begun there meanwhile
+        if made and not (partial / STATE).exists():  # nothing in it is finished
+            for path in partial.iterdir():
+                if path.name in RUN_FILES or is_temporary(path):
+                    path.unlink()
+            for folder in made:
+                with suppress(OSError):  # somebody has put something there meanwhile
                     folder.rmdir()
         raise
     finally:
@@ -184,9 +185,9 @@ def _lock(lock: FileLock, partial: Path) -> None:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
 
 
-def _finish(partial: Path, out: Path, *, keep_state: bool) -> None:
+def _finish(partial: Path, out: Path, earlier: bytes | None, *, keep_state: bool) -> None:
     """Give a run its name; the state goes last: a kill before loses nothing."""
-    put_in_place(partial, out)
+    put_in_place(partial, out, earlier)
     for name in (LOCK,) if keep_state else (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
 

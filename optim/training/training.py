@@ -18,6 +18,7 @@ from ...ground.identities import differences
 from ...ground.row_file import Row
 from ...ground.run_files import CURVATURE, CURVATURE_FROZEN
 from ...landscapes.curvature.recorder import CurvatureRecorder
+from ...landscapes.networks.whole_state import load_whole_state, whole_state
 from ...landscapes.runs.build import build_model
 from ...landscapes.runs.data_set import DataSet
 from ..passes import NotFiniteError
@@ -79,7 +80,7 @@ class Training:
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
         self._finite = _finite_tensors(self.model)
-        self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.initial = {name: tensor.clone() for name, tensor in whole_state(self.model).items()}
         self.model.to(device)
         self.model.zero_grad()  # what somebody has left there is none of a step
         self._wrapped = self.ranks.wrap(self.model)
@@ -127,8 +128,7 @@ class Training:
         return {
             "settings": self.settings.to_dict(),
             "identity": self.identity,
-            "model": self.model.state_dict(),
-            "hidden": self._hidden(),
+            "model": whole_state(self.model),
             "optimizer": self.optimizer.state_dict(),
             "precision": self.precision.state_dict(),
             "early_stop": self.early_stop.state_dict(),
@@ -139,11 +139,6 @@ class Training:
             "recorder": None if self.recorder is None else self.recorder.state_dict(),
             "random_states": self.ranks.gather(self._random_state),
         }
-
-    def _hidden(self) -> dict[str, Tensor]:
-        """Buffers that the module's own state leaves out, and that its passes may change."""
-        known = self.model.state_dict()
-        return {name: buffer for name, buffer in self.model.named_buffers() if name not in known}
 
     def restore(self, path: Path) -> None:
         """Go on from a saved state; a state that does not fit, whatever is wrong with it, is refused."""
@@ -166,15 +161,13 @@ class Training:
                 "(--device, --data-root, OMP_NUM_THREADS, number of processes, versions; a network of your own made "
                 "anew, with its first parameters), or choose another --out"
             )
-        self.model.load_state_dict(state["model"])
-        for name, buffer in self._hidden().items():
-            buffer.copy_(state["hidden"][name])
+        load_whole_state(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.precision.load_state_dict(state["precision"])
         self.early_stop.load_state_dict(state["early_stop"])
         self.metrics, self.stopped = state["metrics"], state["stopped"]
         every = self.settings.spectrum_every
-        if state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is not the last one any more
+        if not self.stopped and state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is no longer that
             for row in self.metrics:
                 if not every or row["epoch"] % every:
                     for name in SHARPNESS:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eigensam.landscapes import DataSet, NetworkLandscape, top_eigenpairs
-from eigensam.optim import SAM, EigenSAM, MomentumSAM, RandomSAM, evaluate, measure_sharpness
+from eigensam.optim import SAM, EigenSAM, MomentumSAM, RandomSAM, evaluate, measure_sharpness, training_recorder
 
 
 @pytest.fixture
@@ -85,3 +85,19 @@ def test_batch_norm_is_measured_in_train_mode(tiny):
     assert found["lambda_1"] == pytest.approx(truth, rel=1e-3)
     f.network.mode = "eval"
     assert top_eigenpairs(f, f.point(), tolerance=1e-6).values.item() != pytest.approx(truth, rel=1e-2)
+
+
+def test_both_measure_the_function_in_training(tiny):
+    """Also with layers other than batch norm that differ between the modes."""
+
+    class Channels(nn.Module):
+        def forward(self, x):
+            return x.reshape(-1, 2, 2)
+
+    norm = nn.InstanceNorm1d(2, track_running_stats=True, affine=True)
+    model = _model(Channels(), norm, nn.Flatten()).train()
+    norm.running_var *= 50
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    row = training_recorder(model, optimizer, tiny, 10, every=1).step(0)
+    found = measure_sharpness(model, optimizer, tiny, 10)
+    assert found["lambda_1"] == pytest.approx(row["lambda_1"], rel=1e-2)
