@@ -57,6 +57,9 @@ class EigenSAMControls(Item):
                 f"alphas = {self.alphas}, refreshes = {self.refreshes}, accurate = {self.accurate}: nothing is "
                 "compared; give an alpha, and a number of steps between refreshes"
             )
+        slugs = [pair.slug for pair in self.all_pairs]
+        if twice := [slug for slug in slugs if slugs.count(slug) > 1]:
+            raise InputError(f"two pairs would be kept in files called {twice[0]}-...; give them other names")
         for pair in self.all_pairs:
             self._used(pair, resources)
 

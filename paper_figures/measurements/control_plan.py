@@ -1,5 +1,7 @@
 """What is compared to settle whether Eigen-SAM's eigenvector term does more than a longer perturbation."""
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,7 +47,7 @@ class Pair:
         partitions: random partitions into minibatches over which they are measured.
 
     Raises:
-        InputError: no seed, no pixel in a square, or more looks than epochs.
+        InputError: a number that is out of range.
     """
 
     name: str
@@ -64,11 +66,37 @@ class Pair:
     partitions: int = 1
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.pool < 1 or self.partitions < 1 or not 1 <= self.looks <= self.epochs:
+        least = {
+            "seeds": 1,
+            "pool": 1,
+            "partitions": 1,
+            "batch_size": 1,
+            "epochs": 1,
+            "looks": 1,
+            "train": 0,
+            "test": 0,
+        }
+        found = {name: getattr(self, name) for name in least}
+        if any(type(found[name]) is not int or found[name] < low for name, low in least.items()):
+            said = ", ".join(f"{name} = {value}" for name, value in found.items())
+            raise InputError(f"{self.name}: {said}; give whole numbers, at least 1, of examples 0 for all")
+        if self.looks > self.epochs:
+            raise InputError(f"{self.name}: {self.looks} looks in {self.epochs} epochs; give no more looks than epochs")
+        if not (0 < self.lr < math.inf and 0 < self.rho < math.inf and 0 <= self.momentum < 1):
             raise InputError(
-                f"{self.name}: seeds = {self.seeds}, pool = {self.pool}, partitions = {self.partitions}, looks = "
-                f"{self.looks} in {self.epochs} epochs; give at least one of each, and no more looks than epochs"
+                f"{self.name}: lr = {self.lr}, rho = {self.rho}, momentum = {self.momentum}; give positive numbers, and "
+                "a momentum in [0, 1)"
             )
+
+    @property
+    def slug(self) -> str:
+        """In names of files.
+
+        Example:
+            >>> Pair("CIFAR-10, batch norm", "cifar10", "cnn2-bn", train=1000).slug
+            'cifar-10-batch-norm'
+        """
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower())
 
 
 @dataclass(frozen=True)
@@ -172,6 +200,8 @@ def used_data(pair: Pair, data: DataSet) -> DataSet:
     for wanted, targets in ((pair.train, data.train_targets), (pair.test, data.test_targets)):
         if wanted > len(targets):
             raise InputError(f"{wanted} examples are asked for; a part of {data.name} has {len(targets)}; ask for less")
+    if pair.pool > min(data.shape[1:]):
+        raise InputError(f"images of shape {data.shape} have no squares of side pool = {pair.pool}; lower it")
     pool = nn.AvgPool2d(pair.pool) if pair.pool > 1 else nn.Identity()
 
     def taken(inputs: torch.Tensor, targets: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

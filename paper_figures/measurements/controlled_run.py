@@ -1,7 +1,6 @@
 """One training of the experiment on Eigen-SAM's eigenvector, and what is measured along it and at its end."""
 
 import math
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -75,7 +74,7 @@ def kept_run(
         "data": data_digest(data),
     }
     key = fingerprint(code, settings)
-    path = folder / f"{re.sub(r'[^a-z0-9]+', '-', pair.name.lower())}-{condition.name}-seed{seed}.json"
+    path = folder / f"{pair.slug}-{condition.name}-seed{seed}.json"
     if path.is_file():
         kept = read_json(path)
         if isinstance(kept, dict) and kept.get("fingerprint") == key:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -246,6 +246,12 @@ def test_measures_at_a_tiny_size_and_goes_on_from_what_is_there(tmp_path, monkey
     for each in (item.plot(result), item.claims(result), item.tables(result), item.size(), item.caption(result)):
         assert each
     assert item.key(resources) != EigenSAMControls((TINY,), alphas=(0.2,)).key(resources)
+
+
+def test_pairs_that_would_share_their_files_are_refused(tmp_path):
+    pairs = (replace(TINY, name="a, b"), replace(TINY, name="A b", lr=0.5))
+    with pytest.raises(InputError, match=r"two pairs would be kept in files called a-b-\.\.\.; give them other names"):
+        EigenSAMControls(pairs).prepare(Resources(tmp_path))
 
 
 def test_data_are_refused_before_any_work(tmp_path):
