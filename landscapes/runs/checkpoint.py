@@ -106,6 +106,10 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if not all(isinstance(digests[name], str) for name in names):
         raise TypeError("sha256")
     last = record["settings"].get("epochs", 0) if isinstance(record["settings"], dict) else 0
+    # Versions without an early stop did not write these.
+    epochs = {name: entry(name, int) if name in record else last for name in ("epochs", "kept_epoch")}
+    if not 0 <= epochs["kept_epoch"] <= epochs["epochs"]:
+        raise ValueError(f"kept_epoch {epochs['kept_epoch']} of {epochs['epochs']}")
     return {
         "model": record["model"],
         "shape": tuple(shape),
@@ -117,8 +121,7 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
         "network_sha256": entry("network_sha256", str) if "network_sha256" in record else "",
         "whole_sha256": entry("whole_sha256", str) if "whole_sha256" in record else "",
         "sha256": {name: digests[name] for name in names},
-        # Versions without an early stop did not write these.
-        **{name: entry(name, int) if name in record else last for name in ("epochs", "kept_epoch")},
+        **epochs,
     }
 
 

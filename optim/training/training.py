@@ -286,7 +286,12 @@ class Training:
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         with self.precision.autocast():
-            outputs: Tensor = self._wrapped(inputs)
+            outputs = self._wrapped(inputs)
+            if not isinstance(outputs, Tensor):
+                raise InputError(
+                    f"in train mode the network returns {type(outputs).__name__}, in eval mode scores; leave out what "
+                    "it returns besides (auxiliary outputs), or wrap it"
+                )
             return cross_entropy(outputs, targets, label_smoothing=self.settings.label_smoothing)
 
     def _before_base(self) -> None:

@@ -84,8 +84,8 @@ class Pair:
             raise InputError(f"{self.name}: {self.looks} looks in {self.epochs} epochs; give no more looks than epochs")
         if not (0 < self.lr < math.inf and 0 < self.rho < math.inf and 0 <= self.momentum < 1):
             raise InputError(
-                f"{self.name}: lr = {self.lr}, rho = {self.rho}, momentum = {self.momentum}; give positive numbers, and "
-                "a momentum in [0, 1)"
+                f"{self.name}: lr = {self.lr}, rho = {self.rho}, momentum = {self.momentum}; give positive numbers, "
+                "and a momentum in [0, 1)"
             )
 
     @property

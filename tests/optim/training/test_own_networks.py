@@ -209,3 +209,25 @@ def test_words_stay_words(tmp_path):
     loss = evaluate(run.network().double(), words, data.train_targets)[0]
     assert float(f.loss(f.point())) == pytest.approx(loss, rel=1e-12)
     assert Theorem41(max_products=5).bound(run, data).bound > 0
+
+
+class _Auxiliary(nn.Linear):
+    """Scores in eval mode, more of them in train mode, as some networks of torchvision."""
+
+    def forward(self, x):
+        scores = super().forward(x)
+        return (scores, scores) if self.training else scores
+
+
+def test_outputs_besides_the_scores_are_said(mine, tmp_path):
+    with pytest.raises(InputError, match="in train mode the network returns tuple, in eval mode scores"):
+        train(OWN, mine, tmp_path / "r", model=_Auxiliary(3, 2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_below_a_folder_that_is_not_there(mine, tmp_path):
+    """``a/..`` is here also where ``a`` is not: refused before the training, not after it."""
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "notes").touch()
+    with pytest.raises(InputError, match="exists already"):
+        train(OWN, mine, tmp_path / "r" / "new" / "..", model=nn.Linear(3, 2))
