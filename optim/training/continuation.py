@@ -138,8 +138,10 @@ def _is_earlier(aside: Path, out: Path) -> bool:
         earlier, later = (Checkpoint.read(each) for each in (aside, out))
     except InputError:
         return False
-    same = earlier.data_sha256 == later.data_sha256 and earlier.network_sha256 == later.network_sha256
-    return same and {**earlier.settings, "epochs": 0} == {**later.settings, "epochs": 0}
+    same = (earlier.data_sha256, earlier.network_sha256) == (later.data_sha256, later.network_sha256)
+    return (
+        same and earlier.epochs <= later.epochs and {**earlier.settings, "epochs": 0} == {**later.settings, "epochs": 0}
+    )
 
 
 def _foreign(run: Path) -> list[str]:
