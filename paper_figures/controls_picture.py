@@ -60,10 +60,11 @@ def _draw(axes: "Axes", pair: PairNumbers, alpha: float) -> None:
             x = every.index(row.condition.refresh_every) + 0.15 * (place - (len(_SERIES) - 1) / 2)
             _mark(axes, x, row, style, label)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     low, high = axes.get_ylim()
-    ticks = [each for each in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0) if low <= each <= high]
+    fine, coarse = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1), (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+    ticks = [each for each in (fine if high < 1.25 * low else coarse) if low <= each <= high]
     axes.set_yticks(ticks)
     axes.minorticks_off()
     axes.set_xlim(-0.5, len(every) - 0.5)

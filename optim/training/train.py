@@ -48,7 +48,7 @@ def train(
 
     The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
     end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
-    stopped.
+    stopped. That holds for random numbers of torch; what a network draws from elsewhere is neither seeded nor saved.
 
     Where ``torch.distributed`` has been initialised, all its processes are to call this with the same arguments: each
     takes its part of every minibatch, whose ``batch_size`` stays that of all together; the first one measures, writes

@@ -58,6 +58,27 @@ def test_a_network_is_the_same_in_another_mode_and_as_another_object():
     assert network_fingerprint(_Network()) != network_fingerprint(nn.Sequential(_Network()))
 
 
+_PRINTED = """
+import torch
+from torch import nn
+from eigensam.optim.training.identity import network_fingerprint
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 4))
+print(network_fingerprint(model))
+"""
+
+
+def test_a_network_is_the_same_in_another_process():
+    """Torch's own classes count by their names: their code has globals that are each process's own."""
+    found = [
+        subprocess.run([sys.executable, "-c", _PRINTED], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 4))
+    assert {text.strip() for text in found} == {network_fingerprint(model)}
+
+
 def test_the_order_of_classes_in_memory_does_not_count():
     """A set of classes is in the order of their addresses, another one in each process."""
     model = nn.Sequential(_Masked(), _Network(), AveragedModel(nn.Linear(2, 2)))
