@@ -54,10 +54,11 @@ def measure_sharpness(
 ) -> dict[str, float]:
     """``lambda_1`` of the training loss, its residual, and the alignment of perturbations with its eigenvector.
 
-    Measured on random minibatches of the training set, for equal data always the same ones, whatever the order in which
-    the data come: torch's batch and instance norm in train mode, as in the training, everything else in eval mode.
-    The alignment is the mean of ``|<u/|u|, v_1>|`` over minibatches, where ``u`` is the optimizer's own perturbation;
-    for one that has none, the minibatch gradient. :class:`CurvatureRecorder` records more, and of any landscape.
+    Measured on random minibatches of the training set, the same for every run on these data: it does not matter whether
+    the data come class by class. Torch's batch and instance norm are in train mode, as in the training, everything else
+    in eval mode. The alignment is the mean of ``|<u/|u|, v_1>|`` over minibatches, where ``u`` is the optimizer's own
+    perturbation; for one that has none, the minibatch gradient. :class:`CurvatureRecorder` records more, and of any
+    landscape.
 
     Args:
         model: being trained; its mode is restored.
