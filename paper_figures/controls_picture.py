@@ -27,7 +27,8 @@ def draw_controls(result: dict[str, Any]) -> "Figure":
     """A row for each pair, a column for each weight; filled marks are those of the answer *yes*."""
     numbers = pair_numbers(result)
     alphas = sorted({alpha for each in numbers for alpha in each.alphas})
-    figure = new_figure(len(alphas), len(numbers), width=3.6, height=2.4 if len(numbers) > 1 else 3.2)
+    width, height = 3.6 if len(alphas) > 1 else 5.2, 2.4 if len(numbers) > 1 else 3.4  # the legend needs five inches
+    figure = new_figure(len(alphas), len(numbers), width=width, height=height)
     for place, axes in enumerate(figure.axes):
         pair, alpha = numbers[place // len(alphas)], alphas[place % len(alphas)]
         _draw(axes, pair, alpha)
