@@ -12,6 +12,7 @@ from typing import Any
 
 __all__ = ["fingerprint"]
 
+_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "sympy")  # their globals are other ones in every process
 _PLAIN = (bool, int, str, bytes, type(None), type(...), complex, numbers.Rational)
 
 
@@ -48,7 +49,7 @@ def _digest(value: Any, home: str, above: tuple[int, ...]) -> bytes:
     """Of a value that lies in those ``above``; ``home`` is the package whose code is looked into."""
     if id(value) in above:  # a cycle
         return str(above.index(id(value))).encode()
-    home = home or (_package(value) if callable(value) else "")
+    home = home or (_home(value) if callable(value) else "")
     content = _content(value, home)
     data = content.data.encode() if isinstance(content.data, str) else content.data
     parts = [_digest(each, home, (*above, id(value))) for each in content.values]
@@ -132,6 +133,12 @@ def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
 
 def _name(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', getattr(value, '__name__', ''))}"
+
+
+def _home(value: Any) -> str:
+    """The package whose code is looked into; of a library's functions, classes and objects none."""
+    package = _package(value)
+    return "nowhere" if package in _LIBRARIES else package
 
 
 def _package(value: Any) -> str:

@@ -17,7 +17,7 @@ def foreign_code(*entries: Any) -> str:
     """SHA-256 of the code that classes, functions or objects of other packages come from; empty if all are ours.
 
     Of a package every file counts, of a single module the modules beside it that it imports, too. What a session at a
-    prompt has defined counts by its compiled code. Libraries that a plug-in uses do not count.
+    prompt has defined counts by its compiled code. Libraries that a plug-in uses do not count, nor does the order.
 
     Example:
         >>> foreign_code(foreign_code)
@@ -27,17 +27,18 @@ def foreign_code(*entries: Any) -> str:
         64
     """
     foreign = [each for each in entries if _module(each).partition(".")[0] != _PACKAGE]
-    if not foreign:
-        return ""
-    digest = hashlib.sha256()
-    for each in foreign:
-        files = _files(_module(each))
-        digest.update(f"{_module(each)}\n".encode())
-        for file in sorted(files):
-            digest.update(f"{file.name}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
-        if not files:
-            digest.update(fingerprint(each).encode())
-    return digest.hexdigest()
+    digests = sorted({_digest(each) for each in foreign})  # a set of classes comes in another order in each process
+    return hashlib.sha256(b"".join(digests)).hexdigest() if digests else ""
+
+
+def _digest(entry: Any) -> bytes:
+    digest = hashlib.sha256(f"{_module(entry)}\n".encode())
+    files = _files(_module(entry))
+    for file in sorted(files):
+        digest.update(f"{file.name}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
+    if not files:
+        digest.update(fingerprint(entry).encode())
+    return digest.digest()
 
 
 def _module(entry: Any) -> str:

@@ -4,8 +4,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
+
+from .errors import InputError
 
 __all__ = ["in_workers", "one_thread"]
 
@@ -45,6 +48,9 @@ def in_workers(
         jobs: number of processes.
         ordered: yield results in the order of the tasks, else as they come.
 
+    Raises:
+        InputError: a process was killed, by whoever needed its memory.
+
     Example:
         >>> list(in_workers(pow, [(2, 3), (3, 2)], jobs=1))
         [8, 9]
@@ -60,7 +66,13 @@ def in_workers(
     with parallel_config("loky", inner_max_num_threads=1):
         parallel = Parallel(n_jobs=jobs, return_as="generator" if ordered else "generator_unordered")
         results = parallel(delayed(_work)(os.getpid(), function, task) for task in tasks)
-    yield from results
+    try:
+        yield from results
+    except BrokenProcessPool:
+        raise InputError(
+            f"one of {jobs} processes was killed, most often because memory ran out; run fewer at a time (--jobs) and "
+            "repeat the command: what is finished is kept"
+        ) from None
 
 
 def _work(parent: int, function: Callable[..., Any], task: tuple[Any, ...]) -> Any:

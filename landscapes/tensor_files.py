@@ -1,6 +1,8 @@
 """Named tensors in files: safetensors, which cannot execute code."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -12,7 +14,27 @@ from ..ground.errors import InputError
 from ..ground.input_file import read_input
 from ..ground.records import write_atomically
 
-__all__ = ["load_tensors", "parse_tensors", "save_tensors"]
+__all__ = ["check_storable", "load_tensors", "parse_tensors", "save_tensors"]
+
+
+def check_storable(tensors: Mapping[str, Any]) -> None:
+    """Refuse what :func:`save_tensors` cannot write.
+
+    Raises:
+        InputError: it is no tensor, or one of a type or layout that safetensors does not have.
+
+    Example:
+        >>> check_storable({"weight": torch.ones(2)})
+    """
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise InputError(f"'{name}' of the network's state is a {type(value).__name__}; only tensors can be kept")
+        try:
+            parse_safetensors(dump_safetensors({name: torch.zeros(1, dtype=value.dtype)}))
+        except Exception:  # versions of the library know different types and fail in different ways
+            raise InputError(f"'{name}' of the network is of type {value.dtype}, which cannot be kept") from None
+        if value.layout != torch.strided:
+            raise InputError(f"'{name}' of the network has the layout {value.layout}, which cannot be kept")
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ from ..ground.errors import InputError
 
 __all__ = ["normalization_groups"]
 
+_TORCHS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _KINDS = ("batchnorm", "layernorm", "groupnorm", "instancenorm", "rmsnorm")
 
 
@@ -24,7 +25,8 @@ def normalization_groups(
     A normalisation layer is a module of torch's ``BatchNorm``, ``SyncBatchNorm``, ``LayerNorm``, ``GroupNorm``,
     ``InstanceNorm`` and ``RMSNorm``, or any other whose class, or a class that this one is derived from, has such a
     word in its name (``LlamaRMSNorm``, ``LayerNorm2d``). Their own parameters count, weight and bias; those that
-    require no gradient are left out.
+    require no gradient are left out, and of layers that only have such a name those that are matrices: fused ones
+    (``LayerNormLinear``) have the next layer's, too.
 
     Args:
         model: the network.
@@ -48,7 +50,12 @@ def normalization_groups(
         >>> optimizer = SAM(groups, lr=0.1)
     """
     layers = [module for module in model.modules() if isinstance(module, tuple(also)) or _normalizes(module)]
-    ours = {id(p) for module in layers for p in module.parameters(recurse=False)}
+    ours = {
+        id(p)
+        for module in layers
+        for p in module.parameters(recurse=False)
+        if isinstance(module, (*_TORCHS, *also)) or sum(size > 1 for size in p.shape) <= 1
+    }
     trained = [p for p in model.parameters() if p.requires_grad]
     first = [p for p in trained if id(p) in ours]
     if not first:

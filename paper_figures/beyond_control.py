@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from scipy.special import stdtr
 
 from ..ground.errors import InputError
-from ..ground.intervals import Interval
-from .paired_seeds import paired
+from ..ground.intervals import Interval, student_quantile
 from .seed_mean import has_interval
 
 __all__ = ["LOWER", "Comparison", "Quantity", "higher", "holm", "judged", "student_p"]
@@ -55,28 +54,45 @@ def higher(margin: float, within: str, digits: int, unit: float = 1.0) -> Quanti
 
     Example:
         >>> points = higher(0.5, "0.5 points", 2, unit=0.01)
-        >>> (found,) = judged([([0.95, 0.96, 0.97], [0.93, 0.94, 0.95])], points)
+        >>> (found,) = judged([([0.95, 0.96, 0.98], [0.93, 0.94, 0.95])], points)
         >>> found.answer, found.words
-        ('yes', '+2.00 [+2.00, +2.00]')
+        ('yes', '+2.33 [+0.90, +3.77]')
     """
-    return Quantity(lambda value: -value / unit, margin, within, lambda value: f"{-value:+.{digits}f}")
+    return Quantity(lambda value: -value / unit, margin, within, lambda value: f"{0.0 - value:+.{digits}f}")
 
 
-def student_p(values: Sequence[float]) -> float:
-    """Two-sided p-value of Student's test that the mean is 0; 1 for fewer than two values.
+def student_p(values: Sequence[float], step: float = 0.0) -> float:
+    """One-sided p-value of Student's test that the mean is not below 0; 1 for fewer than two values.
+
+    Args:
+        values: independent.
+        step: see :func:`judged`.
 
     Example:
-        >>> round(student_p([1.0, 2.0, 3.0]), 4)
-        0.0742
+        >>> round(student_p([-1.0, -2.0, -3.0]), 4), round(student_p([1.0, 2.0, 3.0]), 4)
+        (0.0371, 0.9629)
     """
-    n = len(values)
-    if n < 2:
+    if len(values) < 2:
         return 1.0
+    mean, error = _mean_and_error(values, step)
+    if error == 0:
+        return 0.0 if mean < 0 else 1.0
+    return float(stdtr(len(values) - 1, mean / error))
+
+
+def _mean_and_error(values: Sequence[float], step: float) -> tuple[float, float]:
+    n = len(values)
     mean = math.fsum(values) / n
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    if variance == 0:
-        return 1.0 if mean == 0 else 0.0
-    return float(2 * stdtr(n - 1, -abs(mean) / math.sqrt(variance / n)))
+    return mean, math.sqrt(max(variance, step**2 / 12) / n)
+
+
+def _interval(values: Sequence[float], step: float) -> Interval:
+    """Student's, of 95 %."""
+    if len(values) < 2:
+        return Interval(values[0], math.nan)
+    mean, error = _mean_and_error(values, step)
+    return Interval(mean, student_quantile(len(values), 0.95) * error)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -103,7 +119,7 @@ class Comparison:
 
     Attributes:
         difference: on the quantity's scale, where below 0 is better; Student's 95 % interval.
-        p: two-sided, of this comparison alone.
+        p: one-sided, that it is not better, of this comparison alone.
         adjusted: the same after Holm's correction for all comparisons that are judged together.
         quantity: what is compared.
     """
@@ -115,7 +131,7 @@ class Comparison:
 
     @property
     def resolved(self) -> bool:
-        """Whether there is a difference also after correction."""
+        """Whether it is better also after correction."""
         return has_interval(self.difference) and self.adjusted < _LEVEL
 
     @property
@@ -148,8 +164,17 @@ class Comparison:
         return f"{mean} [{', '.join(sorted(ends, key=float))}]"
 
 
-def judged(pairs: Sequence[tuple[Sequence[float], Sequence[float]]], quantity: Quantity = LOWER) -> list[Comparison]:
+def judged(
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]], quantity: Quantity = LOWER, steps: Sequence[float] = ()
+) -> list[Comparison]:
     """Comparisons that are judged together, each of values with those of its control, seed by seed.
+
+    Args:
+        pairs: values and the control's.
+        quantity: what they are.
+        steps: smallest differences that measured numbers may have, on the quantity's scale, for each comparison; 0 by
+            default. Numbers that agree may differ by less than a step, so that no spread counts as smaller than that
+            of rounding, ``step/sqrt(12)``.
 
     Raises:
         InputError: a ratio of numbers that are not positive.
@@ -158,11 +183,20 @@ def judged(pairs: Sequence[tuple[Sequence[float], Sequence[float]]], quantity: Q
         >>> both = judged([([0.7, 0.71, 0.69], [1.0, 1.0, 1.0]), ([1.0, 1.01, 0.99], [1.0, 1.0, 1.0])])
         >>> [(each.answer, each.words) for each in both]
         [('yes', '0.70 [0.68, 0.73]'), ('no', '1.00 [0.98, 1.03]')]
+
+        Three seeds, each with one of a hundred more: that all have the same is no proof.
+
+        >>> points, same = higher(0.5, "0.5 points", 2, unit=0.01), [0.94, 0.95, 0.96]
+        >>> found = judged([([0.95, 0.96, 0.97], same), (same, same)], points, steps=[1.0, 1.0])
+        >>> [(each.answer, each.words) for each in found]
+        [('yes', '+1.00 [+0.28, +1.72]'), ('not resolved', '+0.00 [-0.72, +0.72]')]
     """
-    scaled = [([quantity.scale(a) for a in over], [quantity.scale(b) for b in under]) for over, under in pairs]
-    p_values = [student_p([a - b for a, b in zip(over, under, strict=True)]) for over, under in scaled]
-    differences = [paired(over, under) for over, under in scaled]
+    steps = steps or [0.0] * len(pairs)
+    differences = [
+        [quantity.scale(a) - quantity.scale(b) for a, b in zip(over, under, strict=True)] for over, under in pairs
+    ]
+    p_values = [student_p(values, step) for values, step in zip(differences, steps, strict=True)]
     return [
-        Comparison(difference, p, adjusted, quantity)
-        for difference, p, adjusted in zip(differences, p_values, holm(p_values), strict=True)
+        Comparison(_interval(values, step), p, adjusted, quantity)
+        for values, step, p, adjusted in zip(differences, steps, p_values, holm(p_values), strict=True)
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ground.intervals import Interval
 from .beyond_control import LOWER, Comparison, Quantity, higher, judged
-from .measurements.control_plan import Condition
+from .measurements.control_plan import FAMILIES, Condition
 from .paired_seeds import paired
 from .seed_mean import seed_mean
 
@@ -30,6 +30,8 @@ class Row:
         control: against that of SAM with an equally long perturbation; None of SGD and SAM, as are the next two.
         accuracy: its test accuracy against that control's.
         alignment: of its perturbation with the top eigenvector, ``|cos(u, v_1)|``, against that control's.
+        rescaled: its top eigenvalue at one length of the weights before batch norms, against that control's; None
+            without batch norm.
     """
 
     condition: Condition
@@ -38,6 +40,7 @@ class Row:
     control: Comparison | None = None
     accuracy: Comparison | None = None
     alignment: Comparison | None = None
+    rescaled: Comparison | None = None
 
     def mean(self, of: Callable[[Record], float]) -> Interval:
         """Of a number that each record has."""
@@ -106,7 +109,7 @@ class Prediction:
 
 
 def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
-    """The numbers of all pairs; a quantity's comparisons with a control, on whichever pair, are judged together.
+    """The numbers of all pairs; of each family a quantity's comparisons, on whichever pair, are judged together.
 
     Raises:
         InputError: an eigenvalue that has no logarithm.
@@ -114,22 +117,30 @@ def pair_numbers(result: dict[str, Any]) -> list[PairNumbers]:
     runs = [_by_condition(pair["runs"]) for pair in result["pairs"]]
     others = [(i, each) for i, mine in enumerate(runs) for each in mine if each != _SAM]
     eigen = [(i, each) for i, each in others if each.method == "eigen-sam"]
+    families = [[place for place in eigen if place[1].family == family] for family in FAMILIES]
     sam = _compared(runs, others, lambda record: _SAM, _lambda_1, LOWER)
-    control, accuracy, alignment = (
-        _compared(runs, eigen, lambda record: Condition.of_length(record["length"]), value, quantity)
-        for value, quantity in (
-            (_lambda_1, LOWER),
-            (lambda record: record["test_accuracy"], _ACCURACY),
-            (over_looks("cos_u_v1"), _ALIGNMENT),
-        )
-    )
+
+    def controlled(
+        value: Callable[[Record], float],
+        quantity: Quantity,
+        steps: Sequence[float] = (),
+        of: Callable[[int], bool] = lambda pair: True,
+    ) -> dict[tuple[int, Condition], Comparison]:
+        asked = [[place for place in places if of(place[0])] for places in families]
+        found = [_compared(runs, places, _equal_length, value, quantity, steps) for places in asked]
+        return {place: comparison for family in found for place, comparison in family.items()}
+
+    control = controlled(_lambda_1, LOWER)
+    points = [100 / pair["test_examples"] for pair in result["pairs"]]
+    accuracy = controlled(lambda record: float(record["test_accuracy"]), _ACCURACY, points)
+    alignment = controlled(over_looks("cos_u_v1"), _ALIGNMENT)
+    free = [any(r["lambda_1_rescaled"] != r["lambda_1"] for r in mine[_SAM].values()) for mine in runs]
+    rescaled = controlled(lambda record: float(record["lambda_1_rescaled"]), LOWER, of=lambda pair: free[pair])
+    verdicts = sam, control, accuracy, alignment, rescaled
     return [
         PairNumbers(
             {key: value for key, value in pair.items() if key != "runs"},
-            [
-                Row(each, list(seeds.values()), *(of.get((i, each)) for of in (sam, control, accuracy, alignment)))
-                for each, seeds in mine.items()
-            ],
+            [Row(each, list(seeds.values()), *(of.get((i, each)) for of in verdicts)) for each, seeds in mine.items()],
         )
         for i, (pair, mine) in enumerate(zip(result["pairs"], runs, strict=True))
     ]
@@ -141,6 +152,10 @@ _SAM = Condition("sam")
 
 def _by_condition(found: Sequence[dict[str, Any]]) -> _Runs:
     return {Condition(**run["condition"]): {each["seed"]: each for each in run["seeds"]} for run in found}
+
+
+def _equal_length(record: Record) -> Condition:
+    return Condition.of_length(record["length"])
 
 
 def _lambda_1(record: Record) -> float:
@@ -162,12 +177,14 @@ def _compared(
     control: Callable[[Record], Condition],
     value: Callable[[Record], float],
     quantity: Quantity,
+    steps: Sequence[float] = (),
 ) -> dict[tuple[int, Condition], Comparison]:
-    """A number of each of these conditions beside the same seed's of its control, judged together."""
+    """A number of each of these conditions beside the same seed's of its control, judged together; steps by pair."""
     values = []
     for i, condition in places:
         records = runs[i][condition]
         over = [value(record) for record in records.values()]
         under = [value(runs[i][control(record)][seed]) for seed, record in records.items()]
         values.append((over, under))
-    return dict(zip(places, judged(values, quantity), strict=True))
+    fine = [steps[i] for i, _ in places] if steps else ()
+    return dict(zip(places, judged(values, quantity, fine), strict=True))

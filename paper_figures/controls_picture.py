@@ -27,7 +27,8 @@ def draw_controls(result: dict[str, Any]) -> "Figure":
     """A row for each pair, a column for each weight; filled marks are those of the answer *yes*."""
     numbers = pair_numbers(result)
     alphas = sorted({alpha for each in numbers for alpha in each.alphas})
-    figure = new_figure(len(alphas), len(numbers), width=3.6, height=2.4 if len(numbers) > 1 else 3.2)
+    width, height = 3.6 if len(alphas) > 1 else 5.2, 2.4 if len(numbers) > 1 else 3.4  # the legend needs five inches
+    figure = new_figure(len(alphas), len(numbers), width=width, height=height)
     for place, axes in enumerate(figure.axes):
         pair, alpha = numbers[place // len(alphas)], alphas[place % len(alphas)]
         _draw(axes, pair, alpha)
@@ -60,10 +61,11 @@ def _draw(axes: "Axes", pair: PairNumbers, alpha: float) -> None:
             x = every.index(row.condition.refresh_every) + 0.15 * (place - (len(_SERIES) - 1) / 2)
             _mark(axes, x, row, style, label)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     low, high = axes.get_ylim()
-    ticks = [each for each in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0) if low <= each <= high]
+    fine, coarse = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1), (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+    ticks = [each for each in (fine if high < 1.25 * low else coarse) if low <= each <= high]
     axes.set_yticks(ticks)
     axes.minorticks_off()
     axes.set_xlim(-0.5, len(every) - 0.5)

@@ -8,7 +8,7 @@ from ..ground.intervals import Interval
 from .beyond_control import LOWER, Comparison
 from .control_numbers import PairNumbers, Record, Row, over_looks, pair_numbers
 from .item import Claim, Table
-from .measurements.control_plan import Condition
+from .measurements.control_plan import FAMILIES, Condition
 from .seed_mean import with_spread
 
 __all__ = ["control_caption", "control_claims", "control_notes", "control_tables"]
@@ -68,7 +68,7 @@ def control_caption(result: Result) -> str:
     return (
         "Top eigenvalue of the whole training loss after training by Eigen-SAM, over that after training by SAM with "
         "a perturbation as long on root mean square (95 % over paired seeds). Filled: lower, also after Holm's "
-        f"correction for all verdicts of the report. In the grey band the two differ by less than {LOWER.within}; an "
+        f"correction for all verdicts of its family. In the grey band the two differ by less than {LOWER.within}; an "
         "interval wholly above its lower edge excludes a reduction that matters. The normalised forms have SAM's own "
         "length."
     )
@@ -78,7 +78,7 @@ def control_tables(result: Result) -> list[Table]:
     """Of each pair: eigenvalues with verdicts; then accuracies, alignments and what the SDE says."""
     tables = []
     for numbers in pair_numbers(result):
-        tables += [_eigenvalues(numbers), _accuracies(numbers), _alignments(numbers)]
+        tables += [_eigenvalues(numbers), *_rescaled(numbers), _accuracies(numbers), _alignments(numbers)]
     return tables
 
 
@@ -86,21 +86,49 @@ def _eigenvalues(numbers: PairNumbers) -> Table:
     rows = [
         [
             row.label,
+            _asked(row),
             with_spread(row.mean(lambda r: r["lambda_1"]), 3),
             row.sam.words if row.sam else "1",
             *_verdict(row.control),
             f"{_of(row, 'length').mean:.3f}",
+            f"{_of(row, 'norm').mean:.3f}",
         ]
         for row in numbers.rows
     ]
-    header = ["", "λ₁", "over SAM's", "over SAM's of\nequal length", "beyond equal\nlength", "p, Holm", "|u|"]
+    header = [
+        "",
+        "family",
+        "λ₁",
+        "over SAM's",
+        "over SAM's of\nequal length",
+        "beyond equal\nlength",
+        "p, Holm",
+        "|u|",
+        "|x|",
+    ]
     pair = numbers.pair
     note = (
         f"{pair['name']}: {pair['model']} ({pair['parameters']:,} parameters), {pair['data']}, learning rate "
-        f"{pair['lr']:g}, momentum {pair['momentum']:g}, ρ = {pair['rho']:g}, {pair['epochs']} epochs, {pair['seeds']} "
-        "seeds. |u|: root mean square over training, in units of ρ."
+        f"{pair['lr']:g}, momentum {pair['momentum']:g}, ρ = {pair['rho']:g}, {pair['epochs']} epochs of "
+        f"{pair['train'] or 'all'} examples, {pair['seeds']} seeds. |u|: root mean square over training, in "
+        "units of ρ. |x|: norm of the parameters at the end."
     )
     return Table(header, rows, right=range(1, len(header)), note=note)
+
+
+def _rescaled(numbers: PairNumbers) -> list[Table]:
+    """Of a pair with batch norm."""
+    if not any(row.rescaled for row in numbers.rows):
+        return []
+    rows = [
+        [row.label, with_spread(row.mean(lambda r: r["lambda_1_rescaled"]), 3), *_verdict(row.rescaled)]
+        for row in _main_rows(numbers)
+    ]
+    header = ["", "λ₁, rescaled", "over SAM's of\nequal length", "beyond equal\nlength", "p, Holm"]
+    note = (
+        f"{numbers.pair['name']}. Each layer before a batch norm has weights as long as at the start of its training."
+    )
+    return [Table(header, rows, right=range(1, len(header)), note=note)]
 
 
 def _main_rows(numbers: PairNumbers) -> list[Row]:
@@ -111,6 +139,16 @@ def _main_rows(numbers: PairNumbers) -> list[Row]:
 def _verdict(comparison: Comparison | None) -> list[str]:
     """Three cells."""
     return [comparison.words, comparison.answer, f"{comparison.adjusted:.1g}"] if comparison else ["", "", ""]
+
+
+def _asked(row: Row) -> str:
+    """The family of its questions."""
+    return row.condition.family if row.control else ""
+
+
+def _of_perturbation(row: Row, numbers: Sequence[Callable[[Record], float]]) -> list[str]:
+    """Nothing of SGD, whose records have what SAM's perturbation would do there."""
+    return ["" if row.condition.method == "sgd" else _number(row.mean(each)) for each in numbers]
 
 
 def _accuracies(numbers: PairNumbers) -> Table:
@@ -131,7 +169,10 @@ def _accuracies(numbers: PairNumbers) -> Table:
         "p, Holm",
         "training\nloss",
     ]
-    note = f"{numbers.pair['name']}. Points of test accuracy; a gain of less than half a point counts as none."
+    note = (
+        f"{numbers.pair['name']}. Points of test accuracy, on {numbers.pair['test_examples']} images; a gain of less "
+        "than half a point counts as none."
+    )
     return Table(header, rows, right=range(1, len(header)), note=note)
 
 
@@ -139,10 +180,11 @@ def _alignments(numbers: PairNumbers) -> Table:
     rows = [
         [
             row.label,
-            *(_number(row.mean(over_looks(name))) for name in ("cos_v_v1", "cos_g_v1", "cos_u_v1")),
+            *(_number(row.mean(over_looks(name))) for name in ("cos_v_v1", "cos_g_v1")),
+            *_of_perturbation(row, [over_looks("cos_u_v1")]),
             *_verdict(row.alignment),
             _number(_of(row, "cos_g_v")),
-            *(_number(row.mean(_own_rate(name))) for name in ("share", "second", "third")),
+            *_of_perturbation(row, [_own_rate(name) for name in ("share", "second", "third")]),
         ]
         for row in _main_rows(numbers)
     ]
@@ -161,29 +203,50 @@ def control_notes(result: Result) -> list[str]:
     """Many verdicts at once, batch norm, what the engine predicts, and how good eigenvalues are."""
     everything = pair_numbers(result)
     rows = [row for numbers in everything for row in numbers.rows]
-    judged = [row.control for row in rows if row.control]
     records = [record for numbers in everything for row in numbers.rows for record in row.records]
     worst = max(record["residual"] / record["lambda_1"] for record in records)
     open_ones = sum(not record["converged"] for record in records)
     return [
-        f"{len(judged)} verdicts on λ₁: {_counts(judged)}. Without an effect anywhere, 2.5 % of so many "
-        f"intervals ({0.025 * len(judged):.1f}) would lie wholly below 1 by chance, so yes is said only where Holm's "
-        "correction for all of them leaves p < 0.05: the chance of any wrong yes, on whichever pair, is at most 5 %. "
-        f"A no is not corrected: where the true reduction is {LOWER.within}, each has a chance of 2.5 % to be "
-        "wrong.",
-        "Test accuracy and alignment are questions of their own, each corrected for all of its verdicts: accuracy "
-        f"{_counts([row.accuracy for row in rows if row.accuracy])}; alignment of the perturbation with the top "
-        f"eigenvector {_counts([row.alignment for row in rows if row.alignment])}.",
+        *(_family(each, [row for row in rows if row.control and row.condition.family == each]) for each in FAMILIES),
+        "So yes is said only where Holm's correction for all questions of its family, on all pairs, leaves p < 0.05 "
+        "(one-sided): the chance of any wrong yes in a family is at most 5 %. The main questions were chosen before "
+        "these runs, after a first measurement on digits. A no is not corrected: where the true reduction is "
+        f"{LOWER.within}, each has a chance of 2.5 % to be wrong.",
+        "Test accuracy and alignment are questions of their own, in the same families. Intervals are over seeds, on "
+        "one training and one test set: that accuracy is better on these test images says little of others. As it "
+        "comes in steps of one image, its spread over seeds is taken to be that of rounding at least.",
         "SAM of equal length has, for every seed, the radius ρ (mean over steps of |u|²)^(1/2) of that seed's run of "
         "Eigen-SAM, |u|² = 1 + α² sin²(g, v), to a quarter of a percent. ρ √(1 + α²) would be longer than any "
         "perturbation of Eigen-SAM was.",
-        "Eigenvalues are those of the function that is trained: with batch norm, of the mean over minibatches in "
-        "train mode, cut in order. All are found by Lanczos from a random start: the largest residual is "
-        f"{worst:.1g} of λ₁, {open_ones} of {len(records)} had not settled.",
+        "Eigenvalues are those of the training loss without weight decay: with batch norm, of the mean over "
+        "minibatches in train mode, of random partitions that neither the training nor an accurate v has seen. Cosines "
+        "and rates are means over such minibatches, too. All eigenvalues are found by Lanczos from a random start: the "
+        f"largest residual is {worst:.1g} of λ₁, {open_ones} of {len(records)} had not settled.",
+        "A network with batch norm is the same function whatever the length of the weights before it, but its λ₁ falls "
+        "as they grow. So there the question is asked once more of the network whose weights are as long as at first, "
+        "where it is the same function in train mode.",
+        "Predicted are rates along the drift alone: the noise of the SDE moves the mean of ln λ₁, too, and is not the "
+        "same for both.",
         *(_predicted(numbers) for numbers in everything),
         "All of this is of small networks at constant learning rates, measured at the end of training. It says nothing "
-        "of larger ones, of other schedules, or of test accuracy.",
+        "of larger ones, or of other schedules.",
     ]
+
+
+_FAMILIES = {
+    "main": "Main questions (α = 0.2 with k = 100, as in the paper; α = 1 with the minibatch's v at every step, and "
+    "with an accurate v every 20 steps)",
+    "further": "Further questions",
+    "random": "Random vectors",
+}
+
+
+def _family(name: str, rows: Sequence[Row]) -> str:
+    """The answers of a family."""
+    asked = {"λ₁": "control", "rescaled λ₁": "rescaled", "test accuracy": "accuracy", "alignment": "alignment"}
+    found = {what: [each for row in rows if (each := getattr(row, field))] for what, field in asked.items()}
+    said = [f"{len(judged)} verdicts on {what}: {_counts(judged)}" for what, judged in found.items() if judged]
+    return f"{_FAMILIES[name]}. {'; '.join(said)}."
 
 
 def _counts(judged: Sequence[Comparison]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...ground.errors import InputError
 from ...landscapes.curvature.landscape_hessian import top_eigenpairs
 from ...landscapes.networks.network import NetworkLandscape
-from ...landscapes.runs.data_set import DataSet
+from ...landscapes.runs.data_set import DataSet, converted
 from ...landscapes.runs.run import Run
 from ..bounded_loss import BoundedCrossEntropy
 from .bound import Bound, Curvature
@@ -117,7 +117,7 @@ def bound_checkpoint(
     model = run.network().to(device, torch.float64)
     examples = len(data.train_targets)
     landscape = NetworkLandscape.from_tensors(
-        model, loss, data.train_inputs.double(), data.train_targets, chunk_size=settings.batch_size
+        model, loss, converted(data.train_inputs, torch.float64), data.train_targets, chunk_size=settings.batch_size
     )
     x = landscape.point()
     start = torch.zeros_like(x)
@@ -156,7 +156,7 @@ def bound_checkpoint(
     test = NetworkLandscape.from_tensors(
         model,
         loss,
-        data.test_inputs.double(),
+        converted(data.test_inputs, torch.float64),
         data.test_targets,
         chunk_size=settings.batch_size,
     )

@@ -12,9 +12,9 @@ __all__ = ["batch_sharpness"]
 def batch_sharpness(landscape: Landscape, x: Tensor) -> float:
     """``E [g_m^T H_m g_m / |g_m|^2]`` over minibatches at ``x``; NaN where a gradient is 0.
 
-    The mean of the ratios, as in that paper's experiments, not the ratio of the means, in which long gradients would
-    count more. Where SGD with learning rate ``eta`` has become unstable, it stays near ``2 / eta``, while ``lambda_1``
-    of the mean loss stays below. With momentum or another base the threshold is another one.
+    The mean of the ratios, as in the experiments of Andreyev & Beneventano, not the ratio of the means, in which long
+    gradients would count more. Where SGD with learning rate ``eta`` has become unstable, it stays near ``2 / eta``,
+    while ``lambda_1`` of the mean loss stays below. With momentum or another base the threshold is another one.
 
     Args:
         landscape: ``f_m``, minibatches of the size that the training steps with.

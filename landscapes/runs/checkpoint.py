@@ -14,6 +14,7 @@ from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_json
 from ...ground.row_file import Row, RowFile
 from ...ground.run_files import CHECKPOINT, CURVATURE, EXAMPLES, INITIAL, SIDECAR, SPLIT
+from ..networks.whole_state import load_whole_state, whole_state
 from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
 from .data_digests import data_digest
@@ -26,7 +27,7 @@ __all__ = ["Checkpoint"]
 
 _FORMAT = "eigensam-checkpoint/2"
 _OPTIONAL = (SPLIT, EXAMPLES, CURVATURE)  # of runs that drew examples, or measured curvature
-_MOST_SIZE = 100_000  # ours: of any side of an image, and of classes
+_MOST_SIZE = 100_000  # ours: of any side of an image, and of classes, where a network is built from them
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
@@ -37,10 +38,28 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _check_tensors(expected: dict[str, Tensor], tensors: dict[str, Tensor], path: Path) -> None:
-    for name, tensor in expected.items():
+def _copy(own: nn.Module) -> nn.Module:
+    """Of a network that may remember results of its last pass, such as a weight that a hook computes.
+
+    Raises:
+        InputError: it cannot be copied.
+    """
+    values = [value for module in own.modules() for value in vars(module).values()]
+    results = [value for value in values if isinstance(value, Tensor) and not value.is_leaf]
+    try:
+        return copy.deepcopy(own, {id(each): each.detach().clone() for each in results})
+    except Exception as error:  # of any network
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"the network cannot be copied ({reason}); give one that copy.deepcopy can copy") from None
+
+
+def _check_tensors(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Refuse those of another model; buffers that its own state leaves out may be of any form, or not made yet."""
+    expected, known = whole_state(model), model.state_dict()
+    for name in known if path.name == INITIAL else expected:  # passes have made the others
         if name not in tensors:
             raise InputError(f"{path} has no tensor '{name}': it belongs to another model than its sidecar says")
+    for name, tensor in known.items():
         if tensors[name].dtype != tensor.dtype:
             raise InputError(f"{path}: '{name}' is of type {tensors[name].dtype}, the model needs {tensor.dtype}")
         if tensors[name].shape != tensor.shape:
@@ -48,7 +67,13 @@ def _check_tensors(expected: dict[str, Tensor], tensors: dict[str, Tensor], path
                 f"{path}: '{name}' has shape {tuple(tensors[name].shape)}, the model needs {tuple(tensor.shape)}: "
                 f"it belongs to another model than its sidecar says"
             )
-    extra = sorted(tensors.keys() - expected.keys())
+    empty = {
+        f"{prefix}.{name}".removeprefix(".")
+        for prefix, module in model.named_modules()
+        for name, buffer in module._buffers.items()
+        if buffer is None
+    }
+    extra = sorted(tensors.keys() - expected.keys() - empty)
     if extra:
         raise InputError(
             f"{path} has an unknown tensor '{extra[0]}': it belongs to another model than its sidecar says"
@@ -70,7 +95,8 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if (
         len(sizes) < 2
         or (image and len(sizes) != 4)
-        or not all(type(size) is int and 1 <= size <= _MOST_SIZE for size in sizes)
+        or not all(type(size) is int and size >= 1 for size in sizes)
+        or (image and max(sizes) > _MOST_SIZE)
     ):
         raise ValueError(f"shape and classes {sizes!r:.60}")
     if entry("model", str) != OWN and record["model"] not in MODELS:
@@ -80,6 +106,10 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if not all(isinstance(digests[name], str) for name in names):
         raise TypeError("sha256")
     last = record["settings"].get("epochs", 0) if isinstance(record["settings"], dict) else 0
+    # Versions without an early stop did not write these.
+    epochs = {name: entry(name, int) if name in record else last for name in ("epochs", "kept_epoch")}
+    if not 0 <= epochs["kept_epoch"] <= epochs["epochs"]:
+        raise ValueError(f"kept_epoch {epochs['kept_epoch']} of {epochs['epochs']}")
     return {
         "model": record["model"],
         "shape": tuple(shape),
@@ -91,8 +121,7 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
         "network_sha256": entry("network_sha256", str) if "network_sha256" in record else "",
         "whole_sha256": entry("whole_sha256", str) if "whole_sha256" in record else "",
         "sha256": {name: digests[name] for name in names},
-        # Versions without an early stop did not write these.
-        **{name: entry(name, int) if name in record else last for name in ("epochs", "kept_epoch")},
+        **epochs,
     }
 
 
@@ -140,7 +169,7 @@ class Checkpoint:
         Split and chosen examples have been written before the training began; ``sha256`` has what they were then.
         """
         directory = Path(directory)
-        save_tensors(directory / CHECKPOINT, trained.state_dict())
+        save_tensors(directory / CHECKPOINT, whole_state(trained))
         save_tensors(directory / INITIAL, initial)
         written = [name for name in (CHECKPOINT, INITIAL, CURVATURE) if (directory / name).is_file()]
         digests = {**self.sha256, **{name: _digest(directory / name) for name in written}}
@@ -181,21 +210,35 @@ class Checkpoint:
         Raises:
             InputError: the tensors are truncated, of another model, or not safetensors.
         """
-        path = Path(directory) / (INITIAL if initial else CHECKPOINT)
-        content = read_input(path)
-        tensors = parse_tensors(content, path)
         if own is None:
             with torch.device("meta"):  # shapes without memory: a damaged sidecar may ask for any amount
-                _check_tensors(build_model(self.model, self.shape, self.classes).state_dict(), tensors, path)
+                shapes = build_model(self.model, self.shape, self.classes)
         elif self.model != OWN:
             raise InputError(f"{directory} is a run of the network '{self.model}'; open it without one of your own")
         else:
-            _check_tensors(own.state_dict(), tensors, path)
+            shapes = own
+        tensors = self._tensors(directory, shapes, initial=initial)
+        model = build_model(self.model, self.shape, self.classes) if own is None else _copy(own).cpu()
+        load_whole_state(model, tensors)
+        return model.eval()
+
+    def load(self, directory: Path, own: nn.Module) -> None:
+        """Give the trained tensors to a module of the same architecture, as it is and where it is.
+
+        Raises:
+            InputError: as :meth:`network`.
+        """
+        load_whole_state(own, self._tensors(directory, own))
+
+    def _tensors(self, directory: Path, model: nn.Module, *, initial: bool = False) -> dict[str, Tensor]:
+        """Those of a file, which have been found to be the model's."""
+        path = Path(directory) / (INITIAL if initial else CHECKPOINT)
+        content = read_input(path)
+        tensors = parse_tensors(content, path)
+        _check_tensors(model, tensors, path)
         if hashlib.sha256(content).hexdigest() != self.sha256.get(path.name):
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
-        model = build_model(self.model, self.shape, self.classes) if own is None else copy.deepcopy(own).cpu()
-        model.load_state_dict(tensors)
-        return model.eval()
+        return tensors
 
     def split(self, directory: Path) -> Split | None:
         """How the training set was split before the training; None if the network was trained on all of it.

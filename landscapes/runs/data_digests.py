@@ -2,6 +2,8 @@
 
 import hashlib
 
+import torch
+
 from .data_set import DataSet
 
 __all__ = ["data_digest"]
@@ -20,5 +22,5 @@ def data_digest(data: DataSet) -> str:
     digest = hashlib.sha256()
     for tensor in (data.train_inputs, data.train_targets, data.test_inputs, data.test_targets):
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.cpu().contiguous().numpy().data)
+        digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)  # numpy has no bfloat16
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from ..networks.network import NetworkLandscape
 from .checkpoint import Checkpoint
 from .data import load_data
 from .data_digests import data_digest
-from .data_set import DataSet
+from .data_set import DataSet, converted
 from .examples import Examples
 from .metrics import read_metrics
 from .registries import OWN
@@ -239,7 +239,7 @@ class Run:
             data: what :meth:`data` has returned; None loads it, which works for data that are built in.
             batch_size: examples of each minibatch; a rest is left out.
             batches: use only the first so many; None is all.
-            dtype: of parameters and inputs.
+            dtype: of parameters and inputs; those that are numbers of something, such as words, stay.
             points_per_pass: parameters that pass through the network at a time.
             initial: around the initialisation instead.
 
@@ -258,7 +258,7 @@ class Run:
         return NetworkLandscape.from_tensors(
             self.network(initial=initial).to(dtype),
             cross_entropy,
-            data.train_inputs[:count].to(dtype),
+            converted(data.train_inputs[:count], dtype),
             data.train_targets[:count],
             batch_size=batch_size,
             points_per_pass=points_per_pass,

@@ -21,11 +21,13 @@ class MomentumSAMSettings(Method):
     """Settings of :class:`MomentumSAM`.
 
     Attributes:
-        rho: perturbation radius (released code: 0.3).
+        rho: perturbation radius (the released class has 0.3; the commands of its README give 3, where SAM has 0.2).
     """
 
     label = "Momentum-SAM"
-    rho: float = radius(0.3, "Radius of the perturbation along the momentum; 0.3 in the released code.")
+    rho: float = radius(
+        0.3, "Radius of the perturbation along the momentum; its authors take 0.3 in the code and 3 in their examples."
+    )
 
     def make(self, parameters: "Iterable[Tensor]", *, seed: int, **base: Any) -> "Optimizer":
         """Momentum-SAM around the base optimizer, whose momentum it follows."""

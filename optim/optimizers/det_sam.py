@@ -22,9 +22,9 @@ class DetSAM(SampledSharpnessOptimizer):
     """Base step along ``g + weight grad S``, ``S = (mean_j exp(-d_j/2))^-2``, ``d_j = (f(x + rho u_j) - f(x))/s^2``.
 
     ``f`` is the minibatch's loss, ``u_j`` uniform in the cube ``[-1, 1]^d``, and ``s`` is ``scale``. If the cube was
-    all of space, then at a minimum the mean would be the integral of ``exp(-u^T H u/(4 s^2))`` over its volume, and
-    ``S`` proportional to ``det H`` (Tahmasebi et al., ICML 2024, "A universal class of sharpness-aware minimization
-    algorithms").
+    all of space, then at a minimum the mean would be the integral of ``exp(-rho^2 u^T H u/(4 s^2))`` over its
+    volume, and ``S`` proportional to ``det H`` (Tahmasebi et al., ICML 2024, "A universal class of sharpness-aware
+    minimization algorithms").
 
     What is true of the estimate: it is consistent, and biased for any finite number of samples, as the inverse square
     of a mean is convex; with one sample, as in the released example, ``S = exp(d_1)``. And for a cube in which the loss

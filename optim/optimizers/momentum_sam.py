@@ -76,7 +76,8 @@ class MomentumSAM(OnePassOptimizer):
     def _of_base(self, p: Tensor) -> Tensor | None:
         """The momentum that the base keeps of a parameter."""
         state = self.base.state.get(p, {})
-        return next((state[name] for name in _OF_BASES if state.get(name) is not None), None)
+        found = next((state[name] for name in _OF_BASES if state.get(name) is not None), None)
+        return found.to_dense() if found is not None and found.is_sparse else found
 
     def _momentum(self, p: Tensor) -> Tensor | None:
         found = self._of_base(p)

@@ -1,5 +1,6 @@
 """Whether a training may go on from an earlier one: with the same settings, or with more epochs."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from torch import nn
 
 from ...ground.errors import InputError
 from ...ground.run_files import FROZEN, RUN_FILES, SIDECAR, STATE
+from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from .identity import network_fingerprint
@@ -64,45 +66,83 @@ def finished_run(out: Path, settings: TrainSettings, data: DataSet, model: nn.Mo
     if model is not None and run.checkpoint.network_sha256 != network_fingerprint(model):
         raise InputError(
             f"{out} is a finished run of a network with another structure or other first parameters; give the one that "
-            "it began with, or choose another --out"
+            "it began with, made anew, not one that has been trained since; or choose another --out"
         )
     if run.settings.get("epochs") == settings.epochs:
         if model is not None:  # it is what the training has made of it
-            model.load_state_dict(run.network().state_dict())
+            run.checkpoint.load(out, model)
         return run
     if not (out / STATE).is_file():
         raise InputError(f"{out} cannot go on to more epochs: its {STATE} has been removed; train anew elsewhere")
+    _check_replaceable(out)
+    return None
+
+
+def put_in_place(partial: Path, out: Path, earlier: bytes | None = None) -> None:
+    """Rename a finished training to where it is wanted, in place of one of fewer epochs.
+
+    A kill leaves one of the two whole: the earlier one is moved aside first, and removed last.
+
+    Args:
+        partial: of the finished training.
+        out: where it is wanted; nothing, or the earlier run.
+        earlier: sidecar of the run that it has grown from; no other one is replaced.
+
+    Raises:
+        InputError: it cannot be renamed; another run has come to be there, or something that would be lost.
+    """
+    aside = _aside(out)
+    try:
+        if earlier is not None and (out / SIDECAR).is_file():
+            if (out / SIDECAR).read_bytes() != earlier:
+                raise InputError(f"{out} is no longer the run that it has grown from; move either of them")
+            _check_replaceable(out)  # the training has taken its time, in which anything was put there
+            shutil.rmtree(aside, ignore_errors=True)
+            out.replace(aside)
+        partial.replace(out)
+    except InputError as error:
+        raise InputError(f"the finished run stays in {partial}: {error}") from None
+    except OSError as error:
+        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
+    if _is_earlier(aside, out):
+        shutil.rmtree(aside)
+
+
+def _aside(out: Path) -> Path:
+    whole = Path(os.path.realpath(out))
+    return whole.with_name(f".{whole.name}.before")
+
+
+def _check_replaceable(out: Path) -> None:
+    """Refuse to put a longer run in the place of one that is more than its files.
+
+    Raises:
+        InputError: what would be lost.
+    """
     if (out / FROZEN).is_file():
         raise InputError(
             f"{out} cannot go on to more epochs: 'eigensam certify' has written down in {FROZEN} what it depends on; "
             "train anew elsewhere"
         )
-    if foreign := [path.name for path in sorted(out.iterdir()) if path.name not in RUN_FILES]:
+    if foreign := _foreign(out):
         raise InputError(f"{out} also holds {foreign[0]}, which a longer training in its place would remove; move it")
-    if (aside := _aside(out)).exists() and not (aside / SIDECAR).is_file():
+    if os.path.lexists(aside := _aside(out)) and not _is_earlier(aside, out):
         raise InputError(f"{aside} is in the way, where the earlier run is kept for a moment; move it")
-    return None
 
 
-def _aside(out: Path) -> Path:
-    return out.with_name(f".{out.name}.before")
-
-
-def put_in_place(partial: Path, out: Path) -> None:
-    """Rename a finished training to where it is wanted, in place of one of fewer epochs.
-
-    A kill leaves one of the two whole: the earlier one is moved aside first, and removed last.
-
-    Raises:
-        InputError: it cannot be renamed.
-    """
-    aside = _aside(out)
+def _is_earlier(aside: Path, out: Path) -> bool:
+    """Whether it is a run of fewer epochs of the same training, and nothing else that somebody may want to keep."""
+    if aside.is_symlink() or (aside / FROZEN).exists() or not (aside / SIDECAR).is_file() or _foreign(aside):
+        return False
     try:
-        if (out / SIDECAR).is_file():
-            shutil.rmtree(aside, ignore_errors=True)
-            out.replace(aside)
-        partial.replace(out)
-    except OSError as error:
-        raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
-    if (aside / SIDECAR).is_file():
-        shutil.rmtree(aside)
+        earlier, later = (Checkpoint.read(each) for each in (aside, out))
+    except InputError:
+        return False
+    same = (earlier.data_sha256, earlier.network_sha256) == (later.data_sha256, later.network_sha256)
+    return (
+        same and earlier.epochs <= later.epochs and {**earlier.settings, "epochs": 0} == {**later.settings, "epochs": 0}
+    )
+
+
+def _foreign(run: Path) -> list[str]:
+    return [path.name for path in sorted(run.iterdir()) if path.name not in RUN_FILES]

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from ...landscapes.networks.whole_state import load_whole_state, whole_state
 
 __all__ = ["EarlyStop"]
 
@@ -42,24 +43,23 @@ class EarlyStop:
             return False
         if loss < self.loss:
             self.epoch, self.loss = epoch, loss
-            self.weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            self.weights = _copy(model)
         return epoch - self.epoch >= self.patience
 
-    @torch.no_grad()
     def give_best(self, model: nn.Module) -> None:
         """Load the kept weights, if there are any."""
         if self.weights:
-            model.load_state_dict(self.weights)
+            load_whole_state(model, self.weights)
 
     @contextmanager
     def at_best(self, model: nn.Module) -> Iterator[None]:
         """With the kept weights; then those that were there are back."""
-        now = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        now = _copy(model)
         self.give_best(model)
         try:
             yield
         finally:
-            model.load_state_dict(now)
+            load_whole_state(model, now)
 
     def state_dict(self) -> dict[str, Any]:
         """All of it."""
@@ -68,3 +68,7 @@ class EarlyStop:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
         self.epoch, self.loss, self.weights = int(state["epoch"]), float(state["loss"]), dict(state["weights"])
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in whole_state(model).items()}

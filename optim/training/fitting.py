@@ -5,9 +5,11 @@ from torch import Tensor, nn
 
 from ...ground.errors import InputError
 from ...landscapes.networks.modes import kept_modes
+from ...landscapes.networks.whole_state import whole_state
 from ...landscapes.runs.data import check_data
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.registries import OWN
+from ...landscapes.tensor_files import check_storable
 from .settings import TrainSettings
 
 __all__ = ["check_fits"]
@@ -23,7 +25,7 @@ def check_fits(settings: TrainSettings, data: DataSet, model: nn.Module | None) 
 
     Raises:
         InputError: data that are nonsense or of another name, a network that is missing, or not wanted, or fails on an
-            example, or gives no scores of the classes.
+            example, gives no scores of the classes, or has a state that no file can hold.
     """
     if not isinstance(data, DataSet):
         raise InputError(f"data is of type {type(data).__name__}; give a DataSet, such as load_data('digits')")
@@ -38,6 +40,10 @@ def check_fits(settings: TrainSettings, data: DataSet, model: nn.Module | None) 
         raise InputError(f"the settings name data '{settings.data}', but '{data.name}' was given; load the former")
     if settings.augment and not data.augmentable:
         raise InputError(f"crops and flips change the class of {data.name} images; leave --augment out")
+    if settings.augment and len(data.shape) != 3:
+        raise InputError(
+            f"crops and flips are of images (C, H, W), inputs of {data.name} have shape {data.shape}; leave augment out"
+        )
     if model is not None:
         _check_model(model, data)
     elif data.train_inputs.dtype != torch.float32:
@@ -45,11 +51,17 @@ def check_fits(settings: TrainSettings, data: DataSet, model: nn.Module | None) 
             f"inputs are of type {data.train_inputs.dtype}, the network '{settings.model}' takes torch.float32; "
             "convert them"
         )
+    elif torch.get_default_dtype() != torch.float32:
+        raise InputError(
+            f"torch's default type is {torch.get_default_dtype()} and '{settings.model}' takes torch.float32; "
+            "call torch.set_default_dtype(torch.float32)"
+        )
 
 
 def _check_model(model: nn.Module, data: DataSet) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(f"model is of type {type(model).__name__}; give a torch.nn.Module")
+    check_storable(whole_state(model))
     types = ", ".join(sorted({str(p.dtype) for p in model.parameters()})) or "none"
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     try:

@@ -7,6 +7,7 @@ from torch import nn
 
 from ...ground.fingerprints import fingerprint
 from ...ground.identities import code_identity
+from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.data_digests import data_digest
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.registries import DATA, MODELS, OWN
@@ -39,21 +40,48 @@ def run_identity(
     device = torch.device(device)
     entries, own = _entries(settings), {}
     if model is not None:
-        kinds = {type(each) for each in model.modules()}
-        entries += [kind for kind in kinds if kind.__module__.partition(".")[0] != "torch"]
+        # Of a script that trains its own network only the network's code counts: else the script could ask for nothing
+        # more, such as more epochs, without being another one.
+        entries += [kind for kind in _kinds(model) if kind.__module__.partition(".")[0] not in ("torch", "__main__")]
         own["network"] = network_fingerprint(model)
     return {
         **own,
         "examples": data_digest(data),
         "device": str(device),
         "threads": str(torch.get_num_threads()) if device.type == "cpu" else "any",
+        "processor": _processor(device),
         **code_identity(_TRAINS, *entries),
     }
 
 
 def network_fingerprint(model: nn.Module) -> str:
-    """Of a network's structure and parameters."""
-    return fingerprint(repr(model), dict(model.state_dict()))
+    """Of a network: structure, attributes such as an activation, what is trained, parameters and buffers; not its mode.
+
+    Example:
+        >>> a, b = nn.Linear(2, 2), nn.Linear(2, 2)
+        >>> _ = b.load_state_dict(a.state_dict())
+        >>> one, same = network_fingerprint(a), network_fingerprint(b.eval())
+        >>> _ = b.bias.requires_grad_(False)
+        >>> one == same, one == network_fingerprint(b)
+        (True, False)
+    """
+    trained = [(name, p.requires_grad) for name, p in model.named_parameters()]
+    with kept_modes(model):
+        model.train()
+        return fingerprint(model, trained, [kind for kind in _kinds(model) if kind.__module__ == "__main__"])
+
+
+def _kinds(model: nn.Module) -> list[type[nn.Module]]:
+    """The classes of a network's modules, in an order that is the same in every process."""
+    return sorted({type(each) for each in model.modules()}, key=lambda kind: (kind.__module__, kind.__qualname__))
+
+
+def _processor(device: torch.device) -> str:
+    """What computes: another kind of processor rounds sums in another way."""
+    if device.type == "cpu":
+        return torch.backends.cpu.get_cpu_capability()
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return f"{kind}, products in {torch.get_float32_matmul_precision()} precision"
 
 
 def _entries(settings: TrainSettings | None) -> list[Any]:

@@ -15,6 +15,7 @@ from ...landscapes.curvature.recorder import CurvatureRecorder
 from ...landscapes.networks.modes import kept_modes
 from ...landscapes.networks.network import NetworkLandscape
 from ...landscapes.runs.data_set import DataSet
+from ..noise import generator_of
 from ..one_pass import OnePassOptimizer
 from ..optimizers.eigen_sam import EigenSAM
 from ..two_pass import TwoPassOptimizer
@@ -53,8 +54,9 @@ def measure_sharpness(
 ) -> dict[str, float]:
     """``lambda_1`` of the training loss, its residual, and the alignment of perturbations with its eigenvector.
 
-    Measured on the first minibatches of the training set, always the same, in train mode (the function that is
-    being trained). The alignment is the mean of ``|<u/|u|, v_1>|`` over minibatches, where ``u`` is the optimizer's own
+    Measured on random minibatches of the training set, the same for every run on these data: it does not matter whether
+    the data come class by class. Torch's batch and instance norm are in train mode, as in the training, everything else
+    in eval mode. The alignment is the mean of ``|<u/|u|, v_1>|`` over minibatches, where ``u`` is the optimizer's own
     perturbation; for one that has none, the minibatch gradient. :class:`CurvatureRecorder` records more, and of any
     landscape.
 
@@ -68,11 +70,10 @@ def measure_sharpness(
     landscape = _training_landscape(model, data, batch_size, examples)
     x = landscape.point()
     whole = landscape
-    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
-        # Without batch norm the mean over minibatches is one loss, which larger chunks evaluate faster.
-        rows = landscape.size * batch_size
-        inputs, targets = data.train_inputs[:rows], data.train_targets[:rows]
-        whole = NetworkLandscape.from_tensors(model, cross_entropy, inputs, targets, chunk_size=500)
+    if not any(isinstance(module, nn.modules.batchnorm._NormBase) for module in model.modules()):
+        # Without them the mean over minibatches is one loss in one mode, which larger chunks evaluate faster.
+        measured = _measured_examples(data, batch_size, examples)
+        whole = NetworkLandscape.from_tensors(model, cross_entropy, *measured, chunk_size=500)
     # A random start each time: a warm one can stay with an eigenvector that has been overtaken.
     pairs = top_eigenpairs(whole, x, max_products=30, tolerance=3e-3)
     return {
@@ -120,15 +121,19 @@ def training_recorder(
 
 
 def _training_landscape(model: nn.Module, data: DataSet, batch_size: int, examples: int) -> NetworkLandscape:
-    count = max(min(examples, len(data.train_targets)), batch_size)
-    return NetworkLandscape.from_tensors(
-        model,
-        cross_entropy,
-        data.train_inputs[:count],
-        data.train_targets[:count],
-        batch_size=batch_size,
-        mode="train",
-    )
+    measured = _measured_examples(data, batch_size, examples)
+    return NetworkLandscape.from_tensors(model, cross_entropy, *measured, batch_size=batch_size, mode="train")
+
+
+def _measured_examples(data: DataSet, batch_size: int, examples: int) -> tuple[Tensor, Tensor]:
+    """Whole minibatches, drawn by numbers that no training draws.
+
+    Data often come class by class: their first examples, or minibatches of neighbours, are none that a training sees.
+    """
+    minibatches = max(min(examples, len(data.train_targets)) // batch_size, 1)
+    order = torch.randperm(len(data.train_targets), generator=generator_of("measured examples"))
+    rows = order[: minibatches * batch_size].to(data.train_targets.device)
+    return data.train_inputs[rows], data.train_targets[rows]
 
 
 def _own_perturbation(optimizer: Optimizer) -> Callable[[Tensor], Tensor] | None:

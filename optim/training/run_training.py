@@ -80,9 +80,16 @@ def run_training(settings: TrainSettings, place: Place, json: Path | None) -> No
     """
     check_asked(settings, place)
     with joined(place.device) as (ranks, device):
-        if restarted():
+        if restarted() and not place.resume:
+            ranks.on_first(lambda: _check_restart(settings, place.out))
             place = replace(place, resume=True)
         _train(settings, place, json, device, ranks)
+
+
+def _check_restart(settings: TrainSettings, out: Path) -> None:
+    """Of a finished run only what an earlier attempt may have made goes on; it was refused then, and is again."""
+    if (out / SIDECAR).is_file() and Run(out).settings != settings.to_dict():
+        check_run(out)
 
 
 def _train(settings: TrainSettings, place: Place, json: Path | None, device: torch.device, ranks: Ranks) -> None:

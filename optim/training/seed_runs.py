@@ -123,7 +123,7 @@ class SeedRuns:
         The seeds are the only thing that is drawn: the interval says nothing of other data or other settings. That of a
         single seed has no width.
         """
-        rows = [run.metrics[run.checkpoint.kept_epoch - 1] for run in self.runs()]
+        rows = [run.kept for run in self.runs()]
         names = [
             name for name in rows[0] if name not in _NOT_MEASURED and all(_is_number(row.get(name)) for row in rows)
         ]

@@ -1,4 +1,4 @@
-"""A training state as one safetensors file: tensors as tensors, everything else as JSON in its header. No pickle."""
+"""A training state as a safetensors file: tensors, everything else as JSON in its header, a digest. No pickle."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ...ground.errors import InputError
+from ...ground.fingerprints import fingerprint
 from ...ground.records import write_atomically
 
 __all__ = ["load_state", "save_state"]
 
-_KEY = "eigensam-state/1"
+_KEY, _DIGEST = "eigensam-state/2", "sha256"
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -54,7 +55,8 @@ def save_state(path: Path, state: Any) -> None:
     tensors: dict[str, Tensor] = {}
     skeleton = _pack(state, tensors)
     tensors.setdefault("t0", torch.zeros(0))  # safetensors keeps no header without a tensor
-    write_atomically(path, save(tensors, metadata={_KEY: json.dumps(skeleton)}))
+    header = json.dumps(skeleton)
+    write_atomically(path, save(tensors, metadata={_KEY: header, _DIGEST: fingerprint(header, tensors)}))
 
 
 def load_state(path: Path) -> Any:
@@ -65,8 +67,11 @@ def load_state(path: Path) -> Any:
     """
     try:
         with safe_open(str(path), framework="pt") as file:
-            header = (file.metadata() or {})[_KEY]
+            metadata = file.metadata() or {}
+            header = metadata[_KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        if metadata[_DIGEST] != fingerprint(header, tensors):
+            raise ValueError("its content is not what was written")
         return _unpack(json.loads(header), tensors)
     except Exception as error:  # a header edited by hand can be wrong in any way
         raise InputError(f"{path} is not a usable training state ({error}); train anew elsewhere") from None

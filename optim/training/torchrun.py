@@ -38,7 +38,11 @@ def restarted() -> bool:
         >>> restarted()
         False
     """
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _attempt() > 0
+
+
+def _attempt() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 @contextmanager
@@ -61,7 +65,9 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
     if count == 1:
         yield Ranks(), find_device(device)
         return
-    store, rank, _ = next(rendezvous("env://", timeout=_PATIENCE))
+    shared, rank, _ = next(rendezvous("env://", timeout=_PATIENCE))
+    # It may outlive a restart, with addresses of processes that are no more, and what they have said.
+    store = torch.distributed.PrefixStore(f"attempt {_attempt()}", shared)  # type: ignore[attr-defined]
     try:
         target = _own_device(device)
         backend = torch.distributed.get_default_backend_for_device(target)

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,8 +14,8 @@ from torch import nn
 
 from ...ground.device import find_device
 from ...ground.errors import InputError
-from ...ground.records import write_atomically, write_json
-from ...ground.run_files import LOCK, METRICS, SETTINGS, SIDECAR, STATE
+from ...ground.records import provenance, write_atomically, write_json
+from ...ground.run_files import LOCK, METRICS, RUN_FILES, SETTINGS, SIDECAR, STATE
 from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
@@ -49,7 +48,7 @@ def train(
 
     The work goes on in ``<out>.partial``, saved after every epoch and every few minutes, and renamed to ``out`` at the
     end: a killed run leaves there what was saved last, from which ``resume`` goes on, bit for bit as if it had never
-    stopped.
+    stopped. That holds for random numbers of torch; what a network draws from elsewhere is neither seeded nor saved.
 
     Where ``torch.distributed`` has been initialised, all its processes are to call this with the same arguments: each
     takes its part of every minibatch, whose ``batch_size`` stays that of all together; the first one measures, writes
@@ -62,7 +61,7 @@ def train(
         out: run directory; must not exist (or be empty).
         model: one's own network, where the settings say ``model="own"``: it is trained in place, from the parameters
             that it has, all its modules in train mode; then they are in the modes that they came in. Open the run with
-            ``Run(out, model)``.
+            ``Run(out, model)``. To resume, make it anew with the parameters that it began with.
         device: where to train.
         resume: go on from ``<out>.partial`` if it is there; a finished run in ``out`` is returned as it is, or goes on
             to more epochs if its schedule is extendable: its training state is kept for that.
@@ -102,16 +101,17 @@ def train(
     if not isinstance(save_minutes, int | float) or not save_minutes >= 0:
         raise InputError(f"save_minutes = {save_minutes} must be at least 0 (after every step); infinite is never")
     target = device if isinstance(device, torch.device) else find_device(device)
+    provenance()  # which is that of the code that trains, also if somebody edits it meanwhile
     ranks = Ranks.found()
     ranks.check_size(settings.batch_size, settings.method.closures)
     drawn = TrainingExamples.draw(settings, data)
-    out = Path(out)
-    ranks.require_same({"run directory": os.path.realpath(out), "resume": resume})
+    out = Path(os.path.realpath(out))  # a link is used for what it points at
+    ranks.require_same({"run directory": str(out), "resume": resume})
     ranks.on_first(functools.partial(check_run, out, resume=resume))
-    if ranks.on_first((out / SIDECAR).is_file) and (found := finished_run(out, settings, data, model)) is not None:
+    earlier = ranks.on_first(lambda: (out / SIDECAR).read_bytes() if (out / SIDECAR).is_file() else None)
+    if earlier is not None and (found := finished_run(out, settings, data, model)) is not None:
         return found
     data = drawn.data
-    out = Path(os.path.realpath(out))  # a link is used for what it points at
     with _unfinished(out, ranks) as partial:
         with torch.random.fork_rng():
             run = Training(settings, data, target, drawn.validation, model, ranks)
@@ -146,7 +146,7 @@ def train(
             run.identity.get("network", ""),
         )
         ranks.on_first(lambda: architecture.save(partial, run.model, run.initial, run.device))
-    ranks.on_first(lambda: _finish(partial, out, keep_state=settings.rate.extendable))
+    ranks.on_first(lambda: _finish(partial, out, earlier, keep_state=settings.rate.extendable))
     return Run(out, model)
 
 
@@ -163,10 +163,12 @@ def _unfinished(out: Path, ranks: Ranks) -> Iterator[Path]:
             for temporary in filter(is_temporary, partial.iterdir()):
                 temporary.unlink()
     except Exception:
-        if made and not (partial / STATE).exists():
-            shutil.rmtree(partial)  # nothing in it is finished
-            for folder in made[1:]:
-                with suppress(OSError):  # another training has begun there meanwhile
+        if made and not (partial / STATE).exists():  # nothing in it is finished
+            for path in partial.iterdir():
+                if path.name in RUN_FILES or is_temporary(path):
+                    path.unlink()
+            for folder in made:
+                with suppress(OSError):  # somebody has put something there meanwhile
                     folder.rmdir()
         raise
     finally:
@@ -183,9 +185,9 @@ def _lock(lock: FileLock, partial: Path) -> None:
         raise InputError(f"cannot write {partial}: {error.strerror}; choose a writable --out") from None
 
 
-def _finish(partial: Path, out: Path, *, keep_state: bool) -> None:
+def _finish(partial: Path, out: Path, earlier: bytes | None, *, keep_state: bool) -> None:
     """Give a run its name; the state goes last: a kill before loses nothing."""
-    put_in_place(partial, out)
+    put_in_place(partial, out, earlier)
     for name in (LOCK,) if keep_state else (STATE, LOCK):
         (out / name).unlink(missing_ok=True)
 

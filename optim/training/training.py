@@ -18,6 +18,7 @@ from ...ground.identities import differences
 from ...ground.row_file import Row
 from ...ground.run_files import CURVATURE, CURVATURE_FROZEN
 from ...landscapes.curvature.recorder import CurvatureRecorder
+from ...landscapes.networks.whole_state import load_whole_state, whole_state
 from ...landscapes.runs.build import build_model
 from ...landscapes.runs.data_set import DataSet
 from ..passes import NotFiniteError
@@ -78,7 +79,8 @@ class Training:
         self.ranks.require_same({**settings.to_dict(), **self.identity})
         torch.manual_seed(settings.seed)
         self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
-        self.initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self._finite = _finite_tensors(self.model)
+        self.initial = {name: tensor.clone() for name, tensor in whole_state(self.model).items()}
         self.model.to(device)
         self.model.zero_grad()  # what somebody has left there is none of a step
         self._wrapped = self.ranks.wrap(self.model)
@@ -126,8 +128,7 @@ class Training:
         return {
             "settings": self.settings.to_dict(),
             "identity": self.identity,
-            "model": self.model.state_dict(),
-            "hidden": self._hidden(),
+            "model": whole_state(self.model),
             "optimizer": self.optimizer.state_dict(),
             "precision": self.precision.state_dict(),
             "early_stop": self.early_stop.state_dict(),
@@ -138,11 +139,6 @@ class Training:
             "recorder": None if self.recorder is None else self.recorder.state_dict(),
             "random_states": self.ranks.gather(self._random_state),
         }
-
-    def _hidden(self) -> dict[str, Tensor]:
-        """Buffers that the module's own state leaves out, and that its passes may change."""
-        known = self.model.state_dict()
-        return {name: buffer for name, buffer in self.model.named_buffers() if name not in known}
 
     def restore(self, path: Path) -> None:
         """Go on from a saved state; a state that does not fit, whatever is wrong with it, is refused."""
@@ -162,17 +158,16 @@ class Training:
         if changes := differences(state.get("identity") or {}, self.identity):
             raise InputError(
                 f"the unfinished run differs in {changes}, so what follows would not be one run; go on as it began "
-                "(--device, --data-root, OMP_NUM_THREADS, number of processes, versions), or choose another --out"
+                "(--device, --data-root, OMP_NUM_THREADS, number of processes, versions; a network of your own made "
+                "anew, with its first parameters), or choose another --out"
             )
-        self.model.load_state_dict(state["model"])
-        for name, buffer in self._hidden().items():
-            buffer.copy_(state["hidden"][name])
+        load_whole_state(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.precision.load_state_dict(state["precision"])
         self.early_stop.load_state_dict(state["early_stop"])
         self.metrics, self.stopped = state["metrics"], state["stopped"]
         every = self.settings.spectrum_every
-        if state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is not the last one any more
+        if not self.stopped and state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is no longer that
             for row in self.metrics:
                 if not every or row["epoch"] % every:
                     for name in SHARPNESS:
@@ -291,7 +286,12 @@ class Training:
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         with self.precision.autocast():
-            outputs: Tensor = self._wrapped(inputs)
+            outputs = self._wrapped(inputs)
+            if not isinstance(outputs, Tensor):
+                raise InputError(
+                    f"in train mode the network returns {type(outputs).__name__}, in eval mode scores; leave out what "
+                    "it returns besides (auxiliary outputs), or wrap it"
+                )
             return cross_entropy(outputs, targets, label_smoothing=self.settings.label_smoothing)
 
     def _before_base(self) -> None:
@@ -322,8 +322,8 @@ class Training:
         )
 
     def is_finite(self) -> bool:
-        """Whether all weights and running statistics are."""
-        return all(bool(t.isfinite().all()) for t in self.model.state_dict().values() if t.is_floating_point())
+        """Whether all weights are, and all buffers that were at first: a mask may have infinite entries."""
+        return self._finite <= _finite_tensors(self.model)
 
     def _finish_epoch(self) -> None:
         """Measure, and begin the next epoch.
@@ -377,6 +377,12 @@ class Training:
         if self.validation is not None:
             row["validation_loss"], row["validation_accuracy"] = evaluate(self.model, *self.validation)
         return row
+
+
+def _finite_tensors(model: nn.Module) -> set[str]:
+    """Names of the parameters and buffers without infinite or undefined entries."""
+    named = (*model.named_parameters(), *model.named_buffers())
+    return {name for name, tensor in named if bool(tensor.isfinite().all())}
 
 
 def _readable(value: Any) -> Any:

@@ -57,6 +57,9 @@ class EigenSAMControls(Item):
                 f"alphas = {self.alphas}, refreshes = {self.refreshes}, accurate = {self.accurate}: nothing is "
                 "compared; give an alpha, and a number of steps between refreshes"
             )
+        slugs = [pair.slug for pair in self.all_pairs]
+        if twice := [slug for slug in slugs if slugs.count(slug) > 1]:
+            raise InputError(f"two pairs would be kept in files called {twice[0]}-...; give them other names")
         for pair in self.all_pairs:
             self._used(pair, resources)
 
@@ -108,7 +111,12 @@ class EigenSAMControls(Item):
         measured(more)
         return {
             "pairs": [
-                {**asdict(pair), "parameters": self._parameters(pair, resources), "runs": _runs(pair, found)}
+                {
+                    **asdict(pair),
+                    "parameters": self._parameters(pair, resources),
+                    "test_examples": len(self._used(pair, resources).test_targets),
+                    "runs": _runs(pair, found),
+                }
                 for pair in self.all_pairs
             ]
         }

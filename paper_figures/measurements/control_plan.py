@@ -1,5 +1,7 @@
 """What is compared to settle whether Eigen-SAM's eigenvector term does more than a longer perturbation."""
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +11,7 @@ from torch import nn
 from ...ground.errors import InputError
 from ...landscapes.runs.data_set import DataSet
 
-__all__ = ["DIRECTIONS", "LAPTOP", "QUICK", "Condition", "Pair", "conditions", "used_data"]
+__all__ = ["DIRECTIONS", "FAMILIES", "LAPTOP", "QUICK", "Condition", "Pair", "conditions", "used_data"]
 
 DIRECTIONS = {
     "minibatch": "the eigenvector of the minibatch at hand, five Lanczos products from the last estimate",
@@ -17,6 +19,9 @@ DIRECTIONS = {
     "random": "a random unit vector in its place, drawn anew at each refresh",
 }
 """Where Eigen-SAM's ``v`` comes from."""
+
+FAMILIES = ("main", "further", "random")
+"""Questions that are judged together: few that were chosen beforehand, all others, and those of a random vector."""
 
 _LENGTHS = 200  # control lengths are multiples of one part in so many: 0.25 % off at most, and runs are shared
 
@@ -39,9 +44,10 @@ class Pair:
         rho: radius of SAM and Eigen-SAM.
         seeds: runs of each condition; run ``i`` of all conditions has the same start and the same minibatches.
         looks: times at which eigenvalue and alignment are measured, the last one at the end.
+        partitions: random partitions into minibatches over which they are measured.
 
     Raises:
-        InputError: no seed, no pixel in a square, or more looks than epochs.
+        InputError: a number that is out of range.
     """
 
     name: str
@@ -56,14 +62,41 @@ class Pair:
     epochs: int = 30
     rho: float = 0.1
     seeds: int = 8
-    looks: int = 3
+    looks: int = 2
+    partitions: int = 1
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.pool < 1 or not 1 <= self.looks <= self.epochs:
+        least = {
+            "seeds": 1,
+            "pool": 1,
+            "partitions": 1,
+            "batch_size": 1,
+            "epochs": 1,
+            "looks": 1,
+            "train": 0,
+            "test": 0,
+        }
+        found = {name: getattr(self, name) for name in least}
+        if any(type(found[name]) is not int or found[name] < low for name, low in least.items()):
+            said = ", ".join(f"{name} = {value}" for name, value in found.items())
+            raise InputError(f"{self.name}: {said}; give whole numbers, at least 1, of examples 0 for all")
+        if self.looks > self.epochs:
+            raise InputError(f"{self.name}: {self.looks} looks in {self.epochs} epochs; give no more looks than epochs")
+        if not (0 < self.lr < math.inf and 0 < self.rho < math.inf and 0 <= self.momentum < 1):
             raise InputError(
-                f"{self.name}: seeds = {self.seeds}, pool = {self.pool}, looks = {self.looks} in {self.epochs} epochs; "
-                "give at least one of each, and no more looks than epochs"
+                f"{self.name}: lr = {self.lr}, rho = {self.rho}, momentum = {self.momentum}; give positive numbers, "
+                "and a momentum in [0, 1)"
             )
+
+    @property
+    def slug(self) -> str:
+        """In names of files.
+
+        Example:
+            >>> Pair("CIFAR-10, batch norm", "cifar10", "cnn2-bn", train=1000).slug
+            'cifar-10-batch-norm'
+        """
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower())
 
 
 @dataclass(frozen=True)
@@ -97,6 +130,22 @@ class Condition:
             ending = "-unit" if self.normalize else ""
             return f"eigen-sam-a{self.alpha:g}-k{self.refresh_every}-{self.direction}{ending}"
         return self.method if self.method == "sgd" or self.length == 1 else f"{self.method}-{self.length:g}"
+
+    @property
+    def family(self) -> str:
+        """Of :data:`FAMILIES`; only Eigen-SAM's conditions have questions.
+
+        The main ones are the paper's setting (``alpha = 0.2``, ``k = 100``), and ``alpha = 1`` with the best that
+        either kind of eigenvector can be: accurate every 20 steps, or the minibatch's at every step.
+
+        Example:
+            >>> Condition("eigen-sam", 0.2, 100, "minibatch").family, Condition("eigen-sam", 0.2, 1, "random").family
+            ('main', 'random')
+        """
+        main = {(0.2, 100, "minibatch"), (1.0, 1, "minibatch"), (1.0, 20, "whole")}
+        if not self.normalize and (self.alpha, self.refresh_every, self.direction) in main:
+            return "main"
+        return "random" if self.direction == "random" else "further"
 
     @classmethod
     def of_length(cls, length: float) -> "Condition":
@@ -151,6 +200,8 @@ def used_data(pair: Pair, data: DataSet) -> DataSet:
     for wanted, targets in ((pair.train, data.train_targets), (pair.test, data.test_targets)):
         if wanted > len(targets):
             raise InputError(f"{wanted} examples are asked for; a part of {data.name} has {len(targets)}; ask for less")
+    if pair.pool > min(data.shape[1:]):
+        raise InputError(f"images of shape {data.shape} have no squares of side pool = {pair.pool}; lower it")
     pool = nn.AvgPool2d(pair.pool) if pair.pool > 1 else nn.Identity()
 
     def taken(inputs: torch.Tensor, targets: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -182,15 +233,15 @@ def _in_turn(targets: torch.Tensor, classes: int) -> torch.Tensor:
     return torch.argsort(ranks * classes + targets, stable=True)
 
 
-_CIFAR = Pair("CIFAR-10, 2000", "cifar10", "cnn2", 2000, 2000, pool=4, batch_size=100, epochs=20, looks=2)
+_CIFAR = Pair("CIFAR-10", "cifar10", "cnn2", 2000, 2000, pool=4, batch_size=100, epochs=20, seeds=6, looks=1)
 
 LAPTOP = (
     Pair("digits", "digits", "mlp32", train=1408),
     Pair("digits, momentum", "digits", "mlp32", train=1408, lr=0.05, momentum=0.9),
-    Pair("digits, batch norm", "digits", "mlp32-bn", train=1408),
-    Pair("MNIST, 5000", "mnist", "mlp32", train=5000, test=2000, pool=2, batch_size=100, epochs=20),
+    Pair("digits, batch norm", "digits", "mlp32-bn", train=1408, looks=1, partitions=2),
+    Pair("MNIST", "mnist", "mlp32", train=5000, test=2000, pool=2, batch_size=100, epochs=20, seeds=6),
     _CIFAR,
-    replace(_CIFAR, name="CIFAR-10, 2000, batch norm", model="cnn2-bn"),
+    replace(_CIFAR, name="CIFAR-10, batch norm", model="cnn2-bn", train=1000, batch_size=50, partitions=2),
 )
 """The plan for a laptop: what two cores measure in three hours."""
 

@@ -1,11 +1,10 @@
 """One training of the experiment on Eigen-SAM's eigenvector, and what is measured along it and at its end."""
 
 import math
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ...optim.method import Method
 from ...optim.methods.eigen_sam import EigenSAMSettings
 from ...optim.methods.sam import SAMSettings
 from ...optim.methods.sgd import SGDSettings
+from ...optim.noise import gaussian, generator_of
 from ...optim.optimizers.eigen_sam import EigenSAM, eigen_perturbation
 from ...optim.rates.constant import ConstantRate
 from ...optim.training.measurement import evaluate
@@ -36,6 +36,7 @@ from ...optim.two_pass import TwoPassOptimizer
 from ..store import result_key
 from .control_plan import Condition, Pair
 from .eigenvalue_rates import eigenvalue_rates
+from .scale_free import at_first_lengths
 
 __all__ = ["code_key", "kept_run", "random_curvature", "run_condition"]
 
@@ -73,7 +74,7 @@ def kept_run(
         "data": data_digest(data),
     }
     key = fingerprint(code, settings)
-    path = folder / f"{re.sub(r'[^a-z0-9]+', '-', pair.name.lower())}-{condition.name}-seed{seed}.json"
+    path = folder / f"{pair.slug}-{condition.name}-seed{seed}.json"
     if path.is_file():
         kept = read_json(path)
         if isinstance(kept, dict) and kept.get("fingerprint") == key:
@@ -98,8 +99,10 @@ def run_condition(
 ) -> dict[str, Any]:
     """Train, and measure.
 
-    The eigenvalue is that of the whole training loss in train mode: with batch norm, of the mean over the minibatches
-    into which the examples are cut in order, each normalised by its own statistics, as in training.
+    The eigenvalue is that of the whole training loss in train mode: with batch norm, of the mean over minibatches, each
+    normalised by its own statistics, as in training. These minibatches, over which cosines and rates are means, too,
+    are random partitions of the examples, the same for all conditions of a seed. Neither the training nor an
+    accurate ``v`` has seen them: what is trained on one partition is flatter there than on others.
 
     Args:
         pair: network, data, training.
@@ -110,15 +113,17 @@ def run_condition(
 
     Returns:
         At the end: ``lambda_1`` with ``residual`` and ``converged``, ``lambda_1_eval`` (the same in eval mode),
+        ``lambda_1_rescaled`` (of the same function, see :func:`at_first_lengths`; without batch norm ``lambda_1``),
         ``train_loss`` in eval mode, ``train_accuracy``, ``test_loss``, ``test_accuracy``, ``norm`` of the parameters.
         Over all steps: ``length``, the root mean square of ``|u|``; ``cos_g_v``, the mean of ``|cos(g, v)|`` with the
         optimizer's ``v``; ``v_residual``, the mean of ``|Hv - lambda v|/lambda`` at refreshes, for the Hessian that
         ``v`` is taken from. ``looks``: rows of ``epoch``, ``lambda_1``, and the means over minibatches of
         ``cos_g_v1``, ``cos_u_v1`` and ``cos_v_v1``, all with the top eigenvector ``v_1`` of the whole loss.
-        ``rates``: see :func:`eigenvalue_rates`; of the run's own ``u``, and, after SAM, of every alpha.
+        ``rates``: see :func:`eigenvalue_rates`; of the run's own ``u`` (after SGD, of what SAM's would be), and, after
+        SAM, of every alpha.
     """
     training = _training(pair, condition, seed, data)
-    minibatches, whole = _landscapes(training.model, data, pair.batch_size)
+    minibatches, whole = _landscapes(training.model, data, pair, seed)
     steps = _Steps(training.optimizer, condition)
     looks: list[dict[str, float]] = []
     due = {round(pair.epochs * (i + 1) / pair.looks) for i in range(pair.looks)}
@@ -130,6 +135,7 @@ def run_condition(
             looks.append({"epoch": epoch, **_alignments(minibatches, pairs, training.optimizer)})
     return {
         **_ends(training.model, data, whole, pairs),
+        "lambda_1_rescaled": _rescaled(training.model, training.initial, whole, pairs),
         **steps.means(),
         "looks": looks,
         "rates": _rates(minibatches, pairs, pair.rho, condition, training.optimizer, alphas),
@@ -153,7 +159,7 @@ def _training(pair: Pair, condition: Condition, seed: int, data: DataSet) -> Tra
     optimizer = training.optimizer
     if condition.direction == "whole":
         assert isinstance(optimizer, EigenSAM)
-        optimizer.curvature = _whole_curvature(training.model, data, pair.batch_size)
+        optimizer.curvature = _whole_curvature(training.model, optimizer, data, pair.batch_size, seed)
     elif condition.direction == "random":
         assert isinstance(optimizer, EigenSAM)
         optimizer.curvature = random_curvature(optimizer, seed)
@@ -178,11 +184,25 @@ def _loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     return cross_entropy(model(inputs), targets)
 
 
-def _whole_curvature(model: nn.Module, data: DataSet, batch_size: int) -> list[Callable[[], Tensor]]:
-    """The whole training loss as a mean of closures: the minibatches in order, where batch norm tells them apart."""
-    size = batch_size if _has_batch_norm(model) else len(data.train_targets)
-    parts = zip(data.train_inputs.split(size), data.train_targets.split(size), strict=True)
-    return [partial(_loss, model, inputs, targets) for inputs, targets in parts]
+def _whole_curvature(
+    model: nn.Module, optimizer: EigenSAM, data: DataSet, batch_size: int, seed: int
+) -> list[Callable[[], Tensor]]:
+    """The whole training loss as a mean of closures; with batch norm the minibatches of a partition, new each time."""
+    inputs, targets = data.train_inputs, data.train_targets
+    if not _has_batch_norm(model):
+        return [partial(_loss, model, inputs, targets)]
+
+    def loss(part: int) -> Tensor:
+        rows = _partition(len(targets), f"of the eigenvector {seed} {optimizer.steps}").split(batch_size)[part]
+        return _loss(model, inputs[rows], targets[rows])
+
+    return [partial(loss, part) for part in range(len(targets) // batch_size)]
+
+
+@lru_cache(maxsize=2)
+def _partition(examples: int, words: str) -> Tensor:
+    """A permutation that follows from the words."""
+    return torch.randperm(examples, generator=generator_of(f"partition {words}"))
 
 
 def random_curvature(optimizer: EigenSAM, seed: int) -> Callable[[], Tensor]:
@@ -203,8 +223,8 @@ def random_curvature(optimizer: EigenSAM, seed: int) -> Callable[[], Tensor]:
     parameters = optimizer.parameters()
 
     def loss() -> Tensor:
-        numbers = torch.Generator().manual_seed(seed * 1_000_003 + optimizer.steps)
-        r = [torch.randn(p.shape, generator=numbers, dtype=torch.float32).to(p) for p in parameters]
+        # Of a generator of their own: another one's seed may have drawn the weights, or the minibatches.
+        r = gaussian(parameters, generator_of(f"random eigenvector {seed} {optimizer.steps}")).parts
         norm = math.sqrt(sum(float(part.double().square().sum()) for part in r))
         along = torch.stack([(part * p).sum() for part, p in zip(r, parameters, strict=True)]).sum() / norm
         return 0.5 * along.square()
@@ -248,12 +268,21 @@ def _has_batch_norm(model: nn.Module) -> bool:
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
 
 
-def _landscapes(model: nn.Module, data: DataSet, batch_size: int) -> tuple[NetworkLandscape, NetworkLandscape]:
-    """The minibatches in order, in train mode; and the same mean loss, of one batch where that is the same."""
-    tensors = data.train_inputs, data.train_targets
-    minibatches = NetworkLandscape.from_tensors(model, cross_entropy, *tensors, batch_size=batch_size, mode="train")
+def _landscapes(model: nn.Module, data: DataSet, pair: Pair, seed: int) -> tuple[NetworkLandscape, NetworkLandscape]:
+    """Minibatches of random partitions in train mode; and the same mean loss, of one batch where that is the same."""
+    examples = len(data.train_targets)
+    rows = torch.cat([_partition(examples, f"{i} of the measurements {seed}") for i in range(pair.partitions)])
+    minibatches = NetworkLandscape.from_tensors(
+        model,
+        cross_entropy,
+        data.train_inputs[rows],
+        data.train_targets[rows],
+        batch_size=pair.batch_size,
+        mode="train",
+    )
     if _has_batch_norm(model):
         return minibatches, minibatches
+    tensors = data.train_inputs, data.train_targets
     return minibatches, NetworkLandscape.from_tensors(model, cross_entropy, *tensors, chunk_size=_CHUNK)
 
 
@@ -292,6 +321,18 @@ def _ends(model: nn.Module, data: DataSet, whole: NetworkLandscape, pairs: Eigen
         "test_accuracy": test_accuracy,
         "norm": float(whole.point().double().norm()),
     }
+
+
+def _rescaled(model: nn.Module, first: dict[str, Tensor], whole: NetworkLandscape, pairs: Eigenpairs) -> float:
+    if not _has_batch_norm(model):
+        return float(pairs.values[0])
+    loss = float(whole.loss(whole.point()).detach())
+    with at_first_lengths(model, first):
+        x = whole.point().clone()
+    other = float(whole.loss(x).detach())
+    if abs(other - loss) > 0.01 * loss + 1e-4:
+        raise InputError(f"rescaled weights change the loss from {loss:g} to {other:g}; they must precede batch norms")
+    return float(top_eigenpairs(whole, x, max_products=200, tolerance=1e-3).values[0])
 
 
 def _rates(

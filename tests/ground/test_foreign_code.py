@@ -50,3 +50,8 @@ def test_ours_is_empty_and_a_prompt_counts_by_its_code():
         return made["entry"]
 
     assert foreign_code(at_a_prompt(1)) == foreign_code(at_a_prompt(1)) != foreign_code(at_a_prompt(2))
+
+
+def test_neither_order_nor_number_counts(plug_in):
+    one, other = (importlib.import_module(f"{name}_for_test").entry for name in ("plug_in", "package"))
+    assert foreign_code(one, other) == foreign_code(other, one, other) != foreign_code(one)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import eigensam
-from eigensam.ground import in_workers, one_thread
+from eigensam.ground import InputError, in_workers, one_thread
 
 SCRIPT = """
 import sys, time, os
@@ -88,3 +88,13 @@ def test_results_come_in_order_or_as_they_come(threads):
     assert [row[:2] for row in found] == [(i, 1) for i in range(4)]
     assert os.getpid() not in [row[2] for row in found]
     assert sorted(row[0] for row in in_workers(threads, [(i,) for i in range(4)], 2, ordered=False)) == [0, 1, 2, 3]
+
+
+def test_a_worker_that_is_killed_is_said():
+    def work(index):
+        if index == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index
+
+    with pytest.raises(InputError, match=r"one of 2 processes was killed, most often because memory ran out"):
+        list(in_workers(work, [(i,) for i in range(3)], jobs=2))

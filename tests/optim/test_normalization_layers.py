@@ -36,6 +36,14 @@ class LayerNorm2d(nn.LayerNorm):
     pass
 
 
+class LayerNormLinear(nn.Module):
+    """A fused layer: what has the name of a norm also holds the next layer's matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain, self.weight = nn.Parameter(torch.ones(1, 4, 1)), nn.Parameter(torch.ones(4, 4))
+
+
 LAYERS = {
     "batch": nn.BatchNorm1d(4),
     "batch, 2d": nn.BatchNorm2d(4),
@@ -58,6 +66,15 @@ def test_layers_that_are_found(name):
     assert others["rho"] == 0.0
     assert {id(p) for p in first["params"]} == {id(p) for p in layer.parameters()}
     assert len(first["params"]) + len(others["params"]) == len(list(model.parameters()))
+
+
+def test_matrices_of_fused_layers_are_not_perturbed():
+    model = nn.Sequential(LayerNormLinear(), nn.Linear(4, 2))
+    first, others = normalization_groups(model, rho=0.3)
+    assert [id(p) for p in first["params"]] == [id(model[0].gain)]
+    assert len(others["params"]) == 3
+    named, _ = normalization_groups(model, rho=0.3, also=[LayerNormLinear])  # whoever names it wants all of it
+    assert len(named["params"]) == 2
 
 
 def test_layers_that_are_named():

@@ -18,9 +18,11 @@ def _comparison(low, high, adjusted):
 
 def test_student_p_is_that_of_scipy():
     values = np.random.default_rng(0).normal(0.3, 1.0, 9)
-    assert student_p(values.tolist()) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-10)
+    assert student_p(values.tolist()) == pytest.approx(stats.ttest_1samp(values, 0, alternative="less").pvalue, 1e-10)
     assert student_p([0.0, 0.0]) == 1.0
-    assert student_p([1.0, 1.0]) == 0.0
+    assert student_p([1.0, 1.0]) == 1.0
+    assert student_p([-1.0, -1.0]) == 0.0
+    assert student_p([-1.0, -1.0], step=1.0) == pytest.approx(stats.t(1).cdf(-math.sqrt(24)))
     assert student_p([1.0]) == 1.0
 
 

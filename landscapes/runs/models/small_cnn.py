@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ....ground.errors import InputError
 from ..registries import MODELS, Shape
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def _convolutions(shape: Shape, classes: int, *, normalised: bool) -> "nn.Module
     from torch import nn
 
     depth, height, width = shape
+    if min(height, width) < 2 ** len(_CHANNELS):
+        raise InputError(f"cnn2 halves images twice, found shape {shape}; give at least 4 x 4 pixels, or choose mlp32")
     layers: list[nn.Module] = []
     for channels in _CHANNELS:
         norm = [nn.BatchNorm2d(channels)] if normalised else []

@@ -94,6 +94,8 @@ def test_tensors_of_another_model(run):
         (lambda s: s.update(settings=[["lr", 0.1]]), "is damaged at settings"),
         (lambda s: s.update(classes=10**12), "is damaged at shape and classes"),
         (lambda s: s.update(sha256=[]), "is damaged at"),
+        (lambda s: s.update(kept_epoch=9), "is damaged at kept_epoch 9 of"),
+        (lambda s: s.update(kept_epoch=-2), "is damaged at kept_epoch -2 of"),
     ],
 )
 def test_damaged_sidecar(run, change, message):

@@ -61,7 +61,14 @@ def test_patches_of_a_small_transformer(side, patches):
     assert transformer.encoder.pos_embedding.shape == (1, patches + 1, 64)
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 9), (3, 5, 5)])
+@pytest.mark.parametrize("shape", [(1, 8, 9), (3, 5, 5), (3, 62, 62), (1, 97, 97)])
 def test_images_that_have_no_patches(shape):
-    with pytest.raises(InputError, match="vit-small cuts square images of at least 7 pixels into patches"):
+    """A side with few divisors would make hundreds of patches, or thousands: hours for a step."""
+    with pytest.raises(InputError, match="vit-small cuts square images into 7 x 7 to 16 x 16 equal patches"):
         build_model("vit-small", shape, 10)
+
+
+@pytest.mark.parametrize("name", ["cnn2", "cnn2-bn"])
+def test_images_that_cannot_be_halved_twice(name):
+    with pytest.raises(InputError, match=r"cnn2 halves images twice, found shape \(1, 3, 8\)"):
+        build_model(name, (1, 3, 8), 10)

@@ -122,3 +122,19 @@ def test_a_step_that_is_not_taken_leaves_the_momentum():
     for state, old in zip(optimizer.state.values(), before, strict=True):
         assert torch.equal(state["momentum"], old)
     assert optimizer.skipped == 1
+
+
+def test_sparse_gradients_leave_a_sparse_momentum():
+    """Which torch's SGD keeps of an embedding; the same steps as with dense ones."""
+
+    def trained(sparse):
+        torch.manual_seed(0)
+        embedding = nn.Embedding(5, 3, sparse=sparse, dtype=torch.float64)
+        optimizer = MomentumSAM(embedding.parameters(), rho=0.3, lr=0.1, momentum=0.9)
+        for row in (1, 3, 1, 0):
+            optimizer.step(lambda row=row: (embedding(torch.tensor([row, 2])) ** 2).sum())
+        return embedding.weight.detach(), optimizer.base.state[embedding.weight]["momentum_buffer"]
+
+    (ours, sparse), (theirs, _) = trained(True), trained(False)
+    assert sparse.is_sparse
+    torch.testing.assert_close(ours, theirs)

@@ -106,7 +106,7 @@ def test_refusals(found):
 def test_a_killed_process_makes_all_go_on(found, folder):
     """torchrun starts both again, and the command goes on by itself from the state of mid-epoch."""
     found("undisturbed")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=3"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
     said = subprocess.run(
         [*command, str(HERE / "elastic_worker.py"), "killed"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

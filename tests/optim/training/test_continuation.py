@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eigensam.ground import InputError
-from eigensam.landscapes import load_tensors
+from eigensam.landscapes import Run, load_tensors
 from eigensam.optim import SAMSettings, StepRate, TrainSettings, train
 from eigensam.optim.training.continuation import put_in_place
 
@@ -153,6 +153,108 @@ def test_what_cannot_be_renamed_stays(tmp_path):
     (tmp_path / "r").write_text("mine")
     with pytest.raises(InputError, match=r"the finished run stays in .*r.partial"):
         put_in_place(tmp_path / "r.partial", tmp_path / "r")
+
+
+def _put_by_the_user(path, name):
+    (path / name).write_text("mine")
+    return lambda: (path / name).read_text() == "mine"
+
+
+CONSTANT = TrainSettings("sgd", schedule="constant", epochs=1, batch_size=100)
+
+
+@pytest.mark.parametrize("given", ["link", "real/r/folder/.."])
+def test_what_stands_where_the_earlier_run_is_kept_is_found_through_links(small, tmp_path, given):
+    (tmp_path / "real").mkdir()
+    train(CONSTANT, small, tmp_path / "real" / "r")
+    (tmp_path / "real" / ".r.before").mkdir()
+    is_there = _put_by_the_user(tmp_path / "real" / ".r.before", "thesis.txt")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "r")
+    with pytest.raises(InputError, match=r"\.r\.before is in the way"):
+        train(dataclasses.replace(CONSTANT, epochs=2), small, tmp_path / given, resume=True)
+    assert is_there()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "frozen.json"])
+@pytest.mark.parametrize("place", ["r", ".r.before"])
+def test_what_is_put_there_during_the_longer_training_is_kept(small, tmp_path, name, place):
+    train(CONSTANT, small, tmp_path / "r")
+    is_there = []
+
+    def progress(done, steps, latest):
+        if not is_there:
+            if place != "r":
+                shutil.copytree(tmp_path / "r", tmp_path / place)
+            is_there.append(_put_by_the_user(tmp_path / place, name))
+
+    longer = dataclasses.replace(CONSTANT, epochs=2)
+    with pytest.raises(
+        InputError, match=r"the finished run stays in .*r\.partial: .*(notes.txt|frozen.json|in the way)"
+    ):
+        train(longer, small, tmp_path / "r", resume=True, progress=progress)
+    assert is_there[0]()
+    (tmp_path / place / name).unlink()
+    run = train(longer, small, tmp_path / "r", resume=True)
+    assert len(run.metrics) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_another_training_where_the_earlier_run_is_kept_is_not_its_earlier_run(small, tmp_path, finished):
+    """Such as one that was moved aside before a kill, and forgotten."""
+    train(dataclasses.replace(CONSTANT, lr=0.01), small, tmp_path / ".r.before")
+    longer = dataclasses.replace(CONSTANT, epochs=2)
+    if finished:
+        train(CONSTANT, small, tmp_path / "r")
+        with pytest.raises(InputError, match=r"r\.before is in the way"):
+            train(longer, small, tmp_path / "r", resume=True)
+    else:
+        assert len(train(longer, small, tmp_path / "r").metrics) == 2
+    assert Run(tmp_path / ".r.before").settings["lr"] == 0.01
+
+
+def test_a_training_that_fails_leaves_what_is_the_users(small, tmp_path):
+    def fails(done, steps, latest):
+        (tmp_path / "r.partial" / "notes.txt").write_text("mine")
+        raise ValueError("of the user's own")
+
+    with pytest.raises(ValueError, match="of the user's own"):
+        train(CONSTANT, small, tmp_path / "r", progress=fails)
+    assert [path.name for path in (tmp_path / "r.partial").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_a_run_that_has_appeared_meanwhile_is_kept(small, tmp_path, grows):
+    other = train(dataclasses.replace(CONSTANT, seed=1), small, tmp_path / "other")
+    if grows:
+        train(CONSTANT, small, tmp_path / "r")
+
+    def progress(done, steps, latest):
+        shutil.rmtree(tmp_path / "r", ignore_errors=True)
+        shutil.copytree(other.directory, tmp_path / "r")
+
+    longer = dataclasses.replace(CONSTANT, epochs=2)
+    with pytest.raises(InputError, match=r"the finished run stays in .*r\.partial: (cannot rename|.* is no longer)"):
+        train(longer, small, tmp_path / "r", resume=grows, progress=progress)
+    assert Run(tmp_path / "r").checkpoint.seed == 1
+    assert Run(tmp_path / "r.partial").checkpoint.seed == 0
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("in_header", [False, True])
+def test_a_flipped_byte_of_the_state_is_seen(small, tmp_path, finished, in_header):
+    longer = dataclasses.replace(CONSTANT, epochs=3)
+    if finished:
+        train(CONSTANT, small, tmp_path / "r")
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            train(longer, small, tmp_path / "r", progress=kill_at(4))
+    path = tmp_path / ("r" if finished else "r.partial") / "state.safetensors"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"train_loss") + 20 if in_header else -20] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is not a usable training state \(its content is not what was written\)"):
+        train(longer, small, tmp_path / "r", resume=True)
 
 
 def test_the_command(cli, refused, tmp_path):

@@ -101,6 +101,26 @@ def test_a_run_that_has_stopped_early_survives_more_epochs(small, tmp_path):
     assert _results(tmp_path / "r") == _results(tmp_path / "whole")
 
 
+def test_after_an_early_stop_the_kept_weights_stay_measured(small, tmp_path):
+    settings = TrainSettings(
+        "sgd",
+        schedule="constant",
+        lr=1.0,
+        epochs=10,
+        batch_size=30,
+        model="mlp32",
+        patience=1,
+        validation_fraction=0.2,
+        label_noise=0.6,
+        spectrum_every=100,
+    )
+    before = train(settings, small, tmp_path / "r")
+    after = train(dataclasses.replace(settings, epochs=20), small, tmp_path / "r", resume=True)
+    assert len(after.metrics) < 10
+    assert after.kept == before.kept
+    assert after.kept["lambda_1"] > 0
+
+
 def test_what_was_measured_at_the_end_is_no_end_any_more(small, tmp_path):
     settings = TrainSettings("sgd", schedule="constant", epochs=3, batch_size=100, spectrum_every=2, model="mlp32")
     train(settings, small, tmp_path / "r")

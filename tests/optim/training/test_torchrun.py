@@ -47,7 +47,16 @@ def test_a_restart_of_a_finished_run_has_nothing_to_do(restart, cli, refused, di
     assert "is finished already" in outcome.out
     assert (tmp_path / "a.json").is_file()
     assert read_metrics(tmp_path / "r") == before
-    assert "is a finished run, which has seed = 0" in refused(*OPTIONS, "--seed", 1, "--out", tmp_path / "r")
+    assert "exists already, a finished run" in refused(*OPTIONS, "--seed", 1, "--out", tmp_path / "r")
+
+
+def test_a_restart_replaces_no_run_that_was_in_the_way(restart, refused, digits, tmp_path):
+    """The first attempt was refused, and torchrun starts whatever ends with an error again."""
+    longer = dataclasses.replace(SETTINGS, schedule="constant")
+    train(longer, digits, tmp_path / "r")
+    asked = [longer.epochs + 1 if each == longer.epochs else each for each in OPTIONS]
+    assert "exists already, a finished run" in refused(*asked, "--schedule", "constant", "--out", tmp_path / "r")
+    assert len(read_metrics(tmp_path / "r")) == longer.epochs
 
 
 def test_seeds_are_not_for_several_processes(refused, tmp_path, monkeypatch):

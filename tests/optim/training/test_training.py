@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -280,3 +281,13 @@ def test_a_folder_that_is_no_unfinished_run_is_not_taken_over(tmp_path):
     (tmp_path / "v.partial" / "checkpoint.json").write_text("{}")
     with pytest.raises(InputError, match="is a finished run of its own"):
         check_run(tmp_path / "v", resume=True)
+
+
+def test_what_it_was_made_with_is_asked_before_the_first_step(small, tmp_path, monkeypatch):
+    """Its code is read once, from the disk: whoever edits it during a training would have it say what did not run."""
+    module, seen = sys.modules["eigensam.optim.training.train"], []
+    original = module.provenance
+    monkeypatch.setattr(module, "provenance", lambda: seen.append("provenance") or original())
+    settings = dataclasses.replace(SETTINGS, optimizer="sgd", spectrum_every=0, epochs=1)
+    train(settings, small, tmp_path / "r", progress=lambda done, steps, latest: seen.append(done))
+    assert seen[:2] == ["provenance", 1]

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -31,11 +31,12 @@ def _record(seed, value, length, **more):
         "train_loss": 0.1,
         "test_accuracy": 0.9,
         "length": length,
+        "norm": 10.0,
         "cos_g_v": None,
         "looks": [{"epoch": 1, "cos_g_v1": 0.3, "cos_u_v1": 0.4, "cos_v_v1": None}],
         "rates": {"own": RATES, f"{ALPHA:g}": {**RATES, "third": -0.04, "length": 1.3, "share": 0.8}},
     }
-    return found | more
+    return {"lambda_1_rescaled": found["lambda_1"], **found, **more}
 
 
 def _result(minibatch=0.8, whole=0.6, unit=1.0, random=1.0, control=0.8):
@@ -51,7 +52,7 @@ def _result(minibatch=0.8, whole=0.6, unit=1.0, random=1.0, control=0.8):
         runs.append({"condition": asdict(each), "seeds": [_record(seed, value, length) for seed in range(SEEDS)]})
     longer = [_record(seed, control, 1.36) for seed in range(SEEDS)]
     runs.append({"condition": asdict(Condition.of_length(1.36)), "seeds": longer})
-    return {"pairs": [{**asdict(TINY), "seeds": SEEDS, "parameters": 842, "runs": runs}]}
+    return {"pairs": [{**asdict(TINY), "seeds": SEEDS, "parameters": 842, "test_examples": 1000, "runs": runs}]}
 
 
 def _answers(result):
@@ -88,15 +89,21 @@ def test_seeds_are_paired():
     assert _answers(result)["an accurate eigenvector"] == "k = 20: not resolved"
 
 
-def test_verdicts_of_all_pairs_are_judged_together():
-    """Twice as many verdicts, twice as large a correction; a pair that is judged by itself would keep its own."""
-    result = _result(control=0.65)
+def test_a_familys_verdicts_on_all_pairs_are_judged_together():
+    """Twice as many verdicts, twice as large a correction; other families, or a pair by itself, have their own."""
+    result = _result(minibatch=0.7, unit=0.9)
     twice = {"pairs": result["pairs"] * 2}
     (alone,), (first, _) = pair_numbers(result), pair_numbers(twice)
-    ours, theirs = ([row.control.adjusted for row in each.rows if row.control] for each in (alone, first))
-    assert all(a <= b for a, b in zip(ours, theirs, strict=True))
-    for numbers, count in ((alone, 5.0), (first, 10.0)):
-        assert max(row.control.adjusted / row.control.p for row in numbers.rows if row.control) == pytest.approx(count)
+    for numbers, pairs in ((alone, 1), (first, 2)):
+        found = {}
+        for row in numbers.rows:
+            if row.control:
+                found.setdefault(row.condition.family, []).append(row.control)
+        assert {family: len(rows) for family, rows in found.items()} == {"main": 1, "further": 3, "random": 1}
+        for rows in found.values():
+            assert min(row.adjusted / row.p for row in rows) >= 1 - 1e-12
+            least = min(rows, key=lambda row: row.p)
+            assert least.adjusted == pytest.approx(min(1.0, len(rows) * pairs * least.p))
 
 
 def test_each_seed_has_a_control_of_its_own_length():
@@ -141,11 +148,13 @@ def test_picture_and_words_show_the_numbers():
     values, accuracies, alignments = item.tables(result)
     assert len(values.rows) == 8
     (row,) = [each for each in values.rows if each[0] == "Eigen-SAM, α = 1, k = 20, accurate v"]
-    assert row[3].startswith("0.75 [0.7")
-    assert row[4] == "yes"
+    assert row[1] == "main"
+    assert row[4].startswith("0.75 [0.7")
+    assert row[5] == "yes"
     assert len(accuracies.rows) == len(alignments.rows) == 7
-    assert "5 verdicts on λ₁: 1 yes, 4 no, 0 not resolved" in item.notes(result)[0]
-    assert "8 of" not in item.notes(result)[3]
+    assert "1 verdicts on λ₁: 1 yes, 0 no, 0 not resolved; 1 verdicts on test accuracy" in item.notes(result)[0]
+    assert "Random vectors. 1 verdicts on λ₁: 0 yes, 1 no" in item.notes(result)[2]
+    assert "8 of" not in item.notes(result)[6]
     assert "nan" not in str((values, accuracies, alignments, item.notes(result), item.caption(result))).lower()
 
 
@@ -168,7 +177,30 @@ def test_accuracy_and_alignment_have_verdicts_of_their_own():
     accuracy, alignment = found["random v"]
     assert (accuracy[3], alignment[5]) == ("no", "no")
     assert alignment[4].startswith("-0.2")
-    assert "accuracy 1 yes, 4 no, 0 not resolved; alignment" in EigenSAMControls().notes(result)[1]
+    assert (
+        "verdicts on test accuracy: 1 yes, 0 no, 0 not resolved; 1 verdicts on alignment: 1 yes"
+        in EigenSAMControls().notes(result)[0]
+    )
+
+
+def test_rescaled_eigenvalues_have_verdicts_where_there_is_batch_norm():
+    """Where the longer control has lowered the eigenvalue by longer weights alone, the rescaled one tells."""
+    plain, scaled = _result(whole=0.8), copy.deepcopy(_result(whole=0.8))
+    for run in scaled["pairs"][0]["runs"]:
+        longer = run["condition"]["method"] == "sam" and run["condition"]["length"] != 1
+        for record in run["seeds"]:
+            record["lambda_1_rescaled"] = record["lambda_1"] * (2.0 if longer else 1.5)
+    both = {"pairs": plain["pairs"] + scaled["pairs"]}
+    first, second = pair_numbers(both)
+    whole = Condition("eigen-sam", ALPHA, EVERY, "whole")
+    assert first.row(whole).rescaled is None
+    assert second.row(whole).control.answer == "no"
+    assert second.row(whole).rescaled.answer == "yes"
+    assert second.row(whole).rescaled.adjusted == pytest.approx(second.row(whole).rescaled.p)  # one main question
+    tables = EigenSAMControls().tables(both)
+    assert len(tables) == 3 + 4
+    assert tables[4].header[1] == "λ₁, rescaled"
+    assert "1 verdicts on rescaled λ₁: 1 yes, 0 no" in EigenSAMControls().notes(both)[0]
 
 
 def test_one_seed_says_so():
@@ -214,6 +246,12 @@ def test_measures_at_a_tiny_size_and_goes_on_from_what_is_there(tmp_path, monkey
     for each in (item.plot(result), item.claims(result), item.tables(result), item.size(), item.caption(result)):
         assert each
     assert item.key(resources) != EigenSAMControls((TINY,), alphas=(0.2,)).key(resources)
+
+
+def test_pairs_that_would_share_their_files_are_refused(tmp_path):
+    pairs = (replace(TINY, name="a, b"), replace(TINY, name="A b", lr=0.5))
+    with pytest.raises(InputError, match=r"two pairs would be kept in files called a-b-\.\.\.; give them other names"):
+        EigenSAMControls(pairs).prepare(Resources(tmp_path))
 
 
 def test_data_are_refused_before_any_work(tmp_path):

@@ -50,10 +50,30 @@ def test_refusals():
         used_data(replace(TINY, batch_size=50), data)
 
 
-@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"pool": 0}, {"looks": 0}, {"looks": 31}])
-def test_sizes_that_measure_nothing(wrong):
-    with pytest.raises(InputError, match=r"tiny: seeds = .* give at least one of each, and no more looks than epochs"):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seeds": 0}, "seeds = 0"),
+        ({"seeds": 1.5}, r"seeds = 1\.5"),
+        ({"pool": 0}, "pool = 0"),
+        ({"looks": 0}, "looks = 0"),
+        ({"looks": 31}, "31 looks in 30 epochs"),
+        ({"batch_size": 0}, "batch_size = 0"),
+        ({"train": -5}, "train = -5"),
+        ({"test": -1}, "test = -1"),
+        ({"rho": float("nan")}, "rho = nan"),
+        ({"lr": 0.0}, r"lr = 0\.0"),
+        ({"momentum": 1.0}, r"momentum = 1\.0"),
+    ],
+)
+def test_sizes_that_measure_nothing(wrong, message):
+    with pytest.raises(InputError, match=rf"tiny: .*{message}.*; give"):
         replace(TINY, **wrong)
+
+
+def test_squares_that_are_larger_than_images():
+    with pytest.raises(InputError, match="have no squares of side pool = 20; lower it"):
+        used_data(replace(TINY, pool=20), load_data("digits"))
 
 
 def test_conditions_have_all_controls():

@@ -1,5 +1,6 @@
 """One run: its controls are what they say, its numbers those of plain torch, its record is kept."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import InputError
 from eigensam.landscapes import load_data
-from eigensam.paper_figures.measurements import controlled_run
+from eigensam.paper_figures.measurements import controlled_run, scale_free
 from eigensam.paper_figures.measurements.control_plan import Condition, Pair, used_data
 from eigensam.paper_figures.measurements.controlled_run import kept_run, run_condition
 
@@ -58,7 +59,8 @@ def test_the_rate_and_momentum_are_those_of_the_pair():
 
 
 def _drawn(seed, step, model):
-    numbers = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    digest = hashlib.sha256(f"random eigenvector {seed} {step}".encode()).digest()
+    numbers = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
     r = torch.cat([torch.randn(p.shape, generator=numbers).flatten() for p in model.parameters()])
     return r / r.norm()
 
@@ -69,6 +71,19 @@ def test_a_random_vector_is_drawn_at_each_refresh():
     for step, v in enumerate(vectors):
         assert abs(float(v @ _drawn(3, step - step % 2, training.model))) == pytest.approx(1.0, abs=1e-4)
     assert abs(float(vectors[0] @ vectors[2])) < 0.2  # wrong on purpose: drawn once for all
+
+
+def test_a_random_vector_knows_nothing_of_the_first_weights():
+    """The seeds that torch draws weights and minibatches with give related numbers: wrong on purpose."""
+    seeds = range(6)
+    models = [controlled_run._training(PAIR, EIGEN, seed, DATA).model for seed in seeds]
+    starts = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
+    bound = 4 / len(starts[0]) ** 0.5
+    for seed, model, start in zip(seeds, models, starts, strict=True):
+        assert abs(float(_drawn(seed, 0, model) @ start / start.norm())) < bound
+    numbers = torch.Generator().manual_seed(0)
+    related = torch.cat([torch.randn(p.shape, generator=numbers).flatten() for p in models[0].parameters()])
+    assert abs(float(related @ starts[0] / (related.norm() * starts[0].norm()))) > bound
 
 
 def _hessian(model, batches):
@@ -85,8 +100,14 @@ def _hessian(model, batches):
     return torch.autograd.functional.hessian(loss, x)
 
 
-def _batches(size):
-    return list(zip(DATA.train_inputs.split(size), DATA.train_targets.split(size), strict=True))
+def _batches(size, rows=slice(None)):
+    return list(zip(DATA.train_inputs[rows].split(size), DATA.train_targets[rows].split(size), strict=True))
+
+
+def _rows(words):
+    digest = hashlib.sha256(f"partition {words}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return torch.randperm(120, generator=generator)
 
 
 @pytest.mark.parametrize("model", ["mlp32", "mlp32-bn"])
@@ -94,7 +115,7 @@ def test_an_accurate_vector_is_that_of_the_whole_loss(model):
     """At the first refresh, where the network is at its start; the minibatch's vector is another one."""
     pair = replace(PAIR, model=model)
     start = controlled_run._training(pair, EIGEN, 0, DATA).model.train()
-    values, vectors = torch.linalg.eigh(_hessian(start, _batches(40)))
+    values, vectors = torch.linalg.eigh(_hessian(start, _batches(40, _rows("of the eigenvector 0 0"))))
     whole, minibatch = (
         _steps(replace(EIGEN, direction=each), pair, epochs=1)[1][0][1] for each in ("whole", "minibatch")
     )
@@ -105,10 +126,11 @@ def test_an_accurate_vector_is_that_of_the_whole_loss(model):
 
 @pytest.mark.parametrize("model", ["mlp32", "mlp32-bn"])
 def test_numbers_are_those_of_dense_matrices(model):
-    pair = replace(PAIR, model=model)
+    pair = replace(PAIR, model=model, partitions=2)
     record = run_condition(pair, EIGEN, 0, DATA, (1.0,))
     trained = _steps(EIGEN, pair)[0].model
-    values, vectors = torch.linalg.eigh(_hessian(trained.train(), _batches(40)))
+    batches = _batches(40, torch.cat([_rows(f"{i} of the measurements 0") for i in range(2)]))
+    values, vectors = torch.linalg.eigh(_hessian(trained.train(), batches))
     assert record["lambda_1"] == pytest.approx(float(values[-1]), rel=2e-3)
     in_eval = _hessian(trained.eval(), _batches(120))
     assert record["lambda_1_eval"] == pytest.approx(float(torch.linalg.eigvalsh(in_eval)[-1]), rel=2e-3)
@@ -118,12 +140,71 @@ def test_numbers_are_those_of_dense_matrices(model):
     assert record["test_accuracy"] == pytest.approx(float((outputs.argmax(1) == DATA.test_targets).float().mean()))
     cosines = []
     trained.train()
-    for a, b in _batches(40):
+    for a, b in batches:
         g = torch.cat(
             [part.flatten() for part in torch.autograd.grad(cross_entropy(trained(a), b), list(trained.parameters()))]
         )
         cosines.append(abs(float(g @ vectors[:, -1] / g.norm())))
-    assert record["looks"][-1]["cos_g_v1"] == pytest.approx(sum(cosines) / 3, rel=5e-2)
+    assert record["looks"][-1]["cos_g_v1"] == pytest.approx(sum(cosines) / 6, rel=5e-2)
+
+
+def test_a_rescaled_eigenvalue_is_free_of_scale():
+    """Of the same function with weights three times as long: its eigenvalue is another one, the rescaled one is not."""
+    pair = replace(PAIR, model="mlp32-bn")
+    training, _ = _steps(EIGEN, pair)
+    model, first = training.model.train(), training.initial
+    found = []
+    for factor in (1.0, 3.0):
+        with torch.no_grad():
+            model[1].weight.mul_(factor)
+            model[1].bias.mul_(factor)
+        whole = controlled_run._landscapes(model, DATA, pair, 0)[1]
+        found.append((controlled_run._rescaled(model, first, whole, None), float(controlled_run._top(whole).values[0])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=5e-3)
+    assert found[0][1] > 1.2 * found[1][1]  # wrong on purpose
+    with torch.no_grad():
+        factor = first["1.weight"].norm() / model[1].weight.norm()
+        model[1].weight.mul_(factor)
+        model[1].bias.mul_(factor)
+    dense = torch.linalg.eigvalsh(_hessian(model, _batches(40, _rows("0 of the measurements 0"))))[-1]
+    assert found[0][0] == pytest.approx(float(dense), rel=5e-3)
+
+
+def test_weights_that_do_matter_are_not_rescaled(monkeypatch):
+    """Without batch norm it is the eigenvalue itself; where the loss changes, nothing is measured."""
+    record = run_condition(PAIR, EIGEN, 0, DATA)
+    assert record["lambda_1_rescaled"] == record["lambda_1"]
+    monkeypatch.setattr(scale_free, "_before_batch_norm", lambda model: [("4", model[4])])
+    with pytest.raises(InputError, match=r"rescaled weights change the loss from .*; they must precede batch norms"):
+        run_condition(replace(PAIR, model="mlp32-bn", epochs=8), EIGEN, 0, DATA)
+
+
+def _compositions(batches):
+    return {frozenset(map(tuple, inputs.flatten(1).tolist())) for inputs, _ in batches}
+
+
+def test_measurements_see_minibatches_that_nothing_was_trained_on(monkeypatch):
+    """With batch norm each partition has a loss of its own: of the measurement, of v, and of each epoch."""
+    pair = replace(PAIR, model="mlp32-bn", partitions=2)
+    condition = replace(EIGEN, direction="whole")
+    passes, original = [], controlled_run._loss
+    monkeypatch.setattr(controlled_run, "_loss", lambda model, x, y: passes.append((x, y)) or original(model, x, y))
+    training, _ = _steps(condition, pair, seed=1)
+    stepped = [(x, y) for epoch in range(2) for x, y in training.minibatches.epoch(epoch)]
+    landscape, whole = controlled_run._landscapes(training.model, DATA, pair, 1)
+    measured = list(landscape.batches)
+    of_v, of_steps, of_measurements = map(_compositions, (passes, stepped, measured))
+    assert (len(of_v), len(of_steps), len(of_measurements)) == (9, 6, 6)  # three refreshes in six steps
+    assert not of_v & of_measurements
+    assert not of_steps & of_measurements
+    assert not of_v & of_steps
+    assert whole is landscape
+    counts = torch.stack([torch.bincount(y, minlength=10) for _, y in measured])
+    assert (counts - 4).abs().amax(1).min() > 0  # wrong on purpose: cut in order each class has four examples in each
+    again = controlled_run._landscapes(_steps(Condition("sgd"), pair, seed=1)[0].model, DATA, pair, 1)[0]
+    assert _compositions(again.batches) == of_measurements  # all conditions of a seed are measured alike
+    other = controlled_run._landscapes(training.model, DATA, pair, 2)[0]
+    assert not _compositions(other.batches) & of_measurements
 
 
 @pytest.mark.parametrize("normalize", [False, True])
