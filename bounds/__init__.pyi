@@ -9,10 +9,12 @@ from .concentration.hoeffding import hoeffding
 from .concentration.kl import binary_kl, kl_inverse
 from .concentration.xi import log_xi
 from .eigenvalue.bound import Bound, Curvature, Kind, Term
+from .eigenvalue.directional import estimate_fourth_derivative, estimate_operator_norm
 from .eigenvalue.form import Form
+from .eigenvalue.measured_bound import MeasuredBound
+from .eigenvalue.posterior_risk import LossAround, loss_around, monte_carlo_bound
 from .eigenvalue.remainders import remainder, third_partials_moment
 from .eigenvalue.theorem41 import eigenvalue_bound, theorem_forms
-from .eigenvalue.trained_point import estimate_fourth_derivative
 from .families.theorem41 import Theorem41
 from .family import BoundFamily
 from .gibbs.estimate import GibbsEstimate
@@ -80,10 +82,12 @@ __all__ = [
     "LayerwisePosterior",
     "Ledger",
     "LedgerEntry",
+    "LossAround",
     "LowRankPosterior",
     "Maurer",
     "McAllester",
     "MeanFieldPerceptron",
+    "MeasuredBound",
     "PacBayesInequality",
     "PriorGrid",
     "Quadratic",
@@ -102,12 +106,15 @@ __all__ = [
     "eigenvalue_bound",
     "empirical_bernstein",
     "estimate_fourth_derivative",
+    "estimate_operator_norm",
     "gaussian_kl",
     "gibbs_risk",
     "hoeffding",
     "kl_inverse",
     "local_reparameterisation",
     "log_xi",
+    "loss_around",
+    "monte_carlo_bound",
     "perceptron_layers",
     "remainder",
     "spectral_kl",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..ground.choices import with_choices
-from ..ground.console import DataRoot, Device, Download, JsonFile, RunFolder
+from ..ground.console import DataRoot, Device, Download, JsonFile, PlotFile, RunFolder
 from ..ground.settings_options import Chosen, Group, with_settings
 from .registry import BOUNDS
 
@@ -26,8 +26,9 @@ def bound(
     download: Download = False,
     device: Device = "auto",
     json: JsonFile = None,
+    plot: PlotFile = None,
 ) -> None:
-    """Theorem 4.1 at a trained point, every term separate, estimates called estimates."""
+    """Theorem 4.1 at a trained point: every term and form, what the loss really does, and what it says in words."""
     from .run_bound import run_bound  # torch loads when a bound is computed, not for --help
 
-    run_bound(run, settings, data_root=data_root, download=download, device=device, json=json)
+    run_bound(run, settings, data_root=data_root, download=download, device=device, json=json, plot=plot)

@@ -50,6 +50,7 @@ class Curvature:
             everywhere, as the posterior has mass everywhere.
         fourth_moment: ``M_4 = E d_z^4 f(x)``, ``z ~ N(0, I)``, at the trained point; or None.
         trace: of the Hessian; or None.
+        eigenvalues: ``v_i^T H v_i`` of orthonormal ``v_1, ..., v_k``, best the top eigenvectors; or None.
         kind: ``certificate`` only if every given number is a proved upper bound, with what it spends in ``spent``.
         spent: part of ``delta`` that the proof of these numbers spends.
     """
@@ -60,6 +61,7 @@ class Curvature:
     third_partial: float | None = None
     fourth_moment: float | None = None
     trace: float | None = None
+    eigenvalues: tuple[float, ...] | None = None
     kind: Literal["certificate", "estimate"] = "estimate"
     spent: float = 0.0
 

@@ -9,7 +9,11 @@ from .remainders import REMAINDERS
 
 __all__ = ["Form", "available_forms"]
 
-CURVATURES = {"eigenvalue": "d σ² λ₁ / 2", "trace": "σ² tr H / 2"}
+CURVATURES = {
+    "eigenvalue": "d σ² λ₁ / 2",
+    "trace": "σ² tr H / 2",
+    "effective dimension": "(σ² (tr H - Σ λᵢ) + Σ σᵢ² λᵢ) / 2",
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class Form:
 
     Attributes:
         curvature: ``eigenvalue`` for ``d sigma^2 lambda_1 / 2``, the paper's; ``trace`` for ``sigma^2 tr H / 2``, which
-            the former is an upper bound of.
+            the former is an upper bound of; ``effective dimension`` for a posterior that is narrower along the top
+            eigenvectors, ``(sigma^2 (tr H - sum lambda_i) + sum sigma_i^2 lambda_i) / 2``.
         remainder: name of its constant: ``K_4``, ``K_3``, the paper's ``C``, or ``M_4``, which is no bound: the mean
             fourth derivative along Gaussian directions, at the point alone.
 
@@ -27,7 +32,7 @@ class Form:
         'trace, K_4'
     """
 
-    curvature: Literal["eigenvalue", "trace"] = "eigenvalue"
+    curvature: Literal["eigenvalue", "trace", "effective dimension"] = "eigenvalue"
     remainder: str = "K_4"
 
     def __post_init__(self) -> None:
@@ -57,8 +62,10 @@ class Form:
                 f"the form '{self}' has the fourth derivative at one point, which bounds nothing elsewhere: it is an "
                 "estimate, whatever its numbers are; say kind='estimate'"
             )
-        constant = REMAINDERS[self.remainder].constant
-        for name in (constant, *(["trace"] if self.curvature == "trace" else [])):
+        if self.sampled and self.curvature == "effective dimension":
+            raise InputError(f"the form '{self}' has no sampled term: M_4 is of the same sigma in all directions")
+        needed = {"eigenvalue": [], "trace": ["trace"], "effective dimension": ["trace", "eigenvalues"]}
+        for name in (REMAINDERS[self.remainder].constant, *needed[self.curvature]):
             if getattr(curvature, name) is None:
                 raise InputError(
                     f"the form '{self}' needs {name}, which was not given; measure it or choose another form"
@@ -87,8 +94,10 @@ def available_forms(curvature: Curvature) -> list[Form]:
         >>> [str(form) for form in available_forms(Curvature(0.1, hessian_lipschitz=1.0, trace=0.5))]
         ['eigenvalue, K_3', 'trace, K_3']
     """
-    kinds: list[Literal["eigenvalue", "trace"]] = ["eigenvalue"]
-    if curvature.trace is not None:
-        kinds.append("trace")
     known = [name for name, each in REMAINDERS.items() if getattr(curvature, each.constant) is not None]
-    return [Form(kind, name) for kind in kinds for name in known]
+    forms = [Form("eigenvalue", name) for name in known]
+    if curvature.trace is not None:
+        forms += [Form("trace", name) for name in known]
+        if curvature.eigenvalues is not None:
+            forms += [Form("effective dimension", name) for name in known if not REMAINDERS[name].sampled]
+    return forms

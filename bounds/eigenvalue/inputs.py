@@ -44,6 +44,7 @@ class Inputs:
     loss_bound: float
     top_eigenvalue: float
     trace: float | None
+    eigenvalues: tuple[float, ...]
     constants: Mapping[str, float]
     dim: int
     squared_distance: float
@@ -59,7 +60,7 @@ class Inputs:
         smaller of the two is one of the trace, too.
         """
         eigenvalue = self.dim * iv.real(max(0.0, self.top_eigenvalue)) / 2
-        if form.curvature == "eigenvalue":
+        if form.curvature != "trace":
             return eigenvalue
         assert self.trace is not None
         return min(iv.real(max(0.0, self.trace)) / 2, eigenvalue, key=upper_end)
@@ -115,6 +116,9 @@ def check_inputs(
     nothing = curvature.top_eigenvalue is None  # of a measurement that failed
     top = math.nan if nothing else real_number("lambda_1", curvature.top_eigenvalue, "up")
     trace = None if curvature.trace is None else real_number("trace", curvature.trace, "up")
+    leading = tuple(real_number("eigenvalue", value, "up") for value in curvature.eigenvalues or ())
+    if len(leading) > dim:
+        raise InputError(f"{len(leading)} eigenvalues of {dim} parameters; give at most one for each")
     constants = {
         name: real_number(name, value, "up")
         for name, each in REMAINDERS.items()
@@ -123,7 +127,10 @@ def check_inputs(
     for name, each in REMAINDERS.items():
         if each.sampled and name in constants:  # an average of both signs; what lowers the loss is not counted on
             constants[name] = max(0.0, constants[name])
-    if not all(map(math.isfinite, (top, trace or 0.0, *constants.values()))) or min(constants.values(), default=0) < 0:
+    if (
+        not all(map(math.isfinite, (top, trace or 0.0, *leading, *constants.values())))
+        or min(constants.values(), default=0) < 0
+    ):
         raise InputError(
             f"{curvature} holds a number that is not finite or a negative derivative bound; measure it again"
         )
@@ -133,4 +140,4 @@ def check_inputs(
     if not 0 <= spent < delta or delta - spent < 1e-100:
         raise InputError(f"the curvature spends {curvature.spent} of delta = {delta}; nothing is left, enlarge delta")
     priors = priors or PriorGrid.for_dim(dim)
-    return Inputs(loss, scale, top, trace, constants, dim, distance, n, delta, spent, priors)
+    return Inputs(loss, scale, top, trace, leading, constants, dim, distance, n, delta, spent, priors)

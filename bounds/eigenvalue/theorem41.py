@@ -1,67 +1,31 @@
 """The eigenvalue bound (the paper, Theorem 4.1) with every constant explicit (theory, section 6)."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 from ...ground.errors import InputError
-from ..concentration.kl import kl_inverse
 from ..posteriors.isotropic_kl import gaussian_kl_interval
 from ..posteriors.prior_grid import PriorGrid
 from ..rounding.intervals import intervals, upper_end
 from .best_posterior import best_posterior, pinsker, seeger
-from .bound import Bound, Curvature, Term
+from .bound import Bound, Curvature
+from .bound_value import Value, best_bound, value_at
+from .effective_dimension import best_spectral_value
 from .form import Form, available_forms, chosen_forms
 from .inputs import Inputs, check_inputs, check_sigma
 
 __all__ = ["eigenvalue_bound", "theorem_forms"]
 
-
-@dataclass(frozen=True)
-class _Value:
-    """The bound and the one by kl inverse at one sigma and one prior, rounded outward term by term."""
-
-    curvature: float
-    remainder: float
-    complexity: float
-    total: float
-    total_kl: float
-    details: dict[str, float]
-    form: Form
+_STATEMENTS = pinsker, seeger
 
 
-def _evaluate(given: Inputs, forms: Sequence[Form], sigma: float, k: int) -> _Value:
+def _evaluate(given: Inputs, forms: Sequence[Form], sigma: float, k: int) -> Value:
+    """The form with the least remainder at one sigma and one prior."""
     iv = intervals()
-    s, b, n = iv.real(sigma), iv.real(given.loss_bound), given.examples
-    prior_variance, log_confidence = given.priors.intervals(iv, k, iv.real(given.delta) - iv.real(given.spent))
-    kl = gaussian_kl_interval(iv, given.dim, s**2, prior_variance, iv.real(given.squared_distance))
-    log_term = iv.log(2 * iv.sqrt(iv.real(n))) + log_confidence
-    rest, form = min(((upper_end(given.remainder(iv, s, form)), form) for form in forms), key=lambda found: found[0])
-    curvature = upper_end(given.slope(iv, form) * s**2)
-    complexity = upper_end(b * iv.sqrt((kl + log_term) / (2 * n)))
-    if math.inf in (curvature, rest, complexity):
-        total, total_kl = math.inf, given.loss_bound
-    else:
-        posterior_loss = iv.real(given.loss) + curvature + rest
-        total = upper_end(posterior_loss + complexity)
-        inverse = kl_inverse(min(1.0, upper_end(posterior_loss / b)), upper_end((kl + log_term) / n))
-        total_kl = min(total, upper_end(b * inverse))
-    return _Value(
-        curvature,
-        rest,
-        complexity,
-        total,
-        total_kl,
-        {
-            "sigma": sigma,
-            "prior_index": k,
-            "prior_variance": given.priors.variance(k),
-            "kl_nats": upper_end(kl),
-            "log_term": upper_end(log_term),
-        },
-        form,
-    )
+    s = iv.real(sigma)
+    kl = gaussian_kl_interval(iv, given.dim, s**2, given.priors.interval(iv, k), iv.real(given.squared_distance))
+    rest, form = min(((given.remainder(iv, s, form), form) for form in forms), key=lambda found: upper_end(found[0]))
+    return value_at(iv, given, form, (given.slope(iv, form) * s**2, rest, kl), k, {"sigma": sigma})
 
 
 def eigenvalue_bound(
@@ -119,52 +83,33 @@ def eigenvalue_bound(
     """
     given = check_inputs(empirical_loss, curvature, dim, squared_distance, examples, delta, loss_bound, priors)
     forms = chosen_forms(curvature, form)
+    if form is not None and form.curvature == "effective dimension":
+        if sigma is not None:
+            raise InputError(f"the form '{form}' has a sigma for each eigenvector; leave sigma out")
+        isotropic = Form("trace", form.remainder)
+        (problem,) = given.problems([isotropic])
+        found = [
+            best_spectral_value(given, form, statement, *best_posterior(problem, statement)[1:])
+            for statement in _STATEMENTS
+        ]
+        return best_bound(given, curvature, found[:1], found[1:], assumptions)
     if sigma is None:
         posteriors = [
-            [best_posterior(problem, statement)[1:] for problem in given.problems(forms)]
-            for statement in (pinsker, seeger)
+            [best_posterior(problem, statement)[1:] for problem in given.problems(forms)] for statement in _STATEMENTS
         ]
     else:
         sigma = check_sigma(sigma)
         k = given.priors.best(given.dim, sigma**2, given.squared_distance)
         posteriors = [[(sigma, k)]] * 2
     values = [[_evaluate(given, forms, *posterior) for posterior in some] for some in posteriors]
-    linear = min(values[0], key=lambda value: value.total)
-    inverted = min(values[0] + values[1], key=lambda value: value.total_kl)
-    terms = [
-        Term("empirical loss", given.loss, "measured"),
-        Term("curvature", linear.curvature, curvature.kind),
-        Term("remainder", linear.remainder, curvature.kind),
-        Term("complexity", linear.complexity, "certificate"),
-    ]
-    return Bound(
-        terms,
-        linear.total,
-        inverted.total_kl,
-        linear.total >= given.loss_bound,
-        curvature.kind,
-        given.delta,
-        {
-            **linear.details,
-            **{f"{name}_of_bound_kl": value for name, value in inverted.details.items()},
-            "lambda_1": given.top_eigenvalue,
-            "dim": given.dim,
-            "examples": given.examples,
-            "squared_distance": given.squared_distance,
-            "loss_bound": given.loss_bound,
-            **({} if given.trace is None else {"trace": given.trace}),
-            **given.constants,
-        },
-        list(assumptions),
-        str(linear.form),
-    )
+    return best_bound(given, curvature, values[0], values[1], assumptions)
 
 
 def theorem_forms(empirical_loss: SupportsFloat, curvature: Curvature, **arguments: Any) -> dict[Form, Bound]:
     """Theorem 4.1 in every form that there are numbers for, each at the sigma and the prior that are best for it.
 
     All hold at once, as all bound the same ``f_S(Q)``: the smallest one may be chosen afterwards. But the form with
-    ``M_4`` is no bound: see :class:`Form`.
+    ``M_4`` is no bound: see :class:`Form`. With a given ``sigma`` the effective dimension is left out.
 
     Args:
         empirical_loss: as in :func:`eigenvalue_bound`.
@@ -184,4 +129,6 @@ def theorem_forms(empirical_loss: SupportsFloat, curvature: Curvature, **argumen
     forms = available_forms(curvature)
     if not forms:
         raise InputError("no bound on a higher derivative was given; give fourth_derivative or hessian_lipschitz")
+    if arguments.get("sigma") is not None:  # one for all directions
+        forms = [form for form in forms if form.curvature != "effective dimension"]
     return {form: eigenvalue_bound(empirical_loss, curvature, form=form, **arguments) for form in forms}

@@ -1,85 +1,35 @@
-"""From a trained checkpoint to the ingredients of Theorem 4.1, each labelled for what it is."""
+"""From a trained checkpoint to Theorem 4.1, with what the loss really does beside it."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
 
-from ...ground.errors import InputError
-from ...landscapes.curvature.landscape_hessian import top_eigenpairs
-from ...landscapes.networks.network import NetworkLandscape
-from ...landscapes.runs.data_set import DataSet, converted
+from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
-from ..bounded_loss import BoundedCrossEntropy
 from .bound import Bound, Curvature
-from .inputs import check_examples
-from .theorem41 import eigenvalue_bound
+from .directional import estimate_operator_norm
+from .explanation import explain, uniform_loss
+from .form import Form, available_forms
+from .inputs import check_examples, check_inputs
+from .measured_bound import MeasuredBound
+from .point_assumptions import point_assumptions
+from .point_curvature import PointCurvature, measure_curvature
+from .point_risk import certify_point, look_around, measure_risk, measure_test_set
+from .posterior_risk import LossAround
+from .repairs import Repairs, repairs
+from .sampled_point import SampledPoint, open_point
+from .theorem41 import eigenvalue_bound, theorem_forms
 from .trained_point_settings import TrainedPointSettings
 
-__all__ = ["bound_checkpoint", "estimate_fourth_derivative"]
+__all__ = ["bound_checkpoint"]
 
-_KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+Progress = Callable[[str], None]
 
-
-def estimate_fourth_derivative(landscape: NetworkLandscape, x: Tensor, directions: Tensor) -> float:
-    """``max_v |d_v^4 f(x)|`` over unit directions (rows): a lower *estimate* of the operator norm ``K_4`` at ``x``.
-
-    One nested derivative per direction; nothing about points other than ``x`` is known from it.
-
-    Raises:
-        InputError: no direction, or one that is not of length 1.
-
-    Example:
-        >>> import torch
-        >>> from eigensam.landscapes import NetworkLandscape
-        >>> model = torch.nn.Linear(1, 1, bias=False, dtype=torch.float64)
-        >>> quartic = lambda outputs, targets: (outputs**4).mean()
-        >>> f = NetworkLandscape.from_tensors(model, quartic, torch.ones(1, 1, dtype=torch.float64), torch.zeros(1))
-        >>> round(estimate_fourth_derivative(f, f.point(), torch.ones(1, 1, dtype=torch.float64)), 9)
-        24.0
-    """
-    lengths = directions.norm(dim=-1)
-    if directions.ndim != 2 or len(directions) == 0 or not bool(((lengths - 1).abs() < 1e-4).all()):
-        raise InputError(
-            f"directions of shape {tuple(directions.shape)} with lengths {lengths.flatten().tolist()}: "
-            f"need at least one row, each of length 1; divide each row by its norm"
-        )
-    values = [abs(float(landscape.taylor_gradient(x, v, (0.0, 0.0, 0.0, 1.0)) @ v)) for v in directions]
-    return max(values)
-
-
-def _assumptions(model: nn.Module, data: DataSet, centre: str) -> list[str]:
-    found = [
-        f"The {len(data.train_targets)} training examples are independent draws from one distribution.",
-        "What is bounded is the risk of the randomised predictor N(x, sigma^2 I); carrying it over to the point x "
-        "needs f_D(x) <= E f_D(x + e), as the paper and Foret et al. (2021) assume; compare test_loss_at_x "
-        "with test_loss_around_x.",
-        "lambda_1 is a Ritz value (a lower bound of the eigenvalue) and K_4 is sampled at x only: an estimate, "
-        "not a certificate.",
-        "The prior grid and its centre were fixed before the training set was seen "
-        + ("(centre: the initialisation)." if centre == "initial" else "(centre: zero)."),
-    ]
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
-        found.append(
-            "Batch norm's running statistics count as fixed before the sample was drawn, though they were computed "
-            "from it; the bound does not pay for them."
-        )
-    if any(isinstance(module, _KINKED) for module in model.modules()):
-        found.append("The loss has four continuous derivatives; with ReLU or max pooling only almost everywhere.")
-    return found
-
-
-def _clean_labels(run: Run) -> list[str]:
-    """A sentence if the labels are not those of the training."""
-    examples = run.examples
-    if examples is None or not examples.replaced:
-        return []
-    return [
-        f"{examples.replaced} of the {len(examples.train)} labels that the network was trained on are noise; every "
-        "term is with the data set's own labels, whose risk is bounded."
-    ]
+_OVER_SIGMA = 31  # ours: points of the picture
 
 
 def bound_checkpoint(
@@ -88,9 +38,9 @@ def bound_checkpoint(
     settings: TrainedPointSettings,
     *,
     device: torch.device | str = "cpu",
-    progress: Callable[[str], None] = lambda what: None,
-) -> Bound:
-    """Theorem 4.1 for a run, on its own training set, in float64.
+    progress: Progress = lambda what: None,
+) -> MeasuredBound:
+    """Theorem 4.1 for a run, on its own training set, in every form, beside what the loss really does.
 
     After label noise its examples have the data set's own labels again: the theorem holds for any point, whatever led
     to it, of examples that are independent draws. Exactly so many wrong labels are not, and the risk would be one with
@@ -108,68 +58,99 @@ def bound_checkpoint(
             derivative at the trained point that is not finite.
     """
     settings.check()  # before minutes of work
-    centre = settings.prior
     run = run if isinstance(run, Run) else Run(run)
     data = run.data() if data is None else data
     data = run.clean(data)
     check_examples(len(data.train_targets))
-    loss = BoundedCrossEntropy(settings.p_min)
-    model = run.network().to(device, torch.float64)
-    examples = len(data.train_targets)
-    landscape = NetworkLandscape.from_tensors(
-        model, loss, converted(data.train_inputs, torch.float64), data.train_targets, chunk_size=settings.batch_size
-    )
-    x = landscape.point()
-    start = torch.zeros_like(x)
-    if centre == "initial":
-        initial = run.network(initial=True).to(device, torch.float64)
-        start = NetworkLandscape(initial, loss, landscape.batches).point()
-
     progress("empirical loss")
-    with torch.no_grad():
-        empirical = float(landscape.loss(x))
-    if not -1e-6 <= empirical <= 1 + 1e-6:  # it lies in [0, 1] up to rounding
-        raise InputError(f"the trained network's bounded loss is {empirical}, not in [0, 1]; its training diverged")
-    progress("top eigenvalue of the bounded loss")
-    pairs = top_eigenpairs(landscape, x, max_products=settings.max_products, seed=settings.seed)
-    progress("fourth derivative")
-    generator = torch.Generator().manual_seed(settings.seed)
-    random = torch.randn(settings.random_directions, landscape.dim, generator=generator, dtype=torch.float64).to(x)
-    directions = torch.cat([pairs.vectors, random / random.norm(dim=1, keepdim=True)])
-    k4 = estimate_fourth_derivative(landscape, x, directions)
-    result = eigenvalue_bound(
-        min(max(empirical, 0.0), 1.0),
-        Curvature(float(pairs.values[0]), fourth_derivative=k4),
-        dim=landscape.dim,
-        squared_distance=float((x - start).square().sum()),
-        examples=examples,
-        delta=settings.delta,
+    point = open_point(run, data, settings, device)
+    curvature = measure_curvature(point.landscape, point.x, settings, progress)
+    known = curvature.curvature()
+    progress("forms of the theorem")
+    bound = eigenvalue_bound(
+        point.empirical,
+        known,
         sigma=settings.sigma,
-        assumptions=[
-            *_assumptions(model, data, centre),
-            *_clean_labels(run),
-            f"Derivatives are what torch makes of them. Hessian products: {pairs.checked}; fourth derivative: "
-            f"{landscape.derivatives.how_checked(3)}.",
-        ],
+        assumptions=point_assumptions(run, point.model, data, settings.prior, curvature.checked),
+        **point.arguments,
     )
-    progress("point check")
-    test = NetworkLandscape.from_tensors(
-        model,
-        loss,
-        converted(data.test_inputs, torch.float64),
-        data.test_targets,
-        chunk_size=settings.batch_size,
-    )
-    with torch.no_grad():
-        at_point = float(test.loss(x))
-        noise = torch.randn(8, landscape.dim, generator=generator, dtype=torch.float64).to(x)
-        around = sum(float(test.loss(x + result.details["sigma"] * e)) for e in noise) / len(noise)
+    forms = theorem_forms(point.empirical, known, sigma=settings.sigma, **point.arguments)
+    sigma = bound.details["sigma"]
+    around = look_around(point, sigma, progress)
+    risks = measure_risk(point, sigma, 1, progress)
+    certified, certified_risk = certify_point(point, around, progress)
+    progress("fourth derivative around the point")
+    k4_around = _fourth_derivative_around(point, curvature, sigma)
+    progress("test set")
+    test = measure_test_set(point, data, sigma)
+    needed = _repairs(point, known, bound)
+    uniform = uniform_loss(settings.p_min, int(data.classes))
     details = {
-        **result.details,
-        "lambda_1_residual": float(pairs.residuals[0]),
-        "lambda_1_converged": float(pairs.converged),
-        "k4_estimate": k4,
-        "test_loss_at_x": at_point,
-        "test_loss_around_x": around,
+        **bound.details,
+        "lambda_1_ritz": float(curvature.pairs.values[0]),
+        "lambda_1_residual": float(curvature.pairs.residuals[0]),
+        "lambda_1_converged": float(curvature.pairs.converged),
+        "k4_estimate": curvature.fourth_derivative,
+        "k4_around_x": k4_around,
+        "test_loss_at_x": test.loss,
+        "test_loss_around_x": test.loss_around,
     }
-    return replace(result, details=details)
+    measured = {
+        "curvature": curvature.to_dict(),
+        "loss_around": around.to_dict(),
+        "f_S_of_Q": [each.to_dict() for each in risks],
+        "f_S_of_Q_certified": certified_risk.to_dict(),
+        "increase": around.at(sigma),
+        "taylor_sum": sum(term.value for term in bound.terms[:3]),
+        "test_set": asdict(test),
+        "uniform_loss": uniform,
+        "repairs": None if needed is None else needed.to_dict(),
+    }
+    kept = {each.name: getattr(bound, each.name) for each in fields(Bound)} | {"details": details}
+    return MeasuredBound(
+        **kept,
+        forms=[*forms.values(), certified],
+        measured=measured,
+        over_sigma=_over_sigma(point, known, bound, around),
+        words=explain(bound, risks[0], around.at(sigma), needed, test, uniform),
+    )
+
+
+def _form(known: Curvature, bound: Bound) -> Form:
+    return next(each for each in available_forms(known) if str(each) == bound.form)
+
+
+def _repairs(point: SampledPoint, known: Curvature, bound: Bound) -> Repairs | None:
+    """Of a bound that is vacuous, at its best sigma."""
+    if bound.bound <= 1:
+        return None
+    arguments = point.arguments
+    given = check_inputs(
+        point.empirical,
+        known,
+        arguments["dim"],
+        arguments["squared_distance"],
+        arguments["examples"],
+        arguments["delta"],
+        1.0,
+        None,
+    )
+    (problem,) = given.problems([_form(known, bound)])
+    return repairs(problem)
+
+
+def _fourth_derivative_around(point: SampledPoint, curvature: PointCurvature, sigma: float) -> float:
+    """At one draw of ``Q``, along the top eigenvector of ``x``: the constant has to hold there, too."""
+    generator = torch.Generator().manual_seed(point.settings.seed + 2**20 + 4)
+    e = torch.randn(point.landscape.dim, generator=generator, dtype=torch.float64).to(point.x)
+    top = curvature.pairs.vectors[:1]
+    return estimate_operator_norm(point.landscape, point.x + sigma * e, top, order=4)[0]
+
+
+def _over_sigma(point: SampledPoint, known: Curvature, bound: Bound, around: LossAround) -> list[dict[str, Any]]:
+    """The terms of the bound's form at other sigma."""
+    rows, form = [], _form(known, bound)
+    for sigma in map(float, np.geomspace(around.sigmas[0], around.sigmas[-1], _OVER_SIGMA)):
+        found = eigenvalue_bound(point.empirical, known, sigma=sigma, form=form, **point.arguments)
+        rows.append({"sigma": sigma, **{term.name: term.value for term in found.terms}, "sum": found.bound})
+    return rows

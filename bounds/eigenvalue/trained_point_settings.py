@@ -1,6 +1,6 @@
 """What Theorem 4.1 at a trained point is asked for. Loads no torch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...ground.console import check_count
@@ -23,9 +23,16 @@ class TrainedPointSettings:
         prior: its mean, the network's initialisation or zero; both are independent of the sample.
         sigma: posterior standard deviation; default: the best.
         batch_size: examples per pass (memory only).
-        max_products: most Hessian-vector products for lambda_1.
-        random_directions: for ``K_4``, besides the top eigenvector.
-        seed: of the random directions and the Lanczos start.
+        max_products: most Hessian-vector products for the eigenvalues.
+        top: how many eigenvalues; along their eigenvectors the posterior of the effective dimension is narrow.
+        probes: random vectors of the trace.
+        random_directions: for ``K_4`` and ``M_4``, besides the top eigenvector.
+        draws: from the posterior, for ``f_S(Q)``; a tenth as many (at least two) pairs for each sigma of the picture.
+        eigenvalue_share: of ``delta``, for the upper end of ``lambda_1``.
+        mc_share: of ``delta``, for the upper end of ``f_S(Q)``.
+        along: whether the bound is computed after every epoch that the run has kept, too.
+        single: whether float32 is enough; eigenvalues then have no certified end.
+        seed: of everything random.
     """
 
     delta: float = setting(0.05, "Probability with which the bound may fail, between 0 and 1.")
@@ -37,9 +44,16 @@ class TrainedPointSettings:
         None, "Standard deviation of the posterior; by default the one that makes the bound smallest."
     )
     batch_size: int = setting(500, "Examples in a pass (memory only).")
-    max_products: int = setting(30, "Most Hessian-vector products to spend on the top eigenvalue.")
-    random_directions: int = field(default=4, metadata={"option": False})
-    seed: int = setting(0, "Seed of the random directions and of the start vector.")
+    max_products: int = setting(60, "Most Hessian-vector products to spend on the top eigenvalues.")
+    top: int = setting(5, "How many top eigenvalues the effective dimension is taken from.")
+    probes: int = setting(10, "Random vectors, one Hessian-vector product each, for the trace.")
+    random_directions: int = setting(4, "Random directions for the fourth derivative, besides the top eigenvector.")
+    draws: int = setting(100, "Draws from the posterior for f_S(Q), each evaluated on all examples.")
+    eigenvalue_share: float = setting(0.1, "Part of delta for the upper end of the top eigenvalue.")
+    mc_share: float = setting(0.1, "Part of delta for the upper end of f_S(Q).")
+    along: bool = setting(False, "Bound after every epoch that train --snapshot-every has kept, too.")
+    single: bool = setting(False, "Compute in float32: for large networks; the eigenvalue's end is then an estimate.")
+    seed: int = setting(0, "Seed of everything random.")
 
     def check(self) -> None:
         """Refuse what is out of range."""
@@ -50,7 +64,13 @@ class TrainedPointSettings:
 
         check_count("--batch-size", self.batch_size)
         check_count("--max-products", self.max_products)
-        check_count("random directions", self.random_directions, low=0)
+        check_count("--top", self.top)
+        check_count("--probes", self.probes, low=2)
+        check_count("--random-directions", self.random_directions, low=0)
+        check_count("--draws", self.draws)
+        for option, share in (("--eigenvalue-share", self.eigenvalue_share), ("--mc-share", self.mc_share)):
+            if not 0 < share < 1:
+                raise InputError(f"{option} {share} is no part of delta; give a number between 0 and 1, e.g. 0.1")
         check_count("--seed", self.seed, low=0)
         check_delta(self.delta)
         if self.sigma is not None:

@@ -102,9 +102,12 @@ class PriorGrid:
             costs = self.costs(k, dim, log_v - self.log_variances(k), squared_distance)
         return int(k[np.argmin(costs)])
 
+    def interval(self, iv: Intervals, k: int) -> Any:
+        """An interval that holds ``s_k^2``."""
+        return iv.real(self.scale) * iv.exp(-iv.real(k) / (iv.real(self.density) * self.refinement))
+
     def intervals(self, iv: Intervals, k: int, delta: Any) -> tuple[Any, Any]:
         """Intervals that hold ``s_k^2`` and ``ln(1 / delta_k)``, for an interval ``delta``."""
         coarse, m = k // self.refinement, self.refinement
         share = 1 if m == 1 else 2 if k % m == 0 else 2 * (m - 1)
-        variance = iv.real(self.scale) * iv.exp(-iv.real(k) / (iv.real(self.density) * m))
-        return variance, iv.log(share * (iv.pi * coarse) ** 2 / (6 * delta))
+        return self.interval(iv, k), iv.log(share * (iv.pi * coarse) ** 2 / (6 * delta))

@@ -72,7 +72,14 @@ def test_settings_are_json():
         "sigma",
         "batch_size",
         "max_products",
+        "top",
+        "probes",
         "random_directions",
+        "draws",
+        "eigenvalue_share",
+        "mc_share",
+        "along",
+        "single",
         "seed",
     ]
     assert found["delta"] == 0.1

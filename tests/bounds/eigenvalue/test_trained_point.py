@@ -1,15 +1,16 @@
 """The bound of a run directory: ingredients against dense ones, and what is said about them."""
 
 import dataclasses
+import re
 import shutil
 
 import pytest
 import torch
 
 from eigensam.bounds import BoundedCrossEntropy, Theorem41, estimate_fourth_derivative
-from eigensam.bounds.eigenvalue.trained_point import _assumptions
+from eigensam.bounds.eigenvalue.point_assumptions import fixed_before_the_sample, point_assumptions
 from eigensam.ground import InputError
-from eigensam.landscapes import Checkpoint, NetworkLandscape, build_model, load_tensors, top_eigenpairs
+from eigensam.landscapes import Checkpoint, NetworkLandscape, Run, build_model, load_tensors, top_eigenpairs
 from eigensam.landscapes.runs.wide_resnet import WideResNet
 from eigensam.optim import TrainSettings, train
 
@@ -17,7 +18,7 @@ from eigensam.optim import TrainSettings, train
 @pytest.fixture(scope="module")
 def result(trained, digits):
     seen = []
-    return Theorem41(batch_size=10_000).bound(trained, digits, progress=seen.append)
+    return Theorem41(batch_size=10_000, draws=40).bound(trained, digits, progress=seen.append)
 
 
 def test_ingredients(result, trained, digits):
@@ -27,7 +28,8 @@ def test_ingredients(result, trained, digits):
     outputs = model(digits.train_inputs.double()).detach()
     assert result.terms[0].value == pytest.approx(loss(outputs, digits.train_targets).item(), rel=1e-9)
     top = top_eigenpairs(f, f.point(), tolerance=1e-7)
-    assert result.details["lambda_1"] == pytest.approx(top.values.item(), rel=1e-5)
+    assert result.details["lambda_1_ritz"] == pytest.approx(top.values.item(), rel=1e-5)
+    assert top.values.item() <= result.details["lambda_1"] < top.values.item() * 1.01  # its upper end
     along_top = estimate_fourth_derivative(f, f.point(), top.vectors)
     assert result.details["k4_estimate"] >= along_top * (1 - 1e-3) > 0
     initial, trained_state = load_tensors(trained / "initial.safetensors"), model.state_dict()
@@ -43,7 +45,13 @@ def test_what_is_said(result, trained, digits):
     assert result.vacuous  # 10^5 parameters, 1437 examples
     assert result.kind == "estimate"
     text = " ".join(result.assumptions)
-    for word in ("independent draws", "randomised predictor", "Ritz value", "initialisation", "f_D(x) <= E f_D(x + e)"):
+    for word in (
+        "independent draws",
+        "randomised predictor",
+        "sampled at x",
+        "initialisation",
+        "f_D(x) <= E f_D(x + e)",
+    ):
         assert word in text
     assert text.count("of differences (float64, 8 examples)") == 2  # products, and the fourth derivative
     assert result.details["test_loss_at_x"] == pytest.approx(whole_test_loss, rel=1e-9)
@@ -52,40 +60,115 @@ def test_what_is_said(result, trained, digits):
 
 
 def test_batches_do_not_matter(result, trained, digits):
-    other = Theorem41(batch_size=250).bound(trained, digits)  # 1437 and 360 are no multiples: the rests count too
+    """1437 and 360 are no multiples of 250: the rests count, too."""
+    other = Theorem41(batch_size=250, draws=40).bound(trained, digits)
     assert other.bound == pytest.approx(result.bound, rel=1e-9)
     assert other.details["test_loss_at_x"] == pytest.approx(result.details["test_loss_at_x"], rel=1e-9)
-    zero = Theorem41(batch_size=10_000, prior="zero", max_products=3, random_directions=0).bound(trained)
+    assert other.measured["f_S_of_Q"][0]["mean"] == pytest.approx(result.measured["f_S_of_Q"][0]["mean"], rel=1e-9)
+    cheap = {"max_products": 6, "top": 1, "draws": 2, "random_directions": 0}
+    zero = Theorem41(batch_size=10_000, prior="zero", **cheap).bound(trained)
     assert zero.details["squared_distance"] > result.details["squared_distance"]
     assert "centre: zero" in " ".join(zero.assumptions)
 
 
-def test_fourth_derivative_of_a_quartic():
-    """f(w) = (w . a)^4: d_v^4 f = 24 (v . a)^4."""
-    model = torch.nn.Linear(3, 1, bias=False).double()
-    a = torch.tensor([[1.0, 2.0, -1.0]], dtype=torch.float64)
-    f = NetworkLandscape.from_tensors(model, lambda o, t: (o**4).mean(), a, torch.zeros(1))
-    v = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]], dtype=torch.float64))
-    truth = max(24 * (v @ a[0]) ** 4).item()
-    assert estimate_fourth_derivative(f, f.point(), v) == pytest.approx(truth)
+def test_monte_carlo_beside_taylor(result, trained, digits):
+    """By a loop of one's own over draws of one's own: the same ``f_S(Q)`` and rise of the loss, within their spread."""
+    model, loss, sigma = Run(trained).network().double(), BoundedCrossEntropy(1e-3), result.details["sigma"]
+    inputs, generator = digits.train_inputs.double(), torch.Generator().manual_seed(99)
+    with torch.no_grad():
+        centre = [p.clone() for p in model.parameters()]
+        values = []
+        for _ in range(40):
+            for p, c in zip(model.parameters(), centre, strict=True):
+                p.copy_(c + sigma * torch.randn(c.shape, generator=generator, dtype=torch.float64))
+            values.append(float(loss(model(inputs), digits.train_targets)))
+    values = torch.tensor(values)
+    spread = float(values.std()) * (2 / 40) ** 0.5
+    (risk, zero_one), measured = result.measured["f_S_of_Q"], result.measured
+    assert abs(risk["mean"] - float(values.mean())) < 5 * spread
+    assert risk["mean"] < risk["upper"] < 1
+    assert zero_one["loss"] == "zero-one"
+    assert abs(measured["increase"] - (float(values.mean()) - result.terms[0].value)) < 5 * spread
+    taylor = sum(term.value for term in result.terms[:3])
+    assert measured["taylor_sum"] == taylor > 100 * risk["mean"]
+    assert f"{taylor / risk['mean']:.3g} times as much" in " ".join(result.words)
 
 
-def test_refused_directions():
+def test_every_form_is_there(result):
+    kinds = {each.form: each.kind for each in result.forms}
+    assert len(kinds) == 12
+    assert kinds.pop("Monte Carlo") == "certificate"
+    assert set(kinds.values()) == {"estimate"}  # nothing that rests on derivatives at a point is more
+    by_form = {each.form: each for each in result.forms}
+    assert result.bound == min(by_form[f"eigenvalue, {name}"].bound for name in ("K_4", "K_3", "C"))
+    for name in ("K_4", "K_3", "C"):
+        assert by_form[f"effective dimension, {name}"].bound <= by_form[f"trace, {name}"].bound
+        assert by_form[f"trace, {name}"].bound <= by_form[f"eigenvalue, {name}"].bound
+    monte_carlo, risk = by_form["Monte Carlo"], result.measured["f_S_of_Q_certified"]
+    assert monte_carlo.terms[0].value == risk["upper"]
+    assert risk["delta"] == pytest.approx(0.005)
+
+
+def test_the_lowest_curvature_numbers(result, trained, digits):
+    """Estimates from below: each constant is at least what single directions give, and moments are of both signs."""
+    measured = result.measured["curvature"]
+    model = Run(trained).network().double()
     f = NetworkLandscape.from_tensors(
-        torch.nn.Linear(3, 1, bias=False).double(),
-        lambda o, t: (o**4).mean(),
-        torch.ones(1, 3).double(),
-        torch.zeros(1),
+        model, BoundedCrossEntropy(1e-3), digits.train_inputs.double(), digits.train_targets
     )
-    for rows in (
-        torch.empty(0, 3),
-        2 * torch.eye(3),
-        torch.zeros(1, 3),
-        torch.eye(3)[0],
-        torch.full((1, 3), torch.nan),
+    x = f.point()
+    v = torch.randn(f.dim, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    v /= v.norm()
+    step = 0.05
+    values = [float(f.loss(x + k * step * v)) for k in (-2, -1, 0, 1, 2)]
+    third = (values[4] - 2 * values[3] + 2 * values[1] - values[0]) / (2 * step**3)
+    assert abs(third) < measured["K_3_estimate"]
+    assert measured["C_estimate"] <= measured["K_3_estimate"] * (1 + 1e-12)
+    assert measured["trace"]["lower"] < measured["trace"]["value"] < measured["trace"]["upper"]
+    assert sum(measured["eigenpairs"]["eigenvalues"]) < measured["trace"]["upper"]
+
+
+def test_every_number_in_words_is_in_the_json(result):
+    """Integers and numbers of at least three digits, to the digits that are printed."""
+
+    def numbers(value):
+        if isinstance(value, dict):
+            return [each for part in value.values() for each in numbers(part)]
+        if isinstance(value, list):
+            return [each for part in value for each in numbers(part)]
+        return [float(value)] if isinstance(value, int | float) else []
+
+    known = numbers(result.to_dict())
+    known += [value**0.5 for value in known if value > 0]  # |x - x0|
+    n, logarithm = result.details["examples"], result.details["log_term"]
+    terms = [term.value for term in result.terms]
+    increase, risk = result.measured["increase"], result.measured["f_S_of_Q"][0]
+    allowed = terms[1] + terms[2]
+    known += [2 * n - logarithm, 100 * max(terms) / result.bound, allowed, allowed / increase, 1 - 0.05]
+    known += [result.measured["taylor_sum"] / risk["mean"], 1 - risk["delta"]]
+    known += [100 * result.measured["test_set"]["errors"] / result.measured["test_set"]["examples"], 0, 1, 2]
+    for sentence in result.words:
+        for text in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]\d+)?(?![\w])", sentence):
+            digits = len(re.sub(r"e.*|\.|^0+", "", text).lstrip("0")) or 1
+            close = [each for each in known if float(f"{each:.{digits}g}") == float(text)]
+            assert close, (text, sentence)
+
+
+def test_words(result):
+    text = " ".join(result.words)
+    for word in (
+        "It is vacuous",
+        "has a loss of 0.332 without any data",
+        "nats",
+        "2n -",
+        "d = 104842 parameters",
+        "Each of these alone would make the sum 1",
+        "Monte Carlo, at the same sigma",
+        "Clopper-Pearson",
     ):
-        with pytest.raises(InputError, match="need at least one row, each of length 1"):
-            estimate_fourth_derivative(f, f.point(), rows.double())
+        assert word in text
+    assert "certificate" not in text
+    assert repr(result).count("\n- ") == len(result.words)
 
 
 def test_a_diverged_network_is_refused(trained, digits, monkeypatch):
@@ -94,12 +177,20 @@ def test_a_diverged_network_is_refused(trained, digits, monkeypatch):
         Theorem41().bound(trained, digits)
 
 
-def test_batch_norm_and_relu_are_confessed(digits):
-    plain, resnet = (" ".join(_assumptions(build_model(n, (1, 8, 8), 10), digits, "zero")) for n in ("mlp", "resnet18"))
-    assert "almost everywhere" in " ".join(_assumptions(WideResNet(1, 10, depth=10, width=1), digits, "zero"))
+def test_batch_norm_and_relu_are_confessed(digits, trained):
+    run = Run(trained)
+
+    def said(model):
+        return " ".join(point_assumptions(run, model, digits, "zero", ""))
+
+    plain, resnet = (said(build_model(name, (1, 8, 8), 10)) for name in ("mlp", "resnet18"))
+    assert "almost everywhere" in said(WideResNet(1, 10, depth=10, width=1))
     for sentence in ("running statistics count as fixed", "almost everywhere"):
         assert sentence in resnet
         assert sentence not in plain
+    assert fixed_before_the_sample(build_model("mlp", (1, 8, 8), 10))
+    assert not fixed_before_the_sample(build_model("resnet18", (1, 8, 8), 10))
+    assert fixed_before_the_sample(torch.nn.BatchNorm1d(3, track_running_stats=False))
 
 
 def test_refusals(trained, digits, tmp_path):
@@ -108,7 +199,7 @@ def test_refusals(trained, digits, tmp_path):
     for changes, message in (
         ({"batch_size": 0}, "--batch-size 0 is out of range; give a number from 1"),
         ({"max_products": 0}, "--max-products 0 is out of range; give a number from 1"),
-        ({"random_directions": -1}, "random directions -1 is out of range; give a number from 0"),
+        ({"random_directions": -1}, "--random-directions -1 is out of range; give a number from 0"),
         ({"sigma": float("nan")}, "sigma = nan is not positive"),
         ({"p_min": 1e-320}, "too close to 0 or 1 for torch.float64"),
     ):
@@ -128,7 +219,7 @@ def test_after_label_noise_every_term_is_with_clean_labels(digits, tmp_path):
     """Noisy ones give another loss and curvature, and a risk to which no test loss can be compared."""
     settings = TrainSettings("sgd", epochs=20, subset=200, label_noise=0.3, label_smoothing=0.1)
     run = train(settings, digits, tmp_path / "a")
-    found = Theorem41(batch_size=10_000, max_products=15, random_directions=0).bound(run, run.data())
+    found = Theorem41(batch_size=10_000, max_products=15, top=1, draws=2, random_directions=0).bound(run, run.data())
     data, model, loss = run.data(), run.network().double(), BoundedCrossEntropy(1e-3)
     clean, noisy = (
         NetworkLandscape.from_tensors(model, loss, data.train_inputs.double(), targets)
@@ -138,7 +229,7 @@ def test_after_label_noise_every_term_is_with_clean_labels(digits, tmp_path):
     assert found.terms[0].value == pytest.approx(clean.loss(x).item(), rel=1e-9)
     assert noisy.loss(x).item() > found.terms[0].value + 0.05
     tops = [top_eigenpairs(f, x, max_products=15).values.item() for f in (clean, noisy)]
-    assert found.details["lambda_1"] == pytest.approx(tops[0], rel=1e-3)
+    assert found.details["lambda_1_ritz"] == pytest.approx(tops[0], rel=1e-3)
     assert abs(tops[1] / tops[0] - 1) > 0.01
     assert found.details["examples"] == 200
     assert "60 of the 200 labels that the network was trained on are noise" in " ".join(found.assumptions)

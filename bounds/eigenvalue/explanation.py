@@ -1,0 +1,134 @@
+"""What the numbers of a bound at a trained point say, in sentences."""
+
+import math
+from dataclasses import dataclass
+
+from ..gibbs.estimate import GibbsEstimate
+from .bound import Bound
+from .repairs import Repairs
+
+__all__ = ["TestSet", "explain", "uniform_loss"]
+
+
+def uniform_loss(p_min: float, classes: int) -> float:
+    """Bounded cross-entropy of a predictor that gives every class the same probability.
+
+    Example:
+        >>> round(uniform_loss(1e-3, 10), 3)
+        0.332
+    """
+    return math.log(p_min + (1 - p_min) / classes) / math.log(p_min)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """What held-out examples say of the network at ``x``.
+
+    Attributes:
+        examples: their number.
+        errors: of the network at ``x``.
+        upper: Clopper-Pearson's upper end of its probability of error.
+        loss: bounded loss at ``x``.
+        loss_around: its mean over draws of ``Q``.
+        standard_error: of the difference of the two over draws and examples; None if unknown.
+    """
+
+    examples: int
+    errors: int
+    upper: float
+    loss: float
+    loss_around: float
+    standard_error: float | None
+
+
+def explain(
+    bound: Bound, risk: GibbsEstimate, increase: float, repairs: Repairs | None, test: TestSet, uniform: float
+) -> list[str]:
+    """Sentences.
+
+    Args:
+        bound: Theorem 4.1 in one form.
+        risk: ``f_S(Q)`` at its sigma, of the bounded cross-entropy.
+        increase: estimate of ``f_S(Q) - f_S(x)``.
+        repairs: what would make it 1; None where it is below.
+        test: what the test set says.
+        uniform: loss of a predictor that knows nothing.
+    """
+    return [
+        *_verdict(bound, uniform),
+        *_complexity(bound),
+        *([] if repairs is None else _repairs(bound, repairs)),
+        *_taylor(bound, risk, increase),
+        *_test(bound, test),
+    ]
+
+
+def _verdict(bound: Bound, uniform: float) -> list[str]:
+    largest = max(bound.terms, key=lambda term: term.value)
+    share = largest.value / bound.bound if math.isfinite(bound.bound) else 1.0
+    found = [
+        f"The sum is {bound.bound:.4g}, of which the largest term, {largest.name}, is {100 * share:.0f} %.",
+        f"A predictor that gives every class the same probability has a loss of {uniform:.3f} without any data: what "
+        f"is above that is no information, though it may be below 1.",
+    ]
+    if bound.vacuous:
+        found.insert(1, "It is vacuous: the loss itself is never above 1.")
+    elif bound.bound >= uniform:
+        found.insert(1, "It is below 1, but no information.")
+    return found
+
+
+def _complexity(bound: Bound) -> list[str]:
+    found = bound.details
+    n, kl, logarithm = int(found["examples"]), found["kl_nats"], found["log_term"]
+    d, sigma, distance = int(found["dim"]), found["sigma"], math.sqrt(found["squared_distance"])
+    return [
+        f"The divergence of the posterior from the prior is {kl:.4g} nats. The complexity term sqrt((KL + "
+        f"{logarithm:.3g})/(2n)) alone is below 1 only where KL is below 2n - {logarithm:.3g} = "
+        f"{2 * n - logarithm:.4g} nats, with n = {n} examples.",
+        f"It is that of d = {d} parameters which are known up to sigma = {sigma:.3g} and have moved by |x - x0| = "
+        f"{distance:.3g}: with the best prior it is (d/2) ln(1 + |x - x0|^2/(d sigma^2)).",
+    ]
+
+
+def _repairs(bound: Bound, needed: Repairs) -> list[str]:
+    found, ways = bound.details, []
+    if needed.examples is not None:
+        ways.append(f"n = {needed.examples:.3g} examples in place of {int(found['examples'])}")
+    if needed.distance is not None:
+        ways.append(f"|x - x0| = {needed.distance:.3g} in place of {math.sqrt(found['squared_distance']):.3g}")
+    if needed.curvature is not None:
+        ways.append(f"curvature and remainder {needed.curvature:.2g} times as large")
+    if not ways:
+        return ["No number of examples, distance or curvature alone would make the sum 1."]
+    return [f"Each of these alone would make the sum 1, with the best sigma anew: {'; '.join(ways)}."]
+
+
+def _taylor(bound: Bound, risk: GibbsEstimate, increase: float) -> list[str]:
+    loss, curvature, remainder = (term.value for term in bound.terms[:3])
+    taylor = loss + curvature + remainder
+    found = [
+        f"Monte Carlo, at the same sigma: f_S(Q) = {risk.mean:.4g} ({risk.draws} draws; at most {risk.upper:.4g} with "
+        f"probability {1 - risk.delta:.4g} over them). f_S(x) + curvature + remainder is {taylor:.4g}"
+        + (f", {taylor / risk.mean:.3g} times as much." if risk.mean > 0 else ".")
+    ]
+    if increase > 0:
+        allowed = curvature + remainder
+        found.append(
+            f"From x to Q the loss rises by {increase:.3g}, for which curvature and remainder allow {allowed:.3g}: "
+            f"{allowed / increase:.3g} times as much."
+        )
+    else:
+        found.append(
+            f"From x to Q the loss changes by {increase:.3g} (it does not rise); curvature and remainder allow "
+            f"{curvature + remainder:.3g}."
+        )
+    return found
+
+
+def _test(bound: Bound, test: TestSet) -> list[str]:
+    return [
+        f"The test set, {test.examples} examples: the network at x errs on {test.errors} "
+        f"({100 * test.errors / test.examples:.2f} %); its probability of error is at most {test.upper:.4g} with "
+        f"probability {1 - bound.delta:g} (Clopper-Pearson), if nothing was chosen by looking at these examples.",
+    ]

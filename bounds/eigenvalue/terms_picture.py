@@ -1,0 +1,89 @@
+"""The picture of a bound at a trained point: its terms over sigma beside Monte Carlo, all forms, and along training."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ...ground.pictures import MANY_LINES, REFERENCE, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_terms"]
+
+_TERMS = "curvature", "remainder", "complexity"
+_LEAST = 1e-8  # below which nothing is drawn: ours
+
+
+def draw_terms(result: dict[str, Any]) -> "Figure":
+    """Panels one below the other, so that a phone shows them.
+
+    Args:
+        result: what :meth:`MeasuredBound.to_dict` gives.
+    """
+    rows = 3 if result["along"] else 2
+    figure = new_figure(1, rows, width=6.4, height=3.7)
+    _over_sigma(figure.axes[0], result)
+    _forms(figure.axes[1], result)
+    if rows == 3:
+        _along(figure.axes[2], result)
+    return figure
+
+
+def _mathematical(form: str) -> str:
+    """With the constant's number as a subscript."""
+    return re.sub(r"([A-Z])_(\d)", r"$\1_\2$", form)
+
+
+def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
+    rows, around = result["over_sigma"], result["measured"]["loss_around"]
+    sigmas = [row["sigma"] for row in rows]
+    for style, name in zip(MANY_LINES, _TERMS, strict=False):
+        axes.plot(sigmas, [row[name] for row in rows], label=name, **{**style, "marker": ""})
+    axes.plot(sigmas, [row["sum"] for row in rows], label="sum", color="black", linewidth=2)
+    risen = [(s, y) for s, y in zip(around["sigmas"], around["increase"], strict=True) if y > _LEAST]
+    if risen:
+        style = {**REFERENCE, "color": "#962a75", "linestyle": "none", "markersize": 6}
+        axes.plot(*zip(*risen, strict=True), label=r"measured $f_S(Q) - f_S(x)$", **style)
+    axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
+    axes.axhline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)
+    axes.text(sigmas[0], 1.0, "vacuous above", va="bottom", fontsize=7)
+    axes.text(sigmas[0], result["measured"]["uniform_loss"], "loss without data", va="top", fontsize=7, color="#666666")
+    axes.axvline(result["details"]["sigma"], color="#8a8a8a", linewidth=0.8)
+    axes.set(xscale="log", yscale="log", ylim=(_LEAST, 10 * max(10.0, min(1e3, rows[0]["sum"]))))
+    axes.set_xlabel(r"$\sigma$ of the posterior (grey line: the bound's)")
+    axes.set_ylabel("term (loss lies in [0, 1])")
+    axes.set_title(f"Theorem 4.1 ({_mathematical(result['form'])}) and what is measured")
+    axes.legend(fontsize=7, ncols=2, loc="lower right")
+
+
+def _forms(axes: "Axes", result: dict[str, Any]) -> None:
+    """A row for each form: its sum, and the same before Pinsker's inequality."""
+    forms = [*result["forms"], *result["others"]][::-1]
+    for y, each in enumerate(forms):
+        certain = each["kind"] == "certificate"
+        color = "#0b3c6f" if certain else "#c5611c"
+        inside = color if certain else "white"
+        axes.scatter([min(each["bound"], 1e4)], [y], marker="o", s=34, zorder=3, facecolors=inside, edgecolors=color)
+        axes.scatter([each["bound_kl"]], [y], marker="|", s=70, color=color, zorder=3)
+    axes.axvline(1.0, color="black", linestyle=":", linewidth=1)
+    axes.axvline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(forms)), [_mathematical(each["form"]) for each in forms], fontsize=7)
+    axes.set_xlabel("bound (circle: sum; bar: by kl inverse; filled: certificate, open: estimate)")
+    axes.set_title(f"every form at its best $\\sigma$, $\\delta$ = {result['delta']:g}")
+    axes.grid(visible=False, axis="y")
+
+
+def _along(axes: "Axes", result: dict[str, Any]) -> None:
+    rows = result["along"]
+    epochs = [row["epoch"] for row in rows]
+    for style, name in zip(MANY_LINES, ("empirical loss", *_TERMS), strict=False):
+        axes.plot(epochs, [max(row[name], _LEAST) for row in rows], label=name, **style)
+    axes.plot(epochs, [row["sum"] for row in rows], label="sum", color="black", linewidth=2)
+    axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
+    axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("term (loss lies in [0, 1])")
+    axes.set_title(r"along the training, each at its best $\sigma$")
+    axes.legend(fontsize=7, ncols=2)
