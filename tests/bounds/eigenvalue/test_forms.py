@@ -194,7 +194,7 @@ def test_a_narrow_posterior_is_a_gaussian_integral():
     dimension = sum(1 - each / v for each in variances)
     assert found.details["effective_dimension"] == pytest.approx(dimension, rel=1e-9)
     isotropic = eigenvalue_bound(0.0, curvature, dim=3, squared_distance=0.4, examples=500, form=Form("trace", "K_4"))
-    assert found.bound < 0.99 * isotropic.bound  # and without narrow directions it would not be
+    assert found.bound < isotropic.bound - 1e-3
 
 
 def test_the_best_narrow_posterior():
