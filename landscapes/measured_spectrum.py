@@ -49,7 +49,9 @@ class MeasuredSpectrum:
         quadrature: what density and estimates rest on; None where they were not asked for.
         density: of eigenvalues; likewise.
         estimates: by name; likewise empty.
-        remarks: what one has to know of the training loss: label noise, a smoothing that these numbers are without.
+        remarks: what one has to know of the training loss: label noise, a smoothing that these numbers are without; of
+            a network that is not the trained one, its epoch.
+        epoch: after which the network had these weights; None if that is not known.
     """
 
     settings: SpectrumSettings
@@ -60,6 +62,7 @@ class MeasuredSpectrum:
     density: Density | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     remarks: Sequence[str] = ()
+    epoch: int | None = None
 
     def __repr__(self) -> str:
         lines = [
@@ -83,6 +86,7 @@ class MeasuredSpectrum:
             "dim": self.matrix.dim,
             "parameters": self.matrix.network.names,
             "examples": self.examples,
+            "epoch": self.epoch,
             "mode": self.settings.mode,
             "seed": self.settings.seed,
             "remarks": list(self.remarks),
@@ -114,7 +118,7 @@ def measure_spectrum(
     The training loss is the plain cross-entropy of the examples and labels that were trained on, noise included.
 
     Args:
-        run: folder of the run.
+        run: folder of the run, or an opened one, such as :meth:`Run.at_epoch` gives.
         settings: what is wanted; default the largest eigenvalue of the Hessian.
         data_root: where data sets lie.
         download: whether a missing one is fetched.
@@ -140,7 +144,7 @@ def measure_spectrum(
         )
         progress.update(task, total=pairs.products)
     if not settings.density:
-        return MeasuredSpectrum(settings, matrix, pairs, examples, remarks=opened.remarks)
+        return MeasuredSpectrum(settings, matrix, pairs, examples, remarks=opened.remarks, epoch=opened.epoch)
     with progress_bar("density", settings.probes * min(settings.steps, matrix.dim)) as (progress, task):
         quadrature = lanczos_quadrature(
             matrix,
@@ -151,7 +155,9 @@ def measure_spectrum(
         )
     estimates = _estimates(quadrature, scale=float(pairs.values.abs().max()))
     density = spectral_density(quadrature)
-    return MeasuredSpectrum(settings, matrix, pairs, examples, quadrature, density, estimates, opened.remarks)
+    return MeasuredSpectrum(
+        settings, matrix, pairs, examples, quadrature, density, estimates, opened.remarks, opened.epoch
+    )
 
 
 def _matrix(

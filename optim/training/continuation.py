@@ -9,12 +9,13 @@ from typing import Any
 from torch import nn
 
 from ...ground.errors import InputError
-from ...ground.run_files import FROZEN, RUN_FILES, SIDECAR, STATE
+from ...ground.run_files import FROZEN, SIDECAR, STATE
 from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from .identity import network_fingerprint
-from .settings import TrainSettings
+from .run_directory import foreign_names
+from .settings import UNWRITTEN, TrainSettings
 
 __all__ = ["check_continues", "finished_run", "put_in_place"]
 
@@ -34,8 +35,9 @@ def check_continues(theirs: Mapping[str, Any], settings: TrainSettings, what: st
         >>> before = TrainSettings(schedule="constant", epochs=5)
         >>> check_continues(before.to_dict(), TrainSettings(schedule="constant", epochs=9), "the run")
     """
-    for name, value in settings.to_dict().items():
-        found = theirs.get(name)
+    earlier = {**UNWRITTEN, **theirs}
+    for name, value in {**UNWRITTEN, **settings.to_dict()}.items():
+        found = earlier.get(name)
         if found == value:
             continue
         more = name == "epochs" and isinstance(found, int) and found < value
@@ -124,7 +126,7 @@ def _check_replaceable(out: Path) -> None:
             f"{out} cannot go on to more epochs: 'eigensam certify' has written down in {FROZEN} what it depends on; "
             "train anew elsewhere"
         )
-    if foreign := _foreign(out):
+    if foreign := foreign_names(out):
         raise InputError(f"{out} also holds {foreign[0]}, which a longer training in its place would remove; move it")
     if os.path.lexists(aside := _aside(out)) and not _is_earlier(aside, out):
         raise InputError(f"{aside} is in the way, where the earlier run is kept for a moment; move it")
@@ -132,7 +134,7 @@ def _check_replaceable(out: Path) -> None:
 
 def _is_earlier(aside: Path, out: Path) -> bool:
     """Whether it is a run of fewer epochs of the same training, and nothing else that somebody may want to keep."""
-    if aside.is_symlink() or (aside / FROZEN).exists() or not (aside / SIDECAR).is_file() or _foreign(aside):
+    if aside.is_symlink() or (aside / FROZEN).exists() or not (aside / SIDECAR).is_file() or foreign_names(aside):
         return False
     try:
         earlier, later = (Checkpoint.read(each) for each in (aside, out))
@@ -142,7 +144,3 @@ def _is_earlier(aside: Path, out: Path) -> bool:
     return (
         same and earlier.epochs <= later.epochs and {**earlier.settings, "epochs": 0} == {**later.settings, "epochs": 0}
     )
-
-
-def _foreign(run: Path) -> list[str]:
-    return [path.name for path in sorted(run.iterdir()) if path.name not in RUN_FILES]
