@@ -44,11 +44,9 @@ def spectrum(
     """Extreme eigenvalues (Lanczos) and density of the training loss's curvature at a trained point."""
     outputs = Outputs(json, plot=plot, inputs={"RUN": run})
     from .measured_spectrum import measure_spectrum  # here: help and refusals wait for no torch
-    from .runs.run import Run
 
     target = find_device(device)
-    opened = Run(run) if epoch is None else Run(run).at_epoch(epoch)
-    measured = measure_spectrum(opened, settings, data_root=data_root, download=download, device=target)
+    measured = measure_spectrum(run, settings, epoch=epoch, data_root=data_root, download=download, device=target)
     matrix = measured.matrix
     outputs.save(measured.to_dict(), measured.plot, device=matrix.device, dtype=matrix.dtype)
     _show(measured, outputs.console)

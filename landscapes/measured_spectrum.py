@@ -109,6 +109,7 @@ def measure_spectrum(
     run: Run | Path | str,
     settings: SpectrumSettings | None = None,
     *,
+    epoch: int | None = None,
     data_root: Path | None = None,
     download: bool = False,
     device: torch.device | str = "cpu",
@@ -120,16 +121,18 @@ def measure_spectrum(
     Args:
         run: folder of the run, or an opened one, such as :meth:`Run.at_epoch` gives.
         settings: what is wanted; default the largest eigenvalue of the Hessian.
+        epoch: of the network after this epoch, see :meth:`Run.at_epoch`; None leaves the run as it is.
         data_root: where data sets lie.
         download: whether a missing one is fetched.
         device: where to compute.
 
     Raises:
-        InputError: the run is damaged, its data is missing or changed, a batch does not fit; what :func:`lanczos`
-            refuses.
+        InputError: the run is damaged, or has kept no network of that epoch; its data is missing or changed; a batch
+            does not fit; what :func:`lanczos` refuses.
     """
     settings = SpectrumSettings() if settings is None else settings
     opened = run if isinstance(run, Run) else Run(run)
+    opened = opened if epoch is None else opened.at_epoch(epoch)
     matrix, examples = _matrix(opened, settings, data_root, download, device)
     with progress_bar("matrix-vector products", settings.max_products) as (progress, task):
         pairs = lanczos(

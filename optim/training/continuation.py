@@ -99,7 +99,8 @@ def put_in_place(partial: Path, out: Path, earlier: bytes | None = None) -> None
             if (out / SIDECAR).read_bytes() != earlier:
                 raise InputError(f"{out} is no longer the run that it has grown from; move either of them")
             _check_replaceable(out)  # the training has taken its time, in which anything was put there
-            shutil.rmtree(aside, ignore_errors=True)
+            if aside.exists():
+                _remove(aside)
             out.replace(aside)
         partial.replace(out)
     except InputError as error:
@@ -107,7 +108,18 @@ def put_in_place(partial: Path, out: Path, earlier: bytes | None = None) -> None
     except OSError as error:
         raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
     if _is_earlier(aside, out):
-        shutil.rmtree(aside)
+        _remove(aside)
+
+
+def _remove(aside: Path) -> None:
+    """Its sidecar goes last: what a kill leaves is known as an earlier run, or empty."""
+    for path in sorted(aside.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != SIDECAR:
+            path.unlink()
+    (aside / SIDECAR).unlink(missing_ok=True)
+    aside.rmdir()
 
 
 def _aside(out: Path) -> Path:
@@ -134,6 +146,8 @@ def _check_replaceable(out: Path) -> None:
 
 def _is_earlier(aside: Path, out: Path) -> bool:
     """Whether it is a run of fewer epochs of the same training, and nothing else that somebody may want to keep."""
+    if aside.is_dir() and not aside.is_symlink() and not any(aside.iterdir()):
+        return True
     if aside.is_symlink() or (aside / FROZEN).exists() or not (aside / SIDECAR).is_file() or foreign_names(aside):
         return False
     try:

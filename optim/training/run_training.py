@@ -141,8 +141,7 @@ def _train(settings: TrainSettings, place: Place, json: Path | None, device: tor
             "of the steps"
         )
     if settings.snapshot_every:
-        after = f" after epochs {', '.join(map(str, run.snapshots))}" if run.snapshots else ", as it had fewer epochs"
-        console.print(f"{len(run.snapshots)} snapshots of the network{after}")
+        console.print(f"snapshots of the network: {len(run.snapshots)}")
     if not finished:
         console.print(f"wrote {out}", markup=False)
     outputs.say_written()
