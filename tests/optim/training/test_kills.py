@@ -28,5 +28,5 @@ def test_before_things_that_are_done_to_files(tmp_path):
 
 
 def test_before_things_that_are_done_to_files_of_a_run_that_goes_on(tmp_path):
-    seen = killed(tmp_path, 14, "grow")
+    seen = killed(tmp_path, 24, "grow")
     assert seen["kills"] >= 3
