@@ -18,7 +18,7 @@ from rich.console import Console
 from .errors import InputError
 from .pictures import PICTURES, render
 from .records import json_text, provenance, write_atomically
-from .run_files import RUN_FILES
+from .run_files import RUN_CONTENTS, SNAPSHOTS, snapshot_epoch
 
 if TYPE_CHECKING:
     import torch
@@ -166,7 +166,7 @@ def _check_file(name: str, path: Path) -> Path:
         raise InputError(
             f"cannot write {name} {path}: {_reason(error)}; give a regular file in a writable folder"
         ) from None
-    if whole.name in RUN_FILES:
+    if whole.name in RUN_CONTENTS or snapshot_epoch(f"{SNAPSHOTS}/{whole.name}") is not None:
         raise InputError(f"{name} {path} has the name of a file of a run directory; choose another name")
     return whole
 

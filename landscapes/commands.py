@@ -1,7 +1,8 @@
 """``eigensam spectrum``: its flags, and how its result is printed; the work is imported when it begins."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +27,14 @@ SpectrumCommand = with_settings(
 def spectrum(
     run: RunFolder,
     settings: Group = None,
+    epoch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCH",
+            help="Of the network after this epoch, which 'eigensam train --snapshot-every' has kept; 0 is the "
+            "initialisation. By default of the trained one.",
+        ),
+    ] = None,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
@@ -37,7 +46,7 @@ def spectrum(
     from .measured_spectrum import measure_spectrum  # here: help and refusals wait for no torch
 
     target = find_device(device)
-    measured = measure_spectrum(run, settings, data_root=data_root, download=download, device=target)
+    measured = measure_spectrum(run, settings, epoch=epoch, data_root=data_root, download=download, device=target)
     matrix = measured.matrix
     outputs.save(measured.to_dict(), measured.plot, device=matrix.device, dtype=matrix.dtype)
     _show(measured, outputs.console)

@@ -49,7 +49,9 @@ class MeasuredSpectrum:
         quadrature: what density and estimates rest on; None where they were not asked for.
         density: of eigenvalues; likewise.
         estimates: by name; likewise empty.
-        remarks: what one has to know of the training loss: label noise, a smoothing that these numbers are without.
+        remarks: what one has to know of the training loss: label noise, a smoothing that these numbers are without; of
+            a network that is not the trained one, its epoch.
+        epoch: after which the network had these weights; None if that is not known.
     """
 
     settings: SpectrumSettings
@@ -60,6 +62,7 @@ class MeasuredSpectrum:
     density: Density | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     remarks: Sequence[str] = ()
+    epoch: int | None = None
 
     def __repr__(self) -> str:
         lines = [
@@ -83,6 +86,7 @@ class MeasuredSpectrum:
             "dim": self.matrix.dim,
             "parameters": self.matrix.network.names,
             "examples": self.examples,
+            "epoch": self.epoch,
             "mode": self.settings.mode,
             "seed": self.settings.seed,
             "remarks": list(self.remarks),
@@ -105,6 +109,7 @@ def measure_spectrum(
     run: Run | Path | str,
     settings: SpectrumSettings | None = None,
     *,
+    epoch: int | None = None,
     data_root: Path | None = None,
     download: bool = False,
     device: torch.device | str = "cpu",
@@ -114,18 +119,20 @@ def measure_spectrum(
     The training loss is the plain cross-entropy of the examples and labels that were trained on, noise included.
 
     Args:
-        run: folder of the run.
+        run: folder of the run, or an opened one, such as :meth:`Run.at_epoch` gives.
         settings: what is wanted; default the largest eigenvalue of the Hessian.
+        epoch: of the network after this epoch, see :meth:`Run.at_epoch`; None leaves the run as it is.
         data_root: where data sets lie.
         download: whether a missing one is fetched.
         device: where to compute.
 
     Raises:
-        InputError: the run is damaged, its data is missing or changed, a batch does not fit; what :func:`lanczos`
-            refuses.
+        InputError: the run is damaged, or has kept no network of that epoch; its data is missing or changed; a batch
+            does not fit; what :func:`lanczos` refuses.
     """
     settings = SpectrumSettings() if settings is None else settings
     opened = run if isinstance(run, Run) else Run(run)
+    opened = opened if epoch is None else opened.at_epoch(epoch)
     matrix, examples = _matrix(opened, settings, data_root, download, device)
     with progress_bar("matrix-vector products", settings.max_products) as (progress, task):
         pairs = lanczos(
@@ -140,7 +147,7 @@ def measure_spectrum(
         )
         progress.update(task, total=pairs.products)
     if not settings.density:
-        return MeasuredSpectrum(settings, matrix, pairs, examples, remarks=opened.remarks)
+        return MeasuredSpectrum(settings, matrix, pairs, examples, remarks=opened.remarks, epoch=opened.epoch)
     with progress_bar("density", settings.probes * min(settings.steps, matrix.dim)) as (progress, task):
         quadrature = lanczos_quadrature(
             matrix,
@@ -151,7 +158,9 @@ def measure_spectrum(
         )
     estimates = _estimates(quadrature, scale=float(pairs.values.abs().max()))
     density = spectral_density(quadrature)
-    return MeasuredSpectrum(settings, matrix, pairs, examples, quadrature, density, estimates, opened.remarks)
+    return MeasuredSpectrum(
+        settings, matrix, pairs, examples, quadrature, density, estimates, opened.remarks, opened.epoch
+    )
 
 
 def _matrix(

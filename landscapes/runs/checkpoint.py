@@ -13,7 +13,16 @@ from ...ground.errors import InputError
 from ...ground.input_file import read_input
 from ...ground.records import provenance, read_json, write_json
 from ...ground.row_file import Row, RowFile
-from ...ground.run_files import CHECKPOINT, CURVATURE, EXAMPLES, INITIAL, SIDECAR, SPLIT
+from ...ground.run_files import (
+    CHECKPOINT,
+    CURVATURE,
+    EXAMPLES,
+    INITIAL,
+    SIDECAR,
+    SPLIT,
+    snapshot_epoch,
+    snapshot_name,
+)
 from ..networks.whole_state import load_whole_state, whole_state
 from ..tensor_files import parse_tensors, save_tensors
 from .build import build_model
@@ -102,7 +111,8 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     if entry("model", str) != OWN and record["model"] not in MODELS:
         raise ValueError(f"model {record['model']!r:.60}")
     digests = entry("sha256", dict)
-    names = [CHECKPOINT, INITIAL, *(name for name in _OPTIONAL if name in digests)]
+    snapshots = {epoch: name for name in digests if (epoch := snapshot_epoch(name)) is not None}
+    names = [CHECKPOINT, INITIAL, *(name for name in _OPTIONAL if name in digests), *snapshots.values()]
     if not all(isinstance(digests[name], str) for name in names):
         raise TypeError("sha256")
     last = record["settings"].get("epochs", 0) if isinstance(record["settings"], dict) else 0
@@ -110,6 +120,8 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
     epochs = {name: entry(name, int) if name in record else last for name in ("epochs", "kept_epoch")}
     if not 0 <= epochs["kept_epoch"] <= epochs["epochs"]:
         raise ValueError(f"kept_epoch {epochs['kept_epoch']} of {epochs['epochs']}")
+    if snapshots and not 1 <= min(snapshots) <= max(snapshots) <= epochs["epochs"]:
+        raise ValueError(f"snapshots after epochs {sorted(snapshots)} of {epochs['epochs']}")
     return {
         "model": record["model"],
         "shape": tuple(shape),
@@ -141,8 +153,8 @@ class Checkpoint:
         whole_sha256: of the data before anything was drawn, if part of the training set was kept for a certificate or
             for validation, or left out, or got other labels.
         sha256: of each tensor file, and of the curvature's rows: those that were written before the training are
-            given, the others are filled in by ``save``; checked by ``network``, ``split``, ``examples`` and
-            ``curvature``.
+            given, and those of the snapshots; the others are filled in by ``save``; checked by ``network``, ``split``,
+            ``examples`` and ``curvature``.
         epochs: that were trained: fewer than the settings say where an early stop ended the training.
         kept_epoch: after which the network had these weights, counted from 1.
         network_sha256: of a network of one's own before the training: its structure and first parameters.
@@ -199,12 +211,25 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{directory / SIDECAR} is damaged at {error}; train again") from None
 
-    def network(self, directory: Path, *, initial: bool = False, own: nn.Module | None = None) -> nn.Module:
-        """The trained network (or its initial state) of the run directory, on the CPU, in eval mode.
+    @property
+    def snapshots(self) -> list[int]:
+        """The epochs after which the network was kept besides, increasing."""
+        return sorted(epoch for name in self.sha256 if (epoch := snapshot_epoch(name)) is not None)
+
+    def network(
+        self,
+        directory: Path,
+        *,
+        initial: bool = False,
+        snapshot: int | None = None,
+        own: nn.Module | None = None,
+    ) -> nn.Module:
+        """The trained network (or its initial state, or a snapshot) of the run directory, on the CPU, in eval mode.
 
         Args:
             directory: of the run.
             initial: its initial state instead.
+            snapshot: that after this epoch instead, one of ``snapshots``.
             own: of a run with a network of one's own, a module of the same architecture; it is copied.
 
         Raises:
@@ -217,7 +242,8 @@ class Checkpoint:
             raise InputError(f"{directory} is a run of the network '{self.model}'; open it without one of your own")
         else:
             shapes = own
-        tensors = self._tensors(directory, shapes, initial=initial)
+        name = INITIAL if initial else CHECKPOINT if snapshot is None else snapshot_name(snapshot)
+        tensors = self._tensors(directory, shapes, name)
         model = build_model(self.model, self.shape, self.classes) if own is None else _copy(own).cpu()
         load_whole_state(model, tensors)
         return model.eval()
@@ -228,15 +254,15 @@ class Checkpoint:
         Raises:
             InputError: as :meth:`network`.
         """
-        load_whole_state(own, self._tensors(directory, own))
+        load_whole_state(own, self._tensors(directory, own, CHECKPOINT))
 
-    def _tensors(self, directory: Path, model: nn.Module, *, initial: bool = False) -> dict[str, Tensor]:
+    def _tensors(self, directory: Path, model: nn.Module, name: str) -> dict[str, Tensor]:
         """Those of a file, which have been found to be the model's."""
-        path = Path(directory) / (INITIAL if initial else CHECKPOINT)
+        path = Path(directory) / name
         content = read_input(path)
         tensors = parse_tensors(content, path)
         _check_tensors(model, tensors, path)
-        if hashlib.sha256(content).hexdigest() != self.sha256.get(path.name):
+        if hashlib.sha256(content).hexdigest() != self.sha256.get(name):
             raise InputError(f"{path} is not the file that the sidecar was written for; restore it or train again")
         return tensors
 

@@ -1,9 +1,10 @@
 """A run directory, opened in one place."""
 
+import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Run:
     """A finished training: what it says of itself, its network, its data, its loss as a landscape.
 
     Args:
-        directory: made by ``eigensam train`` or :func:`train`.
+        directory: made by ``eigensam train`` or :func:`train`; or a run, which is opened once more.
         model: of a run with a network of one's own, a module of the same architecture, whose parameters do not matter.
 
     Attributes:
@@ -52,8 +53,11 @@ class Run:
         (3, torch.Size([1]))
     """
 
-    def __init__(self, directory: Path | str, model: nn.Module | None = None) -> None:
+    def __init__(self, directory: "Path | str | Run", model: nn.Module | None = None) -> None:
         self.directory, self._model = Path(directory), model
+        self._epoch: int | None = None  # of at_epoch
+        if isinstance(directory, Run):
+            self._epoch, self._model = directory._epoch, directory._model if model is None else model
         self.checkpoint = Checkpoint.read(self.directory)
 
     def __fspath__(self) -> str:
@@ -63,7 +67,8 @@ class Run:
         found = self.checkpoint
         optimizer = found.settings.get("optimizer")
         name = optimizer.get("name") if isinstance(optimizer, dict) else "?"
-        return f"Run({str(self.directory)!r}: {found.model} on {found.data} with {name}, seed {found.seed})"
+        after = "" if self._epoch is None else f" after epoch {self._epoch}"
+        return f"Run({str(self.directory)!r}{after}: {found.model} on {found.data} with {name}, seed {found.seed})"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -72,12 +77,12 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        """One row for each epoch.
+        """One row for each epoch; of a run :meth:`at_epoch`, up to that epoch.
 
         Raises:
             InputError: the file is missing or damaged.
         """
-        return read_metrics(self.directory)
+        return read_metrics(self.directory)[: self._epoch]
 
     @cached_property
     def curvature(self) -> list[Row]:
@@ -91,17 +96,63 @@ class Run:
         return self.checkpoint.curvature(self.directory)
 
     @property
+    def epoch(self) -> int:
+        """After which the network had its weights, from 1; 0 is the initialisation."""
+        return self.checkpoint.kept_epoch if self._epoch is None else self._epoch
+
+    @property
+    def snapshots(self) -> list[int]:
+        """The epochs after which the network was kept besides, increasing; none without ``snapshot_every``."""
+        return self.checkpoint.snapshots
+
+    def at_epoch(self, epoch: int) -> Self:
+        """This run with the network as it was after an epoch; data, settings and measured curvature stay.
+
+        Args:
+            epoch: one of :attr:`snapshots`, the epoch whose weights are kept, or 0, the initialisation.
+
+        Raises:
+            InputError: no network of that epoch was kept.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> from eigensam.landscapes import load_data
+            >>> from eigensam.optim import TrainSettings, train
+            >>> out = pathlib.Path(tempfile.mkdtemp()) / "a"
+            >>> run = train(TrainSettings("sgd", epochs=3, subset=128, snapshot_every=2), load_data("digits"), out)
+            >>> run.snapshots, run.epoch, run.at_epoch(2).kept["epoch"]
+            ([2], 3, 2)
+        """
+        known = sorted({0, self.checkpoint.kept_epoch, *self.snapshots})
+        if epoch not in known:
+            raise InputError(
+                f"{self.directory} has no network of epoch {epoch}; choose one of {', '.join(map(str, known))}, or "
+                "train with --snapshot-every (snapshot_every), which keeps more of them"
+            )
+        found = copy.copy(self)
+        found.__dict__.pop("metrics", None)
+        found._epoch = int(epoch)
+        return found
+
+    @property
     def kept(self) -> dict[str, Any]:
-        """The row of metrics that belongs to the weights: the last one, but for a training that has stopped early."""
-        return self.metrics[self.checkpoint.kept_epoch - 1]
+        """The row of metrics that belongs to the weights: the last one, but for a training that has stopped early.
+
+        Raises:
+            InputError: they are those of the initialisation, which was not evaluated.
+        """
+        if not self.epoch:
+            raise InputError(f"{self.directory}: metrics begin with epoch 1; there is no row of the initialisation")
+        return self.metrics[self.epoch - 1]
 
     def network(self, *, initial: bool = False) -> nn.Module:
-        """The trained network, or its initialisation, on the CPU in eval mode.
+        """The trained network (of :meth:`at_epoch`, if asked for), or its initialisation, on the CPU in eval mode.
 
         Raises:
             InputError: the tensors are truncated, of another model, or not safetensors.
         """
-        return self.checkpoint.network(self.directory, initial=initial, own=self._model)
+        other = None if self._epoch in (None, self.checkpoint.kept_epoch) else self._epoch
+        return self.checkpoint.network(self.directory, initial=initial or other == 0, snapshot=other, own=self._model)
 
     def data(self, root: Path | str | None = None, *, download: bool = False) -> DataSet:
         """The examples that it was trained on, with the labels it was trained on, and its test set.
@@ -178,12 +229,15 @@ class Run:
 
     @property
     def remarks(self) -> list[str]:
-        """Sentences that a reader of numbers about its training loss has to know; mostly none.
+        """Sentences that a reader of numbers about its training loss has to know, :meth:`at_epoch` too; mostly none.
 
         Raises:
             InputError: the file of its examples is not the one that was written before the training.
         """
         found = []
+        if self._epoch is not None:
+            of = f"after epoch {self._epoch} of {self.checkpoint.epochs}" if self._epoch else "before the first epoch"
+            found.append(f"The network is the one {of}.")
         if (examples := self.examples) is not None and examples.replaced:
             found.append(f"{examples.replaced} of the {len(examples.train)} labels that it was trained on are noise.")
         if smoothing := self.settings.get("label_smoothing"):

@@ -9,12 +9,13 @@ from typing import Any
 from torch import nn
 
 from ...ground.errors import InputError
-from ...ground.run_files import FROZEN, RUN_FILES, SIDECAR, STATE
+from ...ground.run_files import FROZEN, SIDECAR, STATE
 from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from .identity import network_fingerprint
-from .settings import TrainSettings
+from .run_directory import foreign_names
+from .settings import UNWRITTEN, TrainSettings
 
 __all__ = ["check_continues", "finished_run", "put_in_place"]
 
@@ -34,8 +35,9 @@ def check_continues(theirs: Mapping[str, Any], settings: TrainSettings, what: st
         >>> before = TrainSettings(schedule="constant", epochs=5)
         >>> check_continues(before.to_dict(), TrainSettings(schedule="constant", epochs=9), "the run")
     """
-    for name, value in settings.to_dict().items():
-        found = theirs.get(name)
+    earlier = {**UNWRITTEN, **theirs}
+    for name, value in {**UNWRITTEN, **settings.to_dict()}.items():
+        found = earlier.get(name)
         if found == value:
             continue
         more = name == "epochs" and isinstance(found, int) and found < value
@@ -97,7 +99,8 @@ def put_in_place(partial: Path, out: Path, earlier: bytes | None = None) -> None
             if (out / SIDECAR).read_bytes() != earlier:
                 raise InputError(f"{out} is no longer the run that it has grown from; move either of them")
             _check_replaceable(out)  # the training has taken its time, in which anything was put there
-            shutil.rmtree(aside, ignore_errors=True)
+            if aside.exists():
+                _remove(aside)
             out.replace(aside)
         partial.replace(out)
     except InputError as error:
@@ -105,7 +108,18 @@ def put_in_place(partial: Path, out: Path, earlier: bytes | None = None) -> None
     except OSError as error:
         raise InputError(f"the finished run stays in {partial}: cannot rename it to {out} ({error.strerror})") from None
     if _is_earlier(aside, out):
-        shutil.rmtree(aside)
+        _remove(aside)
+
+
+def _remove(aside: Path) -> None:
+    """Its sidecar goes last: what a kill leaves is known as an earlier run, or empty."""
+    for path in sorted(aside.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != SIDECAR:
+            path.unlink()
+    (aside / SIDECAR).unlink(missing_ok=True)
+    aside.rmdir()
 
 
 def _aside(out: Path) -> Path:
@@ -124,7 +138,7 @@ def _check_replaceable(out: Path) -> None:
             f"{out} cannot go on to more epochs: 'eigensam certify' has written down in {FROZEN} what it depends on; "
             "train anew elsewhere"
         )
-    if foreign := _foreign(out):
+    if foreign := foreign_names(out):
         raise InputError(f"{out} also holds {foreign[0]}, which a longer training in its place would remove; move it")
     if os.path.lexists(aside := _aside(out)) and not _is_earlier(aside, out):
         raise InputError(f"{aside} is in the way, where the earlier run is kept for a moment; move it")
@@ -132,7 +146,9 @@ def _check_replaceable(out: Path) -> None:
 
 def _is_earlier(aside: Path, out: Path) -> bool:
     """Whether it is a run of fewer epochs of the same training, and nothing else that somebody may want to keep."""
-    if aside.is_symlink() or (aside / FROZEN).exists() or not (aside / SIDECAR).is_file() or _foreign(aside):
+    if aside.is_dir() and not aside.is_symlink() and not any(aside.iterdir()):
+        return True
+    if aside.is_symlink() or (aside / FROZEN).exists() or not (aside / SIDECAR).is_file() or foreign_names(aside):
         return False
     try:
         earlier, later = (Checkpoint.read(each) for each in (aside, out))
@@ -142,7 +158,3 @@ def _is_earlier(aside: Path, out: Path) -> bool:
     return (
         same and earlier.epochs <= later.epochs and {**earlier.settings, "epochs": 0} == {**later.settings, "epochs": 0}
     )
-
-
-def _foreign(run: Path) -> list[str]:
-    return [path.name for path in sorted(run.iterdir()) if path.name not in RUN_FILES]

@@ -6,9 +6,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ...ground.errors import InputError
-from ...ground.run_files import LOCK, RUN_FILES, SIDECAR, STATE
+from ...ground.run_files import LOCK, RUN_FILES, SIDECAR, SNAPSHOTS, STATE, snapshot_epoch
 
-__all__ = ["BUSY", "check_run", "is_temporary", "unfinished"]
+__all__ = ["BUSY", "check_run", "foreign_names", "is_temporary", "unfinished"]
 
 BUSY = "another process is writing {}; wait until it has finished, or choose another --out"
 
@@ -55,8 +55,7 @@ def check_run(out: Path, *, resume: bool = False) -> None:
         raise InputError(f"{partial} is in the way; choose another --out or move it")
     if (partial / LOCK).is_file() and _is_held(partial / LOCK):
         raise InputError(BUSY.format(partial))
-    foreign = [path.name for path in partial.glob("*") if path.name not in RUN_FILES and not is_temporary(path)]
-    if foreign:
+    if foreign := [name for name in foreign_names(partial) if not is_temporary(Path(name))]:
         raise InputError(f"{partial} is not an unfinished run: it holds {foreign[0]}; choose another --out or move it")
     if (partial / SIDECAR).is_file() and not (partial / STATE).is_file():
         raise InputError(f"{partial} is a finished run of its own; choose another --out or move it")
@@ -66,7 +65,23 @@ def check_run(out: Path, *, resume: bool = False) -> None:
 
 def is_temporary(path: Path) -> bool:
     """Whether a write that was killed has left it."""
-    return path.name.startswith(".") and path.name[1:].rpartition(".")[0] in RUN_FILES
+    name = path.name[1:].rpartition(".")[0]
+    return path.name.startswith(".") and (name in RUN_FILES or snapshot_epoch(f"{SNAPSHOTS}/{name}") is not None)
+
+
+def foreign_names(directory: Path) -> list[str]:
+    """What is in a run directory and no training has put there; what a killed write has left counts, too.
+
+    Args:
+        directory: may be missing.
+    """
+    if not directory.is_dir():
+        return []
+    paths = sorted(directory.iterdir())
+    ours = [path for path in paths if path.name == SNAPSHOTS and path.is_dir() and not path.is_symlink()]
+    found = [path.name for path in paths if path.name not in RUN_FILES and path not in ours]
+    inside = [(f"{SNAPSHOTS}/{path.name}", path) for folder in ours for path in sorted(folder.iterdir())]
+    return found + [name for name, path in inside if snapshot_epoch(name) is None or not path.is_file()]
 
 
 def _is_held(path: Path) -> bool:

@@ -11,7 +11,7 @@ from ...ground.device import find_device
 from ...ground.errors import InputError
 from ...ground.intervals import Interval
 from ...ground.outputs import Folder, Outputs
-from ...ground.run_files import RUN_FILES
+from ...ground.run_files import RUN_CONTENTS
 from ...landscapes.runs.data import load_data
 from .run_directory import unfinished
 from .run_training import Place, check_asked
@@ -38,7 +38,7 @@ def run_seeds(settings: TrainSettings, seeds: tuple[int, ...], jobs: int, place:
     runs = SeedRuns(settings, seeds, place.out)
     paths = list(runs.directories.values())
     folders = [Folder("--out", place.out, [path.name for path in paths])]
-    folders += [Folder("--out", path, RUN_FILES) for path in paths]
+    folders += [Folder("--out", path, RUN_CONTENTS) for path in paths]
     folders += [Folder("--out", unfinished(path)) for path in paths]
     outputs = Outputs(json, folders=folders, inputs={"--config": place.config})
     target = find_device(place.device)

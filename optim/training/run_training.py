@@ -14,7 +14,7 @@ import torch
 from ...ground.console import progress_bar
 from ...ground.errors import InputError
 from ...ground.outputs import Folder, Outputs
-from ...ground.run_files import RUN_FILES, SIDECAR
+from ...ground.run_files import RUN_CONTENTS, SIDECAR
 from ...landscapes.runs.data import load_data
 from ...landscapes.runs.registries import OWN
 from ...landscapes.runs.run import Run
@@ -94,7 +94,7 @@ def _check_restart(settings: TrainSettings, out: Path) -> None:
 
 def _train(settings: TrainSettings, place: Place, json: Path | None, device: torch.device, ranks: Ranks) -> None:
     out = place.out
-    folders = [Folder("--out", out, RUN_FILES), Folder("--out", unfinished(out))]
+    folders = [Folder("--out", out, RUN_CONTENTS), Folder("--out", unfinished(out))]
     if place.tensorboard is not None:
         folders.append(Folder("--tensorboard", place.tensorboard))
     outputs = Outputs(json, plot=place.plot, folders=folders, inputs={"--config": place.config})
@@ -122,6 +122,8 @@ def _train(settings: TrainSettings, place: Place, json: Path | None, device: tor
     result["kept_epoch"] = run.checkpoint.kept_epoch
     if settings.record_every:
         result["curvature"] = {"rows": run.curvature, **_cost(run)}
+    if settings.snapshot_every:
+        result["snapshots"] = run.snapshots
     outputs.save(result, partial(_draw, run), device=device, dtype=torch.float32)
     last, console = run.kept, outputs.console
     if (kept := run.checkpoint.kept_epoch) < len(run.metrics):
@@ -138,6 +140,8 @@ def _train(settings: TrainSettings, place: Place, json: Path | None, device: tor
             f"curvature was measured {cost['times']} times: {cost['seconds']:.3g} s, {cost['share']:.0%} of the time "
             "of the steps"
         )
+    if settings.snapshot_every:
+        console.print(f"snapshots of the network: {len(run.snapshots)}")
     if not finished:
         console.print(f"wrote {out}", markup=False)
     outputs.say_written()

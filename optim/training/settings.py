@@ -15,12 +15,16 @@ from ..rate import RATES, Rate
 from ..registry import OPTIMIZERS
 from .config_file import read_config
 
-__all__ = ["GROUPS", "PRECISIONS", "TrainSettings"]
+__all__ = ["GROUPS", "PRECISIONS", "UNWRITTEN", "TrainSettings"]
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "base": BASES, "schedule": RATES}
 """Settings that are groups of their own, and what each chooses from."""
+
+UNWRITTEN: dict[str, Any] = {"snapshot_every": 0}
+"""What a dictionary of settings leaves out where it has this value: older runs, and what was recorded of them, have no
+such entry and stay the same as runs of today."""
 
 
 def _at_least(low: int, note: str = "") -> dict[str, Any]:
@@ -62,6 +66,8 @@ class TrainSettings:
         record_every: steps between measurements of all that :class:`CurvatureRecorder` has, batch sharpness included,
             which ``curvature.jsonl`` keeps; 0 is never. Neither changes the training.
         record_examples: most training examples of these measurements.
+        snapshot_every: epochs from one network that is kept on disk to the next, see :meth:`Run.at_epoch`; each has
+            the size of the checkpoint; 0 is none. They do not change the training.
         seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
             eigenvector estimate.
 
@@ -164,6 +170,12 @@ class TrainSettings:
         "Most training examples of these measurements, in whole minibatches; one of them at least.",
         **_at_least(1),
     )
+    snapshot_every: int = setting(
+        0,
+        "Epochs from one network that is kept in the run's snapshots/ to the next; each is as large as the checkpoint; "
+        "0 is none.",
+        **_at_least(0, " (none)"),
+    )
     seed: int = setting(
         0,
         "Seed of split, examples, noise, initialisation, minibatches, augmentation and the first eigenvector estimate.",
@@ -216,9 +228,13 @@ class TrainSettings:
         return self.schedule
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; optimizer, base and schedule are groups of their own."""
+        """A JSON-ready dictionary; optimizer, base and schedule are groups of their own.
+
+        What :data:`UNWRITTEN` has is left out.
+        """
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**values, **{name: values[name].to_dict() for name in GROUPS}}
+        written = {name: value for name, value in values.items() if name not in UNWRITTEN or value != UNWRITTEN[name]}
+        return {**written, **{name: values[name].to_dict() for name in GROUPS}}
 
     @classmethod
     def from_dict(cls, found: Any) -> Self:
@@ -228,6 +244,7 @@ class TrainSettings:
             InputError: an unknown or missing entry, or a value out of range.
         """
         names = {*GROUPS, *(each.name for each in settings_of(cls))}
+        found = {**UNWRITTEN, **found} if isinstance(found, dict) else found
         if not isinstance(found, dict) or found.keys() != names:
             wrong = sorted(names ^ found.keys()) if isinstance(found, dict) else ["all of them"]
             raise InputError(f"these are not settings of a training: look at {', '.join(map(str, wrong))}")

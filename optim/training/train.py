@@ -25,6 +25,7 @@ from .fitting import check_fits
 from .ranks import Ranks
 from .run_directory import BUSY, check_run, is_temporary, unfinished
 from .settings import TrainSettings
+from .snapshots import remove_snapshots, restore_snapshots, write_snapshot
 from .state import save_state
 from .training import Training
 from .training_examples import TrainingExamples
@@ -121,6 +122,8 @@ def train(
                 run.restore(states[0])
             digests = ranks.on_first(lambda: drawn.write(partial))  # after other settings have been refused
             ranks.on_first(lambda: write_json(partial / SETTINGS, settings.to_dict()))
+            source = states[0].parent if states else partial
+            ranks.on_first(lambda: restore_snapshots(partial, source, run.snapshots))
             run.record(partial)
             log = progress if isinstance(progress, TrainingLog) else TrainingLog(progress)
             log = log if ranks.first else TrainingLog()
@@ -140,7 +143,7 @@ def train(
             settings.seed,
             run.identity["examples"],
             drawn.whole_sha256,
-            digests,
+            {**digests, **run.snapshots},
             len(run.metrics),
             run.early_stop.epoch or len(run.metrics),
             run.identity.get("network", ""),
@@ -164,6 +167,7 @@ def _unfinished(out: Path, ranks: Ranks) -> Iterator[Path]:
                 temporary.unlink()
     except Exception:
         if made and not (partial / STATE).exists():  # nothing in it is finished
+            remove_snapshots(partial)
             for path in partial.iterdir():
                 if path.name in RUN_FILES or is_temporary(path):
                     path.unlink()
@@ -203,6 +207,12 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, log: Traini
             log.curvature(row)
         told = len(run.curvature)
 
+    def keep() -> None:
+        """Before the state that knows of it: a kill between the two takes nothing from what a state knows of."""
+        epoch, every = len(run.metrics), run.settings.snapshot_every
+        if every and epoch % every == 0:
+            run.snapshots |= ranks.on_first(lambda: write_snapshot(partial, epoch, run.model))
+
     def save() -> None:
         nonlocal saved
         lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in run.metrics)
@@ -233,4 +243,5 @@ def _train_epochs(run: Training, partial: Path, save_minutes: float, log: Traini
                 raise InputError(f"{error}; the {len(run.metrics)} finished epochs are kept in {partial}") from None
             raise
         log.epoch(run.steps, run.metrics[-1])
+        keep()
         save()

@@ -58,6 +58,7 @@ class Training:
         step: steps that are done of the epoch that is not finished.
         stopped: whether it is to stop before its last epoch.
         recorder: of its curvature; None if that is not measured.
+        snapshots: SHA-256 of each snapshot that has been written, by its name.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Training:
             closures=settings.method.closures,
         )
         self.metrics: list[dict[str, Any]] = []
+        self.snapshots: dict[str, str] = {}
         self.step, self._random_state = 0, random_state(device)
         self._sums = EpochSums()
         self.recorder: CurvatureRecorder | None = None
@@ -134,6 +136,7 @@ class Training:
             "early_stop": self.early_stop.state_dict(),
             "stopped": self.stopped,
             "metrics": self.metrics,
+            "snapshots": self.snapshots,
             "step": self.step,
             "sums": asdict(self._sums),
             "recorder": None if self.recorder is None else self.recorder.state_dict(),
@@ -166,6 +169,7 @@ class Training:
         self.precision.load_state_dict(state["precision"])
         self.early_stop.load_state_dict(state["early_stop"])
         self.metrics, self.stopped = state["metrics"], state["stopped"]
+        self.snapshots = state["snapshots"]
         every = self.settings.spectrum_every
         if not self.stopped and state["settings"]["epochs"] < self.settings.epochs:  # its last epoch is no longer that
             for row in self.metrics:

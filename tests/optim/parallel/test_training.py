@@ -20,7 +20,8 @@ CLOSE = 1e-12  # float64: sums over processes are rounded in another order
 
 def files(directory):
     """All files but the sidecar, which says when the run was made; metrics without the clock."""
-    found = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "checkpoint.json"}
+    paths = [path for path in directory.rglob("*") if path.is_file() and path.name != "checkpoint.json"]
+    found = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
     if (directory / "metrics.jsonl").exists():
         lines = (directory / "metrics.jsonl").read_text().splitlines()
         found["metrics.jsonl"] = [{**json.loads(line), "seconds": 0} for line in lines]
@@ -77,7 +78,9 @@ def test_resumed_bit_for_bit_with_masks_of_each_process(found, folder):
     for worker in found("resumed"):
         assert worker == {"step": 3, "states": 2, "same": False}
     found("undisturbed")
-    assert files(folder / "resumed") == files(folder / "undisturbed")
+    whole = files(folder / "undisturbed")
+    assert files(folder / "resumed") == whole
+    assert sum(name.startswith("snapshots/") for name in whole) == 3
 
 
 def test_another_number_of_processes_is_refused_and_leaves_the_run(found, folder):

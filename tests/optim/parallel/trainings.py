@@ -44,13 +44,14 @@ def dropping(shape, classes):
 
 
 COMMAND = ["--model", "dropping", "--optimizer", "eigen-sam", "--refresh-every", "3", "--subset", "200"]
-COMMAND += ["--epochs", "3", "--batch-size", "40"]
+COMMAND += ["--epochs", "3", "--batch-size", "40", "--snapshot-every", "1"]
 
 
 def dropping_settings():
     """What the command says, five steps an epoch; makes the network known to this process, and to no other test."""
     MODELS.register("dropping")(dropping)
-    return TrainSettings(EigenSAMSettings(refresh_every=3), model="dropping", subset=200, epochs=3, batch_size=40)
+    method = EigenSAMSettings(refresh_every=3)
+    return TrainSettings(method, model="dropping", subset=200, epochs=3, batch_size=40, snapshot_every=1)
 
 
 def at_step(step, action):

@@ -9,7 +9,8 @@ from eigensam.landscapes import read_metrics
 
 def files(directory: Path) -> dict[str, Any]:
     """All files but the sidecar, which says when the run was made; metrics without the clock."""
-    found: dict[str, Any] = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+    paths = [path for path in directory.rglob("*") if path.is_file()]
+    found: dict[str, Any] = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
     found.pop("checkpoint.json", None)
     if "metrics.jsonl" in found:
         found["metrics.jsonl"] = [

@@ -2,6 +2,7 @@
 
     python kills.py FOLDER KILLS SEED    at random moments
     python kills.py FOLDER STRIDE        before each thing that it does to a file, or before every so many
+    python kills.py FOLDER STRIDE grow   the same of a command that goes on from a finished run
 
 One process imports torch once and forks a child for each command. A run whose command is killed is gone on with, and
 one that comes to its end is compared with a run that was not disturbed; prints what was seen, as JSON.
@@ -11,6 +12,7 @@ import gc
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -28,9 +30,14 @@ from eigensam.optim.training.state import load_state
 from eigensam.optim.training.training import make_optimizer
 
 COMMAND = ["train", "--refresh-every", "7", "--validation-fraction", "0.1", "--save-minutes", "0", "--device", "cpu"]
-LONG = ["--epochs", "8", "--subset", "300", "--batch-size", "30"]
-SHORT = ["--epochs", "1", "--subset", "80", "--batch-size", "24"]
-TOUCHING = {"open", "os.mkdir", "os.rename", "os.remove", "os.chmod", "os.truncate"}  # events that Python audits
+LONG = ["--epochs", "8", "--subset", "300", "--batch-size", "30", "--snapshot-every", "3"]
+SHORT = ["--subset", "80", "--batch-size", "24", "--snapshot-every", "1", "--schedule", "constant", "--epochs"]
+TOUCHING = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}  # audited by Python
+
+
+def aside(out):
+    """Where an earlier run is while a longer one takes its place."""
+    return out.with_name(f".{out.name}.before")
 
 
 def warm_up():
@@ -49,7 +56,7 @@ def touched(out, then):
 
     def audit(event, arguments):
         nonlocal count
-        if event in TOUCHING and str(arguments[0]).startswith(str(out)):
+        if event in TOUCHING and str(arguments[0]).startswith((str(out), str(aside(out)))):
             count += 1
             then(count)
 
@@ -112,7 +119,10 @@ def check(out):
     cut = [path for path in partial.iterdir() if path.name.startswith(".")]
     step = None
     for path in set(partial.iterdir()) - set(cut):
-        if path.name == "state.safetensors":
+        if path.is_dir():
+            cut += [each for each in path.iterdir() if each.name.startswith(".")]
+            assert all(load_tensors(each) for each in set(path.iterdir()) - set(cut))
+        elif path.name == "state.safetensors":
             state = load_state(path)
             step = len(state["metrics"]), state["step"]
         elif path.suffix == ".safetensors":
@@ -153,29 +163,47 @@ def run(folder, kills, seed):
     }
 
 
-def before_each(folder, stride):
+def before_each(folder, stride, *, grows=False):
     """One run, killed before the first thing that it does to a file, another one before the second, and so on."""
     warm_up()
-    counted = folder / "count"
+    counted, options = folder / "count", [*SHORT, "2" if grows else "1"]
+    if grows:
+        assert ended(start(folder / "earlier", [*SHORT, "1"]), 300)
+
+    def begin(out, then):
+        if grows:
+            shutil.copytree(folder / "earlier", out)
+        return start(out, options, then)
+
     counted.touch()
-    assert ended(start(folder / "whole", SHORT, lambda count: os.truncate(counted, count)), 300)
-    whole, cut, killed = files(folder / "whole"), 0, 0
+    assert ended(begin(folder / "whole", lambda count: os.truncate(counted, count)), 300)
+    whole, cut, killed = results(folder / "whole"), 0, 0
     for thing in range(counted.stat().st_size, 0, -stride):  # the last ones finish the run
         out = folder / f"run-{thing}"
-        child = start(out, SHORT, lambda count, thing=thing: count == thing and os.kill(os.getpid(), signal.SIGKILL))
+        child = begin(out, lambda count, thing=thing: count == thing and os.kill(os.getpid(), signal.SIGKILL))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         seen = check(out)
         cut += bool(seen and seen[1])
-        if not (out / "checkpoint.json").exists():
-            assert ended(start(out, SHORT), 300)
-        left = files(out)
-        for name in ("state.safetensors", "lock"):  # of a run that has its name, and was killed before it was tidied up
-            left.pop(name, None)
-        assert left == whole, thing
+        if grows or not (out / "checkpoint.json").exists():
+            assert ended(start(out, options), 300)
+        assert results(out) == whole, thing
+        if aside(out).exists():  # of a run that has its name, and was killed before it was tidied up
+            assert ended(start(out, [*SHORT, "3"]), 300)
+            assert not aside(out).exists()
         killed += 1
     return {"kills": killed, "while_a_file_was_written": cut}
 
 
+def results(out):
+    """What does not depend on the clock, nor on how far a finished run has been tidied up."""
+    found = files(out)
+    Run(out).at_epoch(1).network()
+    return {name: content for name, content in found.items() if name not in ("state.safetensors", "lock")}
+
+
 if __name__ == "__main__":
-    place, *numbers = sys.argv[1:]
-    print(json.dumps((run if len(numbers) == 2 else before_each)(Path(place), *map(int, numbers))))
+    place, number, *more = sys.argv[1:]
+    if more in ([], ["grow"]):
+        print(json.dumps(before_each(Path(place), int(number), grows=bool(more))))
+    else:
+        print(json.dumps(run(Path(place), int(number), int(*more))))

@@ -148,6 +148,34 @@ def test_killed_between_the_renames(small, tmp_path, monkeypatch, renames):
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
+@pytest.mark.parametrize("removals", [0, 2, 5, 6])
+def test_killed_while_the_earlier_run_is_removed(small, tmp_path, monkeypatch, removals):
+    """Before any, some, the last of its six files, its folder: what is left is not in the way of more epochs."""
+    longer = [dataclasses.replace(CONSTANT, epochs=epochs) for epochs in (2, 3)]
+    train(CONSTANT, small, tmp_path / "r")
+    left = [removals]
+
+    def dying(original):
+        def dies(self, **options):
+            if ".r.before" in self.parts:
+                if not left[0]:
+                    raise KeyboardInterrupt
+                left[0] -= 1
+            return original(self, **options)
+
+        return dies
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "rmdir"):
+            patch.setattr(Path, name, dying(getattr(Path, name)))
+        with pytest.raises(KeyboardInterrupt):
+            train(longer[0], small, tmp_path / "r", resume=True)
+    assert len(list((tmp_path / ".r.before").iterdir())) == 6 - removals
+    for settings in longer:
+        assert len(train(settings, small, tmp_path / "r", resume=True).metrics) == settings.epochs
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
 def test_what_cannot_be_renamed_stays(tmp_path):
     shutil.copytree(Path(__file__).parent, tmp_path / "r.partial")
     (tmp_path / "r").write_text("mine")

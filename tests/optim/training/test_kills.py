@@ -25,3 +25,8 @@ def test_at_random_moments(tmp_path):
 def test_before_things_that_are_done_to_files(tmp_path):
     seen = killed(tmp_path, 12)
     assert seen["kills"] >= 3
+
+
+def test_before_things_that_are_done_to_files_of_a_run_that_goes_on(tmp_path):
+    seen = killed(tmp_path, 24, "grow")
+    assert seen["kills"] >= 3
