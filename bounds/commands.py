@@ -22,6 +22,14 @@ def bound(
     run: RunFolder,
     kind: Annotated[str, typer.Option(help="Which bound.", metavar="NAME")] = "theorem-4.1",
     settings: Group = None,
+    epoch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCH",
+            help="Of the network after this epoch, which 'eigensam train --snapshot-every' has kept; 0 is the "
+            "initialisation. By default of the trained one.",
+        ),
+    ] = None,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
@@ -31,4 +39,4 @@ def bound(
     """Theorem 4.1 at a trained point: every term and form, what the loss really does, and what it says in words."""
     from .run_bound import run_bound  # torch loads when a bound is computed, not for --help
 
-    run_bound(run, settings, data_root=data_root, download=download, device=device, json=json, plot=plot)
+    run_bound(run, settings, data_root=data_root, download=download, device=device, epoch=epoch, json=json, plot=plot)

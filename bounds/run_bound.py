@@ -19,6 +19,7 @@ def run_bound(
     data_root: Path | None,
     download: bool,
     device: str,
+    epoch: int | None,
     json: Path | None,
     plot: Path | None,
 ) -> None:
@@ -30,7 +31,7 @@ def run_bound(
     outputs = Outputs(json, plot=plot, inputs={"RUN": run})
     family.check()  # before data are loaded
     target = find_device(device)
-    found = Run(run)
+    found = Run(run) if epoch is None else Run(run).at_epoch(epoch)
     data = found.data(data_root, download=download)
     with progress_bar("starting") as (progress, task):
         result = family.bound(found, data, device=target, progress=lambda what: progress.update(task, description=what))

@@ -7,7 +7,7 @@ from ..gibbs.estimate import GibbsEstimate
 from .bound import Bound
 from .repairs import Repairs
 
-__all__ = ["TestSet", "explain", "uniform_loss"]
+__all__ = ["HeldOut", "explain", "uniform_loss"]
 
 
 def uniform_loss(p_min: float, classes: int) -> float:
@@ -21,7 +21,7 @@ def uniform_loss(p_min: float, classes: int) -> float:
 
 
 @dataclass(frozen=True)
-class TestSet:
+class HeldOut:
     """What held-out examples say of the network at ``x``.
 
     Attributes:
@@ -30,7 +30,7 @@ class TestSet:
         upper: Clopper-Pearson's upper end of its probability of error.
         loss: bounded loss at ``x``.
         loss_around: its mean over draws of ``Q``.
-        standard_error: of the difference of the two over draws and examples; None if unknown.
+        standard_error: of the difference of the two, over draws; None of a single one.
     """
 
     examples: int
@@ -42,7 +42,7 @@ class TestSet:
 
 
 def explain(
-    bound: Bound, risk: GibbsEstimate, increase: float, repairs: Repairs | None, test: TestSet, uniform: float
+    bound: Bound, risk: GibbsEstimate, increase: float, repairs: Repairs | None, test: HeldOut, uniform: float
 ) -> list[str]:
     """Sentences.
 
@@ -126,7 +126,7 @@ def _taylor(bound: Bound, risk: GibbsEstimate, increase: float) -> list[str]:
     return found
 
 
-def _test(bound: Bound, test: TestSet) -> list[str]:
+def _test(bound: Bound, test: HeldOut) -> list[str]:
     return [
         f"The test set, {test.examples} examples: the network at x errs on {test.errors} "
         f"({100 * test.errors / test.examples:.2f} %); its probability of error is at most {test.upper:.4g} with "

@@ -16,7 +16,7 @@ from ..posteriors.isotropic_posterior import IsotropicPosterior
 from ..posteriors.prior_grid import PriorGrid
 from .best_posterior import seeger
 from .bound import Bound, Kind
-from .explanation import TestSet
+from .explanation import HeldOut
 from .point_assumptions import fixed_before_the_sample
 from .posterior_risk import LossAround, loss_around, monte_carlo_bound
 from .sampled_point import SampledPoint
@@ -27,6 +27,7 @@ Progress = Callable[[str], None]
 
 _SIGMAS = 10  # ours: between the narrowest and the widest posterior
 _TEST_PAIRS = 4  # ours: draws +e and -e on the test set
+_TEST_EXAMPLES = 1000  # ours: of the test set that they are evaluated on, at random
 _CANDIDATES = 200  # of sigma, between those that were looked at
 
 
@@ -86,7 +87,7 @@ def _suggested_sigma(point: SampledPoint, around: LossAround) -> float:
     return best[1]
 
 
-def measure_test_set(point: SampledPoint, data: DataSet, sigma: float) -> TestSet:
+def measure_test_set(point: SampledPoint, data: DataSet, sigma: float) -> HeldOut:
     """Errors and losses on the test set, at ``x`` and around."""
     landscape = point.other(data.test_inputs, data.test_targets)
     ((inputs, targets),) = landscape.batches
@@ -95,9 +96,11 @@ def measure_test_set(point: SampledPoint, data: DataSet, sigma: float) -> TestSe
         parts = inputs.split(point.settings.batch_size)
         scores = torch.cat([landscape.outputs(point.x, part) for part in parts])
         errors = int((scores.argmax(1) != targets).sum())
-    around = loss_around(landscape, point.x, [sigma], pairs=_TEST_PAIRS, generator=generator)
+    some = torch.randperm(len(targets), generator=generator)[:_TEST_EXAMPLES].sort().values.to(targets.device)
+    part = point.other(inputs[some], targets[some])
+    around = loss_around(part, point.x, [sigma], pairs=_TEST_PAIRS, generator=generator)
     loss = float(point.loss(scores, targets))
-    return TestSet(
+    return HeldOut(
         len(targets),
         errors,
         clopper_pearson(errors, len(targets), point.settings.delta),

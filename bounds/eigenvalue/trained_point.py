@@ -1,13 +1,15 @@
 """From a trained checkpoint to Theorem 4.1, with what the loss really does beside it."""
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ...ground.errors import InputError
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from .bound import Bound, Curvature
@@ -62,6 +64,11 @@ def bound_checkpoint(
     data = run.data() if data is None else data
     data = run.clean(data)
     check_examples(len(data.train_targets))
+    if settings.along and not run.snapshots:
+        raise InputError(
+            f"{run.directory} has kept no epochs to bound along the training; train with --snapshot-every, or leave "
+            "out --along"
+        )
     progress("empirical loss")
     point = open_point(run, data, settings, device)
     curvature = measure_curvature(point.landscape, point.x, settings, progress)
@@ -112,8 +119,34 @@ def bound_checkpoint(
         forms=[*forms.values(), certified],
         measured=measured,
         over_sigma=_over_sigma(point, known, bound, around),
+        along=_along(run, data, settings, device, progress) if settings.along else [],
         words=explain(bound, risks[0], around.at(sigma), needed, test, uniform),
     )
+
+
+def _along(
+    run: Run, data: DataSet, settings: TrainedPointSettings, device: torch.device | str, progress: Progress
+) -> list[dict[str, Any]]:
+    """The bound at the initialisation and after every epoch that was kept, each with its own curvature and sigma."""
+    rows, epochs = [], [0, *run.snapshots]
+    for epoch in epochs:
+        progress(f"epoch {epoch} of {epochs[-1]}")
+        point = open_point(run.at_epoch(epoch), data, settings, device)
+        known = measure_curvature(point.landscape, point.x, replace(settings, top=1, random_directions=0)).curvature()
+        found = eigenvalue_bound(point.empirical, known, sigma=settings.sigma, **point.arguments)
+        rows.append(
+            {
+                "epoch": epoch,
+                "form": found.form,
+                "sigma": found.details["sigma"],
+                "lambda_1": found.details["lambda_1"],
+                "distance": math.sqrt(point.squared_distance),
+                **{term.name: term.value for term in found.terms},
+                "sum": found.bound,
+                "kl inverse": found.bound_kl,
+            }
+        )
+    return rows
 
 
 def _form(known: Curvature, bound: Bound) -> Form:
