@@ -1,0 +1,60 @@
+"""The largest value of a quadratic in a ball."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["largest_in_ball"]
+
+Array = NDArray[np.float64]
+
+
+def largest_in_ball(gradient: Array, hessian: Array, radius: float) -> tuple[float, Array]:
+    """``max <b, s> + s^T T s / 2`` over ``|s| <= r``, and a maximiser, for a small dense ``T``.
+
+    In an eigenbasis ``s_i = b_i / (mu - lambda_i)`` with ``mu >= max(lambda_1, 0)`` and ``|s| = r``, unless the maximum
+    is inside (More & Sorensen 1983). ``mu`` is found by bisection; where ``b`` has no part along the top eigenvectors
+    and ``|s| < r`` at ``mu = lambda_1`` (the hard case), a multiple of one of them makes up the length.
+
+    Args:
+        gradient: ``b``, shape ``(k,)``.
+        hessian: ``T``, symmetric, shape ``(k, k)``.
+        radius: ``r > 0``.
+
+    Reference:
+        More and Sorensen, Computing a trust region step, SIAM J. Sci. Stat. Comput. 4 (1983).
+
+    Example:
+        >>> import numpy as np
+        >>> value, s = largest_in_ball(np.array([1.0, 0.0]), np.diag([0.0, -1.0]), 2.0)
+        >>> value, s.tolist()
+        (2.0, [2.0, 0.0])
+    """
+    eigenvalues, basis = np.linalg.eigh(hessian)
+    b = basis.T @ gradient
+    least = max(float(eigenvalues[-1]), 0.0)
+    size = max(float(np.abs(eigenvalues).max()), float(np.linalg.norm(b)) / radius)
+    if size == 0:
+        return 0.0, np.zeros_like(gradient)
+
+    def point(mu: float) -> Array:
+        gaps = mu - eigenvalues
+        blocked = gaps <= 1e-15 * size
+        return np.where(blocked, 0.0, b / np.where(blocked, 1.0, gaps))
+
+    # With mu this large |s| <= r; at the least one it may be infinite, which `point` leaves out.
+    low, high = least, least + float(np.linalg.norm(b)) / radius
+    flat = least - eigenvalues <= 1e-15 * size
+    if np.linalg.norm(point(least)) <= radius and np.abs(b[flat]).max(initial=0.0) <= 1e-15 * size * radius:
+        s = point(least)
+        if least > 0:  # the hard case
+            s[-1] += np.sqrt(max(radius**2 - float(s @ s), 0.0))
+    else:
+        for _ in range(200):
+            middle = (low + high) / 2
+            too_long = bool(np.linalg.norm(point(middle)) > radius) or bool(
+                (middle - eigenvalues <= 1e-15 * size).any()
+            )
+            low, high = (middle, high) if too_long else (low, middle)
+        s = point(high)
+        s *= radius / np.linalg.norm(s)
+    return float(b @ s + (eigenvalues * s) @ s / 2), basis @ s
