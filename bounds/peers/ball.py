@@ -93,7 +93,7 @@ def ball_bound(
     loss_bound: SupportsFloat = 1.0,
     kind: Kind = "estimate",
 ) -> Bound:
-    """The largest loss in a ball bounds the risk: for all ``x``, ``rho``, ``sigma`` with probability at least ``1 - delta``
+    """The largest loss in a ball bounds the risk: with probability ``1 - delta``, for all ``x``, ``rho``, ``sigma``,
 
     ``f_D(x) <= M + p (B - M) + B sqrt((KL_k + ln(2 sqrt(n)/delta_k)) / (2n))``, ``M = max_{|e| <= rho} f_S(x + e)``,
 
@@ -126,7 +126,7 @@ def ball_bound(
         >>> [term.name for term in result.terms]
         ['perturbed loss', 'outside the ball', 'complexity']
         >>> round(result.bound, 4), round(result.bound_kl, 4)
-        (0.0713, 0.0608)
+        (0.0693, 0.0589)
     """
     check_kind(kind)
     given = check_perturbed(perturbed_loss, rho, squared_norm, dim, examples, delta, loss_bound)

@@ -44,7 +44,7 @@ def score_curvature(p_min: SupportsFloat) -> float:
 def smoothness_of_linear(
     model: nn.Module, loss: BoundedCrossEntropy, *, squared_input_norm: SupportsFloat
 ) -> Smoothness:
-    """Constants of ``x -> loss(W phi + b, y)``, ``x`` what is trained of ``W`` and ``b``, for all ``phi`` within a norm.
+    """Of ``x -> loss(W phi + b, y)``, ``x`` being what is trained of ``W`` and ``b``, for all ``phi`` of bounded norm.
 
     With ``psi`` the input that the trained parameters see, ``(phi, 1)``, ``phi`` or 1, the Hessian in ``x`` is
     ``H (x) psi psi^T``, ``H`` that in the scores (:func:`score_curvature`). So ``L = |psi|^2 / (2 ln(1/p_min))``, and
@@ -109,7 +109,11 @@ def _trained_layer(model: nn.Module) -> nn.Linear:
     if not trained <= own:
         raise InputError(f"parameters before the last layer are trained, too{missing}")
     hooked = [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
-    shared = [m for m in model.modules() if m is not last and own & {id(p) for p in m.parameters(recurse=False)}]
-    if hooked or shared:
+    users = [
+        module
+        for _, module in model.named_modules(remove_duplicate=False)
+        if own & {id(p) for p in module.parameters(recurse=False)}
+    ]
+    if hooked or len(users) > 1:
         raise InputError(f"hooks or shared parameters change what the last layer computes{missing}")
     return last

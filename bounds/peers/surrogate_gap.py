@@ -53,7 +53,7 @@ def surrogate_gap_bound(
         >>> [(term.name, term.kind) for term in result.terms][:2]
         [('empirical loss', 'measured'), ('surrogate gap', 'estimate')]
         >>> round(result.bound, 4)
-        0.0713
+        0.0693
     """
     loss, gap = real_number("loss", empirical_loss, "up"), real_number("surrogate gap", surrogate_gap, "up")
     scale = real_number("loss bound", loss_bound, "up")

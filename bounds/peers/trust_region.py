@@ -12,8 +12,8 @@ def largest_in_ball(gradient: Array, hessian: Array, radius: float) -> tuple[flo
     """``max <b, s> + s^T T s / 2`` over ``|s| <= r``, and a maximiser, for a small dense ``T``.
 
     In an eigenbasis ``s_i = b_i / (mu - lambda_i)`` with ``mu >= max(lambda_1, 0)`` and ``|s| = r``, unless the maximum
-    is inside (More & Sorensen 1983). ``mu`` is found by bisection; where ``b`` has no part along the top eigenvectors
-    and ``|s| < r`` at ``mu = lambda_1`` (the hard case), a multiple of one of them makes up the length.
+    is inside (More & Sorensen 1983). ``mu`` is found by bisection; what is then missing of the length, which is more
+    than rounding in the hard case, where ``b`` has no part along the top eigenvectors, is made up along one of them.
 
     Args:
         gradient: ``b``, shape ``(k,)``.
@@ -41,20 +41,15 @@ def largest_in_ball(gradient: Array, hessian: Array, radius: float) -> tuple[flo
         blocked = gaps <= 1e-15 * size
         return np.where(blocked, 0.0, b / np.where(blocked, 1.0, gaps))
 
-    # With mu this large |s| <= r; at the least one it may be infinite, which `point` leaves out.
-    low, high = least, least + float(np.linalg.norm(b)) / radius
-    flat = least - eigenvalues <= 1e-15 * size
-    if np.linalg.norm(point(least)) <= radius and np.abs(b[flat]).max(initial=0.0) <= 1e-15 * size * radius:
-        s = point(least)
-        if least > 0:  # the hard case
-            s[-1] += np.sqrt(max(radius**2 - float(s @ s), 0.0))
+    inside = least == 0 and not np.abs(b[eigenvalues >= -1e-15 * size]).max(initial=0.0) > 1e-15 * size * radius
+    if inside and np.linalg.norm(point(0.0)) <= radius:
+        s = point(0.0)
     else:
+        low, high = least, least + float(np.linalg.norm(b)) / radius  # with that mu |s| <= r
         for _ in range(200):
             middle = (low + high) / 2
-            too_long = bool(np.linalg.norm(point(middle)) > radius) or bool(
-                (middle - eigenvalues <= 1e-15 * size).any()
-            )
-            low, high = (middle, high) if too_long else (low, middle)
+            infinite = middle - eigenvalues[-1] <= 1e-15 * size
+            low, high = (middle, high) if infinite or np.linalg.norm(point(middle)) > radius else (low, middle)
         s = point(high)
-        s *= radius / np.linalg.norm(s)
+        s[-1] = np.copysign(np.sqrt(max(radius**2 - float(s[:-1] @ s[:-1]), 0.0)), b[-1])
     return float(b @ s + (eigenvalues * s) @ s / 2), basis @ s

@@ -125,7 +125,7 @@ def worst_case_loss(
         landscape: its mean loss is ``f``.
         x: centre, shape ``(d,)``.
         radius: ``r > 0``.
-        directions: rows, shape ``(k, d)``, of any lengths but 0, such as top eigenvectors; each costs a Hessian product.
+        directions: rows, shape ``(k, d)``, of any lengths but 0, as top eigenvectors; each costs a Hessian product.
         gradients: how many to spend, at least 2; losses and Hessian products come on top.
         random_starts: how many.
         draws: pairs of opposite random directions for the means, at least 1.
