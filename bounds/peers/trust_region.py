@@ -29,27 +29,27 @@ def largest_in_ball(gradient: Array, hessian: Array, radius: float) -> tuple[flo
         >>> value, s.tolist()
         (2.0, [2.0, 0.0])
     """
-    eigenvalues, basis = np.linalg.eigh(hessian)
-    b = basis.T @ gradient
-    least = max(float(eigenvalues[-1]), 0.0)
-    size = max(float(np.abs(eigenvalues).max()), float(np.linalg.norm(b)) / radius)
-    if size == 0:
+    scale = max(float(np.abs(hessian).max()), float(np.abs(gradient).max()) / radius)
+    if scale == 0:
         return 0.0, np.zeros_like(gradient)
+    eigenvalues, basis = np.linalg.eigh(hessian / scale)
+    b = basis.T @ (gradient / scale)  # of the size of the radius or less
+    least, tiny = max(float(eigenvalues[-1]), 0.0), 1e-15
 
     def point(mu: float) -> Array:
         gaps = mu - eigenvalues
-        blocked = gaps <= 1e-15 * size
+        blocked = gaps <= tiny
         return np.where(blocked, 0.0, b / np.where(blocked, 1.0, gaps))
 
-    inside = least == 0 and not np.abs(b[eigenvalues >= -1e-15 * size]).max(initial=0.0) > 1e-15 * size * radius
+    inside = least == 0 and bool((np.abs(b[eigenvalues >= -tiny]) <= tiny * radius).all())
     if inside and np.linalg.norm(point(0.0)) <= radius:
         s = point(0.0)
     else:
         low, high = least, least + float(np.linalg.norm(b)) / radius  # with that mu |s| <= r
         for _ in range(200):
             middle = (low + high) / 2
-            infinite = middle - eigenvalues[-1] <= 1e-15 * size
+            infinite = middle - eigenvalues[-1] <= tiny
             low, high = (middle, high) if infinite or np.linalg.norm(point(middle)) > radius else (low, middle)
         s = point(high)
         s[-1] = np.copysign(np.sqrt(max(radius**2 - float(s[:-1] @ s[:-1]), 0.0)), b[-1])
-    return float(b @ s + (eigenvalues * s) @ s / 2), basis @ s
+    return scale * float(b @ s + (eigenvalues * s) @ s / 2), basis @ s

@@ -58,7 +58,7 @@ def test_what_lies_outside_the_ball():
             sigma, p = found.details[f"sigma{name}"], found.details[f"outside_probability{name}"]
             exact = chi2.sf((case["rho"] / sigma) ** 2, found.details["dim"])
             assert exact <= p * (1 + 1e-9)
-            assert p <= 40 * exact ** 0.9 + 1e-300
+            assert p <= 40 * exact**0.9 + 1e-300
 
 
 def test_smaller_than_the_bound_it_comes_from():

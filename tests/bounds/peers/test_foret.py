@@ -23,7 +23,13 @@ def _formula(case):
     root = sqrt((d * log(1 + ratio) + 4 * log(n / delta) + 8 * log(6 * n + 3 * d)) / (n - 1))
     inside = ((1 - 1 / sqrt(n)) * loss + b / sqrt(n)) / b
     kl = (1 + d * log(1 + ratio)) / 2
-    return loss + b * root, b * root, inside, (kl + log(n / delta) + 2 * log(6 * n + 3 * d)) / (n - 1), d * log(1 + ratio)
+    return (
+        loss + b * root,
+        b * root,
+        inside,
+        (kl + log(n / delta) + 2 * log(6 * n + 3 * d)) / (n - 1),
+        d * log(1 + ratio),
+    )
 
 
 def test_against_sixty_digits():

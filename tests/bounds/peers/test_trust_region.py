@@ -63,3 +63,13 @@ def test_inside_and_nothing():
     assert largest_in_ball(np.zeros(2), np.diag([-1.0, -2.0]), 1.0)[0] == 0
     assert largest_in_ball(np.array([0.0, 1.0]), np.diag([0.0, -1.0]), 5.0)[0] == pytest.approx(0.5)
     assert largest_in_ball(np.zeros(1), np.eye(1), 2.0)[0] == pytest.approx(2.0)
+
+
+def test_sizes_do_not_matter():
+    """Nothing overflows or vanishes on the way."""
+    b, t = np.array([1.0, -2.0]), np.array([[1.0, 0.5], [0.5, -3.0]])
+    value, s = largest_in_ball(b, t, 0.7)
+    for scale in (1e-200, 1e180):
+        assert largest_in_ball(scale * b, scale * t, 0.7)[0] / scale == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(largest_in_ball(scale * b, t * scale, 0.7)[1], s, rtol=1e-9)
+    assert largest_in_ball(b * 1e-6, t, 0.7e-6)[0] == pytest.approx(value * 1e-12, rel=1e-12)
