@@ -49,10 +49,10 @@ def derandomised_bound(bound: Bound, smoothness: Smoothness, *, assumptions: Seq
     """``f_D(x) <= f_D(Q) + tau sigma^2 / 2 <= f_D(Q) + d L sigma^2 / 2``, ``Q = N(x, sigma^2 I)``, added to a bound.
 
     It replaces the assumption ``f_D(x) <= E f_D(x + e)``, which a bound of ``f_D(Q)`` needs to speak of the point.
-    Proof. ``u(t) = E f_D(x + sqrt(t) z)``, ``z ~ N(0, I)``, obeys the heat equation ``u' = E tr grad^2 f_D(x + sqrt(t)
-    z) / 2 >= -tau / 2``; integrate from 0 to ``sigma^2``. With ``L`` alone, where second derivatives need not exist:
-    ``f_D(x + e) >= f_D(x) + <grad f_D(x), e> - L |e|^2 / 2``; take the mean. Both are tight: for ``f = -L |x|^2 / 2``
-    they are equations. What holds for every example's loss holds for its mean ``f_D``.
+    Proof. What holds for every example's loss holds for its mean ``f_D``. ``f_D(y) + tau |y - x|^2 / (2d)`` is
+    subharmonic, so its mean over each sphere around ``x`` is at least its value at ``x``; and ``E |e|^2 = d sigma^2``.
+    With ``L`` alone, where second derivatives need not exist: ``f_D(x + e) >= f_D(x) + <grad f_D(x), e> - L |e|^2/2``;
+    take the mean. Both are equations for ``f = -L |x|^2 / 2``.
 
     The price holds for every sample and spends no delta. It is at the sigma of the bound; ``bound_kl`` pays at its own.
 

@@ -38,11 +38,11 @@ def foret_bound(
     4. Pinsker, and four times what is under the root makes up for ``B/sqrt(n)``.
 
     What the print has otherwise, none of which changes the last line: it assumes ``f_D(x) <= E f_D(x+e)`` for noise of
-    size ``rho``, but needs it for ``sigma``, which is smaller by ``sqrt(d) + sqrt(ln n)``, as noise of size ``rho`` in
-    each coordinate leaves the ball almost surely; the case ``K > 4n`` is set apart with ``rho`` in place of ``sigma``;
-    ``j`` lacks its 1, for which there is room; losses in [0, 1] are not mentioned; two of the logarithms are counted
-    twice. ``bound_kl`` is step 1 with steps 2 and 3 put in, before Pinsker; :func:`ball_bound` is what is left of
-    the statement when each step is done with care.
+    standard deviation ``rho``, but needs it for ``sigma``, as noise of size ``rho`` in each of many coordinates hardly
+    ever stays in the ball; the case ``K > 4n`` is set apart with ``rho`` in place of ``sigma``; ``j`` lacks its 1, for
+    which there is room; losses in [0, 1] are used, not mentioned; two of the logarithms are counted twice. ``bound_kl``
+    is step 1 with steps 2 and 3 put in, before Pinsker; :func:`ball_bound` is what is left of the statement when each
+    step is done with care.
 
     Args:
         perturbed_loss: ``max_{|e| <= rho} f_S(x + e)``, or an upper bound of it, in ``[0, B]``.
