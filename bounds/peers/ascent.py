@@ -12,6 +12,8 @@ from ...landscapes.landscape import Landscape
 __all__ = ["Ascent", "Ball", "ascend"]
 
 _MOST_TRIALS = 25  # of a step's length, each a fourth of the one before
+_NOTHING = 1e-8  # of the rise so far: what a gradient promises near the top is quadratic in the angle that is left
+_LONGEST = 1e6  # in radii, before projection: the step then ends where the gradient points
 
 
 class Ball:
@@ -67,7 +69,8 @@ class Ascent:
         perturbation: ``e``.
         value: ``f(x + e)``.
         gradients: how many it took.
-        converged: whether the gradient promises no more than a small part of the rise so far, in the whole ball.
+        converged: whether the gradient promises next to nothing for a step as long as the radius, beside the rise so
+            far or the rounding of the loss.
     """
 
     perturbation: Tensor
@@ -102,7 +105,6 @@ def ascend(ball: Ball, start: Tensor, value: float, base: float, gradients: int)
     """
     e, t = start, 0.0
     unit = torch.finfo(start.dtype).eps
-    tolerance = math.sqrt(unit)
     for spent in range(gradients):
         g = ball.gradient(e)
         length = norm(g)
@@ -111,9 +113,9 @@ def ascend(ball: Ball, start: Tensor, value: float, base: float, gradients: int)
         whole = ball.radius / length
         full = ball.projected(torch.add(e, g, alpha=whole))
         promised = dot(g, full - e)
-        if promised <= max(tolerance * (value - base), 4 * unit * abs(value)):
+        if promised <= max(_NOTHING * (value - base), 4 * unit * abs(value)):
             return Ascent(e, value, spent + 1, True)
-        t = max(4 * t, whole)
+        t = min(max(4 * t, whole), _LONGEST * whole)
         for _ in range(_MOST_TRIALS):
             trial = full if t == whole else ball.projected(torch.add(e, g, alpha=t))
             found = ball.loss(trial)

@@ -120,6 +120,16 @@ def test_the_value_never_falls_and_stays_in_the_ball():
     assert ascend(ball, start, first, base, 0).value == first
 
 
+def test_a_hundred_long_steps():
+    """Every step is a success and enlarges the next one, which must not overflow float32: close eigenvalues."""
+    f = Quadratic(torch.diag(torch.tensor([1.05, 1.0], dtype=D)), centres=[[0.0, 0.0]]).to(torch.float32)
+    ball, start = Ball(f, torch.zeros(2), 1.0), torch.tensor([0.1, math.sqrt(0.99)])
+    ended = ascend(ball, start, ball.loss(start), 0.0, 200)
+    assert ended.converged
+    assert ended.gradients > 60
+    assert ended.value == pytest.approx(0.525, rel=1e-3)
+
+
 def _network(dtype, width=300):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(20, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 5))
