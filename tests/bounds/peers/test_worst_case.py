@@ -9,7 +9,7 @@ import sympy
 import torch
 from torch import nn
 
-from eigensam.bounds import worst_case_loss
+from eigensam.bounds import BoundedCrossEntropy, smoothness_of_linear, worst_case_loss
 from eigensam.bounds.peers.ascent import Ball, ascend, dot, norm
 from eigensam.bounds.peers.trust_region import largest_in_ball
 from eigensam.ground import InputError
@@ -157,6 +157,21 @@ def test_a_network_of_a_hundred_thousand_parameters():
     single, double = found.values()
     for name in ("value", "loss", "second_order", "first_order", "gaussian_mean"):
         assert getattr(single, name) == pytest.approx(getattr(double, name), rel=1e-4)
+
+
+def test_below_what_smoothness_proves():
+    """A linear classifier: ``max <= f + r |g| + L r^2 / 2`` with the proved constant, which makes a certificate."""
+    torch.manual_seed(0)
+    model, loss = nn.Linear(6, 3).double(), BoundedCrossEntropy(1e-2)
+    inputs = torch.randn(50, 6, dtype=D)
+    inputs /= inputs.norm(dim=1, keepdim=True)
+    f = NetworkLandscape.from_tensors(model, loss, inputs, torch.arange(50) % 3)
+    constant = smoothness_of_linear(model, loss, squared_input_norm=1).gradient_lipschitz
+    for r in (0.1, 1.0, 3.0):
+        found = worst_case_loss(f, f.point(), r)
+        assert found.value <= found.first_order + constant * r**2 / 2
+        assert found.value <= 1
+    assert found.value > found.first_order  # so that the constant is needed
 
 
 def test_kinks_do_not_stop_the_climb():
