@@ -40,6 +40,12 @@ from .pac_bayes.inequalities.tolstikhin_seldin import TolstikhinSeldin
 from .pac_bayes.inequalities.unexpected_bernstein import UnexpectedBernstein
 from .pac_bayes.inequality import PacBayesInequality
 from .pac_bayes.registry import PAC_BAYES
+from .peers.ball import ball_bound
+from .peers.derandomised import Smoothness, derandomised_bound
+from .peers.foret import foret_bound
+from .peers.linear_smoothness import score_curvature, smoothness_of_linear
+from .peers.surrogate_gap import surrogate_gap_bound
+from .peers.worst_case import AscentStart, WorstCase, worst_case_loss
 from .posteriors.diagonal_posterior import DiagonalPosterior
 from .posteriors.independent_posterior import IndependentPosterior
 from .posteriors.isotropic_kl import gaussian_kl
@@ -56,6 +62,7 @@ __all__ = [
     "BOUNDS",
     "PAC_BAYES",
     "Alquier",
+    "AscentStart",
     "Bound",
     "BoundFamily",
     "BoundedCrossEntropy",
@@ -91,6 +98,7 @@ __all__ = [
     "PacBayesInequality",
     "PriorGrid",
     "Quadratic",
+    "Smoothness",
     "Statement",
     "StochasticNetwork",
     "Term",
@@ -99,14 +107,18 @@ __all__ = [
     "TolstikhinSeldin",
     "UnexpectedBernstein",
     "WeightDraws",
+    "WorstCase",
     "ZeroOneRisk",
+    "ball_bound",
     "binary_kl",
     "certify",
     "clopper_pearson",
+    "derandomised_bound",
     "eigenvalue_bound",
     "empirical_bernstein",
     "estimate_fourth_derivative",
     "estimate_operator_norm",
+    "foret_bound",
     "gaussian_kl",
     "gibbs_risk",
     "hoeffding",
@@ -117,9 +129,13 @@ __all__ = [
     "monte_carlo_bound",
     "perceptron_layers",
     "remainder",
+    "score_curvature",
+    "smoothness_of_linear",
     "spectral_kl",
     "spectral_posterior",
     "split_last_layer",
+    "surrogate_gap_bound",
     "theorem_forms",
     "third_partials_moment",
+    "worst_case_loss",
 ]
