@@ -9,10 +9,7 @@ from .concentration.hoeffding import hoeffding
 from .concentration.kl import binary_kl, kl_inverse
 from .concentration.xi import log_xi
 from .eigenvalue.bound import Bound, Curvature, Kind, Term
-from .eigenvalue.directional import estimate_fourth_derivative, estimate_operator_norm
 from .eigenvalue.form import Form
-from .eigenvalue.measured_bound import MeasuredBound
-from .eigenvalue.posterior_risk import LossAround, loss_around, monte_carlo_bound
 from .eigenvalue.remainders import remainder, third_partials_moment
 from .eigenvalue.theorem41 import eigenvalue_bound, theorem_forms
 from .families.theorem41 import Theorem41
@@ -57,6 +54,9 @@ from .posteriors.prior import GaussianPrior
 from .posteriors.prior_grid import PriorGrid
 from .posteriors.spectral import spectral_kl, spectral_posterior
 from .registry import BOUNDS
+from .trained_point.directional import estimate_fourth_derivative, estimate_operator_norm
+from .trained_point.measured_bound import MeasuredBound
+from .trained_point.posterior_risk import LossAround, loss_around, monte_carlo_bound
 
 __all__ = [
     "BOUNDS",

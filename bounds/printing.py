@@ -1,13 +1,13 @@
 """A bound on the console: every term, and what was measured beside it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from .eigenvalue.bound import Bound
-from .eigenvalue.measured_bound import MeasuredBound
+from .trained_point.measured_bound import MeasuredBound
 
 __all__ = ["print_bound"]
 
@@ -48,11 +48,22 @@ def _measured(console: Console, found: MeasuredBound) -> None:
             _forms(console, f"{kind.capitalize()}s: every form, each at its best sigma", forms)
     if found.others:
         _forms(console, "Bounds of other papers at this point", found.others)
+    if found.for_the_point:
+        _forms(console, "The network itself in place of the randomised one", found.for_the_point)
+    _worst_cases(console, found.measured["worst_cases"])
     if found.along:
         table = Table("epoch", "sigma", "empirical loss", "curvature", "remainder", "complexity", "sum")
         for row in found.along:
             table.add_row(str(row["epoch"]), *(f"{row[str(column.header)]:.3g}" for column in table.columns[1:]))
         console.print(table)
+
+
+def _worst_cases(console: Console, cases: Sequence[Mapping[str, float]]) -> None:
+    table = Table("radius", "largest loss found", "first order", "second order", "Gaussian mean")
+    for case in cases:
+        names = "radius", "value", "first_order", "second_order", "gaussian_mean"
+        table.add_row(*("" if case[name] is None else f"{case[name]:.4g}" for name in names))
+    console.print(table)
 
 
 def _forms(console: Console, title: str, bounds: Sequence[Bound]) -> None:

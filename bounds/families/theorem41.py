@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..eigenvalue.bound import Bound
-from ..eigenvalue.trained_point_settings import TrainedPointSettings
 from ..family import BoundFamily
 from ..registry import BOUNDS
+from ..trained_point.trained_point_settings import TrainedPointSettings
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +35,6 @@ class Theorem41(TrainedPointSettings, BoundFamily):
         progress: Callable[[str], None] = lambda what: None,
     ) -> Bound:
         """Bound at the trained point, in float64."""
-        from ..eigenvalue.trained_point import bound_checkpoint
+        from ..trained_point.trained_point import bound_checkpoint
 
         return bound_checkpoint(run, data, self, device=device, progress=progress)

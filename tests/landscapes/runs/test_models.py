@@ -8,6 +8,7 @@ from eigensam.landscapes import MODELS, build_model
 
 SIZES = {  # parameters on 3x32x32 and 10 classes
     "mlp": (3072 + 1) * 288 + 289 * 288 + 289 * 10,
+    "linear": (3072 + 1) * 10,
     "mlp32": (3072 + 1) * 32 + 33 * 10,
     "mlp32-bn": (3072 + 1) * 32 + 2 * 32 + 33 * 10,
     "cnn2": (27 + 1) * 8 + (72 + 1) * 16 + (1024 + 1) * 10,
@@ -34,7 +35,20 @@ def test_shape_and_size(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["mlp", "mlp32", "mlp32-bn", "cnn2", "cnn2-bn", "cnn4", "cnn6", "resnet18", "random-filters", "vit-small"]
+    "name",
+    [
+        "linear",
+        "mlp",
+        "mlp32",
+        "mlp32-bn",
+        "cnn2",
+        "cnn2-bn",
+        "cnn4",
+        "cnn6",
+        "resnet18",
+        "random-filters",
+        "vit-small",
+    ],
 )
 def test_grey_images(name):
     model = build_model(name, (1, 8, 8), 7).eval()

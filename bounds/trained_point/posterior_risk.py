@@ -12,14 +12,14 @@ from torch import Tensor
 from ...ground.errors import InputError
 from ...landscapes.networks.network import NetworkLandscape
 from ..concentration.kl import kl_inverse
+from ..eigenvalue.bound import Bound, Kind, Term
+from ..eigenvalue.inputs import check_examples, check_sigma
 from ..gibbs.estimate import GibbsEstimate
 from ..posteriors.isotropic_kl import gaussian_kl_interval
 from ..posteriors.prior_grid import PriorGrid
 from ..rounding.arguments import check_delta, check_dim
 from ..rounding.intervals import intervals, lower_end, upper_end
 from ..rounding.real import real_number
-from .bound import Bound, Kind, Term
-from .inputs import check_examples, check_sigma
 
 __all__ = ["LossAround", "loss_around", "monte_carlo_bound"]
 
@@ -169,6 +169,7 @@ def monte_carlo_bound(
         delta,
         {
             "sigma": sigma,
+            "sigma_of_bound_kl": sigma,
             "prior_index": k,
             "prior_variance": priors.variance(k),
             "kl_nats": upper_end(kl),

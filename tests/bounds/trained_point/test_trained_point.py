@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eigensam.bounds import BoundedCrossEntropy, Theorem41, estimate_fourth_derivative
-from eigensam.bounds.eigenvalue.point_assumptions import fixed_before_the_sample, point_assumptions
+from eigensam.bounds.trained_point.point_assumptions import fixed_before_the_sample, point_assumptions
 from eigensam.ground import InputError
 from eigensam.landscapes import Checkpoint, NetworkLandscape, Run, build_model, load_tensors, top_eigenpairs
 from eigensam.landscapes.runs.wide_resnet import WideResNet
@@ -235,3 +235,72 @@ def test_after_label_noise_every_term_is_with_clean_labels(digits, tmp_path):
     assert "60 of the 200 labels that the network was trained on are noise" in " ".join(found.assumptions)
     with pytest.raises(InputError, match="trained on other examples"):
         Theorem41().bound(run, run.clean(data))
+
+
+def test_worst_cases_and_other_papers(result):
+    small, large = result.measured["worst_cases"]
+    assert small["radius"] == 0.05
+    assert large["radius"] == pytest.approx(result.details["sigma"] * result.details["dim"] ** 0.5)
+    for case in (small, large):
+        assert case["gaussian_mean"] < case["value"]  # the objection of a reviewer
+        assert case["loss"] == pytest.approx(result.terms[0].value)
+    assert large["value"] > 0.5 > 100 * large["gaussian_mean"]
+    assert [each.form for each in result.others] == [
+        "Foret et al., Theorem 2",
+        "largest loss in a ball",
+        "loss and surrogate gap",
+    ]
+    assert {each.kind for each in result.others} == {"estimate"}
+    assert result.for_the_point == []
+    assert "Nothing proves f_D(x) <= f_D(Q)" in result.words[-1]
+
+
+CHEAP = {"max_products": 6, "top": 1, "draws": 2, "random_directions": 1, "gradients": 4}
+
+
+def test_of_a_linear_network_the_bound_speaks_of_the_point(digits, tmp_path):
+    run = train(TrainSettings("sgd", epochs=1, model="linear"), digits, tmp_path / "a")
+    found = Theorem41(squared_input_norm=64.0, **CHEAP).bound(run, digits)
+    price = found.for_the_point[0].terms[-1]
+    assert price.value == pytest.approx(65 / (2 * 6.907755) * found.details["sigma"] ** 2 / 2, rel=1e-6)
+    assert [each.kind for each in found.for_the_point] == ["estimate", "certificate"]
+    assert "squared norm above 64" in found.words[-1]
+    with pytest.raises(InputError, match=r"--squared-input-norm 3 is below .*, that of a training example"):
+        Theorem41(squared_input_norm=3.0, **CHEAP).bound(run, digits)
+    assert "--squared-input-norm" in Theorem41(**CHEAP).bound(run, digits).words[-1]
+
+
+def test_along_the_training(digits, tmp_path):
+    run = train(TrainSettings("sgd", epochs=2, model="linear", snapshot_every=1), digits, tmp_path / "a")
+    found = Theorem41(along=True, **CHEAP).bound(run, digits)
+    assert [row["epoch"] for row in found.along] == [0, 1, 2]
+    assert found.along[0]["distance"] == 0
+    assert found.along[-1]["empirical loss"] == pytest.approx(found.terms[0].value)
+    alone = Theorem41(**{**CHEAP, "random_directions": 0}).bound(run.at_epoch(1), digits)
+    assert found.along[1]["sum"] == pytest.approx(alone.bound, rel=1e-9)
+    assert len(found.plot().axes) == 3
+    other = train(TrainSettings("sgd", epochs=1, model="linear"), digits, tmp_path / "b")
+    with pytest.raises(InputError, match="has kept no epochs to bound along the training"):
+        Theorem41(along=True, **CHEAP).bound(other, digits)
+
+
+def test_float32_is_near_and_no_certified_eigenvalue(result, trained, digits):
+    found = Theorem41(batch_size=10_000, draws=2, gradients=4, single=True).bound(trained, digits)
+    assert found.bound == pytest.approx(result.bound, rel=1e-2)
+    assert found.measured["curvature"]["eigenpairs"]["bound"]["kind"] == "estimate"
+
+
+def test_refused_settings():
+    for changes, message in (
+        ({"top": 0}, "--top 0"),
+        ({"probes": 1}, "--probes 1"),
+        ({"draws": 0}, "--draws 0"),
+        ({"gradients": 1}, "--gradients 1"),
+        ({"rho": 0.0}, "--rho 0.0"),
+        ({"rho": float("nan")}, "--rho nan"),
+        ({"squared_input_norm": -1.0}, "--squared-input-norm -1.0"),
+        ({"eigenvalue_share": 1.0}, "--eigenvalue-share 1.0"),
+        ({"mc_share": 0.0}, "--mc-share 0.0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Theorem41(**changes).check()

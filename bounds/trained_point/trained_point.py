@@ -12,20 +12,21 @@ import torch
 from ...ground.errors import InputError
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
-from .bound import Bound, Curvature
+from ..eigenvalue.bound import Bound, Curvature
+from ..eigenvalue.form import Form, available_forms
+from ..eigenvalue.inputs import check_examples, check_inputs
+from ..eigenvalue.repairs import Repairs, repairs
+from ..eigenvalue.theorem41 import eigenvalue_bound, theorem_forms
 from .directional import estimate_operator_norm
-from .explanation import explain, uniform_loss
-from .form import Form, available_forms
-from .inputs import check_examples, check_inputs
+from .explanation import explain, explain_worst, uniform_loss
 from .measured_bound import MeasuredBound
 from .point_assumptions import point_assumptions
 from .point_curvature import PointCurvature, measure_curvature
 from .point_risk import certify_point, look_around, measure_risk, measure_test_set
 from .posterior_risk import LossAround
-from .repairs import Repairs, repairs
 from .sampled_point import SampledPoint, open_point
-from .theorem41 import eigenvalue_bound, theorem_forms
 from .trained_point_settings import TrainedPointSettings
+from .worst_and_others import bounds_for_the_point, bounds_of_others, worst_cases
 
 __all__ = ["bound_checkpoint"]
 
@@ -88,6 +89,9 @@ def bound_checkpoint(
     certified, certified_risk = certify_point(point, around, progress)
     progress("fourth derivative around the point")
     k4_around = _fourth_derivative_around(point, curvature, sigma)
+    worst = worst_cases(point, curvature, sigma, progress)
+    others = bounds_of_others(point, worst[0])
+    for_the_point, why = bounds_for_the_point(point, [bound, certified])
     progress("test set")
     test = measure_test_set(point, data, sigma)
     needed = _repairs(point, known, bound)
@@ -108,6 +112,7 @@ def bound_checkpoint(
         "f_S_of_Q": [each.to_dict() for each in risks],
         "f_S_of_Q_certified": certified_risk.to_dict(),
         "increase": around.at(sigma),
+        "worst_cases": [each.to_dict() for each in worst],
         "taylor_sum": sum(term.value for term in bound.terms[:3]),
         "test_set": asdict(test),
         "uniform_loss": uniform,
@@ -117,10 +122,12 @@ def bound_checkpoint(
     return MeasuredBound(
         **kept,
         forms=[*forms.values(), certified],
+        others=others,
+        for_the_point=for_the_point,
         measured=measured,
         over_sigma=_over_sigma(point, known, bound, around),
         along=_along(run, data, settings, device, progress) if settings.along else [],
-        words=explain(bound, risks[0], around.at(sigma), needed, test, uniform),
+        words=[*explain(bound, risks[0], around.at(sigma), needed, test, uniform), *explain_worst(worst), why],
     )
 
 

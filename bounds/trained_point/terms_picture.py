@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_terms"]
 
-_TERMS = "curvature", "remainder", "complexity"
+_TERMS = dict(zip(("curvature", "remainder", "complexity", "empirical loss"), MANY_LINES, strict=False))
 _LEAST = 1e-8  # below which nothing is drawn: ours
 
 
@@ -38,12 +38,12 @@ def _mathematical(form: str) -> str:
 def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
     rows, around = result["over_sigma"], result["measured"]["loss_around"]
     sigmas = [row["sigma"] for row in rows]
-    for style, name in zip(MANY_LINES, _TERMS, strict=False):
-        axes.plot(sigmas, [row[name] for row in rows], label=name, **{**style, "marker": ""})
+    for name in ("curvature", "remainder", "complexity"):
+        axes.plot(sigmas, [row[name] for row in rows], label=name, **{**_TERMS[name], "marker": ""})
     axes.plot(sigmas, [row["sum"] for row in rows], label="sum", color="black", linewidth=2)
     risen = [(s, y) for s, y in zip(around["sigmas"], around["increase"], strict=True) if y > _LEAST]
     if risen:
-        style = {**REFERENCE, "color": "#962a75", "linestyle": "none", "markersize": 6}
+        style = {**REFERENCE, "color": "#14707f", "linestyle": "none", "markersize": 6}
         axes.plot(*zip(*risen, strict=True), label=r"measured $f_S(Q) - f_S(x)$", **style)
     axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
     axes.axhline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)
@@ -59,7 +59,7 @@ def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
 
 def _forms(axes: "Axes", result: dict[str, Any]) -> None:
     """A row for each form: its sum, and the same before Pinsker's inequality."""
-    forms = [*result["forms"], *result["others"]][::-1]
+    forms = [*result["forms"], *result["others"], *result["for_the_point"]][::-1]
     for y, each in enumerate(forms):
         certain = each["kind"] == "certificate"
         color = "#0b3c6f" if certain else "#c5611c"
@@ -76,14 +76,17 @@ def _forms(axes: "Axes", result: dict[str, Any]) -> None:
 
 
 def _along(axes: "Axes", result: dict[str, Any]) -> None:
+    from matplotlib.ticker import MaxNLocator  # here: who draws nothing does not load it
+
     rows = result["along"]
     epochs = [row["epoch"] for row in rows]
-    for style, name in zip(MANY_LINES, ("empirical loss", *_TERMS), strict=False):
+    for name, style in _TERMS.items():
         axes.plot(epochs, [max(row[name], _LEAST) for row in rows], label=name, **style)
     axes.plot(epochs, [row["sum"] for row in rows], label="sum", color="black", linewidth=2)
     axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
     axes.set_yscale("log")
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("term (loss lies in [0, 1])")
     axes.set_title(r"along the training, each at its best $\sigma$")
     axes.legend(fontsize=7, ncols=2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eigensam.bounds import estimate_fourth_derivative, estimate_operator_norm
-from eigensam.bounds.eigenvalue.directional import derivative_along, estimate_third_partial
+from eigensam.bounds.trained_point.directional import derivative_along, estimate_third_partial
 from eigensam.ground import InputError
 from eigensam.landscapes import NetworkLandscape
 

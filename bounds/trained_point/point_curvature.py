@@ -14,7 +14,7 @@ from ...landscapes.spectra.eigenpairs import Eigenpairs
 from ...landscapes.spectra.estimates import Estimate
 from ...landscapes.spectra.lanczos_iteration import lanczos
 from ...landscapes.spectra.traces import hutchinson
-from .bound import Curvature
+from ..eigenvalue.bound import Curvature
 from .directional import estimate_operator_norm, estimate_third_partial
 from .trained_point_settings import TrainedPointSettings
 

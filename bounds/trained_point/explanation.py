@@ -1,13 +1,15 @@
 """What the numbers of a bound at a trained point say, in sentences."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..eigenvalue.bound import Bound
+from ..eigenvalue.repairs import Repairs
 from ..gibbs.estimate import GibbsEstimate
-from .bound import Bound
-from .repairs import Repairs
+from ..peers.worst_case import WorstCase
 
-__all__ = ["HeldOut", "explain", "uniform_loss"]
+__all__ = ["HeldOut", "explain", "explain_worst", "uniform_loss"]
 
 
 def uniform_loss(p_min: float, classes: int) -> float:
@@ -60,6 +62,16 @@ def explain(
         *([] if repairs is None else _repairs(bound, repairs)),
         *_taylor(bound, risk, increase),
         *_test(bound, test),
+    ]
+
+
+def explain_worst(cases: Sequence[WorstCase]) -> list[str]:
+    """The worst case in a ball beside the Gaussian mean of perturbations as long: a sentence for each radius."""
+    return [
+        f"In the ball of radius {case.radius:.3g} an ascent finds a loss of {case.value:.4g} (the largest is at least "
+        f"that; SAM's first order says {case.first_order:.4g}); Gaussian perturbations as long have a mean of "
+        f"{case.gaussian_mean:.4g}: the theorem averages, SAM looks for the worst."
+        for case in cases
     ]
 
 

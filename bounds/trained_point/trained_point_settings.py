@@ -28,6 +28,9 @@ class TrainedPointSettings:
         probes: random vectors of the trace.
         random_directions: for ``K_4`` and ``M_4``, besides the top eigenvector.
         draws: from the posterior, for ``f_S(Q)``; a tenth as many (at least two) pairs for each sigma of the picture.
+        rho: radius of the ball in which the worst case is looked for, and of other papers' bounds.
+        gradients: for each ascent to a worst case.
+        squared_input_norm: of linear networks, what no example exceeds; the bounds then speak of the point itself.
         eigenvalue_share: of ``delta``, for the upper end of ``lambda_1``.
         mc_share: of ``delta``, for the upper end of ``f_S(Q)``.
         along: whether the bound is computed after every epoch that the run has kept, too.
@@ -49,6 +52,12 @@ class TrainedPointSettings:
     probes: int = setting(10, "Random vectors, one Hessian-vector product each, for the trace.")
     random_directions: int = setting(4, "Random directions for the fourth derivative, besides the top eigenvector.")
     draws: int = setting(100, "Draws from the posterior for f_S(Q), each evaluated on all examples.")
+    rho: float = setting(0.05, "Radius of the ball for the worst case and for the bounds of other papers.")
+    gradients: int = setting(40, "Gradients to spend on each ascent to a worst case.")
+    squared_input_norm: float | None = setting(
+        None,
+        "For linear networks: no example's squared norm exceeds it; bounds then speak of the network itself, too.",
+    )
     eigenvalue_share: float = setting(0.1, "Part of delta for the upper end of the top eigenvalue.")
     mc_share: float = setting(0.1, "Part of delta for the upper end of f_S(Q).")
     along: bool = setting(False, "Bound after every epoch that train --snapshot-every has kept, too.")
@@ -59,8 +68,8 @@ class TrainedPointSettings:
         """Refuse what is out of range."""
         check_types(self)
         from ..bounded_loss import BoundedCrossEntropy
+        from ..eigenvalue.inputs import check_sigma
         from ..rounding.arguments import check_delta
-        from .inputs import check_sigma
 
         check_count("--batch-size", self.batch_size)
         check_count("--max-products", self.max_products)
@@ -68,6 +77,11 @@ class TrainedPointSettings:
         check_count("--probes", self.probes, low=2)
         check_count("--random-directions", self.random_directions, low=0)
         check_count("--draws", self.draws)
+        check_count("--gradients", self.gradients, low=2)
+        if not 1e-12 <= self.rho <= 1e6:
+            raise InputError(f"--rho {self.rho} is not a radius between 1e-12 and 1e6; give e.g. 0.05")
+        if self.squared_input_norm is not None and not 0 < self.squared_input_norm < 1e100:
+            raise InputError(f"--squared-input-norm {self.squared_input_norm} is not positive and finite")
         for option, share in (("--eigenvalue-share", self.eigenvalue_share), ("--mc-share", self.mc_share)):
             if not 0 < share < 1:
                 raise InputError(f"{option} {share} is no part of delta; give a number between 0 and 1, e.g. 0.1")

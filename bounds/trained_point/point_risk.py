@@ -8,14 +8,14 @@ import torch
 
 from ...landscapes.runs.data_set import DataSet
 from ..concentration.binomial_tail import clopper_pearson
+from ..eigenvalue.best_posterior import seeger
+from ..eigenvalue.bound import Bound, Kind
 from ..gibbs.estimate import GibbsEstimate
 from ..gibbs.gibbs_risk import gibbs_risk
 from ..gibbs.risk_losses import CrossEntropyRisk, ZeroOneRisk
 from ..gibbs.weight_draws import WeightDraws
 from ..posteriors.isotropic_posterior import IsotropicPosterior
 from ..posteriors.prior_grid import PriorGrid
-from .best_posterior import seeger
-from .bound import Bound, Kind
 from .explanation import HeldOut
 from .point_assumptions import fixed_before_the_sample
 from .posterior_risk import LossAround, loss_around, monte_carlo_bound

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .bound import Bound
+from ..eigenvalue.bound import Bound
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,7 @@ class MeasuredBound(Bound):
     Attributes:
         forms: every form, each at its own best sigma; see :func:`theorem_forms` and :func:`monte_carlo_bound`.
         others: bounds of other papers for the same point.
+        for_the_point: the bound and the one by Monte Carlo, of the network itself, where smoothness is proved.
         measured: JSON-ready: curvature, losses around the point, ``f_S(Q)``, worst cases, the test set, repairs.
         over_sigma: the terms of the bound's own form at other sigma, JSON-ready rows.
         along: the bound after earlier epochs of the training, JSON-ready rows.
@@ -26,6 +27,7 @@ class MeasuredBound(Bound):
 
     forms: list[Bound] = field(default_factory=list)
     others: list[Bound] = field(default_factory=list)
+    for_the_point: list[Bound] = field(default_factory=list)
     measured: dict[str, Any] = field(default_factory=dict)
     over_sigma: list[dict[str, float]] = field(default_factory=list)
     along: list[dict[str, Any]] = field(default_factory=list)

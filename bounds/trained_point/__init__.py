@@ -1,0 +1,1 @@
+"""Theorem 4.1 at a trained point: measured, explained, drawn."""
