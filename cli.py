@@ -12,6 +12,7 @@ import typer
 from . import __version__
 from .bounds.certificates.commands import CertifyCommand, certify_command
 from .bounds.commands import BoundCommand, bound
+from .bounds.ordering.commands import OrderModelsCommand, order_models_command
 from .ground.choices import with_choices
 from .ground.errors import InputError
 from .ground.options import strict
@@ -62,6 +63,7 @@ app.command("order-table", cls=strict({}))(order_table)
 app.command("train", cls=TrainCommand)(train_command)
 app.command("spectrum", cls=SpectrumCommand)(spectrum)
 app.command("bound", cls=BoundCommand)(bound)
+app.command("order-models", cls=OrderModelsCommand)(order_models_command)
 app.command("certify", cls=CertifyCommand)(certify_command)
 
 

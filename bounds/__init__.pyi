@@ -24,6 +24,8 @@ from .gibbs.mean_field_perceptron import MeanFieldPerceptron
 from .gibbs.risk_losses import CrossEntropyRisk, GibbsLoss, ZeroOneRisk
 from .gibbs.stochastic_network import StochasticNetwork
 from .gibbs.weight_draws import WeightDraws
+from .ordering.order import Ordering, order_models
+from .ordering.settings import OrderSettings
 from .pac_bayes.gibbs_sample import GibbsSample
 from .pac_bayes.inequalities.alquier import Alquier
 from .pac_bayes.inequalities.catoni import Catoni
@@ -95,6 +97,8 @@ __all__ = [
     "McAllester",
     "MeanFieldPerceptron",
     "MeasuredBound",
+    "OrderSettings",
+    "Ordering",
     "PacBayesInequality",
     "PriorGrid",
     "Quadratic",
@@ -127,6 +131,7 @@ __all__ = [
     "log_xi",
     "loss_around",
     "monte_carlo_bound",
+    "order_models",
     "perceptron_layers",
     "remainder",
     "score_curvature",

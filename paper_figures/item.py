@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..ground.result_store import Provenance, single_threaded
 from ..ground.workers import one_thread
 from .resources import Resources
-from .store import Provenance, single_threaded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..ground.console import progress_bar
 from ..ground.pictures import PICTURES, save_figure
+from ..ground.result_store import Measured, measured
 from ..ground.workers import one_thread
 from .item import Item
 from .resources import Resources
-from .store import Measured, measured
 
 __all__ = ["ALL_ITEMS", "draw_items", "measure_items", "names_of_files"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..ground.records import write_atomically
+from ..ground.result_store import Measured, Provenance
 from .item import Claim, Item
 from .preset import Preset
-from .store import Measured, Provenance
 
 __all__ = ["comparisons", "differences", "write_report"]
 

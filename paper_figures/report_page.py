@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..ground.records import write_atomically
+from ..ground.result_store import Measured
 from .item import Claim, Item, Table
-from .store import Measured
 
 __all__ = ["item_page", "write_page"]
 

@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..ground.result_store import Provenance
 from .case_numbers import EXACT, RATIO, SECOND, SIGNAL, THIRD, TIME, CaseNumbers
 from .item import Claim, Item, Progress, Table
 from .resources import Resources
-from .store import Provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..ground.fingerprints import fingerprint
 from ..ground.records import read_json
+from ..ground.result_store import Provenance
 from ..ground.workers import in_workers, one_thread
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.data_set import DataSet
@@ -20,7 +21,6 @@ from ..optim.training.settings import TrainSettings
 from ..optim.training.train import train
 from .item import Progress
 from .resources import Resources
-from .store import Provenance
 
 __all__ = ["Trainings"]
 

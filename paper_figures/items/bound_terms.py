@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...ground.pictures import LINES, new_figure
+from ...ground.result_store import Provenance, single_threaded
 from ..item import Claim, Item, Progress, Table
 from ..optimizer_names import label
 from ..registry import ITEMS
 from ..resources import Resources
-from ..store import Provenance, single_threaded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...ground.errors import InputError
+from ...ground.result_store import Provenance
 from ..item import Claim, Item, Progress, Table
 from ..registry import ITEMS
 from ..resources import Resources
-from ..store import Provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...ground.intervals import Interval
 from ...ground.pictures import LINES, new_figure
+from ...ground.result_store import Provenance
 from ..item import Claim, Item, Progress, Table
 from ..optimizer_names import label
 from ..registry import ITEMS
 from ..resources import Resources
 from ..seed_mean import NO_INTERVAL, has_interval, seed_mean, with_spread
-from ..store import Provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...ground.intervals import Interval
 from ...ground.pictures import LINES, REFERENCE, new_figure
+from ...ground.result_store import Provenance, single_threaded
 from ..item import Claim, Item, Progress, Table
 from ..paired_seeds import nats_at_risk, paired, verdict
 from ..registry import ITEMS
 from ..resources import Resources
 from ..seed_mean import has_interval, seed_mean, with_spread
-from ..store import Provenance, single_threaded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

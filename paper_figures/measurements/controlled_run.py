@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from ...ground.errors import InputError
 from ...ground.fingerprints import fingerprint
 from ...ground.records import read_json, through_json, write_json
+from ...ground.result_store import result_key
 from ...landscapes.curvature.alignments import alignment, mean_alignment
 from ...landscapes.curvature.landscape_hessian import top_eigenpairs
 from ...landscapes.networks.network import NetworkLandscape
@@ -33,7 +34,6 @@ from ...optim.training.measurement import evaluate
 from ...optim.training.settings import TrainSettings
 from ...optim.training.training import Training
 from ...optim.two_pass import TwoPassOptimizer
-from ..store import result_key
 from .control_plan import Condition, Pair
 from .eigenvalue_rates import eigenvalue_rates
 from .scale_free import at_first_lengths

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from eigensam.ground.fingerprints import fingerprint
+from eigensam.ground.result_store import Measured
 from eigensam.paper_figures.control_numbers import pair_numbers
 from eigensam.paper_figures.controls_picture import draw_controls
 from eigensam.paper_figures.items.eigen_sam_controls import EigenSAMControls
 from eigensam.paper_figures.measurements.control_plan import Condition
 from eigensam.paper_figures.report_page import item_page
-from eigensam.paper_figures.store import Measured
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -5,11 +5,11 @@ import math
 import pytest
 
 from eigensam.ground.intervals import Interval
+from eigensam.ground.result_store import Measured
 from eigensam.paper_figures.items.bound_terms import BoundTerms
 from eigensam.paper_figures.items.figure1 import Figure1, _ratio_verdict
 from eigensam.paper_figures.items.weak_order import SECOND, THIRD, WeakOrder
 from eigensam.paper_figures.report import comparisons, differences
-from eigensam.paper_figures.store import Measured
 
 ITEMS = {"weak_order": WeakOrder(), "figure1": Figure1(), "bound_terms": BoundTerms()}
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eigensam.ground import InputError
-from eigensam.paper_figures import store
+from eigensam.ground import result_store as store
 
 MODULE = "eigensam.sde.rules.rule"
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..ground.errors import InputError
-from ..ground.fingerprints import fingerprint
-from ..ground.foreign_code import foreign_code
-from ..ground.records import provenance, read_json, through_json, write_json
-from ..ground.source_code import code_fingerprint, library_versions
-from ..ground.workers import one_thread
+from .errors import InputError
+from .fingerprints import fingerprint
+from .foreign_code import foreign_code
+from .records import provenance, read_json, through_json, write_json
+from .source_code import code_fingerprint, library_versions
+from .workers import one_thread
 
 __all__ = ["Measured", "Provenance", "measured", "result_key", "single_threaded"]
 

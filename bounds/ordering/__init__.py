@@ -1,0 +1,1 @@
+"""Whether bounds and measures of flatness order trained models by how they generalise."""
