@@ -52,8 +52,10 @@ MEASURES: Mapping[str, Measure] = {
     "theorem": Measure("Thm 4.1", "Theorem 4.1, the sum of its terms"),
     "layerwise": Measure(r"$\sum\sqrt{\Delta_l^T H_l \Delta_l}$", "layerwise distance and curvature (Ju et al.)"),
     "normalised": Measure("normalised", "normalised sharpness, invariant under rescaling (Tsuzuku et al.)"),
-    "sharpness": Measure(r"$1/\sigma^2$", "largest sigma at which noise raises the loss by 0.1 (Jiang et al.)"),
-    "pac_bayes": Measure(r"$|x-x_0|^2/\sigma^2$", "PAC-Bayes: the same sigma, with the distance moved"),
+    "sharpness": Measure(
+        r"$1/\sigma^2$", "sharpness: of the largest sigma at which noise raises the loss by 0.1 (Jiang et al.)"
+    ),
+    "pac_bayes": Measure(r"$|x-x_0|^2/\sigma^2$", "PAC-Bayes: that sharpness times the squared distance moved"),
     "norm": Measure(r"$|x|$", "norm of the parameters"),
     "distance": Measure(r"$|x-x_0|$", "distance from the initialisation"),
 }

@@ -1,6 +1,6 @@
 """Measures against the gap, and rank correlations with their intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_ordering"]
 
 _COLUMNS = 2  # a phone shows two
+_DECADES = 30
 
 
 def draw_ordering(result: Mapping[str, Any]) -> "Figure":
@@ -40,9 +41,14 @@ def draw_ordering(result: Mapping[str, Any]) -> "Figure":
     return figure
 
 
+def _methods(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """In the order in which they were trained."""
+    return list(dict.fromkeys(each["method"] for each in records))
+
+
 def _scatter(axes: "Axes", result: Mapping[str, Any], name: str) -> None:
     records = result["records"]
-    for style, method in zip(MANY_LINES * 3, sorted({each["method"] for each in records}), strict=False):
+    for style, method in zip(MANY_LINES * 3, _methods(records), strict=False):
         some = [each for each in records if each["method"] == method]
         axes.plot(
             [each[name] for each in some],
@@ -50,7 +56,8 @@ def _scatter(axes: "Axes", result: Mapping[str, Any], name: str) -> None:
             label=method,
             **{**style, "linestyle": "none", "fillstyle": "none", "markersize": 5},
         )
-    if min(each[name] for each in records) > 0:
+    values = [each[name] for each in records]
+    if min(values) > 0 and max(values) > _DECADES * min(values):  # a shorter logarithmic axis has labels that overlap
         axes.set_xscale("log")
     axes.set_xlabel(MEASURES[name].symbol)
     axes.set_ylabel("gap")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .measures import MEASURES
+from .measures import CONTROLS, MEASURES
 
 __all__ = ["TARGETS", "describe"]
 
@@ -35,7 +35,7 @@ def describe(result: Mapping[str, Any]) -> list[str]:
         for verdict in ("orders", "orders the wrong way", "explained by a control"):
             names = [each for each in rankings if each["verdict"] == verdict]
             if names:
-                listed = "; ".join(f"{MEASURES[each['name']].meaning} ({_number(each['tau'])})" for each in names)
+                listed = "; ".join(_ranked(each) for each in names)
                 found.append(f"By {TARGETS[target]}, {_VERDICTS[verdict]}: {listed}.")
         open_ones = sum(each["verdict"] == "not resolved here" for each in rankings)
         if open_ones:
@@ -44,9 +44,9 @@ def describe(result: Mapping[str, Any]) -> list[str]:
 
 
 _VERDICTS = {
-    "orders": "these order the models (tau)",
-    "orders the wrong way": "these order them the wrong way (tau)",
-    "explained by a control": "these order them, but a control explains it (tau)",
+    "orders": "these order the models",
+    "orders the wrong way": "these order them the wrong way",
+    "explained by a control": "these order them, but a control explains it",
 }
 
 
@@ -79,5 +79,7 @@ def _ratio(row: Mapping[str, float], name: str) -> str:
     return f"{math.exp(mean):.2f} [{math.exp(mean - half):.2f}, {math.exp(mean + half):.2f}]"
 
 
-def _number(tau: float) -> str:
-    return f"{tau:.2f}"
+def _ranked(each: Mapping[str, Any]) -> str:
+    """A measure with its tau, and with the tau given the control that explains most."""
+    control = CONTROLS[each["control"]].meaning
+    return f"{MEASURES[each['name']].meaning} (tau {each['tau']:.2f}; given the {control} {each['partial']:.2f})"

@@ -106,5 +106,5 @@ def test_picture_and_words(found):
     assert len(found.plot().axes) == 12
     text = repr(found)
     assert "54 models of 18 configurations" in text
-    assert "these order the models (tau): top eigenvalue of the Hessian" in text
+    assert "these order the models: top eigenvalue of the Hessian (tau 0." in text
     assert "sam 0.2 at batch size 64" in text
