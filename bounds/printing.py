@@ -42,14 +42,10 @@ def print_bound(console: Console, title: str, found: Bound) -> None:
 def _measured(console: Console, found: MeasuredBound) -> None:
     for sentence in found.words:
         console.print(f"- {sentence}", markup=False)
-    for kind in ("estimate", "certificate"):
-        forms = [each for each in found.forms if each.kind == kind]
-        if forms:
-            _forms(console, f"{kind.capitalize()}s: every form, each at its best sigma", forms)
-    if found.others:
-        _forms(console, "Bounds of other papers at this point", found.others)
-    if found.for_the_point:
-        _forms(console, "The network itself in place of the randomised one", found.for_the_point)
+    best = "at the given sigma" if found.measured["sigma_given"] else "each at its best sigma"
+    _by_kind(console, f"every form, {best}", found.forms)
+    _by_kind(console, "bounds of other papers at this point", found.others)
+    _by_kind(console, "of the network itself in place of the randomised one", found.for_the_point)
     _worst_cases(console, found.measured["worst_cases"])
     if found.along:
         table = Table("epoch", "sigma", "empirical loss", "curvature", "remainder", "complexity", "sum")
@@ -66,13 +62,24 @@ def _worst_cases(console: Console, cases: Sequence[Mapping[str, float]]) -> None
     console.print(table)
 
 
+def _by_kind(console: Console, title: str, bounds: Sequence[Bound]) -> None:
+    for kind in ("estimate", "certificate"):
+        if some := [each for each in bounds if each.kind == kind]:
+            _forms(console, f"{kind.capitalize()}s: {title}", some)
+
+
 def _forms(console: Console, title: str, bounds: Sequence[Bound]) -> None:
-    table = Table("form", "sigma", "loss", *_TERMS, "sum", "kl inv.", title=title, box=None, padding=(0, 1, 0, 0))
+    """A row for each; what has no column of its own is added up in one, so that each row adds up."""
+    table = Table(
+        "form", "sigma", "loss", *_TERMS, "other", "sum", "kl inv.", title=title, box=None, padding=(0, 1, 0, 0)
+    )
     for each in bounds:
         values = {term.name: term.value for term in each.terms}
-        loss = next(iter(values.values()))
-        numbers = [each.details.get("sigma", math.nan), loss, *(values.get(name, math.nan) for name in _TERMS)]
-        table.add_row(each.form, *(_short(number) for number in [*numbers, each.bound, each.bound_kl]))
+        loss, *rest = values.items()
+        other = [value for name, value in rest if name not in _TERMS]
+        numbers = [each.details.get("sigma", math.nan), loss[1], *(values.get(name, math.nan) for name in _TERMS)]
+        numbers += [sum(other) if other else math.nan, each.bound, each.bound_kl]
+        table.add_row(each.form, *(_short(number) for number in numbers))
     console.print(table)
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from ..ground.console import progress_bar
 from ..ground.device import find_device
 from ..ground.outputs import Outputs
@@ -35,6 +37,10 @@ def run_bound(
     data = found.data(data_root, download=download)
     with progress_bar("starting") as (progress, task):
         result = family.bound(found, data, device=target, progress=lambda what: progress.update(task, description=what))
-    outputs.save(result.to_dict(), result.plot, device=target)
-    print_bound(outputs.console, family.title, result)
+    single = bool(getattr(family, "single", False))
+    asked = {"run": str(run), "epoch": found.epoch, "settings": family.to_dict()}
+    dtype = torch.float32 if single else torch.float64
+    outputs.save({**result.to_dict(), **asked}, result.plot, device=target, dtype=dtype)
+    title = family.title if epoch is None else f"{family.title} after epoch {epoch}"
+    print_bound(outputs.console, title, result)
     outputs.say_written()

@@ -17,7 +17,7 @@ __all__ = ["WeightDraws"]
 
 @final
 class WeightDraws(StochasticNetwork):
-    """Draws all weights of any network from any posterior; every draw is evaluated on all examples.
+    """Draws all trained weights of any network from any posterior; every draw is evaluated on all examples.
 
     Only draws are independent, so the confidence term falls with their number alone: 1000 draws without an error leave
     0.003 at ``delta = 0.05``. ``FrozenBackbone`` and ``MeanFieldPerceptron`` need far fewer where they apply.
@@ -28,7 +28,7 @@ class WeightDraws(StochasticNetwork):
 
     Args:
         model: maps ``(batch, ...)`` to scores ``(batch, classes)``, each row a function of its example alone.
-        posterior: over all parameters, in the order of ``model.parameters()``.
+        posterior: over the parameters that are trained (all, if none is), in the order of ``model.parameters()``.
         inputs: a few examples, to check that.
         batch_size: rows of one evaluation; the result does not depend on it beyond rounding.
 
@@ -46,14 +46,15 @@ class WeightDraws(StochasticNetwork):
     fresh_per_example = False
 
     def __init__(self, model: nn.Module, posterior: GaussianPosterior, inputs: Tensor, batch_size: int = 256) -> None:
+        trained = {name for name, each in model.named_parameters() if each.requires_grad}
         self._model = evaluation_copy(model)
-        parameters = dict(self._model.named_parameters())
+        parameters = {name: each for name, each in self._model.named_parameters() if name in trained or not trained}
         self._names = list(parameters)
         self._shapes = [parameter.shape for parameter in parameters.values()]
         self._dtypes = [parameter.dtype for parameter in parameters.values()]
         dim = sum(shape.numel() for shape in self._shapes)
         if posterior.dim != dim:
-            raise InputError(f"the posterior has {posterior.dim} parameters, the network {dim}")
+            raise InputError(f"the posterior has {posterior.dim} parameters, the network {dim} that are trained")
         if batch_size < 1:
             raise InputError(f"batch_size = {batch_size} is no number of rows; give a whole number of at least 1")
         self.posterior = posterior

@@ -83,6 +83,8 @@ def derandomised_bound(bound: Bound, smoothness: Smoothness, *, assumptions: Seq
     details = bound.details
     if not all(name in details for name in ("sigma", "sigma_of_bound_kl", "dim", "loss_bound")):
         raise InputError("the bound has no sigma in its details, so it is not one of a Gaussian posterior")
+    if "kappa" in details:
+        raise InputError("the bound's posterior has another sigma along eigenvectors; give one of a single sigma")
     iv = intervals()
     slopes = []
     if smoothness.negative_trace is not None:

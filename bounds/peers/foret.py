@@ -103,5 +103,5 @@ def foret_bound(
             **given.details(),
         },
         sentences(given, sigma, kind, ["rho was fixed before the sample was seen."]),
-        "Foret et al., Theorem 2",
+        "Foret et al. 2021, Thm 2",
     )

@@ -75,4 +75,4 @@ def surrogate_gap_bound(
         loss_bound=loss_bound,
     )
     terms = [Term("empirical loss", loss, "measured"), Term("surrogate gap", gap, "estimate"), *found.terms[1:]]
-    return replace(found, terms=terms, form="loss and surrogate gap")
+    return replace(found, terms=terms, form="GSAM's terms, ours")

@@ -8,8 +8,9 @@ from ..eigenvalue.bound import Bound
 from ..eigenvalue.repairs import Repairs
 from ..gibbs.estimate import GibbsEstimate
 from ..peers.worst_case import WorstCase
+from .posterior_risk import LossAround
 
-__all__ = ["HeldOut", "explain", "explain_worst", "uniform_loss"]
+__all__ = ["HeldOut", "best_divergence", "explain", "explain_certificate", "explain_worst", "uniform_loss"]
 
 
 def uniform_loss(p_min: float, classes: int) -> float:
@@ -44,14 +45,14 @@ class HeldOut:
 
 
 def explain(
-    bound: Bound, risk: GibbsEstimate, increase: float, repairs: Repairs | None, test: HeldOut, uniform: float
+    bound: Bound, risk: GibbsEstimate, around: LossAround, repairs: Repairs | None, test: HeldOut, uniform: float
 ) -> list[str]:
     """Sentences.
 
     Args:
         bound: Theorem 4.1 in one form.
         risk: ``f_S(Q)`` at its sigma, of the bounded cross-entropy.
-        increase: estimate of ``f_S(Q) - f_S(x)``.
+        around: estimates of ``f_S(Q) - f_S(x)``.
         repairs: what would make it 1; None where it is below.
         test: what the test set says.
         uniform: loss of a predictor that knows nothing.
@@ -60,7 +61,7 @@ def explain(
         *_verdict(bound, uniform),
         *_complexity(bound),
         *([] if repairs is None else _repairs(bound, repairs)),
-        *_taylor(bound, risk, increase),
+        *_taylor(bound, risk, around),
         *_test(bound, test),
     ]
 
@@ -85,9 +86,17 @@ def _verdict(bound: Bound, uniform: float) -> list[str]:
     ]
     if bound.vacuous:
         found.insert(1, "It is vacuous: the loss itself is never above 1.")
-    elif bound.bound >= uniform:
+    elif bound.bound_kl >= uniform:
         found.insert(1, "It is below 1, but no information.")
+    else:
+        found.insert(1, f"By kl inverse it is {bound.bound_kl:.4g}, which says more than no data do.")
     return found
+
+
+def best_divergence(bound: Bound) -> float:
+    """``(d/2) ln(1 + |x - x0|^2/(d sigma^2))``, the divergence from the isotropic prior of the best variance."""
+    d, sigma, squared = (bound.details[name] for name in ("dim", "sigma", "squared_distance"))
+    return d / 2 * math.log1p(squared / (d * sigma**2))
 
 
 def _complexity(bound: Bound) -> list[str]:
@@ -99,7 +108,8 @@ def _complexity(bound: Bound) -> list[str]:
         f"{logarithm:.3g})/(2n)) alone is below 1 only where KL is below 2n - {logarithm:.3g} = "
         f"{2 * n - logarithm:.4g} nats, with n = {n} examples.",
         f"It is that of d = {d} parameters which are known up to sigma = {sigma:.3g} and have moved by |x - x0| = "
-        f"{distance:.3g}: with the best prior it is (d/2) ln(1 + |x - x0|^2/(d sigma^2)).",
+        f"{distance:.3g}: with the best variance of the prior it would be (d/2) ln(1 + |x - x0|^2/(d sigma^2)) = "
+        f"{best_divergence(bound):.4g} nats.",
     ]
 
 
@@ -116,31 +126,43 @@ def _repairs(bound: Bound, needed: Repairs) -> list[str]:
     return [f"Each of these alone would make the sum 1, with the best sigma anew: {'; '.join(ways)}."]
 
 
-def _taylor(bound: Bound, risk: GibbsEstimate, increase: float) -> list[str]:
+def _taylor(bound: Bound, risk: GibbsEstimate, around: LossAround) -> list[str]:
     loss, curvature, remainder = (term.value for term in bound.terms[:3])
-    taylor = loss + curvature + remainder
+    increase, error = around.at(bound.details["sigma"]), around.error_at(bound.details["sigma"])
+    spread = "" if error is None else f" +- {error:.2g}"
+    taylor, there, allowed = loss + curvature + remainder, loss + increase, curvature + remainder
+    times = f", {taylor / there:.3g} times as much" if there > 0 else ""
     found = [
-        f"Monte Carlo, at the same sigma: f_S(Q) = {risk.mean:.4g} ({risk.draws} draws; at most {risk.upper:.4g} with "
-        f"probability {1 - risk.delta:.4g} over them). f_S(x) + curvature + remainder is {taylor:.4g}"
-        + (f", {taylor / risk.mean:.3g} times as much." if risk.mean > 0 else ".")
+        f"Monte Carlo, at the same sigma: f_S(Q) = {there:.4g}{spread} (an estimate from "
+        f"{len(around.increases)} pairs of draws, with its standard error), and at most {risk.upper:.4g} with probability 1 - {risk.delta:.3g} over "
+        f"{risk.draws} other draws. f_S(x) + curvature + remainder is {taylor:.4g}{times}."
     ]
     if increase > 0:
-        allowed = curvature + remainder
         found.append(
-            f"From x to Q the loss rises by {increase:.3g}, for which curvature and remainder allow {allowed:.3g}: "
-            f"{allowed / increase:.3g} times as much."
+            f"From x to Q the loss rises by {increase:.3g}{spread}, for which curvature and remainder allow "
+            f"{allowed:.3g}: {allowed / increase:.3g} times as much."
         )
     else:
         found.append(
-            f"From x to Q the loss changes by {increase:.3g} (it does not rise); curvature and remainder allow "
-            f"{curvature + remainder:.3g}."
+            f"From x to Q the loss changes by {increase:.3g}{spread}: it does not rise; curvature and remainder allow "
+            f"{allowed:.3g}."
         )
     return found
+
+
+def explain_certificate(found: Bound, uniform: float) -> str:
+    """What is proved of the run, if anything is: the bound with ``f_S(Q)`` by Monte Carlo."""
+    worth = "which is no information" if found.bound_kl >= uniform else "which says more than no data do"
+    proof = "the only certificate here" if found.kind == "certificate" else "an estimate here too, see the assumptions"
+    return (
+        f"Without derivatives, f_S(Q) by Monte Carlo gives {found.bound_kl:.4g} (kl inverse) at sigma = "
+        f"{found.details['sigma']:.3g}: {proof}; a predictor without data has {uniform:.3f}, {worth}."
+    )
 
 
 def _test(bound: Bound, test: HeldOut) -> list[str]:
     return [
         f"The test set, {test.examples} examples: the network at x errs on {test.errors} "
         f"({100 * test.errors / test.examples:.2f} %); its probability of error is at most {test.upper:.4g} with "
-        f"probability {1 - bound.delta:g} (Clopper-Pearson), if nothing was chosen by looking at these examples.",
+        f"probability 1 - {bound.delta:.3g} (Clopper-Pearson), if nothing was chosen by looking at these examples.",
     ]

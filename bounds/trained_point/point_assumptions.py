@@ -1,7 +1,9 @@
 """What Theorem 4.1 at a trained point assumes besides, in sentences."""
 
+import torch
 from torch import nn
 
+from ...landscapes.networks.whole_state import whole_state
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 
@@ -10,20 +12,27 @@ __all__ = ["fixed_before_the_sample", "point_assumptions"]
 _KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 
 
-def fixed_before_the_sample(model: nn.Module) -> bool:
-    """Whether only the parameters depend on the sample: not so with batch norm's running statistics."""
-    return not any(
-        isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None
-        for module in model.modules()
+def fixed_before_the_sample(model: nn.Module, initial: nn.Module) -> bool:
+    """Whether only trained parameters depend on the sample: all else is as it was before the training.
+
+    Not so with batch norm's running statistics, or any other buffer that passes have changed.
+    """
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    then, now = whole_state(initial), whole_state(model)
+    return then.keys() == now.keys() and all(
+        torch.equal(then[name], now[name].to(then[name])) for name in now.keys() - trained
     )
 
 
-def point_assumptions(run: Run, model: nn.Module, data: DataSet, centre: str, checked: str) -> list[str]:
+def point_assumptions(
+    run: Run, model: nn.Module, data: DataSet, *, centre: str, fixed: bool, checked: str
+) -> list[str]:
     """Sentences, in the order of their weight.
 
     Args:
         run: that is bounded.
         model: its network.
+        fixed: whether all but its trained parameters were there before the sample.
         data: with the labels that are bounded.
         centre: of the prior.
         checked: how derivatives were checked.
@@ -40,10 +49,10 @@ def point_assumptions(run: Run, model: nn.Module, data: DataSet, centre: str, ch
         "The loss is the bounded cross-entropy -ln(p_min + (1 - p_min) p_y)/ln(1/p_min); the cross-entropy that was "
         "trained has no bound, and no theorem of this kind holds for it.",
     ]
-    if not fixed_before_the_sample(model):
+    if not fixed:
         found.append(
-            "Batch norm's running statistics count as fixed before the sample was drawn, though they were computed "
-            "from it; the bound does not pay for them."
+            "What the training has changed besides parameters, such as batch norm's running statistics, counts as "
+            "fixed before the sample was drawn, though it was computed from it; the bound does not pay for it."
         )
     if any(isinstance(module, _KINKED) for module in model.modules()):
         found.append("The loss has four continuous derivatives; with ReLU or max pooling only almost everywhere.")

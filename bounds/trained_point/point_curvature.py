@@ -20,7 +20,7 @@ from .trained_point_settings import TrainedPointSettings
 
 __all__ = ["PointCurvature", "measure_curvature"]
 
-_ASCENTS = 2  # ours: of the power iterations for K_3 and K_4
+_CONFIDENCE = 0.995  # ours: of the trace's interval, which is an estimate
 _COORDINATES = 2  # ours: where the top eigenvector is largest
 
 
@@ -115,7 +115,7 @@ def measure_curvature(
         operator,
         probes=settings.probes,
         seed=settings.seed + 1,
-        confidence=1 - spent,
+        confidence=_CONFIDENCE,
         callback=lambda products: progress(f"trace: {products} of {settings.probes}"),
     )
     generator = torch.Generator().manual_seed(settings.seed)
@@ -124,9 +124,9 @@ def measure_curvature(
     top = pairs.vectors[:1]
     directions = torch.cat([top, (random / lengths[:, None]).to(x)])
     progress("fourth derivative")
-    k4, along = estimate_operator_norm(landscape, x, directions, order=4, ascents=_ASCENTS)
+    k4, along = estimate_operator_norm(landscape, x, directions, order=4, ascents=settings.ascents)
     progress("third derivative")
-    k3, _ = estimate_operator_norm(landscape, x, top, order=3, ascents=_ASCENTS)
+    k3, _ = estimate_operator_norm(landscape, x, top, order=3, ascents=settings.ascents)
     coordinates = top[0].abs().topk(min(_COORDINATES, landscape.dim)).indices
     partial = estimate_third_partial(landscape, x, coordinates)
     checked = f"Hessian products: {pairs.checked}; fourth derivative: {landscape.derivatives.how_checked(3)}"

@@ -17,7 +17,6 @@ from ..gibbs.weight_draws import WeightDraws
 from ..posteriors.isotropic_posterior import IsotropicPosterior
 from ..posteriors.prior_grid import PriorGrid
 from .explanation import HeldOut
-from .point_assumptions import fixed_before_the_sample
 from .posterior_risk import LossAround, loss_around, monte_carlo_bound
 from .sampled_point import SampledPoint
 
@@ -37,10 +36,12 @@ def look_around(point: SampledPoint, sigma: float, progress: Progress) -> LossAr
     The bound's sigma is among them. What comes out of it only chooses; nothing is certified by these draws.
     """
     size = 3 * float(point.x.double().norm()) / math.sqrt(point.landscape.dim)
-    others = np.geomspace(sigma / 10, max(10 * sigma, size), _SIGMAS - 1)
+    others = np.geomspace(
+        max(sigma / 10, 1e-12), min(max(10 * sigma, size), 1e6), _SIGMAS - 1
+    )  # as far as sigma may go
     generator = torch.Generator().manual_seed(point.settings.seed + 2**20)
-    pairs = max(2, point.settings.draws // 20)
-    sigmas = [sigma, *map(float, others)]
+    pairs = 1 if point.settings.draws < 10 else max(2, point.settings.draws // 20)
+    sigmas = sorted({sigma, *map(float, others)})
     return loss_around(point.landscape, point.x, sigmas, pairs=pairs, generator=generator, progress=progress)
 
 
@@ -65,9 +66,10 @@ def measure_risk(
 
 def certify_point(point: SampledPoint, around: LossAround, progress: Progress) -> tuple[Bound, GibbsEstimate]:
     """The bound with ``f_S(Q)`` by Monte Carlo, at the sigma that the look around suggests, by fresh draws."""
-    sigma = _suggested_sigma(point, around)
+    given = point.settings.sigma
+    sigma = _suggested_sigma(point, around) if given is None else given
     risk, _ = measure_risk(point, sigma, 2, progress)
-    kind: Kind = "certificate" if fixed_before_the_sample(point.model) else "estimate"
+    kind: Kind = "certificate" if point.fixed else "estimate"
     return monte_carlo_bound(risk, sigma, kind=kind, **point.arguments), risk
 
 

@@ -52,6 +52,11 @@ class LossAround:
         """The mean at another sigma, between those measured: interpolated linearly in ``ln sigma``."""
         return float(np.interp(math.log(sigma), np.log(self.sigmas), self.mean))
 
+    def error_at(self, sigma: float) -> float | None:
+        """Standard error of that; None of a single pair."""
+        errors = [error for error in self.standard_error if error is not None]
+        return float(np.interp(math.log(sigma), np.log(self.sigmas), errors)) if errors else None
+
     def to_dict(self) -> dict[str, Any]:
         """All numbers, as JSON."""
         return {
@@ -149,6 +154,10 @@ def monte_carlo_bound(
     distance = real_number("squared distance", squared_distance, "up")
     if not 0 <= distance < math.inf:
         raise InputError(f"squared distance = {squared_distance}: need a finite distance, at least 0")
+    if risk.examples != n:
+        raise InputError(f"the risk is one of {risk.examples} examples, not of n = {n}; both are of the same sample")
+    if not 0 < risk.delta < 1:
+        raise InputError(f"the risk's delta = {risk.delta} does not lie in (0, 1)")
     if not delta - risk.delta > 1e-100:
         raise InputError(f"Monte Carlo spends {risk.delta} of delta = {delta}; nothing is left, enlarge delta")
     priors = priors or PriorGrid.for_dim(dim)
@@ -179,5 +188,11 @@ def monte_carlo_bound(
             "squared_distance": distance,
             "loss_bound": 1.0,
         },
-        form="Monte Carlo",
+        [
+            f"The {n} examples are independent draws from one distribution, and the prior's mean was fixed before.",
+            "Draws by which sigma was chosen are not among those of the Monte-Carlo value.",
+            "What is bounded is the risk of the randomised predictor N(x, sigma^2 I); for the point x it would need "
+            "f_D(x) <= E f_D(x + e).",
+        ],
+        "Monte Carlo",
     )

@@ -1,19 +1,26 @@
 """A trained point with its sample, opened for a bound."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...ground.errors import InputError
+from ...landscapes.networks.activation_bytes import activation_bytes
 from ...landscapes.networks.network import NetworkLandscape
+from ...landscapes.networks.network_function import NetworkFunction
 from ...landscapes.runs.data_set import DataSet, converted
 from ...landscapes.runs.run import Run
 from ..bounded_loss import BoundedCrossEntropy
+from .point_assumptions import fixed_before_the_sample
 from .trained_point_settings import TrainedPointSettings
 
 __all__ = ["SampledPoint", "open_point"]
+
+_MEMORY = 2 * 2**30
+_FOURTH = 10  # a fourth derivative needs that many times what a gradient does, seen on a ResNet-18
+_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ class SampledPoint:
         squared_distance: ``|x - x0|^2``, rounded up.
         empirical: loss at ``x``.
         examples: ``n``.
-        settings: delta, prior and effort.
+        settings: delta, prior and effort, with the batch size that is used.
+        fixed: whether all of the network but its trained parameters was there before the sample.
     """
 
     model: nn.Module
@@ -39,6 +47,7 @@ class SampledPoint:
     empirical: float
     examples: int
     settings: TrainedPointSettings
+    fixed: bool
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -70,18 +79,27 @@ def open_point(run: Run, data: DataSet, settings: TrainedPointSettings, device: 
     dtype = torch.float32 if settings.single else torch.float64
     loss = BoundedCrossEntropy(settings.p_min)
     model = run.network().to(device, dtype)
+    if not settings.batch_size:
+        settings = replace(settings, batch_size=_rows_that_fit(model, loss, data))
     landscape = _landscape(model, loss, data.train_inputs, data.train_targets, settings)
     x = landscape.point()
+    initial = run.network(initial=True).to(device, dtype)
     start = torch.zeros_like(x)
     if settings.prior == "initial":
-        start = NetworkLandscape(run.network(initial=True).to(device, dtype), loss, landscape.batches).point()
+        start = NetworkLandscape(initial, loss, landscape.batches).point()
+    resolved = 16 * torch.finfo(dtype).eps * float(x.double().norm())
+    if settings.rho < resolved:
+        raise InputError(
+            f"--rho {settings.rho} is below {resolved:.2g}, what {dtype} resolves at this point; give a larger one"
+            + (", or leave out --single" if settings.single else "")
+        )
     with torch.no_grad():
         empirical = float(landscape.loss(x))
     if not -1e-6 <= empirical <= 1 + 1e-6:  # it lies in [0, 1] up to rounding
         raise InputError(f"the trained network's bounded loss is {empirical}, not in [0, 1]; its training diverged")
     distance = float((x.double() - start.double()).square().sum()) * (1 + (landscape.dim + 2) * 2.0**-52)
-    empirical = min(max(empirical, 0.0), 1.0)
-    return SampledPoint(model, loss, landscape, x, distance, empirical, len(data.train_targets), settings)
+    empirical, fixed = min(max(empirical, 0.0), 1.0), fixed_before_the_sample(model, initial)
+    return SampledPoint(model, loss, landscape, x, distance, empirical, len(data.train_targets), settings, fixed)
 
 
 def _landscape(
@@ -90,3 +108,13 @@ def _landscape(
     first = next(model.parameters())
     inputs, targets = converted(inputs, first.dtype).to(first.device), targets.to(first.device)
     return NetworkLandscape.from_tensors(model, loss, inputs, targets, chunk_size=settings.batch_size)
+
+
+def _rows_that_fit(model: nn.Module, loss: BoundedCrossEntropy, data: DataSet) -> int:
+    """Examples of a pass of a fourth derivative in 2 GiB."""
+    first = next(model.parameters())
+    rows = min(8, len(data.train_targets))
+    inputs = converted(data.train_inputs[:rows], first.dtype).to(first.device)
+    network = NetworkFunction(model, loss)
+    held = activation_bytes(network, network.point(), (inputs, data.train_targets[:rows].to(first.device)))
+    return max(1, min(_ROWS, int(_MEMORY * rows / max(1, _FOURTH * held))))

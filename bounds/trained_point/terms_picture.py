@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_terms"]
 
 _TERMS = dict(zip(("curvature", "remainder", "complexity", "empirical loss"), MANY_LINES, strict=False))
+_LARGEST = 1e4
+_LONG = 10
 _LEAST = 1e-8  # below which nothing is drawn: ours
 
 
@@ -46,9 +48,12 @@ def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
         style = {**REFERENCE, "color": "#14707f", "linestyle": "none", "markersize": 6}
         axes.plot(*zip(*risen, strict=True), label=r"measured $f_S(Q) - f_S(x)$", **style)
     axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
-    axes.axhline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)
-    axes.text(sigmas[0], 1.0, "vacuous above", va="bottom", fontsize=7)
-    axes.text(sigmas[0], result["measured"]["uniform_loss"], "loss without data", va="top", fontsize=7, color="#666666")
+    uniform = result["measured"]["uniform_loss"]
+    axes.axhline(uniform, color="#8a8a8a", linestyle=":", linewidth=1)
+    for height, text, color in ((1.0, "vacuous above", "black"), (uniform, "loss without data", "#666666")):
+        axes.annotate(
+            text, (1.0, height), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=7, color=color
+        )
     axes.axvline(result["details"]["sigma"], color="#8a8a8a", linewidth=0.8)
     axes.set(xscale="log", yscale="log", ylim=(_LEAST, 10 * max(10.0, min(1e3, rows[0]["sum"]))))
     axes.set_xlabel(r"$\sigma$ of the posterior (grey line: the bound's)")
@@ -64,14 +69,23 @@ def _forms(axes: "Axes", result: dict[str, Any]) -> None:
         certain = each["kind"] == "certificate"
         color = "#0b3c6f" if certain else "#c5611c"
         inside = color if certain else "white"
-        axes.scatter([min(each["bound"], 1e4)], [y], marker="o", s=34, zorder=3, facecolors=inside, edgecolors=color)
+        axes.scatter(
+            [min(each["bound"], _LARGEST)], [y], marker="o", s=34, zorder=3, facecolors=inside, edgecolors=color
+        )
         axes.scatter([each["bound_kl"]], [y], marker="|", s=70, color=color, zorder=3)
     axes.axvline(1.0, color="black", linestyle=":", linewidth=1)
     axes.axvline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)
-    axes.set_xscale("log")
+    if any(each["bound"] > _LARGEST for each in forms):
+        axes.text(_LARGEST, -0.9, "or more", ha="center", fontsize=7)
+    values = [min(value, _LARGEST) for each in forms for value in (each["bound"], each["bound_kl"])]
+    if max(values) > _LONG * min(values):  # a shorter logarithmic axis has labels that overlap
+        axes.set_xscale("log")
     axes.set_yticks(range(len(forms)), [_mathematical(each["form"]) for each in forms], fontsize=7)
-    axes.set_xlabel("bound (circle: sum; bar: by kl inverse; filled: certificate, open: estimate)")
-    axes.set_title(f"every form at its best $\\sigma$, $\\delta$ = {result['delta']:g}")
+    axes.set_xlabel(
+        "bound: circle sum, bar by kl inverse; filled certificate, open estimate\n(dotted: 1, loss without data)"
+    )
+    which = "at the given" if result["measured"]["sigma_given"] else "at its best"
+    axes.set_title(f"every form {which} $\\sigma$, $\\delta$ = {result['delta']:g}")
     axes.grid(visible=False, axis="y")
 
 

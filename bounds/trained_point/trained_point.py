@@ -12,13 +12,14 @@ import torch
 from ...ground.errors import InputError
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
+from ..eigenvalue.best_posterior import best_posterior, pinsker
 from ..eigenvalue.bound import Bound, Curvature
 from ..eigenvalue.form import Form, available_forms
 from ..eigenvalue.inputs import check_examples, check_inputs
 from ..eigenvalue.repairs import Repairs, repairs
 from ..eigenvalue.theorem41 import eigenvalue_bound, theorem_forms
 from .directional import estimate_operator_norm
-from .explanation import explain, explain_worst, uniform_loss
+from .explanation import best_divergence, explain, explain_certificate, explain_worst, uniform_loss
 from .measured_bound import MeasuredBound
 from .point_assumptions import point_assumptions
 from .point_curvature import PointCurvature, measure_curvature
@@ -79,7 +80,9 @@ def bound_checkpoint(
         point.empirical,
         known,
         sigma=settings.sigma,
-        assumptions=point_assumptions(run, point.model, data, settings.prior, curvature.checked),
+        assumptions=point_assumptions(
+            run, point.model, data, centre=settings.prior, fixed=point.fixed, checked=curvature.checked
+        ),
         **point.arguments,
     )
     forms = theorem_forms(point.empirical, known, sigma=settings.sigma, **point.arguments)
@@ -112,6 +115,10 @@ def bound_checkpoint(
         "f_S_of_Q": [each.to_dict() for each in risks],
         "f_S_of_Q_certified": certified_risk.to_dict(),
         "increase": around.at(sigma),
+        "increase_error": around.error_at(sigma),
+        "f_S_of_Q_estimate": point.empirical + around.at(sigma),
+        "kl_of_best_variance": best_divergence(bound),
+        "sigma_given": settings.sigma is not None,
         "worst_cases": [each.to_dict() for each in worst],
         "taylor_sum": sum(term.value for term in bound.terms[:3]),
         "test_set": asdict(test),
@@ -127,7 +134,12 @@ def bound_checkpoint(
         measured=measured,
         over_sigma=_over_sigma(point, known, bound, around),
         along=_along(run, data, settings, device, progress) if settings.along else [],
-        words=[*explain(bound, risks[0], around.at(sigma), needed, test, uniform), *explain_worst(worst), why],
+        words=[
+            *explain(bound, risks[0], around, needed, test, uniform),
+            explain_certificate(certified, uniform),
+            *explain_worst(worst),
+            why,
+        ],
     )
 
 
@@ -135,7 +147,7 @@ def _along(
     run: Run, data: DataSet, settings: TrainedPointSettings, device: torch.device | str, progress: Progress
 ) -> list[dict[str, Any]]:
     """The bound at the initialisation and after every epoch that was kept, each with its own curvature and sigma."""
-    rows, epochs = [], [0, *run.snapshots]
+    rows, epochs = [], sorted({0, *run.snapshots, run.checkpoint.kept_epoch})
     for epoch in epochs:
         progress(f"epoch {epoch} of {epochs[-1]}")
         point = open_point(run.at_epoch(epoch), data, settings, device)
@@ -161,9 +173,7 @@ def _form(known: Curvature, bound: Bound) -> Form:
 
 
 def _repairs(point: SampledPoint, known: Curvature, bound: Bound) -> Repairs | None:
-    """Of a bound that is vacuous, at its best sigma."""
-    if bound.bound <= 1:
-        return None
+    """Of a bound that is vacuous at its best sigma, whatever sigma was asked for."""
     arguments = point.arguments
     given = check_inputs(
         point.empirical,
@@ -176,7 +186,7 @@ def _repairs(point: SampledPoint, known: Curvature, bound: Bound) -> Repairs | N
         None,
     )
     (problem,) = given.problems([_form(known, bound)])
-    return repairs(problem)
+    return repairs(problem) if best_posterior(problem, pinsker)[0] > 1 else None
 
 
 def _fourth_derivative_around(point: SampledPoint, curvature: PointCurvature, sigma: float) -> float:

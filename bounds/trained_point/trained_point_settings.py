@@ -22,10 +22,11 @@ class TrainedPointSettings:
         p_min: of the bounded cross-entropy that the bound is about.
         prior: its mean, the network's initialisation or zero; both are independent of the sample.
         sigma: posterior standard deviation; default: the best.
-        batch_size: examples per pass (memory only).
+        batch_size: examples per pass (memory only); 0: as many as 2 GiB allow for fourth derivatives, at most 500.
         max_products: most Hessian-vector products for the eigenvalues.
         top: how many eigenvalues; along their eigenvectors the posterior of the effective dimension is narrow.
         probes: random vectors of the trace.
+        ascents: steps of the power iterations that estimate ``K_3`` and ``K_4``.
         random_directions: for ``K_4`` and ``M_4``, besides the top eigenvector.
         draws: from the posterior, for ``f_S(Q)``; a tenth as many (at least two) pairs for each sigma of the picture.
         rho: radius of the ball in which the worst case is looked for, and of other papers' bounds.
@@ -46,10 +47,11 @@ class TrainedPointSettings:
     sigma: float | None = setting(
         None, "Standard deviation of the posterior; by default the one that makes the bound smallest."
     )
-    batch_size: int = setting(500, "Examples in a pass (memory only).")
+    batch_size: int = setting(0, "Examples in a pass (memory only); 0: what 2 GiB allow, at most 500.")
     max_products: int = setting(60, "Most Hessian-vector products to spend on the top eigenvalues.")
     top: int = setting(5, "How many top eigenvalues the effective dimension is taken from.")
     probes: int = setting(10, "Random vectors, one Hessian-vector product each, for the trace.")
+    ascents: int = setting(2, "Steps of the power iterations for the third and fourth derivatives.")
     random_directions: int = setting(4, "Random directions for the fourth derivative, besides the top eigenvector.")
     draws: int = setting(100, "Draws from the posterior for f_S(Q), each evaluated on all examples.")
     rho: float = setting(0.05, "Radius of the ball for the worst case and for the bounds of other papers.")
@@ -71,11 +73,12 @@ class TrainedPointSettings:
         from ..eigenvalue.inputs import check_sigma
         from ..rounding.arguments import check_delta
 
-        check_count("--batch-size", self.batch_size)
+        check_count("--batch-size", self.batch_size, low=0)
         check_count("--max-products", self.max_products)
         check_count("--top", self.top)
         check_count("--probes", self.probes, low=2)
         check_count("--random-directions", self.random_directions, low=0)
+        check_count("--ascents", self.ascents, low=0)
         check_count("--draws", self.draws)
         check_count("--gradients", self.gradients, low=2)
         if not 1e-12 <= self.rho <= 1e6:

@@ -28,7 +28,9 @@ def worst_cases(point: SampledPoint, curvature: PointCurvature, sigma: float, pr
     A reviewer's objection to the paper: SAM's perturbation is the worst of its ball, the theorem's is random.
     """
     settings, found = point.settings, []
-    for radius in (settings.rho, sigma * point.landscape.dim**0.5):
+    size = sigma * point.landscape.dim**0.5
+    resolved = 16 * torch.finfo(point.x.dtype).eps * float(point.x.double().norm())
+    for radius in (settings.rho, *([size] if resolved < size < 1e30 else [])):
         progress(f"worst case in the ball of radius {radius:.3g}")
         found.append(
             worst_case_loss(

@@ -29,7 +29,7 @@ def test_bound(cli, trained, tmp_path):
         (["--p-min", 2], "p_min = 2.0 does not lie in (0, 1)"),
         (["--prior", "mean"], "unknown prior centre 'mean'"),
         (["--sigma", -1], "sigma = -1.0 is not positive"),
-        (["--batch-size", 0], "--batch-size 0 is out of range"),
+        (["--batch-size", -1], "--batch-size -1 is out of range"),
         (["--sigma", "1e100"], "sigma = 1e+100"),
         (["--delta", "1e-320"], "is below 1e-100"),
     ],

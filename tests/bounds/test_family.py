@@ -74,6 +74,7 @@ def test_settings_are_json():
         "max_products",
         "top",
         "probes",
+        "ascents",
         "random_directions",
         "draws",
         "rho",

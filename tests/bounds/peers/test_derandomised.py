@@ -13,6 +13,7 @@ from torch import nn
 from eigensam.bounds import (
     BoundedCrossEntropy,
     Curvature,
+    Form,
     Smoothness,
     ball_bound,
     derandomised_bound,
@@ -124,6 +125,12 @@ def test_a_linear_classifier_on_digits():
 def test_refusals():
     given = ball_bound(0.1, **COMMON)
     smooth = Smoothness(negative_trace=1.0)
+    narrow = Curvature(0.1, 0.1, trace=0.5, eigenvalues=(0.1,))
+    spectral = eigenvalue_bound(
+        0.1, narrow, dim=20, squared_distance=1.0, examples=1000, form=Form("effective dimension", "K_4")
+    )
+    with pytest.raises(InputError, match="another sigma along eigenvectors"):
+        derandomised_bound(spectral, smooth)
     with pytest.raises(InputError, match="derandomised already"):
         derandomised_bound(derandomised_bound(given, smooth), smooth)
     with pytest.raises(InputError, match="no sigma"):

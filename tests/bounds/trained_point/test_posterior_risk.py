@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import mpmath
 import pytest
@@ -83,6 +84,7 @@ def test_the_bound_in_fifty_digits():
 
 def test_refusals():
     risk = GibbsEstimate("cross-entropy", 0.1, 0.2, 0.01, 100, 9, 9, 1e-8)
+    negative = replace(risk, delta=-1.0)
     arguments = {"dim": 3, "squared_distance": 1.0, "examples": 100, "delta": 0.05}
     for changes, message in (
         ({"examples": 7}, "at least 8"),
@@ -92,6 +94,10 @@ def test_refusals():
         ({"delta": 2.0}, "does not lie"),
     ):
         with pytest.raises(InputError, match=message):
-            monte_carlo_bound(risk, 0.1, **(arguments | changes))
+            monte_carlo_bound(replace(risk, examples=changes.get("examples", 100)), 0.1, **(arguments | changes))
+    with pytest.raises(InputError, match="one of 100 examples, not of n = 60000"):
+        monte_carlo_bound(risk, 0.1, **arguments | {"examples": 60_000})
+    with pytest.raises(InputError, match="does not lie in"):
+        monte_carlo_bound(negative, 0.1, **arguments)
     with pytest.raises(InputError, match="sigma = 0 is not positive"):
         monte_carlo_bound(risk, 0, **arguments)
