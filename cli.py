@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from . import __version__
+from .bounds.assumptions.commands import AssumptionsCommand, assumptions
 from .bounds.certificates.commands import CertifyCommand, certify_command
 from .bounds.commands import BoundCommand, bound
 from .ground.choices import with_choices
@@ -63,6 +64,7 @@ app.command("train", cls=TrainCommand)(train_command)
 app.command("spectrum", cls=SpectrumCommand)(spectrum)
 app.command("bound", cls=BoundCommand)(bound)
 app.command("certify", cls=CertifyCommand)(certify_command)
+app.command("assumptions", cls=AssumptionsCommand)(assumptions)
 
 
 def main() -> None:

@@ -1,3 +1,10 @@
+from .assumptions.check_assumptions import check_assumptions
+from .assumptions.check_example import check_example
+from .assumptions.example_losses import EXAMPLES, ExampleLoss
+from .assumptions.lipsdp import lipsdp
+from .assumptions.settings import AssumptionSettings
+from .assumptions.table import AssumptionTable
+from .assumptions.verdict import CheckedAssumption
 from .bounded_loss import BoundedCrossEntropy
 from .certificates.certificate import Certificate, Statement
 from .certificates.certify import certify
@@ -52,8 +59,11 @@ from .registry import BOUNDS
 
 __all__ = [
     "BOUNDS",
+    "EXAMPLES",
     "PAC_BAYES",
     "Alquier",
+    "AssumptionSettings",
+    "AssumptionTable",
     "Bound",
     "BoundFamily",
     "BoundedCrossEntropy",
@@ -61,10 +71,12 @@ __all__ = [
     "CatoniGrid",
     "Certificate",
     "CertifySettings",
+    "CheckedAssumption",
     "CrossEntropyRisk",
     "Curvature",
     "DiagonalPosterior",
     "EmpiricalBernstein",
+    "ExampleLoss",
     "Form",
     "FreshWeights",
     "FrozenBackbone",
@@ -98,6 +110,8 @@ __all__ = [
     "ZeroOneRisk",
     "binary_kl",
     "certify",
+    "check_assumptions",
+    "check_example",
     "clopper_pearson",
     "eigenvalue_bound",
     "empirical_bernstein",
@@ -106,6 +120,7 @@ __all__ = [
     "gibbs_risk",
     "hoeffding",
     "kl_inverse",
+    "lipsdp",
     "local_reparameterisation",
     "log_xi",
     "perceptron_layers",
