@@ -1,5 +1,6 @@
 """Whether a derivative along a line jumps: halve an interval, and see whether the difference halves, too."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ class Jump:
 
     Attributes:
         order: of the derivative.
-        change: across the last interval.
+        change: across the last interval, less what the slope beside the first one explains.
         share: of the change ten halvings earlier: ``2^-10`` where the next derivative exists, 1 at a jump.
         width: of the last interval.
         found: whether it is a jump, as far as numbers can tell.
@@ -39,7 +40,7 @@ def jump_of_function(function: Callable[[float], float], order: int = 1, *, grid
     Args:
         function: called at ``grid + 1 + halvings`` points.
         order: which derivative it is; only passed on.
-        grid: intervals to begin with; the one of the largest change is halved.
+        grid: intervals to begin with; the one that differs most from its neighbours is halved.
         halvings: how often.
 
     Example:
@@ -47,18 +48,26 @@ def jump_of_function(function: Callable[[float], float], order: int = 1, *, grid
         (True, False)
     """
     values = [function(k / grid) for k in range(grid + 1)]
-    best = max(range(grid), key=lambda k: abs(values[k + 1] - values[k]))
+    steps = [after - before for before, after in itertools.pairwise(values)]
+    # What the neighbours say that a smooth function does: a jump may be less than that, or against it.
+    smooth = [(steps[max(k - 1, 0)] + steps[min(k + 1, grid - 1)]) / 2 for k in range(grid)]
+    best = max(range(grid), key=lambda k: abs(steps[k] - smooth[k]))
+    slope = smooth[best] * grid
+
+    def rest(change: float, distance: float) -> float:
+        return abs(change - slope * distance)
+
     low, high = best / grid, (best + 1) / grid
     at_low, at_high = values[best], values[best + 1]
-    changes = [abs(at_high - at_low)]
+    changes = [rest(at_high - at_low, high - low)]
     for _ in range(halvings):
         middle = (low + high) / 2
         value = function(middle)
-        if abs(value - at_low) >= abs(at_high - value):
+        if rest(value - at_low, middle - low) >= rest(at_high - value, high - middle):
             high, at_high = middle, value
         else:
             low, at_low = middle, value
-        changes.append(abs(at_high - at_low))
+        changes.append(rest(at_high - at_low, high - low))
     earlier = changes[-1 - _LAST]
     share = changes[-1] / earlier if earlier > 0 else 0.0
     noise = 1e-10 * max(map(abs, values))  # rounding of a derivative of third order in float64, with room

@@ -1,11 +1,11 @@
 """The table as a picture: a matrix of verdicts, and the curves and intervals that some rest on."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...ground.pictures import LINES, new_figure
 from .parameter_lipschitz import GRADIENT, HESSIAN
-from .table import AssumptionTable
-from .verdict import FAILS, HOLDS, STATEMENTS, UNDECIDED
+from .verdict import FAILS, HOLDS, STATEMENTS, UNDECIDED, CheckedAssumption
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,15 +20,13 @@ _MARKS: dict[str, dict[str, Any]] = {  # told apart by form as well as by colour
 }
 
 
-def draw_assumptions(table: AssumptionTable) -> "Figure":
+def draw_assumptions(subject: str, rows: Sequence[CheckedAssumption]) -> "Figure":
     """One mark for each assumption of each statement; beside it noise and growth, where they were measured."""
-    noise = [row for row in table.rows if row.numbers.get("rise") is not None]
-    rays = [row for row in table.rows if row.name in (GRADIENT, HESSIAN) and row.numbers.get("factors")]
+    noise = [row for row in rows if row.numbers.get("rise") is not None]
+    rays = [row for row in rows if row.name in (GRADIENT, HESSIAN) and row.numbers.get("factors")]
     panels = [draw for draw, found in ((_draw_noise, noise), (_draw_rays, rays)) if found]
     columns = 2 if panels else 1
-    figure = new_figure(
-        columns, max(len(panels), 1), width=6.4, height=max(4.2, 0.28 * len(table.rows) / columns + 1.5)
-    )
+    figure = new_figure(columns, max(len(panels), 1), width=6.4, height=max(4.2, 0.28 * len(rows) / columns + 1.5))
     axes = figure.axes
     for each in axes[::columns][1:]:
         each.remove()
@@ -37,15 +35,14 @@ def draw_assumptions(table: AssumptionTable) -> "Figure":
         place = matrix.get_subplotspec()
         assert place is not None
         matrix.set_subplotspec(place.get_gridspec()[:, 0])
-    _draw_matrix(matrix, table)
+    _draw_matrix(matrix, subject, [row for row in rows if row.statements])
     figure.legend(*matrix.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=8)
     for axis, draw in zip(axes[1::columns] if columns > 1 else [], panels, strict=True):
         draw(axis, noise if draw is _draw_noise else rays)
     return figure
 
 
-def _draw_matrix(axis: "Axes", table: AssumptionTable) -> None:
-    rows = [row for row in table.rows if row.statements]
+def _draw_matrix(axis: "Axes", subject: str, rows: Sequence[CheckedAssumption]) -> None:
     for verdict, style in _MARKS.items():
         places = [
             (STATEMENTS.index(statement), y)
@@ -58,7 +55,7 @@ def _draw_matrix(axis: "Axes", table: AssumptionTable) -> None:
     axis.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(-0.5, len(STATEMENTS) - 0.5)
-    axis.set_title(table.subject.split(":")[0].split(", float")[0], fontsize=9)
+    axis.set_title(subject.split(":")[0].split(", float")[0], fontsize=9)
 
 
 def _draw_noise(axis: "Axes", rows: Any) -> None:

@@ -81,4 +81,4 @@ class AssumptionTable:
         """Verdicts as a matrix, and the curves that some rest on, as a figure of matplotlib."""
         from .picture import draw_assumptions  # here: who draws nothing needs no matplotlib
 
-        return draw_assumptions(self)
+        return draw_assumptions(self.subject, self.rows)
