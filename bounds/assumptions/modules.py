@@ -38,6 +38,8 @@ def jump_of(module: nn.Module) -> int | None:
         >>> [jump_of(module) for module in (nn.GELU(), nn.ReLU(), nn.ELU(), nn.ELU(0.5), nn.Module())]
         [0, 1, 2, 1, None]
     """
+    if getattr(module, "eps", 1.0) == 0:
+        return None  # a normalisation that may divide by 0
     if type(module) is nn.ELU:
         return 2 if module.alpha == 1 else 1
     if type(module) in _JUMP_AT_FIRST:

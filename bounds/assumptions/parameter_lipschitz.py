@@ -11,7 +11,17 @@ from ...landscapes.landscape import Landscape
 from .head import Growth, curvature_growth
 from .modules import jump_of
 from .subject import Subject
-from .verdict import COROLLARY, FAILS, HOLDS, THEOREM_4_1, THEOREM_4_2, UNDECIDED, CheckedAssumption
+from .verdict import (
+    COROLLARY,
+    FAILS,
+    HOLDS,
+    THEOREM_4_1,
+    THEOREM_4_2,
+    UNDECIDED,
+    CheckedAssumption,
+    Ground,
+    Verdict,
+)
 
 __all__ = ["GRADIENT", "HESSIAN", "linear_model_constants", "parameter_lipschitz_rows", "sampled_constants"]
 
@@ -95,11 +105,12 @@ def sampled_constants(landscape: Landscape, x: Tensor, v: Tensor, radius: float,
 
 def parameter_lipschitz_rows(subject: Subject) -> list[CheckedAssumption]:
     """Gradient and Hessian of the cross-entropy that was trained."""
-    subject.progress("sampled Lipschitz constants")
     settings = subject.settings
     radius = settings.radius * float(subject.x.norm())
+    top = subject.pairs.vectors[0]
+    subject.progress("sampled Lipschitz constants")
     sampled = sampled_constants(
-        subject.landscape, subject.x, subject.pairs.vectors[0], radius, subject.directions(settings.pairs)
+        subject.landscape, subject.x, top, radius, subject.directions(settings.pair_count(subject.dim))
     )
     upper = _linear_constants(subject)
     growth: Growth | None = None
@@ -146,33 +157,19 @@ def _row(name: str, index: int, numbers: dict[str, Any], subject: Subject) -> Ch
             numbers,
             source + "; the constants: linear_model_constants",
         )
-    if numbers["along_ray"] is not None and Growth.grows(numbers["along_ray"]):
-        return CheckedAssumption(
-            name,
-            statements,
-            FAILS,
-            "sampled",
-            "With the last layer multiplied by -t this derivative in the other layers grows like t: {last} at "
-            "t = {last_factor}. No constant serves all parameters." + local,
-            numbers,
-            source + "; the ray: head.py",
-        )
-    if any(order is not None and 0 < order <= index + 1 for order in jumps):
-        return CheckedAssumption(
-            name,
-            statements,
-            FAILS,
-            "proof",
-            "What jumps at kinks has no Lipschitz constant." + local,
-            numbers,
-            source,
-        )
-    return CheckedAssumption(
-        name,
-        statements,
-        UNDECIDED,
-        "sampled",
-        "No upper end is known, and along the ray that makes the last layer large no growth was seen." + local,
-        numbers,
-        source,
+    grows = numbers["along_ray"] is not None and Growth.grows(numbers["along_ray"])
+    ray = (
+        "With the last layer multiplied by -t this derivative in the other layers grows like t: {last} at "
+        "t = {last_factor}. No constant serves all parameters."
     )
+    verdict: Verdict
+    ground: Ground
+    if any(order is not None and 0 < order <= index + 1 for order in jumps):
+        verdict, ground = FAILS, "proof"
+        reason = "What jumps at kinks has no Lipschitz constant." + (" " + ray if grows else "")
+    elif grows:
+        verdict, ground, reason = FAILS, "sampled", ray
+    else:
+        verdict, ground = UNDECIDED, "sampled"
+        reason = "No upper end is known, and along the ray that makes the last layer large no growth was seen."
+    return CheckedAssumption(name, statements, verdict, ground, reason + local, numbers, source + "; the ray: head.py")

@@ -31,9 +31,9 @@ class AssumptionSettings:
         examples: training examples of curvature and sampled constants, and held-out examples of the noise; 0 chooses
             512, or 64 from 10^6 parameters on.
         minibatches: training minibatches whose gradient is measured; 0 chooses 256, or 8 from 10^6 parameters on.
-        max_products: Hessian products for the two largest eigenvalues.
+        max_products: Hessian products for the two largest eigenvalues; 0 chooses 60, or 30 from 10^6 parameters on.
         radius: of the ball around the trained point in which constants are sampled, relative to its norm.
-        pairs: of points in that ball.
+        pairs: of points in that ball; 0 chooses 4, or 1 from 10^6 parameters on.
         near: distance, relative to the root mean square distance of two images of the set, below which two images
             are near-duplicates (ours: 0.1).
         p_min: floor of probabilities of the bounded cross-entropy.
@@ -64,9 +64,14 @@ class AssumptionSettings:
     minibatches: int = _at_least(
         0, 0, "Minibatches whose gradient norm is measured; 0 is 256, or 8 from 10^6 parameters on."
     )
-    max_products: int = _at_least(60, 2, "Most Hessian-vector products to spend on the two largest eigenvalues.")
+    max_products: int = setting(
+        0,
+        "Most Hessian-vector products for two eigenvalues; 0 is 60, or 30 from 10^6 parameters on.",
+        holds=lambda value: value == 0 or value >= 2,
+        otherwise="must be at least 2, or 0",
+    )
     radius: float = _positive(0.1, "Radius of the ball around x in which constants are sampled, relative to |x|.")
-    pairs: int = _at_least(4, 1, "Pairs of points in that ball.")
+    pairs: int = _at_least(0, 0, "Pairs of points in that ball; 0 is 4, or 1 from 10^6 parameters on.")
     near: float = _positive(0.1, "Relative distance below which two images count as near-duplicates.")
     p_min: float = setting(
         1e-3,
@@ -110,3 +115,11 @@ class AssumptionSettings:
     def minibatch_count(self, dim: int) -> int:
         """How many minibatches' gradients are measured, at most."""
         return self.minibatches or (8 if dim >= _LARGE else 256)
+
+    def product_count(self, dim: int) -> int:
+        """How many Hessian products the two largest eigenvalues get, at most."""
+        return self.max_products or (30 if dim >= _LARGE else 60)
+
+    def pair_count(self, dim: int) -> int:
+        """How many pairs of points are compared in the ball."""
+        return self.pairs or (1 if dim >= _LARGE else 4)

@@ -13,7 +13,7 @@ from .verdict import COROLLARY, FAILS, HOLDS, THEOREM_4_1, THEOREM_4_2, UNDECIDE
 
 __all__ = ["growth_row", "smoothness_row"]
 
-_LINES = 2  # ours: random lines on which a jump is looked for
+_LINES, _LARGE = 2, 1_000_000  # ours: random lines on which a jump is looked for; of a large network there is one
 _SOURCE = (
     "Luo et al. 2024, Appendix A.2 (continuous third derivatives, for Theorem 4.1) and Assumption 1 of A.1 (continuous "
     "differentiability, for Theorem 4.2); the fourth derivative: docs/theory.md, section 6"
@@ -26,9 +26,13 @@ def _measured_jump(subject: Subject) -> tuple[Jump | None, str]:
     landscape = subject.few
     x = landscape.point()
     # Of the length of x: a line that stays near x may cross no kink.
-    rows = subject.directions(_LINES).to(landscape.device, torch.float64) * float(x.norm())
+    lines = 1 if subject.dim >= _LARGE else _LINES
+    rows = subject.directions(lines).to(landscape.device, torch.float64) * float(x.norm())
     try:
-        return find_jump(landscape, x, rows), ""
+        # A large network of known types is looked at no further than types say: each order takes minutes.
+        first = min(subject.known.jumps.values(), default=1)
+        orders = (1, 2, 3) if lines == _LINES else (first,)
+        return find_jump(landscape, x, rows, orders), ""
     except (InputError, NotImplementedError) as error:
         return None, str(error).splitlines()[0]
 
@@ -43,7 +47,7 @@ def smoothness_row(subject: Subject) -> CheckedAssumption:
         "unknown_modules": known.unknown,
         "kinked_operations": operations,
         "lowest_order": min(known.jumps.values(), default=None),
-        "lines": _LINES,
+        "lines": 1 if subject.dim >= _LARGE else _LINES,
         "jump_found": None if jump is None else jump.found,
         "jump_order": None if jump is None else jump.order,
         "jump": None if jump is None else jump.change,

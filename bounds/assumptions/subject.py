@@ -125,7 +125,7 @@ class Subject:
         self.progress("two largest eigenvalues")
         k = min(2, self.dim)
         return top_eigenpairs(
-            self.landscape, self.x, k, max_products=self.settings.max_products, seed=self.settings.seed
+            self.landscape, self.x, k, max_products=self.settings.product_count(self.dim), seed=self.settings.seed
         )
 
     @cached_property

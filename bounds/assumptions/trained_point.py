@@ -39,6 +39,7 @@ def gap_rows(subject: Subject) -> list[CheckedAssumption]:
             "residual_2": other,
             "rest_upper": rest,
             "rest_delta": None if pairs.rest is None else float(pairs.rest.delta),
+            "rest_kind": None if pairs.rest is None else pairs.rest.kind,
             "gap_lower": gap,
             "relative_gap": (first - second) / abs(first) if first else None,
             "converged": pairs.converged,
@@ -53,7 +54,8 @@ def gap_rows(subject: Subject) -> list[CheckedAssumption]:
             verdict = HOLDS
             reason = (
                 found
-                + " lambda_1 is simple: all others are {gap_lower} below it, but for a probability of {rest_delta}."
+                + " lambda_1 is simple: all others are {gap_lower} below it, but for a probability of {rest_delta} "
+                "({rest_kind})."
             )
         else:
             verdict = UNDECIDED

@@ -42,9 +42,16 @@ def test_an_example(cli, tmp_path):
         (["RUN", "--sigmas", "0"], "give different positive numbers"),
         (["RUN", "--sigmas", "nan"], "give finite numbers"),
         (["RUN", "--delta", 1], "delta = 1.0 must lie in (0, 1)"),
+        (["RUN", "--sigmas", ""], "sigmas = '' is no list of numbers"),
+        (["RUN", "--sigmas", "1e100"], "give different positive numbers up to 1e6"),
+        (["RUN", "--examples", -1], "examples = -1 must be at least 0"),
+        (["RUN", "--radius", -1], "radius = -1.0 must be positive"),
+        (["RUN", "--seed", -1], "seed = -1 must be at least 0"),
+        (["RUN", "--p-min", 1], "p_min = 1.0 must lie in (0, 1)"),
+        (["RUN", "--data-root", "folder"], "digits"),
         (["RUN", "--draws", 1], "draws = 1 must be at least 2"),
         (["RUN", "--near", 0], "near = 0.0 must be positive"),
-        (["RUN", "--max-products", 1], "max_products = 1 must be at least 2"),
+        (["RUN", "--max-products", 1], "max_products = 1 must be at least 2, or 0"),
     ],
 )
 def test_refusals(refused, sam_run, tmp_path, monkeypatch, arguments, message):

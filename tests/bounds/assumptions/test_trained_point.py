@@ -85,7 +85,10 @@ def test_large_networks_get_fewer_examples():
     settings = AssumptionSettings()
     assert (settings.example_count(10**5), settings.example_count(10**7)) == (512, 64)
     assert (settings.minibatch_count(10**5), settings.minibatch_count(10**7)) == (256, 8)
-    assert AssumptionSettings(minibatches=5).minibatch_count(10**7) == 5
+    assert (settings.product_count(10**5), settings.product_count(10**7)) == (60, 30)
+    assert (settings.pair_count(10**5), settings.pair_count(10**7)) == (4, 1)
+    given = AssumptionSettings(minibatches=5, max_products=7, pairs=9)
+    assert (given.minibatch_count(10**7), given.product_count(10**7), given.pair_count(10**7)) == (5, 7, 9)
 
 
 def test_a_table_is_the_same_twice(table, sam_run, digits):
