@@ -10,6 +10,8 @@ from ...landscapes.networks.network import NetworkLandscape
 
 __all__ = ["Growth", "Head", "curvature_growth", "find_head"]
 
+_FACTORS = (-1.0, -30.0, -1000.0)  # an odd function of a layer's outputs passes the first only
+
 
 @dataclass(frozen=True)
 class Head:
@@ -19,7 +21,7 @@ class Head:
         mask: which coordinates are ``W`` and ``b``, shape ``(d,)``, bool.
         slope: mean over examples of ``o_y - min_j o_j``. With ``W`` and ``b`` multiplied by ``-t`` the cross-entropy is
             at least ``t * slope``, since the logarithm of a sum of exponentials is at least the largest exponent.
-        accuracy: largest relative difference between the outputs with ``-W, -b`` and ``-o``.
+        accuracy: largest relative difference between ``-t o`` and the outputs with ``-t W, -t b``.
     """
 
     mask: Tensor
@@ -28,7 +30,7 @@ class Head:
 
 
 def find_head(landscape: NetworkLandscape) -> Head | None:
-    """The last linear layer, if outputs change their sign with its parameters; None otherwise.
+    """The last linear layer, if outputs are multiplied by what multiplies its parameters; None otherwise.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)).double()
@@ -53,11 +55,12 @@ def find_head(landscape: NetworkLandscape) -> Head | None:
     inputs, targets = landscape.batches[0]
     with torch.no_grad():
         outputs = landscape.outputs(x, inputs)
-        inverted = landscape.outputs(torch.where(mask, -x, x), inputs)
+        scaled = {t: landscape.outputs(torch.where(mask, t * x, x), inputs) for t in _FACTORS}
     if outputs.ndim != 2 or not torch.isfinite(outputs).all():
         return None
-    accuracy = float((outputs + inverted).abs().max() / outputs.abs().max().clamp_min(torch.finfo(x.dtype).tiny))
-    if accuracy > 1e-4:
+    largest = outputs.abs().max().clamp_min(torch.finfo(x.dtype).tiny)
+    accuracy = max(float((found / t - outputs).abs().max() / largest) for t, found in scaled.items())
+    if not accuracy <= torch.finfo(x.dtype).eps ** 0.5:
         return None
     slope = float((outputs.gather(1, targets[:, None])[:, 0] - outputs.min(1).values).mean())
     return Head(mask, slope, accuracy)

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ class Jump:
 
 
 def jump_of_function(function: Callable[[float], float], order: int = 1, *, grid: int = 32, halvings: int = 24) -> Jump:
-    """Look for a jump of a function on [0, 1].
+    """Look for a jump of a function on [0, 1], but for two of ``grid`` parts at each end.
 
     Args:
         function: called at ``grid + 1 + halvings`` points.
@@ -50,8 +51,9 @@ def jump_of_function(function: Callable[[float], float], order: int = 1, *, grid
     values = [function(k / grid) for k in range(grid + 1)]
     steps = [after - before for before, after in itertools.pairwise(values)]
     # What the neighbours say that a smooth function does: a jump may be less than that, or against it.
-    smooth = [(steps[max(k - 1, 0)] + steps[min(k + 1, grid - 1)]) / 2 for k in range(grid)]
-    best = max(range(grid), key=lambda k: abs(steps[k] - smooth[k]))
+    inner = range(2, grid - 2)  # with two neighbours on each side
+    smooth = {k: median([*steps[k - 2 : k], *steps[k + 1 : k + 3]]) for k in inner}
+    best = max(inner, key=lambda k: abs(steps[k] - smooth[k]))
     slope = smooth[best] * grid
 
     def rest(change: float, distance: float) -> float:

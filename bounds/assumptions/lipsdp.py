@@ -76,10 +76,11 @@ def proved_constant(
         if not bool((t > 0).all()) or int(torch.linalg.cholesky_ex(shifted).info):
             return float("inf")
         condition = float(torch.linalg.cond(inner))
-        if not condition < 1e6:  # else the margin below would not cover the rounding of the inverse
+        rounding = max(_MARGIN, 10 * len(t) * torch.finfo(t.dtype).eps * condition)  # of the solution below, relative
+        if not rounding < 1e-3:
             return float("inf")
         form = _quadratic_form(weight, form, t, each)
-        form = form + _MARGIN * float(torch.linalg.matrix_norm(form)) * torch.eye(len(form), dtype=t.dtype)
+        form = form + rounding * float(torch.linalg.matrix_norm(form)) * torch.eye(len(form), dtype=t.dtype)
     return float(torch.linalg.eigvalsh(form)[-1].clamp_min(0).sqrt()) * ROUNDING
 
 

@@ -40,6 +40,8 @@ def jump_of(module: nn.Module) -> int | None:
     """
     if getattr(module, "eps", 1.0) == 0:
         return None  # a normalisation that may divide by 0
+    if getattr(module, "max_norm", None) is not None:
+        return None  # an embedding that shortens long rows
     if type(module) is nn.ELU:
         return 2 if module.alpha == 1 else 1
     if type(module) in _JUMP_AT_FIRST:

@@ -10,6 +10,8 @@ __all__ = ["ROUNDING", "convolution_norm", "layer_constant", "matrix_norm", "slo
 ROUNDING = 1 + 1e-9
 """Singular values in float64 of matrices of at most some thousand rows are right to about ``1e-12``, relatively."""
 
+_MOST_ENTRIES = 30_000_000  # ours: of all blocks of a convolution, half a gigabyte
+
 _GELU = (-0.1289042, 1.1289042)  # its slope at -sqrt(2) and sqrt(2), rounded outward
 _SILU = (-0.0998394, 1.0998394)  # likewise, at its inflections
 
@@ -52,7 +54,8 @@ def convolution_norm(layer: nn.Conv2d, height: int, width: int) -> float:
 
     On a torus that is larger than the image by the kernel, the convolution with zeros around the image is the circular
     one of the image, of which padding and stride keep some outputs. The circular one is block-diagonal in Fourier
-    space, so that its norm is the largest singular value of the blocks.
+    space, so that its norm is the largest singular value of the blocks. Of a large layer the norms of the kernel's
+    pixels are added instead, which is more.
 
     Reference:
         Sedghi, Gupta, Long, The Singular Values of Convolutional Layers, ICLR 2019: the blocks.
@@ -67,6 +70,9 @@ def convolution_norm(layer: nn.Conv2d, height: int, width: int) -> float:
     outputs, inputs, rows, columns = weight.shape  # inputs of one group
     dilation_y, dilation_x = layer.dilation
     sizes = height + (rows - 1) * dilation_y, width + (columns - 1) * dilation_x
+    if outputs * inputs * math.prod(sizes) > _MOST_ENTRIES:
+        parts = weight.view(layer.groups, outputs // layer.groups, inputs, rows * columns)
+        return float(torch.linalg.matrix_norm(parts.movedim(-1, 0), 2).amax(1).sum()) * ROUNDING
     kernel = weight.new_zeros(outputs, inputs, *sizes)
     kernel[:, :, : (rows - 1) * dilation_y + 1 : dilation_y, : (columns - 1) * dilation_x + 1 : dilation_x] = weight
     blocks = torch.fft.fft2(kernel).permute(2, 3, 0, 1).flatten(0, 1)

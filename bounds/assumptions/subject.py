@@ -98,7 +98,7 @@ class Subject:
     @cached_property
     def few(self) -> NetworkLandscape:
         """The same of few of these examples, in float64, for what takes many passes."""
-        count = 16 if self.dtype == torch.float64 else 4
+        count = 16 if self.dtype == torch.float64 else 2
         device = torch.device("cpu") if self.device.type == "mps" else self.device
         inputs, targets = (part[:count].to(device) for part in self.training_part)
         model = self.run.network().to(device, torch.float64)

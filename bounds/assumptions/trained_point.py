@@ -30,10 +30,12 @@ def gap_rows(subject: Subject) -> list[CheckedAssumption]:
         verdict, ground, reason = HOLDS, "proof", "With one parameter the only eigenvalue {lambda_1} is simple."
     else:
         second, other = float(pairs.values[1]), float(pairs.residuals[1])
-        # What lies above the second value but was not found is below rest.upper, but for its delta.
+        # On the complement of the first vector A is ((theta_2, e^T), (e, B)) with B <= rest.upper, but for its delta,
+        # and |e| the second residual: its largest eigenvalue is at most that of the 2 x 2 matrix, and lambda_2 is at
+        # most that (interlacing), while lambda_1 is at least its Ritz value.
         rest = None if pairs.rest is None else float(pairs.rest.upper)
-        upper = None if rest is None else max(second + other, rest)
-        gap = None if upper is None else first - residual - upper
+        upper = None if rest is None else (second + rest) / 2 + math.hypot((second - rest) / 2, other)
+        gap = None if upper is None else first - upper
         numbers |= {
             "lambda_2": second,
             "residual_2": other,
@@ -125,9 +127,10 @@ def gradient_rows(subject: Subject) -> list[CheckedAssumption]:
         FAILS,
         "proof",
         "A differentiable loss on R^d that is bounded below, as the cross-entropy is by 0, has points with gradients "
-        "as small as one likes. At x the mean gradient of the minibatches looked at has norm {mean_gradient}.",
+        "as small as one likes (at kinks: generalised ones). At x the mean gradient of the minibatches looked at has "
+        "norm {mean_gradient}.",
         {"mean_gradient": numbers["mean_gradient"]},
-        _FLOOR + "; Ekeland's variational principle (1974)",
+        _FLOOR + "; Ekeland's variational principle (1974); at kinks Clarke (1983)",
     )
     found = "Of {minibatches} minibatches of {batch_size} at x the smallest |g| is {smallest}, the median {median}."
     verdict: Verdict = UNDECIDED

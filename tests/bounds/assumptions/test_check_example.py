@@ -114,6 +114,17 @@ def test_a_loss_of_ones_own():
     assert floor == pytest.approx(3 + 1 / math.cosh(1) ** 2, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("formula", "verdict"),
+    [(sympy.Abs(X), "fails"), (X * sympy.Abs(X), "fails"), (X**4 * sympy.Abs(X), "cannot be decided here"),
+     (1 / (2 + X), "holds"), (1 / (X + sympy.Rational(1, 3)), "cannot be decided here"), (sympy.exp(X), "holds")],
+    ids=str,
+)  # fmt: skip
+def test_smoothness(formula, verdict):
+    own = ExampleLoss("own", "", [formula], {X: (-1.0, 1.2)}, sympy.Integer(0))
+    assert check_example(own).row("continuous third and fourth derivatives").verdict == verdict
+
+
 def test_refusals():
     with pytest.raises(InputError, match="unknown example 'flat'; choose one of: tilted-torus, stiff-torus"):
         check_example("flat")

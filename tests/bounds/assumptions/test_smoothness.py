@@ -146,5 +146,6 @@ def test_what_is_changed_is_not_known():
         pass
 
     assert known_network(Own(2, 2)).unknown == ["Own"]
+    assert known_network(nn.Embedding(2, 2, max_norm=1.0)).unknown == ["Embedding"]
     assert known_network(nn.LayerNorm(2, eps=0.0)).unknown == ["LayerNorm"]  # divides by 0 where all inputs are alike
     assert layers_of(build_model("resnet18", (1, 8, 8), 10)) is None
