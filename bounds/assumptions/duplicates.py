@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .subject import Subject
-from .verdict import FAILS, HOLDS, THEOREM_4_1, UNDECIDED, CheckedAssumption
+from .verdict import FAILS, HOLDS, THEOREM_4_1, UNDECIDED, CheckedAssumption, Verdict
 
 __all__ = ["Duplicates", "duplicate_rows", "find_duplicates"]
 
@@ -134,13 +134,17 @@ def _row(name: str, kind: str, found: Duplicates, count: int, near: float) -> Ch
     reason = "Of {count} {kind} images {exact} equal another one exactly, {conflicting} of them with another label; "
     if found.near is None:
         reason += "near-duplicates would take too long."
-        verdict = FAILS if found.exact else UNDECIDED
     else:
         reason += (
             "{near} lie within {threshold} of the root mean square distance {scale} of one; the nearest pair is at "
             "{nearest}."
         )
-        verdict = FAILS if found.near else HOLDS
+    verdict: Verdict = HOLDS
+    if found.exact:
+        verdict = FAILS
+    elif found.near is None or found.near:
+        verdict = UNDECIDED
+        reason += " Near ones may be copies, or two draws that look alike."
     return CheckedAssumption(
         name,
         (THEOREM_4_1,),

@@ -69,6 +69,9 @@ def test_rows(sam_run, monkeypatch):
     assert leaked[0].numbers["exact"] == 20
     twice = rows_of(images(20).repeat(2, 1, 1, 1), images(20, 1), sam_run)
     assert [row.verdict for row in twice] == ["holds", "fails"]
+    alike = rows_of(images(20), images(20) + 1e-3, sam_run)
+    assert [row.verdict for row in alike] == ["cannot be decided here", "holds"]
+    assert (alike[0].numbers["exact"], alike[0].numbers["near"]) == (0, 20)
     monkeypatch.setattr(duplicates, "_MOST_PRODUCTS", 10)
     assert [row.verdict for row in rows_of(images(20), images(20, 1), sam_run)] == ["cannot be decided here"] * 2
 
