@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eigensam.bounds import AssumptionSettings, check_assumptions
+from eigensam.bounds.assumptions import subject
 from eigensam.bounds.assumptions.trained_point import gap_rows, gradient_rows
 from eigensam.ground import InputError
 
@@ -18,9 +19,9 @@ def tiny():
 
 
 def test_gap_against_the_dense_hessian(subject_of):
-    subject = subject_of(tiny(), effort=AssumptionSettings(examples=64, max_products=100))
-    row = gap_rows(subject)[0]
-    f = subject.landscape
+    looked = subject_of(tiny(), effort=AssumptionSettings(examples=64, max_products=100))
+    row = gap_rows(looked)[0]
+    f = looked.landscape
     values = torch.linalg.eigvalsh(torch.autograd.functional.hessian(f.loss, f.point()))
     assert row.verdict == "holds"
     assert row.numbers["lambda_1"] == pytest.approx(float(values[-1]), rel=1e-5)
@@ -54,11 +55,11 @@ def test_recorded_gaps(table, sam_run):
 def test_gradients_by_a_plain_loop(subject_of, digits):
     model = tiny()
     settings = {"batch_size": 100, "optimizer": {"name": "sam", "rho": 1e-6}}
-    subject = subject_of(model, settings, AssumptionSettings(examples=64, minibatches=3))
-    everywhere, here = gradient_rows(subject)
+    looked = subject_of(model, settings, AssumptionSettings(examples=64, minibatches=3))
+    everywhere, here = gradient_rows(looked)
     order = torch.randperm(1437, generator=torch.Generator().manual_seed(2))
     norms, total = [], 0
-    model = subject.run.network().double()
+    model = looked.run.network().double()
     for rows in order[:300].split(100):
         model.zero_grad()
         cross_entropy(model(digits.train_inputs[rows].double()), digits.train_targets[rows]).backward()
@@ -94,6 +95,18 @@ def test_large_networks_get_fewer_examples():
 def test_a_table_is_the_same_twice(table, sam_run, digits):
     again = check_assumptions(sam_run, digits, AssumptionSettings(examples=64, minibatches=4, draws=4, pairs=2))
     assert json.dumps(again.to_dict()) == json.dumps(table.to_dict())
+
+
+def test_a_large_network_is_looked_at_in_float32(table, sam_run, digits, monkeypatch):
+    """The same verdicts, but for intervals at their edge; what needs many digits stays in float64."""
+    monkeypatch.setattr(subject, "_DOUBLE", 0)
+    rough = check_assumptions(sam_run, digits, AssumptionSettings(examples=64, minibatches=4, draws=4, pairs=2))
+    assert rough.subject.endswith("float32")
+    for one, other in zip(table.rows, rough.rows, strict=True):
+        assert one.verdict == other.verdict, one.name
+    exact, gap = (each.row("lambda_1 is simple at the trained point").numbers for each in (table, rough))
+    assert gap["lambda_1"] == pytest.approx(exact["lambda_1"], rel=1e-3)
+    assert gap["rest_kind"] == "estimate"
 
 
 def test_a_training_that_diverged(run_of, digits):
