@@ -13,11 +13,15 @@ from .verdict import COROLLARY, FAILS, HOLDS, THEOREM_4_1, THEOREM_4_2, UNDECIDE
 
 __all__ = ["growth_row", "smoothness_row"]
 
-_LINES, _LARGE = 2, 1_000_000  # ours: random lines on which a jump is looked for; of a large network there is one
+_LINES, _LARGE = 2, 1_000_000  # ours: random lines on which a jump is looked for; one where types or size say so
 _SOURCE = (
     "Luo et al. 2024, Appendix A.2 (continuous third derivatives, for Theorem 4.1) and Assumption 1 of A.1 (continuous "
     "differentiability, for Theorem 4.2); the fourth derivative: docs/theory.md, section 6"
 )
+
+
+def _lines(subject: Subject) -> int:
+    return _LINES if subject.known.unknown and subject.dim < _LARGE else 1
 
 
 def _measured_jump(subject: Subject) -> tuple[Jump | None, str]:
@@ -26,12 +30,11 @@ def _measured_jump(subject: Subject) -> tuple[Jump | None, str]:
     landscape = subject.few
     x = landscape.point()
     # Of the length of x: a line that stays near x may cross no kink.
-    lines = 1 if subject.dim >= _LARGE else _LINES
-    rows = subject.directions(lines).to(landscape.device, torch.float64) * float(x.norm())
+    rows = subject.directions(_lines(subject)).to(landscape.device, torch.float64) * float(x.norm())
+    # Known types are looked at where they say that a jump is; third derivatives of a transformer take minutes.
+    first = min(subject.known.jumps.values(), default=1)
+    orders = (1, 2, 3) if _lines(subject) == _LINES else (first,)
     try:
-        # A large network of known types is looked at no further than types say: each order takes minutes.
-        first = min(subject.known.jumps.values(), default=1)
-        orders = (1, 2, 3) if lines == _LINES else (first,)
         return find_jump(landscape, x, rows, orders), ""
     except (InputError, NotImplementedError) as error:
         return None, str(error).splitlines()[0]
@@ -47,7 +50,7 @@ def smoothness_row(subject: Subject) -> CheckedAssumption:
         "unknown_modules": known.unknown,
         "kinked_operations": operations,
         "lowest_order": min(known.jumps.values(), default=None),
-        "lines": 1 if subject.dim >= _LARGE else _LINES,
+        "lines": _lines(subject),
         "jump_found": None if jump is None else jump.found,
         "jump_order": None if jump is None else jump.order,
         "jump": None if jump is None else jump.change,
