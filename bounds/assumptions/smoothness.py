@@ -60,7 +60,7 @@ def smoothness_row(subject: Subject) -> CheckedAssumption:
     measured = (
         " On random lines derivatives were not taken: {refused}"
         if jump is None
-        else " On {lines} random lines derivative {jump_order} changes by {jump} across the last interval, "
+        else " On {lines} random line(s) derivative {jump_order} changes by {jump} across the last interval, "
         "{share_left} of what it was ten halvings before (a jump keeps 1, a smooth one about 0.001)."
     )
     verdict: Verdict
