@@ -133,7 +133,7 @@ def _row(name: str, kind: str, found: Duplicates, count: int, near: float) -> Ch
     }
     reason = "Of {count} {kind} images {exact} equal another one exactly, {conflicting} of them with another label; "
     if found.near is None:
-        reason += "near-duplicates would take too long."
+        reason += "near ones were not looked for (too many images, or inputs that number something)."
     else:
         reason += (
             "{near} lie within {threshold} of the root mean square distance {scale} of one; the nearest pair is at "
