@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from . import __version__
+from .bounds.assumptions.commands import AssumptionsCommand, assumptions
 from .bounds.certificates.commands import CertifyCommand, certify_command
 from .bounds.commands import BoundCommand, bound
 from .bounds.ordering.commands import OrderModelsCommand, order_models_command
@@ -65,6 +66,7 @@ app.command("spectrum", cls=SpectrumCommand)(spectrum)
 app.command("bound", cls=BoundCommand)(bound)
 app.command("order-models", cls=OrderModelsCommand)(order_models_command)
 app.command("certify", cls=CertifyCommand)(certify_command)
+app.command("assumptions", cls=AssumptionsCommand)(assumptions)
 
 
 def main() -> None:

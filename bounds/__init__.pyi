@@ -1,3 +1,10 @@
+from .assumptions.check_assumptions import check_assumptions
+from .assumptions.check_example import check_example
+from .assumptions.example_losses import EXAMPLES, ExampleLoss
+from .assumptions.lipsdp import lipsdp
+from .assumptions.settings import AssumptionSettings
+from .assumptions.table import AssumptionTable
+from .assumptions.verdict import CheckedAssumption
 from .bounded_loss import BoundedCrossEntropy
 from .certificates.certificate import Certificate, Statement
 from .certificates.certify import certify
@@ -62,9 +69,12 @@ from .trained_point.posterior_risk import LossAround, loss_around, monte_carlo_b
 
 __all__ = [
     "BOUNDS",
+    "EXAMPLES",
     "PAC_BAYES",
     "Alquier",
     "AscentStart",
+    "AssumptionSettings",
+    "AssumptionTable",
     "Bound",
     "BoundFamily",
     "BoundedCrossEntropy",
@@ -72,10 +82,12 @@ __all__ = [
     "CatoniGrid",
     "Certificate",
     "CertifySettings",
+    "CheckedAssumption",
     "CrossEntropyRisk",
     "Curvature",
     "DiagonalPosterior",
     "EmpiricalBernstein",
+    "ExampleLoss",
     "Form",
     "FreshWeights",
     "FrozenBackbone",
@@ -116,6 +128,8 @@ __all__ = [
     "ball_bound",
     "binary_kl",
     "certify",
+    "check_assumptions",
+    "check_example",
     "clopper_pearson",
     "derandomised_bound",
     "eigenvalue_bound",
@@ -127,6 +141,7 @@ __all__ = [
     "gibbs_risk",
     "hoeffding",
     "kl_inverse",
+    "lipsdp",
     "local_reparameterisation",
     "log_xi",
     "loss_around",

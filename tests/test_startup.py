@@ -22,6 +22,7 @@ def loaded(code, *arguments):
     "arguments",
     [["--version"], ["--help"], ["derive", "sam"], ["train", "--help"], ["weak-order", "--help"],
      ["simulate", "--help"], ["figures", "--help"], ["spectrum", "--help"], ["bound", "--help"],
+     ["assumptions", "--help"],
      ["order-table", "--help"]],
     ids=" ".join,
 )  # fmt: skip

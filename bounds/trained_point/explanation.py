@@ -133,8 +133,8 @@ def _taylor(bound: Bound, risk: GibbsEstimate, around: LossAround) -> list[str]:
     taylor, there, allowed = loss + curvature + remainder, loss + increase, curvature + remainder
     times = f", {taylor / there:.3g} times as much" if there > 0 else ""
     found = [
-        f"Monte Carlo, at the same sigma: f_S(Q) = {there:.4g}{spread} (an estimate from "
-        f"{len(around.increases)} pairs of draws, with its standard error), and at most {risk.upper:.4g} with probability 1 - {risk.delta:.3g} over "
+        f"Monte Carlo, at the same sigma: f_S(Q) = {there:.4g}{spread} (an estimate from {len(around.increases)} pairs "
+        f"of draws, with its standard error), and at most {risk.upper:.4g} with probability 1 - {risk.delta:.3g} over "
         f"{risk.draws} other draws. f_S(x) + curvature + remainder is {taylor:.4g}{times}."
     ]
     if increase > 0:

@@ -19,6 +19,7 @@ EVERY_JSON = [  # derive has all of BAD_FILES
     SPECTRUM,
     BOUND,
     CERTIFY,
+    ("assumptions", "run"),
     ("figures", "--out", "new"),
 ]
 BAD_FILES = [
@@ -37,9 +38,7 @@ TABLE = [
     ("derive", "sam", "usam"),
     ("derive", "sam", "--nope"),
     ("derive", "sam", "--json"),
-    ("train",),
-    ("spectrum",),
-    ("bound",),
+    *((name,) for name in ("train", "spectrum", "bound", "assumptions")),
     ("figures", "quick"),
     ("order-table", "now"),
     # outputs
@@ -384,8 +383,8 @@ TABLE = [
         for command in ("spectrum", "bound", "certify")
         for path in ("", "nowhere", "file", "loop", "pipe", "/", ".")
     ),
-    *((command, name) for command in ("spectrum", "bound", "certify") for name in SIDECARS),
-    *((command, f"tensors-{name}") for command in ("spectrum", "bound") for name in TENSORS),
+    *((command, name) for command in ("spectrum", "bound", "certify", "assumptions") for name in SIDECARS),
+    *((command, f"tensors-{name}") for command in ("spectrum", "bound", "assumptions") for name in TENSORS),
     *(
         (command, name)
         for command in ("spectrum", "bound")
