@@ -23,7 +23,11 @@ _MARKS: dict[str, dict[str, Any]] = {  # told apart by form as well as by colour
 def draw_assumptions(subject: str, rows: Sequence[CheckedAssumption]) -> "Figure":
     """One mark for each assumption of each statement; beside it noise and growth, where they were measured."""
     noise = [row for row in rows if row.numbers.get("rise") is not None]
-    rays = [row for row in rows if row.name in (GRADIENT, HESSIAN) and row.numbers.get("factors")]
+    rays = [
+        row
+        for row in rows
+        if row.name in (GRADIENT, HESSIAN) and row.numbers.get("factors") and any(row.numbers["along_ray"])
+    ]
     panels = [draw for draw, found in ((_draw_noise, noise), (_draw_rays, rays)) if found]
     columns = 2 if panels else 1
     figure = new_figure(columns, max(len(panels), 1), width=6.4, height=max(4.2, 0.28 * len(rows) / columns + 1.5))

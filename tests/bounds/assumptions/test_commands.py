@@ -1,5 +1,6 @@
 """``eigensam assumptions``."""
 
+import dataclasses
 import json
 
 import pytest
@@ -73,3 +74,14 @@ def test_pictures(table):
         "standard deviation of the noise",
         "last layer multiplied by -t",
     ]
+
+
+def test_a_ray_of_zeros_is_not_drawn(table):
+    """Behind a head of zeros, which new networks may have, nothing grows."""
+    flat = [
+        dataclasses.replace(row, numbers={**row.numbers, "along_ray": [0.0] * len(row.numbers["along_ray"])})
+        if "along_ray" in row.numbers
+        else row
+        for row in table.rows
+    ]
+    assert len(dataclasses.replace(table, rows=flat).plot().axes) == 2
