@@ -50,8 +50,10 @@ class Curvature:
             everywhere, as the posterior has mass everywhere.
         fourth_moment: ``M_4 = E d_z^4 f(x)``, ``z ~ N(0, I)``, at the trained point; or None.
         trace: of the Hessian; or None.
-        eigenvalues: ``v_i^T H v_i`` of orthonormal ``v_1, ..., v_k``, best the top eigenvectors; or None.
-        kind: ``certificate`` only if every given number is a proved upper bound, with what it spends in ``spent``.
+        eigenvalues: at most ``v_i^T H v_i``, of orthonormal ``v_1, ..., v_k``, best the top eigenvectors; or None. They
+            are taken off the trace's term, so that here the lower value is the safe one.
+        kind: ``certificate`` only if every given number is a proved upper bound (of ``eigenvalues`` a lower one), with
+            what it spends in ``spent``.
         spent: part of ``delta`` that the proof of these numbers spends.
     """
 

@@ -116,9 +116,11 @@ def check_inputs(
     nothing = curvature.top_eigenvalue is None  # of a measurement that failed
     top = math.nan if nothing else real_number("lambda_1", curvature.top_eigenvalue, "up")
     trace = None if curvature.trace is None else real_number("trace", curvature.trace, "up")
-    leading = tuple(real_number("eigenvalue", value, "up") for value in curvature.eigenvalues or ())
+    leading = tuple(real_number("eigenvalue", value, "down") for value in curvature.eigenvalues or ())
     if len(leading) > dim:
         raise InputError(f"{len(leading)} eigenvalues of {dim} parameters; give at most one for each")
+    if any(value > top + 1e-9 * abs(top) for value in leading):  # v^T H v <= lambda_1
+        raise InputError(f"eigenvalues {leading} are above lambda_1 = {top}; give those of one Hessian")
     constants = {
         name: real_number(name, value, "up")
         for name, each in REMAINDERS.items()

@@ -1,8 +1,9 @@
 """What the numbers of a bound at a trained point say, in sentences."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..eigenvalue.bound import Bound
 from ..eigenvalue.repairs import Repairs
@@ -10,7 +11,15 @@ from ..gibbs.estimate import GibbsEstimate
 from ..peers.worst_case import WorstCase
 from .posterior_risk import LossAround
 
-__all__ = ["HeldOut", "best_divergence", "explain", "explain_certificate", "explain_worst", "uniform_loss"]
+__all__ = [
+    "HeldOut",
+    "best_divergence",
+    "explain",
+    "explain_certificate",
+    "explain_refuted",
+    "explain_worst",
+    "uniform_loss",
+]
 
 
 def uniform_loss(p_min: float, classes: int) -> float:
@@ -137,7 +146,12 @@ def _taylor(bound: Bound, risk: GibbsEstimate, around: LossAround) -> list[str]:
         f"of draws, with its standard error), and at most {risk.upper:.4g} with probability 1 - {risk.delta:.3g} over "
         f"{risk.draws} other draws. f_S(x) + curvature + remainder is {taylor:.4g}{times}."
     ]
-    if increase > 0:
+    if abs(increase) <= around.resolution:
+        found.append(
+            f"From x to Q the loss changes by less than rounding resolves, {around.resolution:.2g}; curvature and "
+            f"remainder allow {allowed:.3g}."
+        )
+    elif increase > 0:
         found.append(
             f"From x to Q the loss rises by {increase:.3g}{spread}, for which curvature and remainder allow "
             f"{allowed:.3g}: {allowed / increase:.3g} times as much."
@@ -148,6 +162,15 @@ def _taylor(bound: Bound, risk: GibbsEstimate, around: LossAround) -> list[str]:
             f"{allowed:.3g}."
         )
     return found
+
+
+def explain_refuted(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Forms whose terms are less than what is measured where they are used."""
+    return [
+        f"The form '{row['form']}' allows a rise of {row['allowed']:.3g} at its sigma = {row['sigma']:.3g}, where "
+        f"{row['measured']:.3g} is measured: its sum, {row['sum']:.3g}, is refuted."
+        for row in rows
+    ]
 
 
 def explain_certificate(found: Bound, uniform: float) -> str:

@@ -56,6 +56,8 @@ def point_assumptions(
         )
     if any(isinstance(module, _KINKED) for module in model.modules()):
         found.append("The loss has four continuous derivatives; with ReLU or max pooling only almost everywhere.")
+    if smoothing := run.settings.get("label_smoothing"):
+        found.append(f"The network was trained with label smoothing {smoothing}; the loss that is bounded has none.")
     if (examples := run.examples) is not None and examples.replaced:
         found.append(
             f"{examples.replaced} of the {len(examples.train)} labels that the network was trained on are noise; every "

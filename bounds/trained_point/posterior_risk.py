@@ -30,11 +30,13 @@ class LossAround:
 
     Attributes:
         sigmas: increasing.
+        resolution: below which a mean cannot be told from rounding.
         increases: for each pair of draws ``+e`` and ``-e`` (whose odd terms cancel) and each sigma, ``(pairs, k)``.
     """
 
     sigmas: tuple[float, ...]
     increases: Tensor
+    resolution: float
 
     @property
     def mean(self) -> list[float]:
@@ -64,6 +66,7 @@ class LossAround:
             "increase": self.mean,
             "standard_error": self.standard_error,
             "pairs": len(self.increases),
+            "resolution": self.resolution,
         }
 
 
@@ -108,7 +111,7 @@ def loss_around(
                 progress(f"loss around the point: pair {i + 1} of {pairs}, sigma {j + 1} of {len(ordered)}")
                 both = float(landscape.loss(x + sigma * e)) + float(landscape.loss(x - sigma * e))
                 increases[i, j] = both / 2 - centre
-    return LossAround(ordered, increases)
+    return LossAround(ordered, increases, 4 * torch.finfo(landscape.dtype).eps * abs(centre))
 
 
 def monte_carlo_bound(

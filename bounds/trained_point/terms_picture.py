@@ -55,7 +55,7 @@ def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
             text, (1.0, height), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=7, color=color
         )
     axes.axvline(result["details"]["sigma"], color="#8a8a8a", linewidth=0.8)
-    axes.set(xscale="log", yscale="log", ylim=(_LEAST, 10 * max(10.0, min(1e3, rows[0]["sum"]))))
+    axes.set(xscale="log", yscale="log", ylim=(_LEAST, 10 * max(10.0, min(1e16, result["bound"]))))
     axes.set_xlabel(r"$\sigma$ of the posterior (grey line: the bound's)")
     axes.set_ylabel("term (loss lies in [0, 1])")
     axes.set_title(f"Theorem 4.1 ({_mathematical(result['form'])}) and what is measured")
@@ -64,6 +64,7 @@ def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
 
 def _forms(axes: "Axes", result: dict[str, Any]) -> None:
     """A row for each form: its sum, and the same before Pinsker's inequality."""
+    refuted = {row["form"] for row in result["measured"]["refuted"]}
     forms = [*result["forms"], *result["others"], *result["for_the_point"]][::-1]
     for y, each in enumerate(forms):
         certain = each["kind"] == "certificate"
@@ -72,6 +73,8 @@ def _forms(axes: "Axes", result: dict[str, Any]) -> None:
         axes.scatter(
             [min(each["bound"], _LARGEST)], [y], marker="o", s=34, zorder=3, facecolors=inside, edgecolors=color
         )
+        if each["form"] in refuted:
+            axes.scatter([min(each["bound"], _LARGEST)], [y], marker="x", s=60, color="black", zorder=4)
         axes.scatter([each["bound_kl"]], [y], marker="|", s=70, color=color, zorder=3)
     axes.axvline(1.0, color="black", linestyle=":", linewidth=1)
     axes.axvline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)

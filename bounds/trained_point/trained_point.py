@@ -19,7 +19,7 @@ from ..eigenvalue.inputs import check_examples, check_inputs
 from ..eigenvalue.repairs import Repairs, repairs
 from ..eigenvalue.theorem41 import eigenvalue_bound, theorem_forms
 from .directional import estimate_operator_norm
-from .explanation import best_divergence, explain, explain_certificate, explain_worst, uniform_loss
+from .explanation import best_divergence, explain, explain_certificate, explain_refuted, explain_worst, uniform_loss
 from .measured_bound import MeasuredBound
 from .point_assumptions import point_assumptions
 from .point_curvature import PointCurvature, measure_curvature
@@ -71,6 +71,9 @@ def bound_checkpoint(
             f"{run.directory} has kept no epochs to bound along the training; train with --snapshot-every, or leave "
             "out --along"
         )
+    if settings.along:
+        for epoch in _epochs(run):
+            run.at_epoch(epoch).network()  # a damaged one is refused now
     progress("empirical loss")
     point = open_point(run, data, settings, device)
     curvature = measure_curvature(point.landscape, point.x, settings, progress)
@@ -97,7 +100,7 @@ def bound_checkpoint(
     for_the_point, why = bounds_for_the_point(point, [bound, certified])
     progress("test set")
     test = measure_test_set(point, data, sigma)
-    needed = _repairs(point, known, bound)
+    needed, refuted = _repairs(point, known, bound), _refuted(list(forms.values()), around)
     uniform = uniform_loss(settings.p_min, int(data.classes))
     details = {
         **bound.details,
@@ -116,6 +119,8 @@ def bound_checkpoint(
         "f_S_of_Q_certified": certified_risk.to_dict(),
         "increase": around.at(sigma),
         "increase_error": around.error_at(sigma),
+        "resolution": around.resolution,
+        "refuted": refuted,
         "f_S_of_Q_estimate": point.empirical + around.at(sigma),
         "kl_of_best_variance": best_divergence(bound),
         "sigma_given": settings.sigma is not None,
@@ -136,6 +141,7 @@ def bound_checkpoint(
         along=_along(run, data, settings, device, progress) if settings.along else [],
         words=[
             *explain(bound, risks[0], around, needed, test, uniform),
+            *explain_refuted(refuted),
             explain_certificate(certified, uniform),
             *explain_worst(worst),
             why,
@@ -147,7 +153,7 @@ def _along(
     run: Run, data: DataSet, settings: TrainedPointSettings, device: torch.device | str, progress: Progress
 ) -> list[dict[str, Any]]:
     """The bound at the initialisation and after every epoch that was kept, each with its own curvature and sigma."""
-    rows, epochs = [], sorted({0, *run.snapshots, run.checkpoint.kept_epoch})
+    rows, epochs = [], _epochs(run)
     for epoch in epochs:
         progress(f"epoch {epoch} of {epochs[-1]}")
         point = open_point(run.at_epoch(epoch), data, settings, device)
@@ -166,6 +172,11 @@ def _along(
             }
         )
     return rows
+
+
+def _epochs(run: Run) -> list[int]:
+    """The initialisation, what was kept on the way, and the trained network."""
+    return sorted({0, *run.snapshots, run.checkpoint.kept_epoch})
 
 
 def _form(known: Curvature, bound: Bound) -> Form:
@@ -187,6 +198,22 @@ def _repairs(point: SampledPoint, known: Curvature, bound: Bound) -> Repairs | N
     )
     (problem,) = given.problems([_form(known, bound)])
     return repairs(problem) if best_posterior(problem, pinsker)[0] > 1 else None
+
+
+def _refuted(forms: list[Bound], around: LossAround) -> list[dict[str, Any]]:
+    """Forms that allow less of a rise than was measured at their sigma: what their constants are taken from misled.
+
+    Constants that are sampled at ``x`` may be too small for where ``Q`` puts mass, and ``M_4`` is no bound at all.
+    """
+    rows = []
+    for each in forms:
+        sigma = each.details["sigma"]
+        if "kappa" in each.details or not around.sigmas[0] <= sigma <= around.sigmas[-1]:
+            continue
+        allowed, rise, error = sum(term.value for term in each.terms[1:3]), around.at(sigma), around.error_at(sigma)
+        if rise - 3 * (error or 0.0) > allowed:
+            rows.append({"form": each.form, "sigma": sigma, "allowed": allowed, "measured": rise, "sum": each.bound})
+    return rows
 
 
 def _fourth_derivative_around(point: SampledPoint, curvature: PointCurvature, sigma: float) -> float:

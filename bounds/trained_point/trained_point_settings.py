@@ -28,7 +28,8 @@ class TrainedPointSettings:
         probes: random vectors of the trace.
         ascents: steps of the power iterations that estimate ``K_3`` and ``K_4``.
         random_directions: for ``K_4`` and ``M_4``, besides the top eigenvector.
-        draws: from the posterior, for ``f_S(Q)``; a tenth as many (at least two) pairs for each sigma of the picture.
+        draws: from the posterior, for ``f_S(Q)``; a twentieth as many pairs, at least two from ten draws on, for
+            each sigma of the picture.
         rho: radius of the ball in which the worst case is looked for, and of other papers' bounds.
         gradients: for each ascent to a worst case.
         squared_input_norm: of linear networks, what no example exceeds; the bounds then speak of the point itself.

@@ -60,6 +60,8 @@ def _curvature(rng, dim):
         constants["fourth_moment"] = -1.0
     trace = rng.choice([None, -1.0, 0.0, 10 ** rng.uniform(-4, 4)])
     leading = None if rng.random() < 0.5 else tuple(10 ** rng.uniform(-4, 2) for _ in range(min(dim, 4)))
+    if leading is not None:
+        top = max(leading)
     return Curvature(top, **constants, trace=trace, eigenvalues=leading)
 
 
@@ -259,6 +261,7 @@ def test_taylor_with_the_sampled_fourth_order_term():
         (Curvature(0.1, 1.0, trace=1.0), Form("effective dimension", "K_4"), "needs eigenvalues"),
         (Curvature(0.1, 1.0, trace=1.0, eigenvalues=(math.nan,)), None, "not finite"),
         (Curvature(0.1, 1.0, trace=1.0, eigenvalues=(1.0,) * 31), None, "31 eigenvalues of 30 parameters"),
+        (Curvature(0.1, 1.0, trace=1.0, eigenvalues=(0.2,)), None, "are above lambda_1"),
         (Curvature(0.1, 1.0, fourth_moment=1.0), Form("effective dimension", "M_4"), "has no sampled term"),
         (Curvature(0.1, fourth_moment=1.0, kind="certificate"), Form("eigenvalue", "M_4"), "bounds nothing elsewhere"),
     ],

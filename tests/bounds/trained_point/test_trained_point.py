@@ -8,8 +8,18 @@ import shutil
 import pytest
 import torch
 
-from eigensam.bounds import BoundedCrossEntropy, Theorem41, estimate_fourth_derivative
+from eigensam.bounds import (
+    BoundedCrossEntropy,
+    Curvature,
+    GibbsEstimate,
+    LossAround,
+    Theorem41,
+    eigenvalue_bound,
+    estimate_fourth_derivative,
+)
+from eigensam.bounds.trained_point.explanation import HeldOut, explain, explain_refuted
 from eigensam.bounds.trained_point.point_assumptions import fixed_before_the_sample, point_assumptions
+from eigensam.bounds.trained_point.trained_point import _refuted
 from eigensam.ground import InputError
 from eigensam.landscapes import Checkpoint, NetworkLandscape, Run, build_model, load_tensors, top_eigenpairs
 from eigensam.landscapes.runs.wide_resnet import WideResNet
@@ -362,3 +372,46 @@ def test_frozen_layers(digits, tmp_path):
     assert found.details["dim"] == 90
     assert found.forms[-1].kind == "certificate"
     assert found.for_the_point[1].kind == "certificate"  # its features are frozen, so the loss is smooth
+
+
+def test_a_form_that_what_is_measured_refutes_is_called_so(result):
+    """M_4 is taken from one point: where the loss rises faster than it allows, nobody may take the sum for a bound."""
+    around = LossAround((0.01, 0.1, 1.0), torch.tensor([[1e-4, 0.2, 0.9], [1e-4, 0.3, 0.9]]), 1e-12)
+    honest = eigenvalue_bound(0.1, Curvature(2.0, 0.1), dim=50, squared_distance=1.0, examples=1000, sigma=0.1)
+    small = eigenvalue_bound(0.1, Curvature(0.1, 0.1), dim=50, squared_distance=1.0, examples=1000, sigma=0.1)
+    rows = _refuted([honest, small], around)
+    assert [row["allowed"] for row in rows] == [pytest.approx(small.terms[1].value + small.terms[2].value)]
+    assert rows[0]["measured"] == pytest.approx(0.25)
+    (sentence,) = explain_refuted(rows)
+    assert sentence.endswith("is refuted.")
+    assert all(row["measured"] > row["allowed"] for row in result.measured["refuted"])
+
+
+def test_words_in_every_regime():
+    """Not vacuous, no information, below the loss without data; a loss that falls, or changes by rounding alone."""
+    flat = Curvature(0.01, 0.01)
+    held_out = HeldOut(100, 3, 0.08, 0.1, 0.1, None)
+
+    def said(loss, examples, rises, resolution=1e-12, uniform=0.332):
+        bound = eigenvalue_bound(loss, flat, dim=10, squared_distance=1.0, examples=examples)
+        sigma = bound.details["sigma"]
+        around = LossAround((sigma / 2, 2 * sigma), torch.tensor([[rises, rises]]), resolution)
+        risk = GibbsEstimate("cross-entropy", loss, min(1.0, loss + 0.05), 0.005, examples, 100, 100, 1e-8)
+        return " ".join(explain(bound, risk, around, None, held_out, uniform))
+
+    assert "It is vacuous" in said(0.9, 50, 1e-3)
+    assert "It is below 1, but no information." in said(0.3, 1000, 1e-3)
+    assert "which says more than no data do" in said(0.01, 100_000, 1e-3)
+    assert "it does not rise" in said(0.01, 100_000, -1e-3)
+    assert "less than rounding resolves" in said(0.01, 100_000, 1e-9, resolution=1e-8)
+    assert "nan" not in said(0.0, 100_000, 0.0)
+
+
+def test_a_damaged_snapshot_is_refused_before_the_work(digits, tmp_path):
+    run = train(TrainSettings("sgd", epochs=2, model="linear", snapshot_every=1), digits, tmp_path / "a")
+    (path,) = (tmp_path / "a" / "snapshots").glob("*1.safetensors")
+    path.write_bytes(path.read_bytes()[:-8])
+    seen = []
+    with pytest.raises(InputError):
+        Theorem41(along=True, **CHEAP).bound(run, digits, progress=seen.append)
+    assert seen == []
