@@ -18,6 +18,7 @@ __all__ = [
     "explain_certificate",
     "explain_refuted",
     "explain_worst",
+    "ratios",
     "uniform_loss",
 ]
 
@@ -108,6 +109,19 @@ def best_divergence(bound: Bound) -> float:
     return d / 2 * math.log1p(squared / (d * sigma**2))
 
 
+def ratios(bound: Bound, loss: float, increase: float) -> dict[str, float | None]:
+    """What words say of the terms relative to each other; None where the denominator is not positive."""
+    taylor, allowed = sum(term.value for term in bound.terms[:3]), bound.terms[1].value + bound.terms[2].value
+    largest = max(term.value for term in bound.terms)
+    return {
+        "taylor_over_f_S_of_Q": taylor / (loss + increase) if loss + increase > 0 else None,
+        "allowed": allowed,
+        "allowed_over_increase": allowed / increase if increase > 0 else None,
+        "largest_term_percent": 100 * largest / bound.bound if math.isfinite(bound.bound) else 100.0,
+        "kl_for_complexity_1": 2 * bound.details["examples"] - bound.details["log_term"],
+    }
+
+
 def _complexity(bound: Bound) -> list[str]:
     found = bound.details
     n, kl, logarithm = int(found["examples"]), found["kl_nats"], found["log_term"]
@@ -139,12 +153,13 @@ def _taylor(bound: Bound, risk: GibbsEstimate, around: LossAround) -> list[str]:
     loss, curvature, remainder = (term.value for term in bound.terms[:3])
     increase, error = around.at(bound.details["sigma"]), around.error_at(bound.details["sigma"])
     spread = "" if error is None else f" +- {error:.2g}"
+    pairs = "one pair of draws" if error is None else f"{len(around.increases)} pairs of draws, with its standard error"
     taylor, there, allowed = loss + curvature + remainder, loss + increase, curvature + remainder
     times = f", {taylor / there:.3g} times as much" if there > 0 else ""
     found = [
-        f"Monte Carlo, at the same sigma: f_S(Q) = {there:.4g}{spread} (an estimate from {len(around.increases)} pairs "
-        f"of draws, with its standard error), and at most {risk.upper:.4g} with probability 1 - {risk.delta:.3g} over "
-        f"{risk.draws} other draws. f_S(x) + curvature + remainder is {taylor:.4g}{times}."
+        f"Monte Carlo, at the same sigma: f_S(Q) = {there:.4g}{spread} (an estimate from {pairs}), and at most "
+        f"{risk.upper:.4g} with probability 1 - {risk.delta:.3g} over {risk.draws} other draws. f_S(x) + curvature + "
+        f"remainder is {taylor:.4g}{times}."
     ]
     if abs(increase) <= around.resolution:
         found.append(

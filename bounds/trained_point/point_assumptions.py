@@ -17,7 +17,7 @@ def fixed_before_the_sample(model: nn.Module, initial: nn.Module) -> bool:
 
     Not so with batch norm's running statistics, or any other buffer that passes have changed.
     """
-    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = {name for name, parameter in model.named_parameters(remove_duplicate=False) if parameter.requires_grad}
     then, now = whole_state(initial), whole_state(model)
     return then.keys() == now.keys() and all(
         torch.equal(then[name], now[name].to(then[name])) for name in now.keys() - trained

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from ...landscapes.curvature.landscape_hessian import hessian
-from ...landscapes.networks.network import NetworkLandscape
 from ...landscapes.spectra.eigenpairs import Eigenpairs
 from ...landscapes.spectra.estimates import Estimate
 from ...landscapes.spectra.lanczos_iteration import lanczos
 from ...landscapes.spectra.traces import hutchinson
 from ..eigenvalue.bound import Curvature
 from .directional import estimate_operator_norm, estimate_third_partial
-from .trained_point_settings import TrainedPointSettings
+from .sampled_point import SampledPoint
 
 __all__ = ["PointCurvature", "measure_curvature"]
 
@@ -86,20 +85,14 @@ class PointCurvature:
         }
 
 
-def measure_curvature(
-    landscape: NetworkLandscape,
-    x: Tensor,
-    settings: TrainedPointSettings,
-    progress: Callable[[str], None] = lambda what: None,
-) -> PointCurvature:
-    """Eigenvalues, trace, and third and fourth derivatives at ``x``.
+def measure_curvature(point: SampledPoint, progress: Callable[[str], None] = lambda what: None) -> PointCurvature:
+    """Eigenvalues, trace, and third and fourth derivatives at a trained point.
 
     Args:
-        landscape: the bounded loss on the sample.
-        x: where, ``(d,)``.
-        settings: effort, and what the upper end of ``lambda_1`` may spend.
+        point: with the settings, which say the effort, and what the upper end of ``lambda_1`` may spend.
         progress: called with what is being computed.
     """
+    landscape, x, settings, few = point.landscape, point.x, point.settings, point.of_few
     operator = hessian(landscape, x)
     spent = settings.delta * settings.eigenvalue_share
     count = min(settings.top, settings.max_products, landscape.dim)
@@ -124,10 +117,10 @@ def measure_curvature(
     top = pairs.vectors[:1]
     directions = torch.cat([top, (random / lengths[:, None]).to(x)])
     progress("fourth derivative")
-    k4, along = estimate_operator_norm(landscape, x, directions, order=4, ascents=settings.ascents)
+    k4, along = estimate_operator_norm(few, x, directions, order=4, ascents=settings.ascents)
     progress("third derivative")
-    k3, _ = estimate_operator_norm(landscape, x, top, order=3, ascents=settings.ascents)
+    k3, _ = estimate_operator_norm(few, x, top, order=3, ascents=settings.ascents)
     coordinates = top[0].abs().topk(min(_COORDINATES, landscape.dim)).indices
-    partial = estimate_third_partial(landscape, x, coordinates)
-    checked = f"Hessian products: {pairs.checked}; fourth derivative: {landscape.derivatives.how_checked(3)}"
+    partial = estimate_third_partial(few, x, coordinates)
+    checked = f"Hessian products: {pairs.checked}; fourth derivative: {few.derivatives.how_checked(3)}"
     return PointCurvature(pairs, trace, max(k3, partial), k4, partial, along[1:] * lengths**4, checked)

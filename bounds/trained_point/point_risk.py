@@ -39,14 +39,14 @@ def look_around(point: SampledPoint, sigma: float, progress: Progress) -> LossAr
     others = np.geomspace(
         max(sigma / 10, 1e-12), min(max(10 * sigma, size), 1e6), _SIGMAS - 1
     )  # as far as sigma may go
-    generator = torch.Generator().manual_seed(point.settings.seed + 2**20)
+    generator = point.generator("look around")
     pairs = 1 if point.settings.draws < 10 else max(2, point.settings.draws // 20)
     sigmas = sorted({sigma, *map(float, others)})
     return loss_around(point.landscape, point.x, sigmas, pairs=pairs, generator=generator, progress=progress)
 
 
 def measure_risk(
-    point: SampledPoint, sigma: float, stream: int, progress: Progress
+    point: SampledPoint, sigma: float, stream: str, progress: Progress
 ) -> tuple[GibbsEstimate, GibbsEstimate]:
     """``f_S(Q)`` for ``N(x, sigma^2 I)``, bounded cross-entropy and zero-one, by draws of a stream of their own."""
     settings, (inputs, targets) = point.settings, point.sample
@@ -58,7 +58,7 @@ def measure_risk(
         targets,
         [CrossEntropyRisk(delta, point.loss), ZeroOneRisk(delta)],
         draws=settings.draws,
-        generator=torch.Generator(inputs.device).manual_seed(settings.seed + 2**20 + stream),
+        generator=point.generator(stream, inputs.device),
         progress=lambda done, total: progress(f"draws from the posterior: {done // len(inputs)} of {settings.draws}"),
     )
     return cross_entropy, zero_one
@@ -68,7 +68,7 @@ def certify_point(point: SampledPoint, around: LossAround, progress: Progress) -
     """The bound with ``f_S(Q)`` by Monte Carlo, at the sigma that the look around suggests, by fresh draws."""
     given = point.settings.sigma
     sigma = _suggested_sigma(point, around) if given is None else given
-    risk, _ = measure_risk(point, sigma, 2, progress)
+    risk, _ = measure_risk(point, sigma, "certificate", progress)
     kind: Kind = "certificate" if point.fixed else "estimate"
     return monte_carlo_bound(risk, sigma, kind=kind, **point.arguments), risk
 
@@ -93,7 +93,7 @@ def measure_test_set(point: SampledPoint, data: DataSet, sigma: float) -> HeldOu
     """Errors and losses on the test set, at ``x`` and around."""
     landscape = point.other(data.test_inputs, data.test_targets)
     ((inputs, targets),) = landscape.batches
-    generator = torch.Generator().manual_seed(point.settings.seed + 2**20 + 3)
+    generator = point.generator("test set")
     with torch.no_grad():
         parts = inputs.split(point.settings.batch_size)
         scores = torch.cat([landscape.outputs(point.x, part) for part in parts])

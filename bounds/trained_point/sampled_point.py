@@ -1,6 +1,8 @@
 """A trained point with its sample, opened for a bound."""
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -64,6 +66,20 @@ class SampledPoint:
         """Inputs and targets."""
         ((inputs, targets),) = self.landscape.batches
         return inputs, targets
+
+    def generator(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+        """Random numbers for each purpose and seed: draws that chose a sigma are never those that certify."""
+        digest = hashlib.sha256(f"{purpose} {self.settings.seed}".encode()).digest()
+        return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+    @cached_property
+    def of_few(self) -> NetworkLandscape:
+        """The loss that third and fourth derivatives are taken of: all examples, or as many as the settings say."""
+        count, (inputs, targets) = self.settings.derivative_examples, self.sample
+        if not 0 < count < self.examples:
+            return self.landscape
+        some = torch.randperm(self.examples, generator=self.generator("examples"))[:count].sort().values
+        return self.other(inputs[some.to(inputs.device)], targets[some.to(targets.device)])
 
     def other(self, inputs: Tensor, targets: Tensor) -> NetworkLandscape:
         """The same loss of the same network on other examples."""

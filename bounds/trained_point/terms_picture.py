@@ -51,9 +51,7 @@ def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
     uniform = result["measured"]["uniform_loss"]
     axes.axhline(uniform, color="#8a8a8a", linestyle=":", linewidth=1)
     for height, text, color in ((1.0, "vacuous above", "black"), (uniform, "loss without data", "#666666")):
-        axes.annotate(
-            text, (1.0, height), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=7, color=color
-        )
+        axes.annotate(text, (0.01, height), xycoords=("axes fraction", "data"), va="bottom", fontsize=7, color=color)
     axes.axvline(result["details"]["sigma"], color="#8a8a8a", linewidth=0.8)
     axes.set(xscale="log", yscale="log", ylim=(_LEAST, 10 * max(10.0, min(1e16, result["bound"]))))
     axes.set_xlabel(r"$\sigma$ of the posterior (grey line: the bound's)")
@@ -79,7 +77,7 @@ def _forms(axes: "Axes", result: dict[str, Any]) -> None:
     axes.axvline(1.0, color="black", linestyle=":", linewidth=1)
     axes.axvline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)
     if any(each["bound"] > _LARGEST for each in forms):
-        axes.text(_LARGEST, -0.9, "or more", ha="center", fontsize=7)
+        axes.text(_LARGEST, len(forms) - 0.4, "or more", ha="right", fontsize=7)
     values = [min(value, _LARGEST) for each in forms for value in (each["bound"], each["bound_kl"])]
     if max(values) > _LONG * min(values):  # a shorter logarithmic axis has labels that overlap
         axes.set_xscale("log")

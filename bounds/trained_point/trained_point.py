@@ -18,8 +18,17 @@ from ..eigenvalue.form import Form, available_forms
 from ..eigenvalue.inputs import check_examples, check_inputs
 from ..eigenvalue.repairs import Repairs, repairs
 from ..eigenvalue.theorem41 import eigenvalue_bound, theorem_forms
+from ..peers.derandomised import derandomised_bound
 from .directional import estimate_operator_norm
-from .explanation import best_divergence, explain, explain_certificate, explain_refuted, explain_worst, uniform_loss
+from .explanation import (
+    best_divergence,
+    explain,
+    explain_certificate,
+    explain_refuted,
+    explain_worst,
+    ratios,
+    uniform_loss,
+)
 from .measured_bound import MeasuredBound
 from .point_assumptions import point_assumptions
 from .point_curvature import PointCurvature, measure_curvature
@@ -27,7 +36,7 @@ from .point_risk import certify_point, look_around, measure_risk, measure_test_s
 from .posterior_risk import LossAround
 from .sampled_point import SampledPoint, open_point
 from .trained_point_settings import TrainedPointSettings
-from .worst_and_others import bounds_for_the_point, bounds_of_others, worst_cases
+from .worst_and_others import bounds_of_others, smoothness_of_point, worst_cases
 
 __all__ = ["bound_checkpoint"]
 
@@ -76,28 +85,32 @@ def bound_checkpoint(
             run.at_epoch(epoch).network()  # a damaged one is refused now
     progress("empirical loss")
     point = open_point(run, data, settings, device)
-    curvature = measure_curvature(point.landscape, point.x, settings, progress)
+    smooth, why = smoothness_of_point(point, data)
+    curvature = measure_curvature(point, progress)
     known = curvature.curvature()
     progress("forms of the theorem")
     bound = eigenvalue_bound(
         point.empirical,
         known,
         sigma=settings.sigma,
-        assumptions=point_assumptions(
-            run, point.model, data, centre=settings.prior, fixed=point.fixed, checked=curvature.checked
-        ),
+        assumptions=[
+            *point_assumptions(
+                run, point.model, data, centre=settings.prior, fixed=point.fixed, checked=curvature.checked
+            ),
+            *([] if point.of_few is point.landscape else [_few_examples(settings.derivative_examples)]),
+        ],
         **point.arguments,
     )
     forms = theorem_forms(point.empirical, known, sigma=settings.sigma, **point.arguments)
     sigma = bound.details["sigma"]
     around = look_around(point, sigma, progress)
-    risks = measure_risk(point, sigma, 1, progress)
+    risks = measure_risk(point, sigma, "posterior", progress)
     certified, certified_risk = certify_point(point, around, progress)
     progress("fourth derivative around the point")
     k4_around = _fourth_derivative_around(point, curvature, sigma)
     worst = worst_cases(point, curvature, sigma, progress)
     others = bounds_of_others(point, worst[0])
-    for_the_point, why = bounds_for_the_point(point, [bound, certified])
+    for_the_point = [] if smooth is None else [derandomised_bound(each, smooth) for each in (bound, certified)]
     progress("test set")
     test = measure_test_set(point, data, sigma)
     needed, refuted = _repairs(point, known, bound), _refuted(list(forms.values()), around)
@@ -126,6 +139,7 @@ def bound_checkpoint(
         "sigma_given": settings.sigma is not None,
         "worst_cases": [each.to_dict() for each in worst],
         "taylor_sum": sum(term.value for term in bound.terms[:3]),
+        "ratios": ratios(bound, point.empirical, around.at(sigma)),
         "test_set": asdict(test),
         "uniform_loss": uniform,
         "repairs": None if needed is None else needed.to_dict(),
@@ -149,6 +163,10 @@ def bound_checkpoint(
     )
 
 
+def _few_examples(count: int) -> str:
+    return f"Third and fourth derivatives are those of {count} random examples, not of all: one more estimate."
+
+
 def _along(
     run: Run, data: DataSet, settings: TrainedPointSettings, device: torch.device | str, progress: Progress
 ) -> list[dict[str, Any]]:
@@ -156,8 +174,8 @@ def _along(
     rows, epochs = [], _epochs(run)
     for epoch in epochs:
         progress(f"epoch {epoch} of {epochs[-1]}")
-        point = open_point(run.at_epoch(epoch), data, settings, device)
-        known = measure_curvature(point.landscape, point.x, replace(settings, top=1, random_directions=0)).curvature()
+        point = open_point(run.at_epoch(epoch), data, replace(settings, top=1, random_directions=0), device)
+        known = measure_curvature(point).curvature()
         found = eigenvalue_bound(point.empirical, known, sigma=settings.sigma, **point.arguments)
         rows.append(
             {
@@ -218,10 +236,10 @@ def _refuted(forms: list[Bound], around: LossAround) -> list[dict[str, Any]]:
 
 def _fourth_derivative_around(point: SampledPoint, curvature: PointCurvature, sigma: float) -> float:
     """At one draw of ``Q``, along the top eigenvector of ``x``: the constant has to hold there, too."""
-    generator = torch.Generator().manual_seed(point.settings.seed + 2**20 + 4)
+    generator = point.generator("around")
     e = torch.randn(point.landscape.dim, generator=generator, dtype=torch.float64).to(point.x)
     top = curvature.pairs.vectors[:1]
-    return estimate_operator_norm(point.landscape, point.x + sigma * e, top, order=4)[0]
+    return estimate_operator_norm(point.of_few, point.x + sigma * e, top, order=4)[0]
 
 
 def _over_sigma(point: SampledPoint, known: Curvature, bound: Bound, around: LossAround) -> list[dict[str, Any]]:

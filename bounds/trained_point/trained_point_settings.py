@@ -28,6 +28,7 @@ class TrainedPointSettings:
         probes: random vectors of the trace.
         ascents: steps of the power iterations that estimate ``K_3`` and ``K_4``.
         random_directions: for ``K_4`` and ``M_4``, besides the top eigenvector.
+        derivative_examples: for third and fourth derivatives, at random; 0: all.
         draws: from the posterior, for ``f_S(Q)``; a twentieth as many pairs, at least two from ten draws on, for
             each sigma of the picture.
         rho: radius of the ball in which the worst case is looked for, and of other papers' bounds.
@@ -54,6 +55,9 @@ class TrainedPointSettings:
     probes: int = setting(10, "Random vectors, one Hessian-vector product each, for the trace.")
     ascents: int = setting(2, "Steps of the power iterations for the third and fourth derivatives.")
     random_directions: int = setting(4, "Random directions for the fourth derivative, besides the top eigenvector.")
+    derivative_examples: int = setting(
+        0, "Random examples for third and fourth derivatives, which are estimates in any case; 0: all."
+    )
     draws: int = setting(100, "Draws from the posterior for f_S(Q), each evaluated on all examples.")
     rho: float = setting(0.05, "Radius of the ball for the worst case and for the bounds of other papers.")
     gradients: int = setting(40, "Gradients to spend on each ascent to a worst case.")
@@ -80,6 +84,7 @@ class TrainedPointSettings:
         check_count("--probes", self.probes, low=2)
         check_count("--random-directions", self.random_directions, low=0)
         check_count("--ascents", self.ascents, low=0)
+        check_count("--derivative-examples", self.derivative_examples, low=0)
         check_count("--draws", self.draws)
         check_count("--gradients", self.gradients, low=2)
         if not 1e-12 <= self.rho <= 1e6:

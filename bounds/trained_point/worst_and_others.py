@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from ...ground.errors import InputError
+from ...landscapes.runs.data_set import DataSet, converted
 from ..eigenvalue.bound import Bound
 from ..peers.ball import ball_bound
-from ..peers.derandomised import derandomised_bound
+from ..peers.derandomised import Smoothness
 from ..peers.foret import foret_bound
 from ..peers.linear_smoothness import smoothness_of_linear
 from ..peers.surrogate_gap import surrogate_gap_bound
@@ -17,7 +18,7 @@ from ..peers.worst_case import WorstCase, worst_case_loss
 from .point_curvature import PointCurvature
 from .sampled_point import SampledPoint
 
-__all__ = ["bounds_for_the_point", "bounds_of_others", "worst_cases"]
+__all__ = ["bounds_of_others", "smoothness_of_point", "worst_cases"]
 
 Progress = Callable[[str], None]
 
@@ -65,38 +66,37 @@ def bounds_of_others(point: SampledPoint, worst: WorstCase) -> list[Bound]:
     ]
 
 
-def bounds_for_the_point(point: SampledPoint, bounds: list[Bound]) -> tuple[list[Bound], str]:
-    """Bounds of the network itself in place of the randomised one, where smoothness is proved; and what that took.
+def smoothness_of_point(point: SampledPoint, data: DataSet) -> tuple[Smoothness | None, str]:
+    """What lets a bound of the randomised network speak of the network itself, if it is proved; and a sentence on it.
 
     Args:
         point: with the bound of its inputs among its settings.
-        bounds: of the randomised predictor.
+        data: training and test set, whose inputs must obey it.
 
     Raises:
         InputError: inputs that are longer than the settings say.
     """
-    settings = point.settings
-    norm = settings.squared_input_norm
+    norm = point.settings.squared_input_norm
     try:
         smooth = smoothness_of_linear(point.model, point.loss, squared_input_norm=norm or 0.0)
     except InputError as error:
-        return [], f"Nothing proves f_D(x) <= f_D(Q) + tau sigma^2/2 here: {error}."
+        return None, f"Nothing proves f_D(x) <= f_D(Q) + tau sigma^2/2 here: {error}."
     if norm is None:
-        return [], (
+        return None, (
             "The network is linear: with --squared-input-norm, which no example of the distribution may exceed, the "
             "bounds would speak of the network itself."
         )
-    longest = _longest_input(point)
+    longest = _longest_input(point, [point.sample[0], data.test_inputs])
     if longest > norm * (1 + 1e-6):
         raise InputError(
-            f"--squared-input-norm {norm:g} is below {longest:g}, that of a training example where the trained layer "
+            f"--squared-input-norm {norm:g} is below {longest:g}, that of an example at hand where the trained layer "
             "sees it; give what no example of the distribution may exceed"
         )
-    return [derandomised_bound(bound, smooth) for bound in bounds], smooth.reason
+    return smooth, smooth.reason
 
 
-def _longest_input(point: SampledPoint) -> float:
-    """The largest squared norm of what the last linear layer sees of the sample."""
+def _longest_input(point: SampledPoint, groups: list[Tensor]) -> float:
+    """The largest squared norm of what the last linear layer sees of them."""
     layer = [module for module in point.model.modules() if isinstance(module, nn.Linear)][-1]
     longest = 0.0
 
@@ -107,8 +107,9 @@ def _longest_input(point: SampledPoint) -> float:
     handle = layer.register_forward_pre_hook(look)
     try:
         with torch.no_grad():
-            for part in point.sample[0].split(point.settings.batch_size):
-                point.model(part)
+            for inputs in groups:
+                for part in converted(inputs, point.x.dtype).to(point.x.device).split(point.settings.batch_size):
+                    point.model(part)
     finally:
         handle.remove()
     return longest

@@ -76,6 +76,7 @@ def test_settings_are_json():
         "probes",
         "ascents",
         "random_directions",
+        "derivative_examples",
         "draws",
         "rho",
         "gradients",
