@@ -203,7 +203,7 @@ def _widest(f: NetworkLandscape, x: torch.Tensor) -> float:
     return math.sqrt(low * high)
 
 
-def with_configuration(measured: dict[str, float], each: Configuration, seed: int) -> dict[str, Any]:
+def with_configuration(measured: dict[str, Any], each: Configuration, seed: int) -> dict[str, Any]:
     """A record: measures beside what was trained."""
     own = {"method": each.method, "batch_size": each.batch_size, "lr": each.lr, "rho": each.rho, "seed": seed}
     return {**measured, **own}

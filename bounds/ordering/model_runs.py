@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...ground.errors import InputError
 from ...ground.fingerprints import fingerprint
 from ...ground.result_store import measured, single_threaded
 from ...ground.workers import in_workers
@@ -77,8 +78,11 @@ def _one(
     """One model: trained, unless it is there, then measured, unless that is."""
 
     def measure() -> dict[str, Any]:
-        run = train(training, data, out / "runs" / name, resume=True)
-        numbers = measure_run(run, data, delta=settings.delta, p_min=settings.p_min)
+        try:
+            run = train(training, data, out / "runs" / name, resume=True)
+            numbers: dict[str, Any] = measure_run(run, data, delta=settings.delta, p_min=settings.p_min)
+        except InputError as error:  # one that diverges is named; the others are compared
+            numbers = {"failed": str(error).replace(str(out), "")}
         return with_configuration(numbers, configuration, training.seed)
 
     path = out / "records" / f"{name}.json"

@@ -87,6 +87,7 @@ class Ordering:
         settings: JSON-ready.
         records: one for each model that was compared.
         left_out: those below the training accuracy that was asked for.
+        failed: those that could not be trained or measured, with the reason.
         rankings: for each target and measure.
         within: Kaur, Cohen and Lipton's question: ``tau`` of ``lambda_1`` within each learning rate and batch size.
         reductions: ``ln`` of SAM's over SGD's ``lambda_1`` and gap, for each batch size, with intervals over seeds.
@@ -95,6 +96,7 @@ class Ordering:
     settings: dict[str, Any]
     records: list[dict[str, Any]]
     left_out: list[dict[str, Any]]
+    failed: list[dict[str, Any]]
     rankings: list[Ranking]
     within: list[dict[str, Any]]
     reductions: list[dict[str, Any]]
@@ -125,6 +127,7 @@ def order_models(records: Sequence[Record], settings: Mapping[str, Any]) -> Orde
     Raises:
         InputError: fewer than six configurations are left.
     """
+    failed, records = [dict(each) for each in records if "failed" in each], [r for r in records if "failed" not in r]
     threshold = 0.0 if settings["keep_unfitted"] else settings["fitted"]
     kept = [dict(each) for each in records if each["train_accuracy"] >= threshold]
     left_out = [dict(each) for each in records if each["train_accuracy"] < threshold]
@@ -141,6 +144,7 @@ def order_models(records: Sequence[Record], settings: Mapping[str, Any]) -> Orde
         dict(settings),
         kept,
         left_out,
+        failed,
         rankings,
         _within(kept, settings["resamples"]),
         _reductions(kept),

@@ -30,6 +30,9 @@ def describe(result: Mapping[str, Any]) -> list[str]:
         found.append(
             f"{len(result['left_out'])} more are left out, as their training accuracy is below {settings['fitted']:g}."
         )
+    for each in result["failed"]:
+        name = f"{each['method']}, batch size {each['batch_size']}, learning rate {each['lr']:g}, seed {each['seed']}"
+        found.append(f"Not compared, as it failed: {name}: {each['failed']}.")
     for target in ("gap", "held_out_error"):
         rankings = [each for each in result["rankings"] if each["target"] == target]
         for verdict in ("orders", "orders the wrong way", "explained by a control"):

@@ -108,3 +108,12 @@ def test_picture_and_words(found):
     assert "54 models of 18 configurations" in text
     assert "these order the models: top eigenvalue of the Hessian (tau 0." in text
     assert "sam 0.2 at batch size 64" in text
+
+
+def test_failed_trainings_are_named_and_the_others_compared():
+    records = planted()
+    own = ("method", "batch_size", "lr", "rho", "seed")
+    records[5] = {name: records[5][name] for name in own} | {"failed": "the loss is not finite"}
+    found = order_models(records, SETTINGS)
+    assert len(found.records) == 53
+    assert "Not compared, as it failed: sgd, batch size" in repr(found)

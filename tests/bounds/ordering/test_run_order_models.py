@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -132,6 +133,13 @@ def test_a_damaged_record_is_refused(done, settings, digits, tmp_path):
     path.write_text(json.dumps(record))
     with pytest.raises(InputError, match="its result was changed after it was measured"):
         ModelRuns(settings, digits, tmp_path / "out").measure(1, lambda done, of: None)
+
+
+def test_a_training_that_diverges_does_not_stop_the_others(settings, digits, tmp_path):
+    wild = replace(settings, lrs="0.05,1e20", optimizers="sgd,sam", batch_sizes="16,32")
+    records = ModelRuns(wild, digits, tmp_path / "out").measure(1, lambda done, of: None)
+    assert sum("failed" in each for each in records) == 4
+    assert all(each["lr"] == 1e20 for each in records if "failed" in each)
 
 
 def test_a_diverged_run_is_named(done, digits, monkeypatch):
