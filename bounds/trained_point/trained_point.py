@@ -31,7 +31,7 @@ from .explanation import (
 )
 from .measured_bound import MeasuredBound
 from .point_assumptions import point_assumptions
-from .point_curvature import PointCurvature, measure_curvature
+from .point_curvature import PointCurvature, measure_curvature, unit_rows
 from .point_risk import certify_point, look_around, measure_risk, measure_test_set
 from .posterior_risk import LossAround
 from .sampled_point import SampledPoint, open_point
@@ -238,7 +238,7 @@ def _fourth_derivative_around(point: SampledPoint, curvature: PointCurvature, si
     """At one draw of ``Q``, along the top eigenvector of ``x``: the constant has to hold there, too."""
     generator = point.generator("around")
     e = torch.randn(point.landscape.dim, generator=generator, dtype=torch.float64).to(point.x)
-    top = curvature.pairs.vectors[:1]
+    top = unit_rows(curvature.pairs.vectors[:1])
     return estimate_operator_norm(point.of_few, point.x + sigma * e, top, order=4)[0]
 
 
