@@ -45,6 +45,7 @@ def _measured(console: Console, found: MeasuredBound) -> None:
         console.print(f"- {sentence}", markup=False)
     best = "at the given sigma" if found.measured["sigma_given"] else "each at its best sigma"
     refuted = {row["form"] for row in found.measured["refuted"]}
+    console.print("curv., rem., compl.: curvature, remainder, complexity; kl: by kl inverse")
     _by_kind(console, f"every form, {best}", found.forms, refuted)
     _by_kind(console, "bounds of other papers at this point", found.others)
     _by_kind(console, "of the network itself in place of the randomised one", found.for_the_point)
@@ -94,9 +95,8 @@ def _by_kind(console: Console, title: str, bounds: Sequence[Bound], refuted: Col
 
 def _forms(console: Console, title: str, bounds: Sequence[Bound], refuted: Collection[str]) -> None:
     """A row for each; what has no column of its own is added up in one, so that each row adds up."""
-    table = Table(
-        "form", "sigma", "loss", *_TERMS, "other", "sum", "kl inv.", title=title, box=None, padding=(0, 1, 0, 0)
-    )
+    columns = "sigma", "loss", "curv.", "rem.", "compl.", "other", "sum", "kl"  # in 80 characters
+    table = Table("form", *columns, title=title, box=None, padding=(0, 1, 0, 0))
     for each in bounds:
         values = {term.name: term.value for term in each.terms}
         loss, *rest = values.items()

@@ -88,7 +88,8 @@ class PointCurvature:
 def unit_rows(vectors: Tensor) -> Tensor:
     """Rows of length 1: in float32 those of 10^7 entries that were normalised are up to 1e-3 off."""
     lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True, dtype=torch.float64)
-    return vectors / lengths.to(vectors)
+    rows: Tensor = vectors / lengths.to(vectors)
+    return rows
 
 
 def measure_curvature(point: SampledPoint, progress: Callable[[str], None] = lambda what: None) -> PointCurvature:

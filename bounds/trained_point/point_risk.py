@@ -30,14 +30,14 @@ _TEST_EXAMPLES = 1000  # ours: of the test set that they are evaluated on, at ra
 _CANDIDATES = 200  # of sigma, between those that were looked at
 
 
-def look_around(point: SampledPoint, sigma: float, progress: Progress) -> LossAround:
+def look_around(point: SampledPoint, sigma: float, widest: float, progress: Progress) -> LossAround:
     """The loss under ``N(x, s^2 I)``, for ``s`` from a tenth of the bound's sigma to three times the weights' own size.
 
-    The bound's sigma is among them. What comes out of it only chooses; nothing is certified by these draws.
+    The bound's sigma is among them, and the widest one of all forms. What comes out of it only chooses; nothing is certified by these draws.
     """
     size = 3 * float(point.x.double().norm()) / math.sqrt(point.landscape.dim)
     others = np.geomspace(
-        max(sigma / 10, 1e-12), min(max(10 * sigma, size), 1e6), _SIGMAS - 1
+        max(sigma / 10, 1e-12), min(max(10 * sigma, size, widest), 1e6), _SIGMAS - 1
     )  # as far as sigma may go
     generator = point.generator("look around")
     pairs = 1 if point.settings.draws < 10 else max(2, point.settings.draws // 20)

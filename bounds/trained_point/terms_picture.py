@@ -83,7 +83,8 @@ def _forms(axes: "Axes", result: dict[str, Any]) -> None:
         axes.set_xscale("log")
     axes.set_yticks(range(len(forms)), [_mathematical(each["form"]) for each in forms], fontsize=7)
     axes.set_xlabel(
-        "bound: circle sum, bar by kl inverse; filled certificate, open estimate\n(dotted: 1, loss without data)"
+        "bound: circle sum, bar by kl inverse; filled certificate, open estimate\n"
+        "(crossed: refuted by what is measured; dotted: 1, loss without data)"
     )
     which = "at the given" if result["measured"]["sigma_given"] else "at its best"
     axes.set_title(f"every form {which} $\\sigma$, $\\delta$ = {result['delta']:g}")

@@ -103,7 +103,7 @@ def bound_checkpoint(
     )
     forms = theorem_forms(point.empirical, known, sigma=settings.sigma, **point.arguments)
     sigma = bound.details["sigma"]
-    around = look_around(point, sigma, progress)
+    around = look_around(point, sigma, max(each.details["sigma"] for each in forms.values()), progress)
     risks = measure_risk(point, sigma, "posterior", progress)
     certified, certified_risk = certify_point(point, around, progress)
     progress("fourth derivative around the point")
