@@ -33,7 +33,8 @@ _CANDIDATES = 200  # of sigma, between those that were looked at
 def look_around(point: SampledPoint, sigma: float, widest: float, progress: Progress) -> LossAround:
     """The loss under ``N(x, s^2 I)``, for ``s`` from a tenth of the bound's sigma to three times the weights' own size.
 
-    The bound's sigma is among them, and the widest one of all forms. What comes out of it only chooses; nothing is certified by these draws.
+    The bound's sigma is among them, and the widest one of all forms. What comes out of it only chooses; nothing is
+    certified by these draws.
     """
     size = 3 * float(point.x.double().norm()) / math.sqrt(point.landscape.dim)
     others = np.geomspace(
