@@ -23,7 +23,9 @@ def test_commands():
         "train",
         "spectrum",
         "bound",
+        "order-models",
         "certify",
+        "assumptions",
     ]
 
 

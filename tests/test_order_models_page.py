@@ -34,7 +34,7 @@ def test_table_of_measures(found):
         for target in ("gap", "held_out_error"):
             each = rankings[name, target]
             truth += [number_and_interval(each), f"{each['control']}: {each['partial']:.2f}", each["verdict"]]
-        assert cells == truth
+        assert list(cells) == truth
 
 
 def test_table_of_the_top_eigenvalue(found):

@@ -323,7 +323,7 @@ TABLE = [
     *((*BOUND, "--p-min", text) for text in ("0", "1", "nan", "2", "x")),
     *((*BOUND, "--prior", text) for text in ("", "mean")),
     *((*BOUND, "--sigma", text) for text in ("0", "-1", "nan", "inf", "1e100")),
-    *((*BOUND, "--batch-size", text) for text in ("0", "-1", "x")),
+    *((*BOUND, "--batch-size", text) for text in ("-1", "x")),
     *((*BOUND, "--max-products", text) for text in ("0", "-1")),
     *((*BOUND, "--seed", text) for text in ("-1", "x")),
     # certificates
