@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from scipy.special import stdtr
 
 from ..ground.errors import InputError
+from ..ground.holm import holm
 from ..ground.intervals import Interval, student_quantile
 from .seed_mean import has_interval
 
-__all__ = ["LOWER", "Comparison", "Quantity", "higher", "holm", "judged", "student_p"]
+__all__ = ["LOWER", "Comparison", "Quantity", "higher", "judged", "student_p"]
 
 _LEVEL = 0.05
 
@@ -93,24 +94,6 @@ def _interval(values: Sequence[float], step: float) -> Interval:
         return Interval(values[0], math.nan)
     mean, error = _mean_and_error(values, step)
     return Interval(mean, student_quantile(len(values), 0.95) * error)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: with those below a level taken for true, the chance of any wrong one is at most that level.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
-
-    Reference:
-        Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
-    """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted, worst = [1.0] * len(p_values), 0.0
-    for place, i in enumerate(order):
-        worst = max(worst, min(1.0, (len(p_values) - place) * p_values[i]))
-        adjusted[i] = worst
-    return adjusted
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ground.errors import InputError
+from ...ground.holm import holm
 from .measures import CONTROLS, MEASURES
 from .rank_statistics import (
     Axes,
     bootstrap_counts,
     conditional_sign_error,
     granulated_tau,
-    holm,
     kendall_tau,
     partial_tau,
     permutation_p,

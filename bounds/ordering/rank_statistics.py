@@ -13,7 +13,6 @@ __all__ = [
     "bootstrap_counts",
     "conditional_sign_error",
     "granulated_tau",
-    "holm",
     "kendall_tau",
     "partial_tau",
     "permutation_p",
@@ -98,21 +97,6 @@ def permutation_p(x: Array, y: Array, groups: Groups, resamples: int, seed: int)
         p = rng.permutation(len(groups))
         extreme += abs(float((s * t[p][:, p]).sum())) >= observed - 1e-9
     return (1 + extreme) / (1 + resamples)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted so that rejecting those below a level errs at all with at most that probability (Holm 1979).
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = largest
-    return adjusted
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from eigensam.ground import InputError
+from eigensam.ground.holm import holm
 from eigensam.ground.intervals import Interval
-from eigensam.paper_figures.beyond_control import LOWER, Comparison, higher, holm, judged, student_p
+from eigensam.paper_figures.beyond_control import LOWER, Comparison, higher, judged, student_p
 
 
 def _comparison(low, high, adjusted):

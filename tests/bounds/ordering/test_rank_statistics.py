@@ -11,7 +11,6 @@ from eigensam.bounds.ordering.rank_statistics import (
     bootstrap_counts,
     conditional_sign_error,
     granulated_tau,
-    holm,
     kendall_tau,
     partial_tau,
     permutation_p,
@@ -86,18 +85,6 @@ def test_permutation_p_is_exact_enough():
         x, y = rng.normal(size=24), rng.normal(size=24)
         p_values.append(permutation_p(x, y, [[2 * i, 2 * i + 1] for i in range(12)], 200, seed))
     assert np.mean(np.array(p_values) < 0.2) == pytest.approx(0.2, abs=0.12)
-
-
-def test_holm_against_its_definition():
-    p = [0.001, 0.2, 0.012, 0.03, 0.012]
-    adjusted = holm(p)
-    for level in (0.01, 0.05, 0.1, 0.3):
-        rejected, order = set(), np.argsort(p, kind="stable")
-        for rank, i in enumerate(order):
-            if p[i] > level / (len(p) - rank):
-                break
-            rejected.add(int(i))
-        assert {i for i, value in enumerate(adjusted) if value <= level} == rejected
 
 
 def test_partial_tau():
