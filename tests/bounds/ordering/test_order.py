@@ -5,6 +5,7 @@ import pytest
 
 from eigensam.bounds import order_models
 from eigensam.bounds.ordering.measures import MEASURES
+from eigensam.bounds.ordering.order import _verdict
 from eigensam.ground import InputError
 
 SETTINGS = {"fitted": 0.99, "keep_unfitted": False, "resamples": 400}
@@ -117,3 +118,15 @@ def test_failed_trainings_are_named_and_the_others_compared():
     found = order_models(records, SETTINGS)
     assert len(found.records) == 53
     assert "Not compared, as it failed: sgd, batch size" in repr(found)
+
+
+def test_what_a_verdict_needs():
+    """Interval, adjusted p-value, what is left given the control, and the mean over single hyper-parameters."""
+    sure = {"tau": 0.5, "interval": (0.3, 0.7), "p_value": 0.01, "partial": (0.1, 0.4), "granulated": 0.3}
+    assert _verdict(**sure) == "orders"
+    assert _verdict(**sure | {"partial": (-0.1, 0.2)}) == "explained by a control"
+    assert _verdict(**sure | {"granulated": -0.1}) == "explained by a control"
+    assert _verdict(**sure | {"p_value": 0.06}) == "not resolved here"
+    assert _verdict(**sure | {"interval": (-0.1, 0.7)}) == "not resolved here"
+    wrong = {"tau": -0.5, "interval": (-0.7, -0.3), "partial": (-0.4, -0.1), "granulated": -0.3}
+    assert _verdict(**sure | wrong) == "orders the wrong way"

@@ -1,10 +1,14 @@
 """The bound of a run under its options: extremes, frozen layers, linear networks, epochs on the way, words."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from eigensam.bounds import Curvature, GibbsEstimate, LossAround, Theorem41, eigenvalue_bound
 from eigensam.bounds.trained_point.explanation import HeldOut, explain
+from eigensam.bounds.trained_point.sampled_point import open_point
+from eigensam.bounds.trained_point.worst_and_others import smoothness_of_point
 from eigensam.ground import InputError
 from eigensam.optim import TrainSettings, train
 
@@ -126,3 +130,12 @@ def test_derivatives_of_few_examples(digits, tmp_path):
     few, many = found.details["k4_estimate"], all_of_them.details["k4_estimate"]
     assert few != many
     assert 0.3 < few / many < 3
+
+
+def test_inputs_of_the_test_set_obey_the_norm_too(digits, tmp_path):
+    run = train(TrainSettings("sgd", epochs=1, model="linear"), digits, tmp_path / "a")
+    point = open_point(run, digits, Theorem41(squared_input_norm=64.0, **CHEAP), "cpu")
+    assert smoothness_of_point(point, digits)[0] is not None
+    longer = dataclasses.replace(digits, test_inputs=2 * digits.test_inputs)
+    with pytest.raises(InputError, match="that of an example at hand"):
+        smoothness_of_point(point, longer)
