@@ -1,7 +1,9 @@
 """One look for all figures: readable in grey, vector and PNG."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,11 @@ __all__ = [
     "PICTURES",
     "REFERENCE",
     "new_figure",
+    "panels_are_stacked",
     "picture_path",
     "render",
     "save_figure",
+    "stacked_panels",
     "write_picture",
 ]
 
@@ -27,21 +31,22 @@ PICTURES = (".svg", ".pdf", ".png")
 """Ends of names of files that can be drawn."""
 
 LINES: tuple[dict[str, Any], ...] = (
-    {"color": "#0b3c6f", "linestyle": "-", "marker": "o"},
-    {"color": "#c5611c", "linestyle": "--", "marker": "s"},
-    {"color": "#5fa044", "linestyle": "-.", "marker": "^"},
+    {"color": "#072a52", "linestyle": "-", "marker": "o"},
+    {"color": "#bc5710", "linestyle": "--", "marker": "s"},
+    {"color": "#22561f", "linestyle": "-.", "marker": "^"},
 )
-"""Colours of different lightness, and a line style and marker each, so that grey print keeps them apart."""
+"""Colours with a line style and marker each, so that grey print keeps them apart; as all colours here, each has a
+contrast of at least 4.5 to white, so that words can have it too."""
 
 MANY_LINES: tuple[dict[str, Any], ...] = (
     *LINES,
-    {"color": "#962a75", "linestyle": (0, (1, 1.2)), "marker": "v"},
-    {"color": "#14707f", "linestyle": (0, (5, 1.5, 1, 1.5, 1, 1.5)), "marker": "P"},
+    {"color": "#682270", "linestyle": (0, (1, 1.2)), "marker": "v"},
+    {"color": "#14687a", "linestyle": (0, (5, 1.5, 1, 1.5, 1, 1.5)), "marker": "P"},
     {"color": "#111111", "linestyle": (0, (9, 2)), "marker": "X"},
 )
-"""The same, for up to six lines; each colour has a contrast of at least 3 to white."""
+"""The same, for up to six lines."""
 
-REFERENCE: dict[str, Any] = {"color": "#8a8a8a", "linestyle": ":", "marker": "D"}
+REFERENCE: dict[str, Any] = {"color": "#747474", "linestyle": ":", "marker": "D"}
 """Of what the lines are compared with."""
 
 _RC: Any = {
@@ -56,6 +61,32 @@ _RC: Any = {
 }
 
 
+_STACKED: ContextVar[bool] = ContextVar("stacked", default=False)
+_PHONE = 4.2  # inches: at the width of a phone, letters of 10 points are as large as the text around
+
+
+@contextmanager
+def stacked_panels() -> Iterator[None]:
+    """Within, :func:`new_figure` puts all panels below one another: side by side they shrink to nothing on a phone.
+
+    Example:
+        >>> with stacked_panels():
+        ...     figure = new_figure(3)
+        >>> [int(size) for size in figure.get_size_inches()], len(figure.axes)
+        ([4, 10], 3)
+    """
+    token = _STACKED.set(True)
+    try:
+        yield
+    finally:
+        _STACKED.reset(token)
+
+
+def panels_are_stacked() -> bool:
+    """Whether :func:`stacked_panels` holds, for pictures that place their panels themselves."""
+    return _STACKED.get()
+
+
 def new_figure(
     columns: int,
     rows: int = 1,
@@ -64,10 +95,16 @@ def new_figure(
     height: float = 3.6,
     height_ratios: Sequence[float] | None = None,
 ) -> "Figure":
-    """An empty figure of panels, each so many inches wide and high; with ratios of rows, on average so high."""
+    """An empty figure of panels, each so many inches wide and high; with ratios of rows, on average so high.
+
+    Its axes come row by row, also where :func:`stacked_panels` puts each panel into a row of its own.
+    """
     import matplotlib as mpl  # here: whoever draws nothing does not load it
     from matplotlib.figure import Figure
 
+    if panels_are_stacked():
+        ratios = None if height_ratios is None else [ratio for ratio in height_ratios for _ in range(columns)]
+        columns, rows, width, height_ratios = 1, rows * columns, min(width, _PHONE), ratios
     with mpl.rc_context(_RC):
         figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
         figure.subplots(rows, columns, height_ratios=height_ratios)

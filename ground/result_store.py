@@ -1,7 +1,9 @@
 """Measured results on disk, reused only for the same settings and the same code."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from .records import provenance, read_json, through_json, write_json
 from .source_code import code_fingerprint, library_versions
 from .workers import one_thread
 
-__all__ = ["Measured", "Provenance", "measured", "result_key", "single_threaded"]
+__all__ = ["Measured", "Provenance", "measured", "result_key", "single_threaded", "stored"]
 
 Provenance = dict[str, Any]
 
@@ -26,6 +28,9 @@ class Measured:
     Attributes:
         result: as JSON holds it.
         made_with: :func:`provenance` of the process that measured, or what was given in its place.
+        seconds: that measuring took.
+        about: what was kept beside it for a reader.
+        edited: whether the result was changed after it was measured.
 
     Example:
         >>> Measured([1.0], {"torch": "2.9", "device": "cpu"})
@@ -34,6 +39,9 @@ class Measured:
 
     result: Any
     made_with: Provenance
+    seconds: float = math.nan
+    about: Mapping[str, Any] = field(default_factory=dict)
+    edited: bool = False
 
     def __repr__(self) -> str:
         size = f" of {len(self.result)}" if hasattr(self.result, "__len__") else ""
@@ -79,6 +87,7 @@ def measured(
     made_with: Callable[[], Provenance] = provenance,
     *,
     kind: type | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Measured:
     """The result in ``path`` if it belongs to these settings and this code, else a new one, written there.
 
@@ -89,6 +98,7 @@ def measured(
         measure: makes it anew.
         made_with: called after ``measure``.
         kind: class in the module that makes the result.
+        about: kept beside the result for a reader, as JSON holds it.
 
     Raises:
         InputError: a file that is not JSON, or whose result was changed by hand; code that was edited meanwhile.
@@ -105,14 +115,69 @@ def measured(
     key = result_key(settings, module, kind)
     if path.is_file():
         record = read_json(path)
-        if isinstance(record, dict) and record.get("fingerprint") == key and "made_with" in record:
-            if record.get("sha256") != fingerprint(record.get("result")):
+        if isinstance(record, dict) and record.get("fingerprint") == key and record.keys() >= _ENTRIES:
+            if (found := _of_record(path, record)).edited:
                 raise InputError(f"{path} is damaged: its result was changed after it was measured; remove the file")
-            return Measured(record["result"], record["made_with"])
+            return found
+    start = time.perf_counter()
     result = through_json(measure())  # what a later run will read, to the last digit
+    seconds = time.perf_counter() - start
     if result_key(settings, module, kind) != key:
         raise InputError(f"the code was edited while {path} was measured, by the old or by the new; measure again")
-    found = Measured(result, through_json(made_with()))
-    record = {"fingerprint": key, "settings": settings, "made_with": found.made_with, "result": found.result}
-    write_json(path, {**record, "sha256": fingerprint(found.result)})
+    found = Measured(result, through_json(made_with()), seconds, through_json(dict(about or {})))
+    record = {
+        "fingerprint": key,
+        "kind": _name(module, kind),
+        "settings": settings,
+        "about": found.about,
+        "made_with": found.made_with,
+        "seconds": seconds,
+        "result": found.result,
+        "sha256": fingerprint(found.result),
+    }
+    write_json(path, record)
     return found
+
+
+def stored(path: Path, module: str, kind: type | None = None) -> Measured:
+    """The result in a file, whatever code and settings it was made with, also if it was edited since.
+
+    Raises:
+        InputError: there is no such file, or it is not JSON, or of another kind.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "slope.json"
+        >>> _ = measured(path, {}, "eigensam.ground.errors", lambda: 1.5)
+        >>> _ = path.write_text(path.read_text().replace("1.5", "2.5"))
+        >>> found = stored(path, "eigensam.ground.errors")
+        >>> found.result, found.edited
+        (2.5, True)
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not there; measure it first, without --from-json")
+    record = read_json(path)
+    if not isinstance(record, dict) or not record.keys() >= _ENTRIES:
+        raise InputError(f"{path} is no result of a measurement; remove it, and measure again")
+    if record["kind"] != _name(module, kind):
+        raise InputError(
+            f"{path} is a result of {record['kind']!s:.80}, not of {_name(module, kind)}; remove it, and measure again"
+        )
+    return _of_record(path, record)
+
+
+_ENTRIES = {"fingerprint", "kind", "about", "made_with", "seconds", "result", "sha256"}
+
+
+def _of_record(path: Path, record: dict[str, Any]) -> Measured:
+    edited = record["sha256"] != fingerprint(record["result"])
+    seconds, made_with, about = record["seconds"], record["made_with"], record["about"]
+    if not isinstance(seconds, int | float) or not isinstance(made_with, dict) or not isinstance(about, dict):
+        raise InputError(
+            f"{path}: the entries seconds, made_with and about are not a number and two objects; remove the file"
+        )
+    return Measured(record["result"], made_with, float(seconds), about, edited)
+
+
+def _name(module: str, kind: type | None) -> str:
+    return module if kind is None else f"{module}.{kind.__qualname__}"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..ground.result_store import Provenance, single_threaded
 from ..ground.workers import one_thread
+from .planned_run import PlannedRun
 from .resources import Resources
+from .verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,17 +29,18 @@ class Claim:
         claim: in a sentence.
         paper: what the paper or its theory says of it.
         measured: the numbers.
-        verdict: ``reproduced``, ``contradicted``, or why neither.
+        verdict: ``reproduced``, ``not reproduced`` or ``not resolved here``, and the number that decides.
     """
 
     claim: str
     paper: str
     measured: str
-    verdict: str
+    verdict: Verdict
 
     def to_dict(self) -> dict[str, str]:
         """A JSON-ready dictionary."""
-        return asdict(self)
+        texts = {"claim": self.claim, "paper": self.paper, "measured": self.measured}
+        return {**texts, "verdict": self.verdict.word, "decided_by": self.verdict.decided_by}
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,12 @@ class Item(ABC):
         label: a few words, for tables of measurements.
         title: headline of its section in the report.
         narrow: whether its picture needs half of the page only.
+        in_the_paper: whether the paper, or its public discussion, has this figure or table.
 
     Example:
         >>> from dataclasses import dataclass
         >>> from eigensam.ground.pictures import new_figure
+        >>> from eigensam.paper_figures.verdict import decide
         >>> @dataclass(frozen=True)
         ... class Squares(Item):
         ...     label, title = "squares", "Squares of the first numbers"
@@ -84,7 +89,7 @@ class Item(ABC):
         ...         _ = figure.axes[0].plot(result)
         ...         return figure
         ...     def claims(self, result):
-        ...         return [Claim("squares grow", "yes", str(result), "reproduced")]
+        ...         return [Claim("squares grow", "yes", str(result), decide(result[-1] > 1, f"{result[-1]} > 1"))]
         ...     def caption(self, result):
         ...         return f"The first {len(result)} squares."
         >>> item = Squares()
@@ -95,6 +100,7 @@ class Item(ABC):
     label: ClassVar[str]
     title: ClassVar[str]
     narrow: ClassVar[bool] = False
+    in_the_paper: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, resources: Resources, progress: Progress) -> Any:
@@ -127,6 +133,19 @@ class Item(ABC):
 
     def notes(self, result: Any) -> list[str]:
         """List what a reader must know besides; nothing by default."""
+        return []
+
+    def alt(self, result: Any) -> str:
+        """Say in words what the picture shows to those who cannot see it: the measured numbers and their verdicts."""
+        said = [f"{claim.claim}: {claim.measured}, {claim.verdict.word}" for claim in self.claims(result)]
+        return ". ".join([self.title, *said]) + "."
+
+    def with_seeds(self, count: int) -> "Item":
+        """The same over so many seeds; itself where there are none."""
+        return self
+
+    def planned(self, resources: Resources) -> Sequence[PlannedRun]:
+        """List the trainings that measuring takes, for an estimate of what it costs; none by default."""
         return []
 
     def size(self) -> dict[str, Any]:

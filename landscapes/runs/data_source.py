@@ -15,9 +15,13 @@ class DataSource(ABC):
 
     Attributes:
         built_in: whether it needs no files, and so no data root.
+        shape: of an image, channels first, where it is known without the files.
+        examples: of the training set, likewise; 0 is not known.
     """
 
     built_in: bool = False
+    shape: tuple[int, int, int] | None = None
+    examples: int = 0
 
     @abstractmethod
     def load(self, name: str, root: Path | None, *, download: bool) -> "DataSet":

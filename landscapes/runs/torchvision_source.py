@@ -30,6 +30,8 @@ class TorchvisionSource(DataSource):
         classes: number of them.
         augmentable: natural images, for which padded crops and flips keep the class.
         parts: arguments of the training and of the test part.
+        shape: of an image, channels first.
+        examples: of the training set.
     """
 
     factory: str
@@ -38,6 +40,8 @@ class TorchvisionSource(DataSource):
     classes: int = 10
     augmentable: bool = False
     parts: Arguments = BY_FLAG
+    shape: tuple[int, int, int] | None = None
+    examples: int = 0
 
     def load(self, name: str, root: Path | None, *, download: bool) -> "DataSet":
         """Read both parts; what torchvision raises is said in one line with the repair."""

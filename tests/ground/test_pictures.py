@@ -23,8 +23,8 @@ def contrast_to_white(colour):
 
 
 def test_lines_stand_out_from_white():
-    assert min(contrast_to_white(line["color"]) for line in (*MANY_LINES, REFERENCE)) >= 3
-    assert contrast_to_white("#6aa84f") < 3  # wrong on purpose: too light a green
+    assert min(contrast_to_white(line["color"]) for line in (*MANY_LINES, REFERENCE)) >= 4.5
+    assert contrast_to_white("#5fa044") < 4.5  # wrong on purpose: too light a green
 
 
 def test_formats_and_reproducible_vectors(tmp_path):

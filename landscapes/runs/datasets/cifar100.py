@@ -10,5 +10,7 @@ DATA.register("cifar100", order=4)(
         std=(0.2673, 0.2564, 0.2762),
         classes=100,
         augmentable=True,
+        shape=(3, 32, 32),
+        examples=50_000,
     )
 )

@@ -9,5 +9,7 @@ DATA.register("svhn", order=5)(
         mean=(0.4377, 0.4438, 0.4728),
         std=(0.1980, 0.2010, 0.1970),
         parts=({"split": "train"}, {"split": "test"}),
+        shape=(3, 32, 32),
+        examples=73_257,
     )
 )
