@@ -1,26 +1,22 @@
 """The training runs that Figure 1 and the bounds look at: one per optimizer and seed, each done once."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..ground.fingerprints import fingerprint
-from ..ground.records import read_json
+from ..ground.errors import InputError
 from ..ground.result_store import Provenance
-from ..ground.workers import in_workers, one_thread
-from ..landscapes.runs.data import load_data
 from ..landscapes.runs.data_set import DataSet
 from ..optim.method import Method
 from ..optim.methods.eigen_sam import EigenSAMSettings
 from ..optim.methods.sam import SAMSettings
 from ..optim.methods.sgd import SGDSettings
-from ..optim.training.identity import run_identity
 from ..optim.training.settings import TrainSettings
-from ..optim.training.train import train
 from .item import Progress
+from .planned_run import PlannedRun
 from .resources import Resources
+from .training_runs import made_with, planned_runs, run_directories, run_label, train_runs, used_data
 
 __all__ = ["Trainings"]
 
@@ -70,26 +66,11 @@ class Trainings:
         Raises:
             InputError: it is not there.
         """
-        name = self.settings.data
-        if ("data", name) not in resources.loaded:
-            resources.loaded["data", name] = load_data(name, resources.data_root, download=resources.download)
-        found: DataSet = resources.loaded["data", name]
-        return found
+        return used_data(self.settings.data, resources)
 
     def directories(self, resources: Resources) -> dict[TrainSettings, Path]:
         """Where each run lives; the name carries the hash of all that the run depends on."""
-        if self not in resources.loaded:
-            data, runs = self.data(resources), resources.out / "runs"
-            with one_thread():  # as the workers
-                keys = {
-                    each: fingerprint(each.to_dict(), run_identity(data, resources.device, each))
-                    for each in self.runs()
-                }
-            resources.loaded[self] = {
-                each: runs / f"{each.method.name}-seed{each.seed}-{key[:12]}" for each, key in keys.items()
-            }
-        found: dict[TrainSettings, Path] = resources.loaded[self]
-        return found
+        return run_directories(self.runs(), resources)
 
     def key(self, resources: Resources) -> dict[str, Any]:
         """The settings of each run by its folder, whose name is a hash of all else."""
@@ -100,25 +81,24 @@ class Trainings:
         first = min(self.seeds)
         return {each.method.name: path for each, path in self.directories(resources).items() if each.seed == first}
 
+    def planned(self, resources: Resources) -> list[PlannedRun]:
+        """What training them takes."""
+        return planned_runs(self.runs(), resources)
+
     def train(self, resources: Resources, progress: Progress, runs: Sequence[Path] | None = None) -> None:
         """Train what is not there yet: all runs, or some.
 
-        In processes with one thread each: two workers with one thread beat one with two.
+        Raises:
+            InputError: runs that failed, and why; the others are there.
         """
-        data, directories = self.data(resources), self.directories(resources)
-        wanted = [(s, data, path, resources.device) for s, path in directories.items() if runs is None or path in runs]
-        done = in_workers(_train_one, wanted, min(resources.jobs, len(wanted)), ordered=False)
-        for count, _ in enumerate(done, start=1):
-            progress(count, len(wanted))
+        wanted = [s for s, path in self.directories(resources).items() if runs is None or path in runs]
+        if failed := train_runs(wanted, resources, progress):
+            reasons = "; ".join(f"{run_label(settings)}: {reason}" for settings, reason in failed.items())
+            raise InputError(f"{len(failed)} of {len(wanted)} trainings failed, the others are kept: {reasons}")
 
     def made_with(self, resources: Resources) -> Provenance:
         """What the runs were made with, as their own files say; where they differ, every value."""
-        found = [read_json(path / "checkpoint.json")["made_with"] for path in self.directories(resources).values()]
-        result = {}
-        for name in found[0]:
-            values = list(dict.fromkeys(each.get(name) for each in found))
-            result[name] = values[0] if len(values) == 1 else ", ".join(map(str, values))
-        return result
+        return made_with(self.directories(resources).values())
 
 
 _GROUPS = ("base", "schedule")
@@ -126,10 +106,3 @@ _GROUPS = ("base", "schedule")
 
 def _listed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items() if name != "name")
-
-
-def _train_one(settings: TrainSettings, data: DataSet, directory: Path, device: str) -> None:
-    if directory.is_dir() and not (directory / "checkpoint.json").is_file():
-        shutil.rmtree(directory)  # made by us: the name is a hash
-    if not directory.is_dir():
-        train(settings, data, directory, device=device, resume=True)
