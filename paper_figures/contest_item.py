@@ -154,13 +154,15 @@ _EMPTY: Cell = {"optimizers": []}
 
 def choices_table(result: Any) -> Table:
     """What each optimizer chose from, and what it chose."""
+    from .sweep_words import MISSING
+
     rows = []
     for cell in result["cells"]:
         for each in cell["optimizers"]:
             for place, choice in enumerate(each["choices"]):
                 settings = ", ".join(f"{k} {v}" for k, v in choice["optimizer"].items() if k != "name")
                 accuracy = choice.get("validation_accuracy")
-                found = "failed" if "failed" in choice else "–" if accuracy is None else f"{100 * accuracy:.2f}"
+                found = "failed" if "failed" in choice else MISSING if accuracy is None else f"{100 * accuracy:.2f}"
                 chosen = "chosen" if place == each["chosen"] else ""
                 rows.append([where(cell), each["name"], f"lr {choice['lr']:g}; {settings}", found, chosen])
     header = ["cell", "optimizer", "choice", "validation accuracy, %", ""]

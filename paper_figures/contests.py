@@ -14,9 +14,9 @@ __all__ = ["contest"]
 def contest(settings: TrainSettings, *, refresh_every: int = 100, seeds: tuple[int, ...] = (0, 1, 2, 3, 4)) -> Contest:
     """SGD, SAM and Eigen-SAM with three choices each.
 
-    The paper tunes Eigen-SAM's alpha over 0.05, 0.1 and 0.2 on a tenth of the training set. A reviewer asked whether the
-    others were tuned as well; here SGD chooses among three learning rates, and SAM among three radii (ours), each on
-    the same tenth.
+    The paper tunes Eigen-SAM's alpha over 0.05, 0.1 and 0.2 on a tenth of the training set. A reviewer asked whether
+    the others were tuned as well; here SGD chooses among three learning rates, and SAM among three radii (ours), each
+    on the same tenth.
 
     Args:
         settings: shared by all; SAM and Eigen-SAM keep its learning rate.

@@ -6,7 +6,11 @@ from typing import Any
 from ..ground.intervals import Interval
 from .seed_mean import has_interval, with_spread
 
-__all__ = ["failures", "mean_text", "seeds_of", "shared_budget"]
+__all__ = ["MISSING", "failures", "mean_text", "seeds_of", "shared_budget"]
+
+
+MISSING = "\N{EN DASH}"
+"""In the place of a number that there is none of."""
 
 
 def shared_budget(groups: Sequence[dict[str, Any]]) -> str:
@@ -15,7 +19,7 @@ def shared_budget(groups: Sequence[dict[str, Any]]) -> str:
     Example:
         >>> settings = {"data": "digits", "epochs": 2, "batch_size": 8, "validation_fraction": 0.0}
         >>> shared_budget([{"name": "SAM", "examples": 80, "settings": settings, "seeds": [{"seed": 0}]}])
-        'Every group trains on the same 80 examples of digits (2 epochs, batch 8); nothing is tuned, all is printed.'
+        'Every group trains on the same 80 examples of digits (2 epochs, batch 8); nothing is tuned.'
     """
     found = {
         f"{each['examples']:,} examples of {each['settings']['data']} ({each['settings']['epochs']} epochs, batch "
@@ -23,9 +27,9 @@ def shared_budget(groups: Sequence[dict[str, Any]]) -> str:
         for each in groups
     }
     if len(found) == 1:
-        return f"Every group trains on the same {found.pop()}; nothing is tuned, all is printed."
+        return f"Every group trains on the same {found.pop()}; nothing is tuned."
     each = "; ".join(sorted(found))
-    return f"Groups train on {each}, with equal settings where nothing else is said; nothing is tuned, all is printed."
+    return f"Groups train on {each}, with equal settings where nothing else is said; nothing is tuned."
 
 
 def failures(groups: Sequence[dict[str, Any]]) -> list[str]:
@@ -49,10 +53,10 @@ def mean_text(interval: Interval, digits: int = 2, *, signed: bool = False) -> s
     """A mean with its half width, or what is missing.
 
     Example:
-        >>> mean_text(Interval(1.5, 0.25)), mean_text(Interval(1.5, 0.25), signed=True), mean_text(Interval(float("nan"), 1))
-        ('1.50 ± 0.25', '+1.50 ± 0.25', '–')
+        >>> mean_text(Interval(1.5, 0.25)), mean_text(Interval(1.5, 0.25), signed=True)
+        ('1.50 ± 0.25', '+1.50 ± 0.25')
     """
     if interval.mean != interval.mean:
-        return "–"
+        return MISSING
     found = with_spread(interval, digits)
     return f"+{found}" if signed and interval.mean >= 0 and has_interval(interval) else found

@@ -108,9 +108,9 @@ class EigenvalueTable(ContestItem):
     def caption(self, result: Result) -> str:
         """What is measured."""
         return (
-            "Top eigenvalue of the Hessian of the training loss after the last epoch (of at most 2,000 training examples, "
-            "Lanczos to a residual of 3e-3), over that of the optimizer named after it, paired by seed; 95 % intervals "
-            "over seeds."
+            "Top eigenvalue of the Hessian of the training loss after the last epoch (of at most 2,000 training "
+            "examples, Lanczos to a residual of 3e-3), over that of the optimizer named after it, paired by seed; 95 % "
+            "intervals over seeds."
         )
 
     def tables(self, result: Result) -> list[Table]:

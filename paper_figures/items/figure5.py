@@ -111,9 +111,9 @@ class Figure5(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"{settings['model']} on {settings['data']}, ρ = {settings['optimizer'].get('rho', 0):g} for all; means over "
-            f"{seeds_of(result)} with 95 % bands. Reverse-SAM steps along ∇f(x − ρ g/|g|), EGR along ∇(f + ρ |∇f|) of "
-            "each minibatch."
+            f"{settings['model']} on {settings['data']}, ρ = {settings['optimizer'].get('rho', 0):g} for all; means "
+            f"over {seeds_of(result)} with 95 % bands. Reverse-SAM steps along ∇f at x minus ρ g/|g|, EGR along "
+            "∇(f + ρ |∇f|), each of the minibatch."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

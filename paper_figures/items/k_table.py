@@ -120,12 +120,12 @@ class KTable(SweepItem):
         """What is compared."""
         from ..sweep_words import seeds_of
 
-        sam, others = _parts(result)
+        _, others = _parts(result)
         settings = others[0]["settings"]
         return (
             f"Eigen-SAM minus (left) and over (right) SAM of the same seed, {settings['model']} on {settings['data']}; "
-            f"means over {seeds_of(result)} with 95 % intervals. p = {settings['optimizer']['iterations']} products for "
-            "each estimate."
+            f"means over {seeds_of(result)} with 95 % intervals. Each estimate takes p = "
+            f"{settings['optimizer']['iterations']} products."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

@@ -54,8 +54,8 @@ class Table1(ContestItem):
     def caption(self, result: Result) -> str:
         """What is compared."""
         return (
-            "Test accuracy after the last epoch minus SGD's of the same seed, in points; means with 95 % intervals over "
-            "seeds. Every optimizer had the same training data and equally many settings to choose from."
+            "Test accuracy after the last epoch minus SGD's of the same seed, in points; means with 95 % intervals "
+            "over seeds. Every optimizer had the same training data and equally many settings to choose from."
         )
 
     def tables(self, result: Result) -> list[Table]:
