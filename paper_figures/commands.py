@@ -6,18 +6,17 @@ from typing import Annotated
 import typer
 
 from ..ground.console import DataRoot, Device, Download, JsonFile, read_path
+from ..ground.errors import InputError
 
 __all__ = ["figures", "order_table"]
 
 
 def figures(
-    preset: Annotated[
-        str, typer.Option(help="Which figures and tables are made, at which size.", metavar="PRESET")
-    ] = "quick",
-    only: Annotated[
+    items: Annotated[
         list[str] | None,
-        typer.Option(help="Measure and report this figure or table only; may be repeated.", metavar="NAME"),
+        typer.Argument(help="Figures and tables by name; without any, all of the preset.", metavar="[ITEM]..."),
     ] = None,
+    preset: Annotated[str, typer.Option(help="At which size: quick, laptop or paper.", metavar="PRESET")] = "quick",
     out: Annotated[
         Path,
         typer.Option(
@@ -26,17 +25,38 @@ def figures(
             help="Folder for results, pictures and the report; results for the same code and settings are used again.",
         ),
     ] = Path("out"),
+    seeds: Annotated[
+        int, typer.Option(help="Seeds of everything that has some; 0 is the preset's own number (5, mostly).")
+    ] = 0,
     jobs: Annotated[int, typer.Option(help="Trainings at a time, each with one thread; 0 is one per core.")] = 0,
+    list_: Annotated[bool, typer.Option("--list", help="Only list the items, with the time that each took.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only list the trainings, which of them are there, and an estimate of what they take."
+        ),
+    ] = False,
+    from_json: Annotated[
+        bool, typer.Option("--from-json", help="Only plot and report results that are in the folder, edited or not.")
+    ] = False,
     data_root: DataRoot = None,
     download: Download = False,
     device: Device = "auto",
     json: JsonFile = None,
 ) -> None:
-    """Measure, plot and report: weak order, Figures 1 and 2, the terms of Theorem 4.1, or what --only names."""
-    from .resources import Resources
-    from .run_figures import run_figures  # torch and matplotlib load when they are needed, not for --help
+    """Measure, plot and report: every figure and table of the paper, and what belongs beside them.
 
-    run_figures(preset, only or [], Resources(out, jobs, device, data_root, download), json)
+    Exit code 1 if an item failed: the report names it, and has all others.
+    """
+    from .resources import Resources
+    from .run_figures import Request, run_figures  # torch and matplotlib load when they are needed, not for --help
+
+    chosen = [name for name, on in (("list", list_), ("dry-run", dry_run), ("from-json", from_json)) if on]
+    if len(chosen) > 1:
+        raise InputError(f"--{' and --'.join(chosen)} exclude one another; give one of them")
+    request = Request(preset, items or [], seeds, chosen[0] if chosen else "measure")
+    if not run_figures(request, Resources(out, jobs, device, data_root, download), json):
+        raise typer.Exit(1)
 
 
 def order_table(

@@ -26,3 +26,11 @@ class Resources:
     data_root: Path | None = None
     download: bool = False
     loaded: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def needs_files(self) -> bool:
+        """Whether data have been loaded that are not built in."""
+        from ..landscapes.runs.registries import DATA
+
+        names = [key[1] for key in self.loaded if isinstance(key, tuple) and key[0] == "data"]
+        return any(not DATA[name].built_in for name in names)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..ground.outputs import Folder, Outputs
 from ..ground.records import write_atomically
-from .measuring import draw_items, measure_items, names_of_files
+from .measuring import draw_items, measure_item, names_of_files
 from .order_page import page
 from .registry import ITEMS
 from .resources import Resources
@@ -25,7 +25,7 @@ def run_order_table(out: Path, json: Path | None) -> bool:
     outputs = Outputs(json, folders=[Folder("--out", out, {_PAGE, *names_of_files(items)})])
     console = outputs.console
     console.print(f"measuring into {out}", markup=False)
-    measured = measure_items(items, Resources(out))
+    measured = {name: measure_item(name, item, Resources(out)) for name, item in items.items()}
     found = {name: each.result for name, each in measured.items()}
     write_atomically(out / _PAGE, page(found["order_table"], found["ablations"]).encode())
     outputs.save({**found, "measured_with": {name: each.made_with for name, each in measured.items()}})

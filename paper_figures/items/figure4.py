@@ -123,8 +123,8 @@ class Figure4(SweepItem):
         eigen = [each["settings"] for each in result if "alpha" in each["settings"]["optimizer"]]
         return (
             f"{eigen[0]['model']} on {eigen[0]['data']}: accuracy (top) and top eigenvalue of the training loss "
-            f"(bottom) after the last epoch, by the weight α of the eigenvector (left) and by the radius ρ (right); means over "
-            f"{seeds_of(result)} with 95 % intervals."
+            f"(bottom) after the last epoch, by the weight α of the eigenvector (left) and by the radius ρ (right); "
+            f"means over {seeds_of(result)} with 95 % intervals."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

@@ -145,7 +145,6 @@ class KTable(SweepItem):
                     mean_text(gain, signed=True) if mine else "0",
                     mean_text(last(each, "lambda_1"), 3),
                     f"{100 * _overhead(each):.2g} %" if mine else "0 %",
-                    mean_text(paired_last(each, sam, "seconds", ratio=True)) if mine else "1",
                 ]
             )
         header = [
@@ -154,10 +153,9 @@ class KTable(SweepItem):
             "minus SAM's",
             "λ₁",
             "more gradients\nthan SAM",
-            "time of an epoch\nover SAM's (estimate)",
         ]
-        note = "Last epoch; mean ± half width of the 95 % interval over seeds. Times are of shared cores."
-        return [Table(header, rows, right=range(1, 6), note=note)]
+        note = "Last epoch; mean ± half width of the 95 % interval over seeds."
+        return [Table(header, rows, right=range(1, 5), note=note)]
 
 
 def _parts(result: "list[Group]") -> "tuple[Group, list[Group]]":

@@ -1,0 +1,194 @@
+"""What there is, and what it takes: the items with their times, and the trainings of a preset, before any work."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from ..ground.console import progress_bar
+from ..ground.errors import InputError
+from ..ground.outputs import Outputs
+from ..ground.result_store import result_key, stored
+from .item import Item
+from .planned_run import PlannedRun
+from .resources import Resources
+
+__all__ = ["list_items", "plan_items", "reference_times"]
+
+
+@cache
+def reference_times() -> dict[str, Any]:
+    """Seconds that each item of each preset took where they were measured, and on which machine.
+
+    Example:
+        >>> sorted(reference_times())
+        ['laptop', 'machine', 'quick']
+    """
+    found: dict[str, Any] = json.loads((files(__package__) / "reference_times.json").read_text())
+    return found
+
+
+def list_items(items: Mapping[str, Item], preset: str, out: Path, outputs: Outputs) -> None:
+    """Name, title and times of each item: measured in ``out``, and where the reference times come from."""
+    reference = reference_times().get(preset, {})
+    rows = [
+        {
+            "name": name,
+            "title": item.title,
+            "in_the_paper": item.in_the_paper,
+            "seconds_here": _seconds_here(name, item, out),
+            "reference_seconds": reference.get(name),
+        }
+        for name, item in items.items()
+    ]
+    table = Table("item", "what it is", "in the paper", "measured here", "reference")
+    for row in rows:
+        times = [_duration(row[key]) for key in ("seconds_here", "reference_seconds")]
+        table.add_row(str(row["name"]), str(row["title"]), "yes" if row["in_the_paper"] else "", *times)
+    console = outputs.console
+    console.print(table)
+    console.print(
+        f"Measured here: what the result in {out} took, trainings that were there already not counted. Reference: "
+        f"preset {preset} on {reference_times()['machine']}.",
+        markup=False,
+    )
+    outputs.save({"preset": preset, "items": rows, "reference_machine": reference_times()["machine"]})
+
+
+def _seconds_here(name: str, item: Item, out: Path) -> float | None:
+    try:
+        seconds = stored(out / f"{name}.json", type(item).__module__, type(item)).seconds
+    except InputError:
+        return None
+    return None if math.isnan(seconds) else seconds
+
+
+def _duration(seconds: float | None) -> str:
+    """In words.
+
+    Example:
+        >>> _duration(None), _duration(3.21), _duration(400), _duration(8000)
+        ('', '3.2 s', '6 min 40 s', '2 h 13 min')
+    """
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds) // 60
+    return f"{minutes} min {round(seconds) % 60} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, outputs: Outputs) -> None:
+    """The trainings of each item, which of them are there, and an estimate of what the others take.
+
+    The time of a step is measured here, once for each network, minibatch and optimizer. A training that several items
+    share counts once.
+    """
+    console = outputs.console
+    planned = {name: list(item.planned(resources)) for name, item in items.items()}
+    times = _times([run for runs in planned.values() for run in runs if not run.done], resources.device)
+    rows: list[dict[str, Any]] = []
+    seen: set[Any] = set()
+    for name, item in items.items():
+        runs = [run for run in planned[name] if run.settings not in seen]
+        seen |= {run.settings for run in planned[name]}
+        left = [run for run in runs if not run.done]
+        found = {run: times[_kind(run)] for run in left}
+        rows.append(
+            {
+                "name": name,
+                "result": _state(name, item, resources),
+                "runs": len(planned[name]),
+                "cached": sum(run.done for run in planned[name]),
+                "shared": len(planned[name]) - len(runs),
+                "steps": sum(run.steps for run in left),
+                "seconds": sum(time.of(run) for run, time in found.items()),
+                "scaled": any(time.scaled for time in found.values()),
+                "reference_seconds": reference_times().get(preset, {}).get(name),
+                "trainings": _lines(planned[name], times),
+            }
+        )
+    table = Table("item", "result", "trainings", "there already", "steps to go", "their time, one process (estimate)")
+    for row in rows:
+        scaled = " (from a few images)" if row["scaled"] else ""
+        time = f"{_duration(row['seconds'])}{scaled}" if row["runs"] else _besides(row)
+        table.add_row(*(str(row[key]) for key in ("name", "result", "runs", "cached", "steps")), time)
+    for row in rows:
+        for line in row["trainings"]:
+            console.print(f"{row['name']}: {line}", markup=False)
+    console.print(table)
+    total = sum(row["seconds"] for row in rows)
+    jobs = resources.jobs if resources.device == "cpu" else 1
+    console.print(
+        f"Trainings: {_duration(total / jobs)} with {jobs} at a time on {resources.device}, estimated from steps that "
+        f"were timed now; measurements of trained networks come besides.",
+        markup=False,
+    )
+    outputs.save({"preset": preset, "items": rows, "seconds": total, "jobs": jobs}, device=resources.device)
+
+
+def _besides(row: Mapping[str, Any]) -> str:
+    seconds = row["reference_seconds"]
+    return "no trainings" if seconds is None else f"no trainings; took {_duration(seconds)} elsewhere"
+
+
+def _state(name: str, item: Item, resources: Resources) -> str:
+    """Whether the result is there, for this size and code."""
+    path = resources.out / f"{name}.json"
+    if not path.is_file():
+        return "to measure"
+    try:
+        stored(path, type(item).__module__, type(item))
+        record = json.loads(path.read_text())
+        key = result_key(item.key(resources), type(item).__module__, type(item))
+    except InputError:
+        return "to measure (another file is there)"
+    return "cached" if record["fingerprint"] == key else "to measure (other size or code)"
+
+
+def _lines(runs: Sequence[PlannedRun], times: Mapping[Any, Any]) -> list[str]:
+    """Trainings that differ in the seed only share a line."""
+    groups: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.label.rpartition(", seed")[0] + f" {_varied(run)}", []).append(run)
+    lines = []
+    for label, each in groups.items():
+        done = sum(run.done for run in each)
+        step = times.get(_kind(each[0]))
+        cost = f", {1000 * step.step:.3g} ms a step" if step and done < len(each) else ""
+        lines.append(f"{label}: {len(each)} x {each[0].steps} steps{cost}, {done} there already")
+    return lines
+
+
+def _varied(run: PlannedRun) -> str:
+    values = {name: value for name, value in run.settings.method.to_dict().items() if name != "name"}
+    words = ", ".join(f"{name} {value}" for name, value in values.items())
+    return f"({words + ', ' if words else ''}lr {run.settings.lr:g}, batch {run.settings.batch_size})"
+
+
+def _kind(run: PlannedRun) -> tuple[Any, ...]:
+    settings = run.settings
+    return settings.model, run.shape, run.classes, settings.batch_size, type(settings.method), _every(run)
+
+
+def _every(run: PlannedRun) -> int:
+    every: int = getattr(run.settings.method, "refresh_every", 0)
+    return every
+
+
+def _times(runs: Sequence[PlannedRun], device: str) -> dict[Any, Any]:
+    from ..ground.workers import one_thread
+    from .step_times import measure_step
+
+    kinds = {_kind(run): run for run in runs}
+    found = {}
+    with progress_bar("timing steps") as (progress, task), one_thread():
+        for count, (kind, run) in enumerate(kinds.items(), start=1):
+            found[kind] = measure_step(run, device)
+            progress.update(task, completed=count, total=len(kinds))
+    return found
