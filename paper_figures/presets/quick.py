@@ -7,11 +7,12 @@ __all__ = ["quick"]
 
 @PRESETS.register("quick", order=1)
 def quick() -> Preset:
-    """Every default of weak orders, Figure 1 and the bound; Figure 2 and Eigen-SAM's controls on digits."""
+    """Weak orders, Figures 1 and 2, the k table, the power method, the bound and Eigen-SAM's controls, on digits."""
     from ..items.bound_terms import BoundTerms
     from ..items.eigen_sam_controls import EigenSAMControls
     from ..items.figure1 import Figure1
     from ..items.figure2 import Figure2
+    from ..items.k_table import KTable
     from ..items.weak_order import WeakOrder
     from ..measurements.control_plan import QUICK
     from ..measurements.network_comparison import Network
@@ -21,6 +22,7 @@ def quick() -> Preset:
         "weak_order": WeakOrder(),
         "figure1": Figure1(),
         "figure2": Figure2(digits),
+        "k_table": KTable(),
         "bound_terms": BoundTerms(),
         "eigen_sam_controls": EigenSAMControls(QUICK, alphas=(1.0,), refreshes=(1, 20), accurate=(20,)),
     }
