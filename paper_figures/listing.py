@@ -47,6 +47,7 @@ def list_items(items: Mapping[str, Item], preset: str, out: Path, outputs: Outpu
         for name, item in items.items()
     ]
     table = Table("item", "what it is", "in the paper", "measured here", "reference")
+    table.columns[0].no_wrap = True
     for row in rows:
         times = [_duration(row[key]) for key in ("seconds_here", "reference_seconds")]
         table.add_row(str(row["name"]), str(row["title"]), "yes" if row["in_the_paper"] else "", *times)
@@ -110,14 +111,15 @@ def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, out
                 "seconds": sum(time.of(run) for run, time in found.items()),
                 "scaled": any(time.scaled for time in found.values()),
                 "reference_seconds": reference_times().get(preset, {}).get(name),
-                "trainings": _lines(planned[name], times),
+                "trainings": _lines(runs, times),
             }
         )
-    table = Table("item", "result", "trainings", "there already", "steps to go", "their time, one process (estimate)")
+    table = Table("item", "result", "trainings", "there", "shared", "steps to go", "time, one process (estimate)")
+    table.columns[0].no_wrap = True
     for row in rows:
         scaled = " (from a few images)" if row["scaled"] else ""
         time = f"{_duration(row['seconds'])}{scaled}" if row["runs"] else _besides(row)
-        table.add_row(*(str(row[key]) for key in ("name", "result", "runs", "cached", "steps")), time)
+        table.add_row(*(str(row[key]) for key in ("name", "result", "runs", "cached", "shared", "steps")), time)
     for row in rows:
         for line in row["trainings"]:
             console.print(f"{row['name']}: {line}", markup=False)
@@ -155,13 +157,16 @@ def _lines(runs: Sequence[PlannedRun], times: Mapping[Any, Any]) -> list[str]:
     """Trainings that differ in the seed only share a line."""
     groups: dict[str, list[PlannedRun]] = {}
     for run in runs:
-        groups.setdefault(run.label.rpartition(", seed")[0] + f" {_varied(run)}", []).append(run)
+        choosing = " (choosing)" if run.label.endswith("(choosing)") else ""
+        label = f"{run.label.rpartition(', seed')[0]}{choosing} {_varied(run)}"
+        groups.setdefault(label, []).append(run)
     lines = []
     for label, each in groups.items():
         done = sum(run.done for run in each)
         step = times.get(_kind(each[0]))
         cost = f", {1000 * step.step:.3g} ms a step" if step and done < len(each) else ""
-        lines.append(f"{label}: {len(each)} x {each[0].steps} steps{cost}, {done} there already")
+        here = "" if each[0].data_here else f"; {each[0].settings.data} is not here: --data-root, --download"
+        lines.append(f"{label}: {len(each)} x {each[0].steps} steps{cost}, {done} there already{here}")
     return lines
 
 

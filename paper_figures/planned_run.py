@@ -20,6 +20,7 @@ class PlannedRun:
         shape: of an image, channels first.
         classes: of the data.
         done: whether it is there already.
+        data_here: whether its data are.
         measurements: top eigenpairs that are measured on the way.
     """
 
@@ -29,4 +30,5 @@ class PlannedRun:
     shape: tuple[int, int, int]
     classes: int
     done: bool
+    data_here: bool = True
     measurements: int = 0

@@ -13,10 +13,10 @@ from .listing import list_items, plan_items
 from .measuring import Outcome, measure_items, names_of_files, read_items, section
 from .preset import find_preset
 from .registry import ITEMS
-from .report import comparisons, write_report
+from .report import write_report
 from .report_page import write_page
 from .resources import Resources
-from .section import Section
+from .section import Section, comparisons
 
 __all__ = ["Request", "run_figures"]
 

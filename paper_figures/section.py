@@ -7,7 +7,7 @@ from typing import Any
 
 from .item import Claim, Table
 
-__all__ = ["Section"]
+__all__ = ["Section", "comparisons"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,8 @@ class Section:
     seconds: float = float("nan")
     edited: bool = False
     files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def comparisons(sections: Sequence[Section]) -> list[Claim]:
+    """The claims of all items, in their order."""
+    return [claim for each in sections for claim in each.claims]

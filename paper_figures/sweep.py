@@ -1,7 +1,7 @@
 """Trainings that differ in one thing, each over the same seeds; and what was measured of them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -151,8 +151,8 @@ def _last(group: Group, key: str) -> dict[int, float]:
     return {seed: float(row[key]) for seed, row in rows.items() if row.get(key) is not None}
 
 
-def curve(group: Group, key: str) -> tuple[list[int], list[Interval]]:
-    """Epochs, and the mean over seeds of a metric in each that all of them have it in."""
+def curve(group: Group, key: str, scale: Callable[[float], float] = float) -> tuple[list[int], list[Interval]]:
+    """Epochs, and the mean over seeds of a metric, or of a function of it, in each that all of them have it in."""
     runs = [{row["epoch"]: row[key] for row in each["rows"] if key in row} for each in group["seeds"] if "rows" in each]
     epochs = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
-    return epochs, [seed_mean([run[epoch] for run in runs]) for epoch in epochs]
+    return epochs, [seed_mean([scale(run[epoch]) for run in runs]) for epoch in epochs]

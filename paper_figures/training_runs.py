@@ -111,12 +111,13 @@ def planned_runs(runs: Iterable[TrainSettings], resources: Resources) -> list[Pl
 
 def _planned(settings: TrainSettings, resources: Resources) -> PlannedRun:
     source = DATA[settings.data]
-    there, shape, classes, examples = False, source.shape, getattr(source, "classes", 10), source.examples
+    there, here, shape, classes, examples = False, True, source.shape, getattr(source, "classes", 10), source.examples
     try:
         data = used_data(settings.data, resources)
     except InputError:
         if shape is None:
             raise
+        here = False
     else:
         shape, classes, examples = data.shape, data.classes, len(data.train_targets)  # type: ignore[assignment]
         there = is_done(run_directories([settings], resources)[settings])
@@ -124,7 +125,7 @@ def _planned(settings: TrainSettings, resources: Resources) -> PlannedRun:
     used = round((settings.subset or examples * settings.prior_fraction) * (1 - settings.validation_fraction))
     steps = settings.epochs * max(used // settings.batch_size, 1)
     looks = -(-settings.epochs // settings.spectrum_every) if settings.spectrum_every else 0
-    return PlannedRun(run_label(settings), settings, steps, shape, classes, there, looks)
+    return PlannedRun(run_label(settings), settings, steps, shape, classes, there, here, looks)
 
 
 def run_label(settings: TrainSettings) -> str:

@@ -84,7 +84,8 @@ class Figure4(SweepItem):
             _draw(by_alpha, [a for a, _ in alphas], [last(g, key, scale) for _, g in alphas], "Eigen-SAM", 0)
             by_alpha.set_xlabel(r"weight $\alpha$ of the eigenvector (0: SAM)")
             for place, (name, groups) in enumerate(_by_rho(result).items()):
-                _draw(by_rho, [r for r, _ in groups], [last(g, key, scale) for _, g in groups], name, place)
+                aside = 1.05 ** (2 * place - 1)  # so that no interval hides another
+                _draw(by_rho, [aside * r for r, _ in groups], [last(g, key, scale) for _, g in groups], name, place)
             by_rho.set_xlabel(r"radius $\rho$")
             by_rho.set_xscale("log")
             ticks = sorted({r for groups in _by_rho(result).values() for r, _ in groups})

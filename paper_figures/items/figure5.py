@@ -1,5 +1,6 @@
 """Figure 5 of the paper: losses of SAM, Reverse-SAM and explicit regularization of the gradient's norm."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -68,12 +69,11 @@ class Figure5(SweepItem):
             figure.axes, (("train_loss", "training loss"), ("test_loss", "test loss")), strict=True
         ):
             for each, line in zip(result, MANY_LINES, strict=False):
-                epochs, found = curve(each, key)
+                epochs, found = curve(each, key, math.log)  # the axis's scale: a band of losses would reach below 0
                 every = max(len(epochs) // 8, 1)
-                axes.plot(epochs, [one.mean for one in found], label=each["name"], markevery=every, **line)
+                axes.plot(epochs, [math.exp(one.mean) for one in found], label=each["name"], markevery=every, **line)
                 if found and all(map(has_interval, found)):
-                    least = min(one.mean for one in found) / 10  # a band that reaches 0 has no logarithm
-                    low, high = [max(one.low, least) for one in found], [one.high for one in found]
+                    low, high = [math.exp(one.low) for one in found], [math.exp(one.high) for one in found]
                     axes.fill_between(epochs, low, high, color=line["color"], alpha=0.15, lw=0)
             axes.set_yscale("log")
             axes.set_xlabel("epoch")
@@ -111,7 +111,7 @@ class Figure5(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"{settings['model']} on {settings['data']}, ρ = {settings['optimizer'].get('rho', 0):g} for all; means "
+            f"{settings['model']} on {settings['data']}, ρ = {settings['optimizer'].get('rho', 0):g} for all; geometric means "
             f"over {seeds_of(result)} with 95 % bands. Reverse-SAM steps along ∇f at x minus ρ g/|g|, EGR along "
             "∇(f + ρ |∇f|), each of the minibatch."
         )
