@@ -69,7 +69,7 @@ class Figure5(SweepItem):
             figure.axes, (("train_loss", "training loss"), ("test_loss", "test loss")), strict=True
         ):
             for each, line in zip(result, MANY_LINES, strict=False):
-                epochs, found = curve(each, key, math.log)  # the axis's scale: a band of losses would reach below 0
+                epochs, found = curve(each, key, _logarithm)  # the axis's scale: a band of losses would reach below 0
                 every = max(len(epochs) // 8, 1)
                 axes.plot(epochs, [math.exp(one.mean) for one in found], label=each["name"], markevery=every, **line)
                 if found and all(map(has_interval, found)):
@@ -111,8 +111,8 @@ class Figure5(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"{settings['model']} on {settings['data']}, ρ = {settings['optimizer'].get('rho', 0):g} for all; geometric means "
-            f"over {seeds_of(result)} with 95 % bands. Reverse-SAM steps along ∇f at x minus ρ g/|g|, EGR along "
+            f"{settings['model']} on {settings['data']}, ρ = {settings['optimizer'].get('rho', 0):g} for all; "
+            f"geometric means over {seeds_of(result)} with 95 % bands. Reverse-SAM steps along ∇f at x minus ρ g/|g|, EGR along "
             "∇(f + ρ |∇f|), each of the minibatch."
         )
 
@@ -129,3 +129,7 @@ class Figure5(SweepItem):
         ]
         note = "Last epoch; mean ± half width of the 95 % interval over seeds."
         return [Table(["", *keys], rows, right=range(1, len(keys) + 1), note=note)]
+
+
+def _logarithm(loss: float) -> float:
+    return math.log(max(loss, 1e-12))  # a loss in float32 may round to 0
