@@ -27,13 +27,15 @@ def _from_files(given: Any) -> bool:
 
 _FILES = Only("data that are not built in", _from_files)
 
+_FETCHED = Only("data that are not built in, and --pretrained", lambda given: _from_files(given) or given["pretrained"])
+
 _ONE_SEED = Only("a training without --seeds", lambda given: given["seeds"] is None)
 
 TrainCommand = with_choices(
     with_settings(
         {
             "data_root": _FILES,
-            "download": _FILES,
+            "download": _FETCHED,
             "jobs": only_with("seeds"),
             "seed": _ONE_SEED,
             "plot": _ONE_SEED,

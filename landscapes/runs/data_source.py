@@ -23,6 +23,14 @@ class DataSource(ABC):
     shape: tuple[int, int, int] | None = None
     examples: int = 0
 
+    @property
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Mean and standard deviation that images in [0, 1] were standardised by, a number for each channel.
+
+        None is not known: networks that others have trained on other images cannot begin with these.
+        """
+        return None
+
     @abstractmethod
     def load(self, name: str, root: Path | None, *, download: bool) -> "DataSet":
         """Load training and test set.

@@ -43,6 +43,11 @@ class TorchvisionSource(DataSource):
     shape: tuple[int, int, int] | None = None
     examples: int = 0
 
+    @property
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Those that were published."""
+        return self.mean, self.std
+
     def load(self, name: str, root: Path | None, *, download: bool) -> "DataSet":
         """Read both parts; what torchvision raises is said in one line with the repair."""
         from torchvision import datasets  # seconds to import

@@ -11,6 +11,7 @@ from ...landscapes.networks.modes import kept_modes
 from ...landscapes.runs.data_digests import data_digest
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.registries import DATA, MODELS, OWN
+from .first_network import check_pretrained
 from .settings import TrainSettings
 
 __all__ = ["network_fingerprint", "run_identity"]
@@ -32,6 +33,9 @@ def run_identity(
         settings: whose optimizer, base, schedule, network or data may be another package's, whose code counts then.
         model: one's own: its structure, first parameters and code count.
 
+    Raises:
+        InputError: pretrained weights that are missing, or other ones than the published.
+
     Example:
         >>> from eigensam.landscapes import load_data
         >>> sorted(run_identity(load_data("digits"), "cpu"))[:3]
@@ -44,6 +48,8 @@ def run_identity(
         # more, such as more epochs, without being another one.
         entries += [kind for kind in _kinds(model) if kind.__module__.partition(".")[0] not in ("torch", "__main__")]
         own["network"] = network_fingerprint(model)
+    if settings is not None and settings.pretrained:
+        own["pretrained weights"] = check_pretrained(settings)
     return {
         **own,
         "examples": data_digest(data),

@@ -13,8 +13,9 @@ from ...ground.intervals import Interval
 from ...ground.outputs import Folder, Outputs
 from ...ground.run_files import RUN_CONTENTS
 from ...landscapes.runs.data import load_data
+from .first_network import check_pretrained
 from .run_directory import unfinished
-from .run_training import Place, check_asked
+from .run_training import Place, check_asked, downloads_data
 from .seed_runs import SeedRuns
 from .settings import TrainSettings
 from .torchrun import joined, processes_here
@@ -42,8 +43,11 @@ def run_seeds(settings: TrainSettings, seeds: tuple[int, ...], jobs: int, place:
     folders += [Folder("--out", unfinished(path)) for path in paths]
     outputs = Outputs(json, folders=folders, inputs={"--config": place.config})
     target = find_device(place.device)
-    load_data(settings.data, place.data_root, download=place.download)  # once, where it may be fetched
+    # Once, where it may be fetched.
+    load_data(settings.data, place.data_root, download=downloads_data(settings, place))
     missing = runs.missing(place.data_root, resume=place.resume)
+    if missing:
+        check_pretrained(settings, download=place.download)
     console = outputs.console
     what = f"{settings.model} on {settings.data} with {settings.method.name}"
     there = f", {len(paths) - len(missing)} of them there already" if len(missing) < len(paths) else ""

@@ -16,8 +16,9 @@ from ...ground.errors import InputError
 from ...ground.outputs import Folder, Outputs
 from ...ground.run_files import RUN_CONTENTS, SIDECAR
 from ...landscapes.runs.data import load_data
-from ...landscapes.runs.registries import OWN
+from ...landscapes.runs.registries import DATA, OWN
 from ...landscapes.runs.run import Run
+from .first_network import check_pretrained
 from .ranks import Ranks
 from .run_directory import check_run, unfinished
 from .settings import TrainSettings
@@ -28,7 +29,7 @@ from .training_log import TrainingLog
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Place", "check_asked", "run_training"]
+__all__ = ["Place", "check_asked", "downloads_data", "run_training"]
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,17 @@ def check_asked(settings: TrainSettings, place: Place) -> None:
             raise InputError(f"--{name} {OWN} is for Python: train(settings, data, out, model=network); choose a name")
 
 
+def downloads_data(settings: TrainSettings, place: Place) -> bool:
+    """Whether data may be fetched: ``--download`` may be there for the weights alone."""
+    return place.download and not (settings.pretrained and DATA[settings.data].built_in)
+
+
 def run_training(settings: TrainSettings, place: Place, json: Path | None) -> None:
     """Train, print, draw, and write JSON if that is asked for; with ``torchrun``, in all of its processes.
 
     Raises:
-        InputError: a place that cannot be written, TensorBoard that is not installed, data that are not there, a loss
-            that is not finite.
+        InputError: a place that cannot be written, TensorBoard that is not installed, data or pretrained weights that
+            are not there, a loss that is not finite.
     """
     check_asked(settings, place)
     with joined(place.device) as (ranks, device):
@@ -100,10 +106,12 @@ def _train(settings: TrainSettings, place: Place, json: Path | None, device: tor
     outputs = Outputs(json, plot=place.plot, folders=folders, inputs={"--config": place.config})
     ranks.on_first(lambda: check_run(out, resume=place.resume))
     log = _log(place)
-    alone = ranks.count == 1
-    if place.download and not alone:  # once for all
+    alone, download = ranks.count == 1, downloads_data(settings, place)
+    if not (out / SIDECAR).is_file():  # a finished run needs no weights but its own
+        ranks.on_first(lambda: check_pretrained(settings, download=place.download))
+    if download and not alone:  # once for all
         ranks.on_first(lambda: load_data(settings.data, place.data_root, download=True).name)
-    data = load_data(settings.data, place.data_root, download=place.download and alone)
+    data = load_data(settings.data, place.data_root, download=download and alone)
     finished = ranks.on_first(
         lambda: place.resume and (out / SIDECAR).is_file() and Run(out).settings == settings.to_dict()
     )

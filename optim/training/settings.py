@@ -8,6 +8,7 @@ from ...ground.errors import InputError
 from ...ground.named_settings import settings_from_dict
 from ...ground.registry import Registry
 from ...ground.settings import check_settings, setting, settings_of
+from ...landscapes.runs.pretrained_weights import SOURCES, find_pretrained
 from ...landscapes.runs.registries import DATA, MODELS, OWN
 from ..base import BASES, Base
 from ..method import Method
@@ -22,7 +23,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 GROUPS: dict[str, Registry[Any]] = {"optimizer": OPTIMIZERS, "base": BASES, "schedule": RATES}
 """Settings that are groups of their own, and what each chooses from."""
 
-UNWRITTEN: dict[str, Any] = {"snapshot_every": 0}
+UNWRITTEN: dict[str, Any] = {"snapshot_every": 0, "pretrained": ""}
 """What a dictionary of settings leaves out where it has this value: older runs, and what was recorded of them, have no
 such entry and stay the same as runs of today."""
 
@@ -68,6 +69,9 @@ class TrainSettings:
         record_examples: most training examples of these measurements.
         snapshot_every: epochs from one network that is kept on disk to the next, see :meth:`Run.at_epoch`; each has
             the size of the checkpoint; 0 is none. They do not change the training.
+        pretrained: "imagenet": begin with weights that torchvision publishes, all but those of the head, which begins
+            as without; empty: start anew. The weights see images as they were trained on (:func:`load_pretrained`);
+            data of one's own have to be standardised by ImageNet's mean and standard deviation.
         seed: of the split, the examples and their noise, initialisation, minibatches, augmentation and the first
             eigenvector estimate.
 
@@ -176,6 +180,13 @@ class TrainSettings:
         "0 is none.",
         **_at_least(0, " (none)"),
     )
+    pretrained: str = setting(
+        "",
+        "Begin with published weights, all but the head: imagenet, for vit-b-16, from torch's cache (or --download); "
+        "empty starts anew.",
+        holds=lambda value: value in ("", *SOURCES),
+        otherwise=f"names no weights; choose {', '.join(SOURCES)}, or leave it empty",
+    )
     seed: int = setting(
         0,
         "Seed of split, examples, noise, initialisation, minibatches, augmentation and the first eigenvector estimate.",
@@ -197,6 +208,8 @@ class TrainSettings:
                 f"patience = {self.patience} waits for a smaller validation loss, and nothing is kept for validation; "
                 "give validation_fraction, such as 0.1"
             )
+        if self.pretrained:
+            find_pretrained(self.model, self.pretrained)
         self.method.check_base(self.base_optimizer)
         if self.warmup_epochs > self.epochs:
             raise InputError(

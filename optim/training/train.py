@@ -21,6 +21,7 @@ from ...landscapes.runs.checkpoint import Checkpoint
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 from .continuation import finished_run, put_in_place
+from .first_network import check_pretrained
 from .fitting import check_fits
 from .ranks import Ranks
 from .run_directory import BUSY, check_run, is_temporary, unfinished
@@ -76,8 +77,9 @@ def train(
     Raises:
         InputError: ``out`` exists; an unfinished run is in the way, or has other settings, examples, code, versions,
             device, number of threads or of processes; processes that minibatches cannot be divided among, or that
-            were asked for different runs; data or a network of one's own that do not fit; a loss that is not finite
-            (what was made in an unfinished first epoch is removed, finished epochs are kept).
+            were asked for different runs; data or a network of one's own that do not fit; pretrained weights that are
+            missing; a loss that is not finite (what was made in an unfinished first epoch is removed, finished epochs
+            are kept).
 
     Example:
         >>> import pathlib, tempfile
@@ -112,6 +114,7 @@ def train(
     earlier = ranks.on_first(lambda: (out / SIDECAR).read_bytes() if (out / SIDECAR).is_file() else None)
     if earlier is not None and (found := finished_run(out, settings, data, model)) is not None:
         return found
+    ranks.on_first(lambda: check_pretrained(settings))
     data = drawn.data
     with _unfinished(out, ranks) as partial:
         with torch.random.fork_rng():

@@ -19,13 +19,13 @@ from ...ground.row_file import Row
 from ...ground.run_files import CURVATURE, CURVATURE_FROZEN
 from ...landscapes.curvature.recorder import CurvatureRecorder
 from ...landscapes.networks.whole_state import load_whole_state, whole_state
-from ...landscapes.runs.build import build_model
 from ...landscapes.runs.data_set import DataSet
 from ..passes import NotFiniteError
 from ..sharpness_aware import SharpnessAwareOptimizer
 from .continuation import check_continues
 from .early_stop import EarlyStop
 from .epoch_sums import EpochSums
+from .first_network import first_network
 from .identity import run_identity
 from .learning_rate import learning_rate
 from .made_optimizer import make_optimizer
@@ -79,7 +79,7 @@ class Training:
             self.identity["validation examples"] = fingerprint(*validation)
         self.ranks.require_same({**settings.to_dict(), **self.identity})
         torch.manual_seed(settings.seed)
-        self.model = build_model(settings.model, data.shape, data.classes) if model is None else model
+        self.model = first_network(settings, data) if model is None else model
         self._finite = _finite_tensors(self.model)
         self.initial = {name: tensor.clone() for name, tensor in whole_state(self.model).items()}
         self.model.to(device)

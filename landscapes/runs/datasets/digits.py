@@ -17,6 +17,11 @@ class Digits(DataSource):
 
     built_in = True
 
+    @property
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Those of -1 to 1."""
+        return (0.5,), (0.5,)
+
     def load(self, name: str, root: Path | None, *, download: bool) -> "DataSet":
         """Standardise to -1 to 1 by constants."""
         import numpy as np
