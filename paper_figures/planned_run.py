@@ -20,7 +20,7 @@ class PlannedRun:
         shape: of an image, channels first.
         classes: of the data.
         done: whether it is there already.
-        data_here: whether its data are.
+        data_here: whether its data, and the weights that it begins with, are.
         measurements: top eigenpairs that are measured on the way.
     """
 

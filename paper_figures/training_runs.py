@@ -13,6 +13,7 @@ from ..ground.workers import in_workers, one_thread
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.registries import DATA
+from ..optim.training.first_network import check_pretrained
 from ..optim.training.identity import run_identity
 from ..optim.training.settings import TrainSettings
 from ..optim.training.train import train
@@ -50,8 +51,9 @@ def _folder(settings: TrainSettings, resources: Resources) -> str:
     if ("folder", settings) not in resources.loaded:
         # Of the settings an identity holds the code of these only; to hash the examples for each run would take long.
         kinds = type(settings.method), type(settings.base_optimizer), type(settings.rate)
-        key = "identity", settings.data, settings.model, *kinds
+        key = "identity", settings.data, settings.model, settings.pretrained, *kinds
         if key not in resources.loaded:
+            check_pretrained(settings, download=resources.download)
             with one_thread():  # as the workers
                 resources.loaded[key] = run_identity(used_data(settings.data, resources), resources.device, settings)
         name = fingerprint(settings.to_dict(), resources.loaded[key])
@@ -114,13 +116,12 @@ def _planned(settings: TrainSettings, resources: Resources) -> PlannedRun:
     there, here, shape, classes, examples = False, True, source.shape, getattr(source, "classes", 10), source.examples
     try:
         data = used_data(settings.data, resources)
+        shape, classes, examples = data.shape, data.classes, len(data.train_targets)  # type: ignore[assignment]
+        there = is_done(run_directories([settings], resources)[settings])
     except InputError:
         if shape is None:
             raise
         here = False
-    else:
-        shape, classes, examples = data.shape, data.classes, len(data.train_targets)  # type: ignore[assignment]
-        there = is_done(run_directories([settings], resources)[settings])
     assert shape is not None
     used = round((settings.subset or examples * settings.prior_fraction) * (1 - settings.validation_fraction))
     steps = settings.epochs * max(used // settings.batch_size, 1)

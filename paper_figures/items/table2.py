@@ -55,8 +55,8 @@ class Table2(ContestItem):
         starts = {cell["settings"].get("pretrained") or "a random start" for cell in result["cells"]}
         return (
             f"Test accuracy after the last epoch minus SGD's of the same seed, in points; start: "
-            f"{', '.join(sorted(starts))}; means with 95 % intervals over seeds. Every optimizer had the same training data "
-            "and equally many settings to choose from."
+            f"{', '.join(sorted(starts))}; means with 95 % intervals over seeds. Every optimizer had the same training "
+            "data and equally many settings to choose from."
         )
 
     def tables(self, result: Result) -> list[Table]:
