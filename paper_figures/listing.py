@@ -165,11 +165,7 @@ def _lines(runs: Sequence[PlannedRun], times: Mapping[Any, Any]) -> list[str]:
         done = sum(run.done for run in each)
         step = times.get(_kind(each[0]))
         cost = f", {1000 * step.step:.3g} ms a step" if step and done < len(each) else ""
-        here = (
-            ""
-            if each[0].data_here
-            else f"; {each[0].settings.data} (or its weights) is not here: --data-root, --download"
-        )
+        here = "" if each[0].data_here else f"; {each[0].settings.data} is not here: --data-root, --download"
         lines.append(f"{label}: {len(each)} x {each[0].steps} steps{cost}, {done} there already{here}")
     return lines
 
