@@ -10,7 +10,8 @@ from eigensam.paper_figures import ITEMS, PRESETS, find_preset
 def test_runs(name):
     trainings = find_preset(name).items["figure1"].trainings
     runs, seeds = trainings.runs(), trainings.seeds
-    assert find_preset(name).items["bound_terms"].trainings == trainings  # trained once
+    if name != "laptop":  # where the derivatives of Figure 1's network would take hours
+        assert find_preset(name).items["bound_terms"].trainings == trainings  # trained once
     assert len(runs) == 3 * len(seeds)
     assert len(seeds) >= 3
     assert {(r.method.name, r.seed) for r in runs} == {(o, s) for o in ("sgd", "sam", "eigen-sam") for s in seeds}
@@ -23,7 +24,7 @@ def test_quick_needs_no_download():
 
 
 def test_unknown():
-    with pytest.raises(InputError, match="unknown preset 'full'; choose one of: quick, paper"):
+    with pytest.raises(InputError, match="unknown preset 'full'; choose one of: quick, laptop, paper"):
         find_preset("full")
 
 

@@ -6,11 +6,16 @@ import pytest
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--preset", "full"], "unknown preset 'full'; choose one of: quick, paper"),
+        (["--preset", "full"], "unknown preset 'full'; choose one of: quick, laptop, paper"),
         (["--preset", "paper"], "give --data-root FOLDER"),
         (["--jobs", -1], "jobs = -1"),
+        (["--seeds", -1], "--seeds -1; give 1 to 1000"),
+        (["--seeds", 1001], "--seeds 1001"),
+        (["--from-json"], "holds no result"),
+        (["--preset", "laptop", "table1"], "give --data-root FOLDER"),
+        (["k_table", "--data-root", "."], "needs no files"),
         (["--device", "tpu9"], "no usable device 'tpu9'"),
-        (["--only", "figure9"], "unknown figure 'figure9'; choose one of: weak_order, figure1, bound_terms"),
+        (["figure9"], "unknown figure 'figure9'; choose one of: weak_order, figure1, bound_terms"),
     ],
 )
 def test_refusals(refused, tmp_path, options, message):
