@@ -3,6 +3,7 @@ from .preset import PRESETS, Preset, find_preset
 from .registry import ITEMS
 from .resources import Resources
 from .trainings import Trainings
+from .verdict import Verdict, above, below, decide
 
 __all__ = [
     "ITEMS",
@@ -13,5 +14,9 @@ __all__ = [
     "Resources",
     "Table",
     "Trainings",
+    "Verdict",
+    "above",
+    "below",
+    "decide",
     "find_preset",
 ]

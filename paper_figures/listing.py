@@ -3,8 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +14,15 @@ from ..ground.outputs import Outputs
 from ..ground.result_store import result_key, stored
 from .item import Item
 from .planned_run import PlannedRun
+from .reference_times import MACHINE, REFERENCE_TIMES
 from .resources import Resources
 
-__all__ = ["list_items", "plan_items", "reference_times"]
-
-
-@cache
-def reference_times() -> dict[str, Any]:
-    """Seconds that each item of each preset took where they were measured, and on which machine.
-
-    Example:
-        >>> sorted(reference_times())
-        ['laptop', 'machine', 'quick']
-    """
-    found: dict[str, Any] = json.loads((files(__package__) / "reference_times.json").read_text())
-    return found
+__all__ = ["list_items", "plan_items"]
 
 
 def list_items(items: Mapping[str, Item], preset: str, out: Path, outputs: Outputs) -> None:
     """Name, title and times of each item: measured in ``out``, and where the reference times come from."""
-    reference = reference_times().get(preset, {})
+    reference = REFERENCE_TIMES.get(preset, {})
     rows = [
         {
             "name": name,
@@ -55,10 +42,10 @@ def list_items(items: Mapping[str, Item], preset: str, out: Path, outputs: Outpu
     console.print(table)
     console.print(
         f"Measured here: what the result in {out} took, trainings that were there already not counted. Reference: "
-        f"preset {preset} on {reference_times()['machine']}.",
+        f"preset {preset} on {MACHINE}.",
         markup=False,
     )
-    outputs.save({"preset": preset, "items": rows, "reference_machine": reference_times()["machine"]})
+    outputs.save({"preset": preset, "items": rows, "reference_machine": MACHINE})
 
 
 def _seconds_here(name: str, item: Item, out: Path) -> float | None:
@@ -110,7 +97,7 @@ def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, out
                 "steps": sum(run.steps for run in left),
                 "seconds": sum(time.of(run) for run, time in found.items()),
                 "scaled": any(time.scaled for time in found.values()),
-                "reference_seconds": reference_times().get(preset, {}).get(name),
+                "reference_seconds": REFERENCE_TIMES.get(preset, {}).get(name),
                 "trainings": _lines(runs, times),
             }
         )
