@@ -7,13 +7,12 @@ from typing import Any
 
 from ..ground.errors import InputError
 from ..landscapes.runs.build import build_model
-from ..landscapes.runs.metrics import read_metrics
 from ..optim.method import Method
 from ..optim.training.settings import TrainSettings
 from .item import Progress
 from .planned_run import PlannedRun
 from .resources import Resources
-from .training_runs import planned_runs, run_directories, train_runs, used_data
+from .training_runs import measured_rows, planned_runs, run_directories, train_runs, used_data
 
 __all__ = ["Competitor", "Contest"]
 
@@ -169,7 +168,7 @@ class Contest:
                 said["failed"] = failed[run]
                 ranks.append((-math.inf, 0.0))
             else:
-                row = read_metrics(directories[run])[-1]
+                row = measured_rows(directories[run])[-1]
                 said |= {name: row[name] for name in ("validation_accuracy", "validation_loss")}
                 ranks.append((row["validation_accuracy"], -row["validation_loss"]))
             found.append(said)
@@ -191,4 +190,4 @@ class Contest:
 
 
 def _last_row(directory: Any) -> list[dict[str, Any]]:
-    return read_metrics(directory)[-1:]
+    return measured_rows(directory)[-1:]

@@ -7,13 +7,12 @@ from typing import Any
 
 from ..ground.errors import InputError
 from ..ground.intervals import Interval
-from ..landscapes.runs.metrics import read_metrics
 from ..optim.training.settings import TrainSettings
 from .item import Progress
 from .planned_run import PlannedRun
 from .resources import Resources
 from .seed_mean import seed_mean
-from .training_runs import planned_runs, run_directories, train_runs, used_data
+from .training_runs import measured_rows, planned_runs, run_directories, train_runs, used_data
 
 __all__ = ["Group", "Sweep", "curve", "last", "paired_differences", "paired_last", "shared_settings"]
 
@@ -90,7 +89,7 @@ class Sweep:
         for name, settings in self.groups:
             seeds: list[dict[str, Any]] = []
             for run in self.of(name):
-                measured = {"failed": failed[run]} if run in failed else {"rows": read_metrics(directories[run])}
+                measured = {"failed": failed[run]} if run in failed else {"rows": measured_rows(directories[run])}
                 seeds.append({"seed": run.seed, **measured})
             examples = settings.subset or len(data[settings.data].train_targets)
             found.append({"name": name, "settings": settings.to_dict(), "examples": examples, "seeds": seeds})

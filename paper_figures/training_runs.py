@@ -12,6 +12,7 @@ from ..ground.result_store import Provenance
 from ..ground.workers import in_workers, one_thread
 from ..landscapes.runs.data import load_data
 from ..landscapes.runs.data_set import DataSet
+from ..landscapes.runs.metrics import read_metrics
 from ..landscapes.runs.registries import DATA
 from ..optim.training.first_network import check_pretrained
 from ..optim.training.identity import run_identity
@@ -21,7 +22,16 @@ from .item import Progress
 from .planned_run import PlannedRun
 from .resources import Resources
 
-__all__ = ["is_done", "made_with", "planned_runs", "run_directories", "run_label", "train_runs", "used_data"]
+__all__ = [
+    "is_done",
+    "made_with",
+    "measured_rows",
+    "planned_runs",
+    "run_directories",
+    "run_label",
+    "train_runs",
+    "used_data",
+]
 
 
 def used_data(name: str, resources: Resources) -> DataSet:
@@ -137,6 +147,14 @@ def run_label(settings: TrainSettings) -> str:
         'SAM, mlp on digits, seed 3'
     """
     return f"{settings.method.label}, {settings.model} on {settings.data}, seed {settings.seed}"
+
+
+def measured_rows(directory: Path) -> list[dict[str, Any]]:
+    """Metrics of a finished run, one dictionary for each epoch, without clocks: equal runs have equal rows."""
+    return [{name: value for name, value in row.items() if name not in _CLOCKS} for row in read_metrics(directory)]
+
+
+_CLOCKS = ("seconds", "curvature_seconds")
 
 
 def made_with(directories: Iterable[Path]) -> Provenance:

@@ -11,7 +11,7 @@ from eigensam.paper_figures import Resources
 from eigensam.paper_figures.contest import Competitor, Contest
 from eigensam.paper_figures.contest_item import NOT_RUN, choices_table, grid
 from eigensam.paper_figures.contests import contest
-from eigensam.paper_figures.training_runs import run_directories
+from eigensam.paper_figures.training_runs import measured_rows, run_directories
 
 SHORT = TrainSettings(data="digits", model="mlp32", epochs=1, batch_size=160)
 SGD = Competitor("SGD", ((SGDSettings(), 1e-4), (SGDSettings(), 0.1), (SGDSettings(), 1e30)))
@@ -46,7 +46,7 @@ def test_what_is_compared_was_not_used_to_choose(found):
     chosen = rules.compared(SGD, 1)
     assert all(run.validation_fraction == 0 and run.lr == 0.1 for run in chosen)
     assert [each["rows"] for each in result["optimizers"][0]["seeds"]] == [
-        read_metrics(path)[-1:] for path in run_directories(chosen, resources).values()
+        measured_rows(path)[-1:] for path in run_directories(chosen, resources).values()
     ]
     assert result["examples"] == 1437
 
