@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ..ground.errors import InputError
 from ..ground.fingerprints import fingerprint
