@@ -74,9 +74,11 @@ def _duration(seconds: float | None) -> str:
 def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, outputs: Outputs) -> None:
     """The trainings of each item, which of them are there, and an estimate of what the others take.
 
-    The time of a step is measured here, once for each network, minibatch and optimizer. A training that several items
+    The time of a gradient is measured here, once for each network and minibatch. A training that several items
     share counts once.
     """
+    from .step_times import seconds_of
+
     console = outputs.console
     planned = {name: list(item.planned(resources)) for name, item in items.items()}
     times = _times([run for runs in planned.values() for run in runs if not run.done], resources.device)
@@ -95,7 +97,7 @@ def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, out
                 "cached": sum(run.done for run in planned[name]),
                 "shared": len(planned[name]) - len(runs),
                 "steps": sum(run.steps for run in left),
-                "seconds": sum(time.of(run) for run, time in found.items()),
+                "seconds": sum(seconds_of(run, time.seconds) for run, time in found.items()),
                 "scaled": any(time.scaled for time in found.values()),
                 "reference_seconds": REFERENCE_TIMES.get(preset, {}).get(name),
                 "trainings": _lines(runs, times),
@@ -114,8 +116,8 @@ def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, out
     total = sum(row["seconds"] for row in rows)
     jobs = resources.jobs if resources.device == "cpu" else 1
     console.print(
-        f"Trainings: {_duration(total / jobs)} with {jobs} at a time on {resources.device}, estimated from steps that "
-        f"were timed now; measurements of trained networks come besides.",
+        f"Trainings: {_duration(total / jobs)} with {jobs} at a time on {resources.device}, estimated from "
+        f"gradients that were timed now; measurements of trained networks come besides.",
         markup=False,
     )
     outputs.save({"preset": preset, "items": rows, "seconds": total, "jobs": jobs}, device=resources.device)
@@ -147,11 +149,15 @@ def _lines(runs: Sequence[PlannedRun], times: Mapping[Any, Any]) -> list[str]:
         choosing = " (choosing)" if run.label.endswith("(choosing)") else ""
         label = f"{run.label.rpartition(', seed')[0]}{choosing} {_varied(run)}"
         groups.setdefault(label, []).append(run)
+    from .step_times import gradients_of_a_step
+
     lines = []
     for label, each in groups.items():
         done = sum(run.done for run in each)
-        step = times.get(_kind(each[0]))
-        cost = f", {1000 * step.step:.3g} ms a step" if step and done < len(each) else ""
+        gradient = times.get(_kind(each[0]))
+        cost = ""
+        if gradient and done < len(each):
+            cost = f", {1000 * gradient.seconds * gradients_of_a_step(each[0].settings):.3g} ms a step"
         here = "" if each[0].data_here else f"; {each[0].settings.data} is not here: --data-root, --download"
         lines.append(f"{label}: {len(each)} x {each[0].steps} steps{cost}, {done} there already{here}")
     return lines
@@ -165,22 +171,17 @@ def _varied(run: PlannedRun) -> str:
 
 def _kind(run: PlannedRun) -> tuple[Any, ...]:
     settings = run.settings
-    return settings.model, run.shape, run.classes, settings.batch_size, type(settings.method), _every(run)
-
-
-def _every(run: PlannedRun) -> int:
-    every: int = getattr(run.settings.method, "refresh_every", 0)
-    return every
+    return settings.model, run.shape, settings.batch_size
 
 
 def _times(runs: Sequence[PlannedRun], device: str) -> dict[Any, Any]:
     from ..ground.workers import one_thread
-    from .step_times import measure_step
+    from .step_times import measure_gradient
 
     kinds = {_kind(run): run for run in runs}
     found = {}
-    with progress_bar("timing steps") as (progress, task), one_thread():
+    with progress_bar("timing gradients") as (progress, task), one_thread():
         for count, (kind, run) in enumerate(kinds.items(), start=1):
-            found[kind] = measure_step(run, device)
+            found[kind] = measure_gradient(run, device)
             progress.update(task, completed=count, total=len(kinds))
     return found

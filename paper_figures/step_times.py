@@ -1,95 +1,123 @@
-"""What a step of a training costs here: measured on random images, for an estimate of what a preset takes."""
+"""What a training costs here: gradients that are timed on random images, for an estimate of what a preset takes."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..landscapes.runs.build import build_model
 from ..optim.sharpness_aware import SharpnessAwareOptimizer
 from ..optim.training.made_optimizer import make_optimizer
+from ..optim.training.settings import TrainSettings
 from .planned_run import PlannedRun
 
-__all__ = ["StepTime", "measure_step"]
+__all__ = ["GradientTime", "gradients_of_a_step", "measure_gradient", "seconds_of"]
 
-_IMAGES = 4  # of a first, small step, which tells whether a whole one would take too long
-_LONGEST = 3.0  # seconds; a longer step is extrapolated from a small one
-_LOOK = 30  # Hessian products of one measurement of the top eigenvalue, at most, each about two gradients
+_IMAGES = 4  # of a first, small gradient, which tells whether a whole one would take too long
+_LONGEST = 1.0  # seconds; a longer gradient is extrapolated from a small one
+_PRODUCTS = 30  # of one measurement of the top eigenvalue, at most, each about two gradients
 _EXAMPLES = 2000  # of each product
+_YARDSTICK = ("cnn2", (1, 28, 28), 128)  # a network and minibatch on which steps are counted in gradients
 
 
 @dataclass(frozen=True)
-class StepTime:
-    """Measured times, in seconds.
+class GradientTime:
+    """Time of the gradient of one minibatch.
 
     Attributes:
-        step: of the optimizer, on average over its refreshes.
-        gradient: of one minibatch.
-        scaled: whether they were extrapolated from a few images.
+        seconds: measured here, one thread on a CPU.
+        scaled: whether that was extrapolated from a few images.
     """
 
-    step: float
-    gradient: float
+    seconds: float
     scaled: bool
 
-    def of(self, run: PlannedRun) -> float:
-        """Of the whole run, with what is measured on the way."""
-        looks = run.measurements * 2 * _LOOK * max(1.0, _EXAMPLES / run.settings.batch_size) * self.gradient
-        return run.steps * self.step + looks
 
-
-def measure_step(run: PlannedRun, device: str) -> StepTime:
-    """Time a few steps of a run's optimizer on its network, with random images, one thread on a CPU.
+def measure_gradient(run: PlannedRun, device: str) -> GradientTime:
+    """Time the gradient of a run's network for one of its minibatches, on random images.
 
     Example:
-        >>> from eigensam.optim import TrainSettings
-        >>> found = measure_step(PlannedRun("a", TrainSettings("sam"), 10, (1, 8, 8), 10, False), "cpu")
-        >>> 0 < found.step < 10, found.scaled
+        >>> found = measure_gradient(PlannedRun("a", TrainSettings("sam"), 10, (1, 8, 8), 10, False), "cpu")
+        >>> 0 < found.seconds < 10, found.scaled
         (True, False)
     """
     batch = run.settings.batch_size
     few = min(batch, _IMAGES) if device == "cpu" else batch
     with torch.random.fork_rng():
-        found = _measure(run, device, few)
-        if few == batch or found.step * batch / few > _LONGEST:
-            factor = batch / few
-            return StepTime(found.step * factor, found.gradient * factor, few < batch)
-        return _measure(run, device, batch)
+        model = build_model(run.settings.model, run.shape, run.classes).to(device)
+        seconds = _gradient(model, run.shape, few, device)
+        if few < batch and seconds * batch / few > _LONGEST:
+            return GradientTime(seconds * batch / few, scaled=True)
+        return GradientTime(_gradient(model, run.shape, batch, device) if few < batch else seconds, scaled=False)
 
 
-def _measure(run: PlannedRun, device: str, images: int) -> StepTime:
-    torch.manual_seed(0)
-    settings = run.settings
-    model = build_model(settings.model, run.shape, run.classes).to(device)
-    count = settings.method.closures
-    inputs = torch.randn(max(images, 2 * count), *run.shape, device=device)
-    targets = torch.randint(run.classes, (len(inputs),), device=device)
-    optimizer = make_optimizer(settings, model)
+def gradients_of_a_step(settings: TrainSettings) -> float:
+    """How many gradients a step of the optimizer costs, on average over its refreshes: timed on a small network.
 
-    def loss(part: int = 0) -> torch.Tensor:
-        return cross_entropy(model(inputs[part::count]), targets[part::count])
-
-    def step() -> None:
-        if isinstance(optimizer, SharpnessAwareOptimizer):
-            optimizer.step([partial(loss, part) for part in range(count)])
-        else:
-            optimizer.zero_grad()
-            loss().backward()
-            optimizer.step()
-
-    gradient = min(_timed(lambda: _backward(model, loss), device) for _ in range(2))
-    steps = [_timed(step, device) for _ in range(3)]
-    usual, first = min(steps[1:]), steps[0]
-    every = getattr(settings.method, "refresh_every", 0)
-    return StepTime(usual + (max(first - usual, 0.0) / every if every else 0.0), gradient, scaled=False)
+    Example:
+        >>> 0.5 < gradients_of_a_step(TrainSettings("sgd")) < gradients_of_a_step(TrainSettings("sam")) < 8
+        True
+    """
+    return _gradients(settings.method, settings.method.closures)
 
 
-def _backward(model: nn.Module, loss: Callable[[], torch.Tensor]) -> None:
-    torch.autograd.grad(loss(), [p for p in model.parameters() if p.requires_grad])
+@cache
+def _gradients(method: object, parts: int) -> float:
+    model_name, shape, batch = _YARDSTICK
+    settings = TrainSettings(method, model=model_name, batch_size=batch)  # type: ignore[arg-type]
+    with torch.random.fork_rng():
+        model = build_model(model_name, shape, 10)
+        optimizer = make_optimizer(settings, model)
+        inputs, targets = _images(shape, batch, "cpu"), torch.arange(batch) % 10
+
+        def loss(part: int = 0) -> Tensor:
+            return cross_entropy(model(inputs[part::parts]), targets[part::parts])
+
+        def step() -> None:
+            if isinstance(optimizer, SharpnessAwareOptimizer):
+                optimizer.step([partial(loss, part) for part in range(parts)])
+            else:
+                optimizer.zero_grad()
+                loss().backward()
+                optimizer.step()
+
+        gradient = _gradient(model, shape, batch, "cpu")
+        first, *usual = (_timed(step, "cpu") for _ in range(4))
+    every = getattr(method, "refresh_every", 0)
+    refresh = max(first - min(usual), 0.0) / every if every else 0.0
+    return (min(usual) + refresh) / gradient
+
+
+def seconds_of(run: PlannedRun, gradient: float) -> float:
+    """Of a whole run, with what is measured on the way: an estimate.
+
+    Args:
+        run: a training.
+        gradient: seconds of one minibatch's gradient.
+    """
+    looks = run.measurements * 2 * _PRODUCTS * max(1.0, _EXAMPLES / run.settings.batch_size)
+    return (run.steps * gradients_of_a_step(run.settings) + looks) * gradient
+
+
+def _images(shape: tuple[int, ...], count: int, device: str) -> Tensor:
+    return torch.rand(count, *shape, device=device)
+
+
+def _gradient(model: nn.Module, shape: tuple[int, ...], count: int, device: str) -> float:
+    """The faster one of two: the first also allocates."""
+    inputs = _images(shape, max(count, 2), device)  # batch norm needs two
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def work() -> None:
+        outputs = model(inputs)
+        loss = cross_entropy(outputs, torch.zeros(len(inputs), dtype=torch.int64, device=device))
+        torch.autograd.grad(loss, parameters)
+
+    return min(_timed(work, device) for _ in range(2))
 
 
 def _timed(work: Callable[[], object], device: str) -> float:
