@@ -1,12 +1,13 @@
 """The three things that a measurement can say about a claim, and the number that decides."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ground.intervals import Interval
 from .seed_mean import NO_INTERVAL, has_interval
 
-__all__ = ["NOT_REPRODUCED", "NOT_RESOLVED", "REPRODUCED", "VERDICTS", "Verdict", "above", "below", "decide"]
+__all__ = ["NOT_REPRODUCED", "NOT_RESOLVED", "REPRODUCED", "VERDICTS", "Verdict", "above", "below", "decide", "passed"]
 
 REPRODUCED, NOT_REPRODUCED, NOT_RESOLVED = "reproduced", "not reproduced", "not resolved here"
 
@@ -47,6 +48,21 @@ def decide(holds: bool, decided_by: str) -> Verdict:
         'not reproduced'
     """
     return Verdict(REPRODUCED if holds else NOT_REPRODUCED, decided_by)
+
+
+def passed(verdicts: Sequence[str]) -> Verdict:
+    """Of a claim about many slopes, each ``pass``, ``fail`` or ``inconclusive``: one that fails decides.
+
+    Example:
+        >>> passed(["pass", "inconclusive"])
+        Verdict(word='not resolved here', decided_by='1 of 2 slopes pass, 0 fail, 1 inconclusive')
+        >>> passed(["pass", "fail"]).word, passed(["pass"]).word
+        ('not reproduced', 'reproduced')
+    """
+    passing, failing = verdicts.count("pass"), verdicts.count("fail")
+    rest = len(verdicts) - passing - failing
+    said = f"{passing} of {len(verdicts)} slopes pass, {failing} fail, {rest} inconclusive"
+    return Verdict(NOT_RESOLVED, said) if rest and not failing else decide(not failing, said)
 
 
 def below(found: Interval, limit: float, what: str, digits: int = 3) -> Verdict:

@@ -8,6 +8,7 @@ from ...ground.pictures import LINES, new_figure
 from ..item import Claim, Item, Progress
 from ..registry import ITEMS
 from ..resources import Resources
+from ..verdict import passed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ class Ablations(Item):
                 "Each term of SAM's SDE is needed where theory says so, and no wrong one goes unseen at order 2",
                 f"theory: {len(result)} orders",
                 f"{agreeing} of {len(result)} slopes are the predicted ones",
-                "reproduced" if agreeing == len(result) else "contradicted",
+                passed([each["verdict"] for each in result]),
             )
         ]
 

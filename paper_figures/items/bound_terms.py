@@ -1,6 +1,6 @@
 """The terms of Theorem 4.1 at the trained points of SGD, SAM and Eigen-SAM."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from ..item import Claim, Item, Progress, Table
 from ..optimizer_names import label
 from ..registry import ITEMS
 from ..resources import Resources
+from ..verdict import decide
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +51,10 @@ class BoundTerms(Item):
     title = "The terms of Theorem 4.1"
     narrow = True
     trainings: "Trainings" = field(default_factory=_quick)
+
+    def with_seeds(self, count: int) -> "BoundTerms":
+        """The same trainings as those of Figure 1; the first seed is bounded."""
+        return replace(self, trainings=replace(self.trainings, seeds=tuple(range(count))))
 
     def prepare(self, resources: Resources) -> None:
         """Refuse data that are not there."""
@@ -113,7 +118,7 @@ class BoundTerms(Item):
                 "Theorem 4.1 is vacuous for over-parameterised networks",
                 "agreed by the authors in the public review",
                 f"vacuous for {vacuous} of {len(result)} networks",
-                "reproduced" if vacuous == len(result) else "contradicted",
+                decide(vacuous == len(result), f"{vacuous} of {len(result)} bounds are at least 1"),
             )
         ]
 

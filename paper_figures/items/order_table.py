@@ -8,6 +8,7 @@ from ...ground.pictures import new_figure
 from ..item import Claim, Item, Progress
 from ..registry import ITEMS
 from ..resources import Resources
+from ..verdict import passed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +59,7 @@ class OrderTable(Item):
                 "The weak order of every truncated SDE is the one that the symbolic proof finds",
                 f"theory: {len(result)} orders",
                 f"{agreeing} of {len(result)} slopes are the predicted ones",
-                "reproduced" if agreeing == len(result) else "contradicted",
+                passed([each["verdict"] for each in result]),
             )
         ]
 
