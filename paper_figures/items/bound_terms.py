@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...ground.pictures import LINES, new_figure
+from ...ground.pictures import LINES, new_figure, panels_are_stacked
 from ...ground.result_store import Provenance, single_threaded
 from ..item import Claim, Item, Progress, Table
 from ..optimizer_names import label
@@ -92,7 +92,8 @@ class BoundTerms(Item):
     def plot(self, result: Bounds) -> "Figure":
         """Every term of every network on a log scale (they differ by orders of magnitude), and the loss's own bound."""
         figure = new_figure(1)
-        figure.set_size_inches(6.4, 3.4)
+        if not panels_are_stacked():
+            figure.set_size_inches(6.4, 3.4)
         (axes,) = figure.axes
         terms = next(iter(result.values()))["terms"]
         for index, (name, bound) in enumerate(result.items()):

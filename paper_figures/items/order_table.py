@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ...ground.pictures import new_figure
+from ...ground.pictures import new_figure, panels_are_stacked
 from ..item import Claim, Item, Progress
 from ..registry import ITEMS
 from ..resources import Resources
@@ -48,7 +48,9 @@ class OrderTable(Item):
             axes.grid(False)
             axes.spines[:].set_visible(False)
             axes.set_title(rule)
-        figure.suptitle(r"measured slope (predicted order) of the weak error, $\rho = 0.8\,\eta^\beta$", fontsize=11)
+        between = ",\n" if panels_are_stacked() else ", "
+        said = "measured slope (predicted order) of the weak error"
+        figure.suptitle(said + between + r"$\rho = 0.8\,\eta^\beta$", fontsize=11)
         return figure
 
     def claims(self, result: list[dict[str, Any]]) -> list[Claim]:
