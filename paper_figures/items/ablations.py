@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ...ground.pictures import LINES, new_figure
+from ...ground.pictures import LINES, REFERENCE, new_figure
 from ..item import Claim, Item, Progress
 from ..registry import ITEMS
 from ..resources import Resources
@@ -38,7 +38,9 @@ class Ablations(Item):
             ours = [r for r in result if r["group"] == group]
             height = range(len(ours))
             orders = [float(Fraction(r["order"])) for r in ours]
-            axes.scatter(orders, height, marker="|", s=260, color="0.55", linewidths=3, label="theory", zorder=2)
+            axes.scatter(
+                orders, height, marker="|", s=260, color=REFERENCE["color"], linewidths=3, label="theory", zorder=2
+            )
             axes.scatter([r["slope"] for r in ours], height, color=LINES[0]["color"], s=26, label="measured", zorder=3)
             for y, r in zip(height, ours, strict=True):
                 axes.annotate(f"× {r['cost']:.3g}" if r["cost"] < 1000 else f"× {r['cost']:.0f}", (2.2, y), va="center")

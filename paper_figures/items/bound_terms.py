@@ -104,7 +104,9 @@ class BoundTerms(Item):
         axes.axhline(1.0, color="black", linestyle=":", linewidth=1, label="vacuous from here")
         axes.set_yscale("log")
         labels = [f"{term['name']}\n({term['kind']})" for term in terms]
-        axes.set_xticks(range(len(labels) + 1), [*labels, "sum\n(estimate)"])
+        axes.set_xticks(
+            range(len(labels) + 1), [*labels, "sum\n(estimate)"], fontsize=7 if panels_are_stacked() else None
+        )
         axes.set_ylabel("value (loss lies in [0, 1])")
         axes.set_title(r"terms of Theorem 4.1, $\delta$ = " + f"{next(iter(result.values()))['delta']:g}")
         axes.grid(visible=False, axis="x")

@@ -38,7 +38,7 @@ class CriticalPoint(Item):
         figure = new_figure(2)
         error_axes, slope_axes = figure.axes
         for index, each in enumerate(result):
-            line = {**LINES[index % len(LINES)], "color": str(0.75 * index / len(result))}
+            line = {**LINES[index % len(LINES)], "color": str(0.45 * index / len(result))}
             etas, errors, change = each["etas"], each["errors"], each["change"]
             error_axes.plot(etas, [e / eta**3 for e, eta in zip(errors, etas, strict=True)], **line | {"marker": ""})
             for eta, e, c in zip(etas, errors, change, strict=True):

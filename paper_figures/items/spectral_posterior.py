@@ -325,7 +325,7 @@ def _draw_trap(axes: Any, studies: list[Study]) -> None:
     axes.set_xticks(widths, [f"{value:g}" for value in widths])
     axes.minorticks_off()
     axes.set_ylabel("bounded cross-entropy")
-    axes.set_title("(c) Taylor's estimate of the spectral posterior")
+    axes.set_title("(c) Taylor's estimate, spectral")
     axes.legend(frameon=False, fontsize=8)
 
 
