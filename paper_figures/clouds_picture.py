@@ -116,9 +116,9 @@ def _draw_valley(axes: "Axes", v: dict[str, float], low: Any, high: Any) -> None
 def _label_times(axes: "Axes", clouds: Any, times: Any, high: Any) -> None:
     from matplotlib.patheffects import withStroke
 
-    for place, (cloud, t) in enumerate(zip(clouds, times, strict=True)):
+    for cloud, t in zip(clouds, times, strict=True):
         x, y = cloud[:, 0].mean(), np.quantile(cloud[:, 1], 0.99)
-        style: Any = {"ha": "center", "va": "bottom", "fontsize": 12, "color": _TIMES[place], "zorder": 6}
+        style: Any = {"ha": "center", "va": "bottom", "fontsize": 12, "color": "black", "zorder": 6}
         style["path_effects"] = [withStroke(linewidth=3, foreground="white")]
         axes.annotate(f"$t = {t:g}$", (x, min(y + 0.12, high[1])), **style)
 

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..ground.pictures import MANY_LINES, REFERENCE, new_figure
+from ..ground.pictures import MANY_LINES, REFERENCE, new_figure, panels_are_stacked
 from .beyond_control import LOWER
 from .control_numbers import PairNumbers, Row, pair_numbers
 from .seed_mean import has_interval
@@ -28,20 +28,21 @@ def draw_controls(result: dict[str, Any]) -> "Figure":
     numbers = pair_numbers(result)
     alphas = sorted({alpha for each in numbers for alpha in each.alphas})
     width, height = 3.6 if len(alphas) > 1 else 5.2, 2.4 if len(numbers) > 1 else 3.4  # the legend needs five inches
+    stacked = panels_are_stacked()
     figure = new_figure(len(alphas), len(numbers), width=width, height=height)
     for place, axes in enumerate(figure.axes):
         pair, alpha = numbers[place // len(alphas)], alphas[place % len(alphas)]
         _draw(axes, pair, alpha)
         axes.set_title(f"{pair.pair['name']}, α = {alpha:g}, {pair.pair['seeds']} seeds", fontsize=10)
-        if place % len(alphas) == 0:
+        if stacked or place % len(alphas) == 0:
             axes.set_ylabel("$λ_1$ / that of SAM,\nequal length", fontsize=9)
-        if place >= len(alphas) * (len(numbers) - 1):
+        if stacked or place >= len(alphas) * (len(numbers) - 1):
             axes.set_xlabel("k, steps between refreshes", fontsize=9)
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    columns = min(len(handles), max(2, len(alphas)))
+    columns = 1 if stacked else min(len(handles), max(2, len(alphas)))
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=9, frameon=False
     )

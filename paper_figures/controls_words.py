@@ -10,6 +10,7 @@ from .control_numbers import PairNumbers, Record, Row, over_looks, pair_numbers
 from .item import Claim, Table
 from .measurements.control_plan import FAMILIES, Condition
 from .seed_mean import with_spread
+from .verdict import NOT_RESOLVED, Verdict, decide
 
 __all__ = ["control_caption", "control_claims", "control_notes", "control_tables"]
 
@@ -41,21 +42,47 @@ _KINDS: dict[str, Callable[[Row], bool]] = {
 
 
 def _claim(numbers: PairNumbers, alpha: float, title: str, rows: list[Row]) -> Claim:
-    expected = {"a random vector": "a control: nothing", "a normalised perturbation": "not said"}.get(title, _PAPER)
+    random = title == "a random vector"
+    expected = {
+        "a random vector": "not said; a control that should do nothing",
+        "a normalised perturbation": "not said; with the third-order SDE as for the eigenvector",
+    }.get(title, _PAPER)
     if expected is _PAPER:
         found = numbers.predicted(alpha)
         expected += (
             f"; its SDE, at SAM's end and with the exact eigenvector: d ln λ₁/dt = {found.eigen.mean:.3f}, of SAM as "
             f"long {found.longer.mean:.3f}, difference {with_spread(found.difference, 3)}"
         )
-    said = "; ".join(f"{_short(row)}: {row.control.words}" for row in rows if row.control)
-    answers = "; ".join(f"{_short(row)}: {row.control.answer}" for row in rows if row.control)
+    judged = [(_short(row), row.control) for row in rows if row.control]
+    said = "; ".join(f"{name}: {control.words}" for name, control in judged)
+    does = "does not lower λ₁ below" if random else "lowers λ₁ below"
     return Claim(
-        f"{numbers.pair['name']}, α = {alpha:g}, {title}: λ₁ beyond SAM of equal length",
+        f"{numbers.pair['name']}, α = {alpha:g}, {title} {does} that of SAM of equal length, for every k",
         expected,
         f"ratio {said} (95 %, {numbers.pair['seeds']} paired seeds)",
-        answers,
+        _judgement([(name, control.answer) for name, control in judged], wanted="no" if random else "yes"),
     )
+
+
+def _judgement(answers: Sequence[tuple[str, str]], wanted: str) -> Verdict:
+    """Of all answers: each is the wanted one, or one of them is the other, or some are not resolved."""
+    other = {"yes": "no", "no": "yes"}[wanted]
+    places = {each: [name for name, answer in answers if answer.startswith(each)] for each in ("yes", "not resolved")}
+    places["no"] = [name for name, answer in answers if answer == "no"]
+    meaning = {
+        "yes": "lower after Holm's correction",
+        "no": f"a reduction by {LOWER.within} (ours) excluded",
+        "not resolved": "not resolved",
+    }
+    said = "; ".join(
+        f"{meaning[each]} in {len(places[each])} of {len(answers)}"
+        + (f" ({', '.join(places[each])})" if each != wanted else "")
+        for each in (wanted, other, "not resolved")
+        if places[each] or each == wanted
+    )
+    if places[other] or not places["not resolved"]:
+        return decide(not places[other], said)
+    return Verdict(NOT_RESOLVED, said)
 
 
 def _short(row: Row) -> str:

@@ -1,12 +1,12 @@
-"""Is one thing better than another? Differences seed by seed, their interval, and a verdict made of it."""
+"""Is one thing better than another? Differences seed by seed, and their interval."""
 
 import math
 from collections.abc import Sequence
 
 from ..ground.intervals import Interval
-from .seed_mean import NO_INTERVAL, has_interval, seed_mean
+from .seed_mean import seed_mean
 
-__all__ = ["nats_at_risk", "paired", "verdict"]
+__all__ = ["nats_at_risk", "paired"]
 
 
 def paired(over: Sequence[float], under: Sequence[float]) -> Interval:
@@ -17,21 +17,6 @@ def paired(over: Sequence[float], under: Sequence[float]) -> Interval:
         1.333
     """
     return seed_mean([a - b for a, b in zip(over, under, strict=True)])
-
-
-def verdict(difference: Interval, below: str, above: str) -> str:
-    """What an interval of a difference says: one of two words if it does not contain 0.
-
-    Example:
-        >>> from eigensam.ground.intervals import Interval
-        >>> verdict(Interval(-2.0, 1.0), "better", "worse"), verdict(Interval(1.0, 2.0), "better", "worse")
-        ('resolved: better', 'not resolved: the interval contains 0')
-    """
-    if not has_interval(difference):
-        return f"not resolved: {NO_INTERVAL}"
-    if difference.high < 0:
-        return f"resolved: {below}"
-    return f"resolved: {above}" if difference.low > 0 else "not resolved: the interval contains 0"
 
 
 def nats_at_risk(nats: Sequence[float], risks: Sequence[float], risk: float) -> float:

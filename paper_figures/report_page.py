@@ -36,7 +36,10 @@ def item_page(item: Item, found: Measured, picture: str) -> str:
     result = found.result
     parts = [
         f"# {item.title}",
-        _table(["claim", "the paper or its theory says", "we measured", "verdict"], _rows(item.claims(result))),
+        _table(
+            ["claim", "the paper or its theory says", "we measured", "verdict", "decided by"],
+            _rows(item.claims(result)),
+        ),
         f"![{item.title}]({picture})",
         item.caption(result),
     ]
@@ -48,7 +51,9 @@ def item_page(item: Item, found: Measured, picture: str) -> str:
 
 
 def _rows(claims: Sequence[Claim]) -> list[list[str]]:
-    return [[claim.claim, claim.paper, claim.measured, claim.verdict] for claim in claims]
+    return [
+        [claim.claim, claim.paper, claim.measured, claim.verdict.word, claim.verdict.decided_by] for claim in claims
+    ]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], table: Table | None = None) -> str:

@@ -1,11 +1,12 @@
 """Six panels of a network's observables along SAM and its SDEs, with their distances to SAM below."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ground.pictures import LINES, REFERENCE, new_figure
+from ..ground.pictures import LINES, REFERENCE, new_figure, panels_are_stacked
 from ..sde.simulation.comparison.bands import band
 from ..sde.simulation.comparison.bands_picture import TITLES
 from ..sde.simulation.comparison.weak_distance import weak_distance
@@ -31,24 +32,26 @@ def draw_cases(cases: Sequence[CaseNumbers]) -> "Figure":
     """
     stated, panels = cases[0], list(cases[0].panels)
     rows = -(-len(panels) // _COLUMNS)
-    figure = new_figure(_COLUMNS, 2 * rows, width=4.2, height=2.35)
-    grid: Any = figure.axes[0].get_gridspec()
-    grid.set_height_ratios([1.5, 1.0] * rows)
+    stacked = panels_are_stacked()  # then each panel's distances come right below it
+    columns, rows = (1, len(panels)) if stacked else (_COLUMNS, rows)
+    figure = new_figure(columns, 2 * rows, width=4.2, height=2.35, height_ratios=[1.5, 1.0] * rows)
     for k, name in enumerate(panels):
-        row, column = divmod(k, _COLUMNS)
-        curves, strip = (figure.axes[(2 * row + i) * _COLUMNS + column] for i in range(2))
+        row, column = divmod(k, columns)
+        curves, strip = (figure.axes[(2 * row + i) * columns + column] for i in range(2))
         _draw_curves(curves, stated, name)
         _draw_distances(strip, cases, name)
         if column == 0:
             strip.set_ylabel("distance to SAM")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=10)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 if stacked else 4, fontsize=9 if stacked else 10)
     lines = [
         f"{case.name}, ρ = {case.rho:.2f} {case.start}: {_criterion(case)}; third order closer on "
         f"{len(case.closer)} of {len(case.panels)} panels, at most half as far on {len(case.half)}, "
         f"farther on {len(case.farther)}"
         for case in cases
     ]
+    if stacked:  # a line holds so many letters
+        lines = [fill(line, 62) for line in lines]
     figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left", linespacing=1.5)
     return figure
 

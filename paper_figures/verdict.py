@@ -1,14 +1,27 @@
 """The three things that a measurement can say about a claim, and the number that decides."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ground.intervals import Interval
 from .seed_mean import NO_INTERVAL, has_interval
 
-__all__ = ["NOT_REPRODUCED", "NOT_RESOLVED", "REPRODUCED", "VERDICTS", "Verdict", "above", "below", "decide"]
+__all__ = [
+    "NOT_REPRODUCED",
+    "NOT_RESOLVED",
+    "REPRODUCED",
+    "VERDICTS",
+    "Verdict",
+    "above",
+    "below",
+    "decide",
+    "slopes_agree",
+]
 
 REPRODUCED, NOT_REPRODUCED, NOT_RESOLVED = "reproduced", "not reproduced", "not resolved here"
+
+_TOLERANCE = 0.05  # as that of the verification itself
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_RESOLVED)
 
@@ -47,6 +60,27 @@ def decide(holds: bool, decided_by: str) -> Verdict:
         'not reproduced'
     """
     return Verdict(REPRODUCED if holds else NOT_REPRODUCED, decided_by)
+
+
+def slopes_agree(results: Sequence[tuple[float, float, str]]) -> Verdict:
+    """Of a claim about many slopes: one that is another decides.
+
+    Args:
+        results: slope, order of theory, and what the verification said: ``pass``, ``fail`` or ``inconclusive``.
+
+    Example:
+        >>> slopes_agree([(1.01, 1.0, "pass"), (1.3, 1.0, "inconclusive")]).word
+        'not resolved here'
+        >>> slopes_agree([(1.01, 1.0, "pass")]).word, slopes_agree([(1.3, 1.0, "pass")]).word
+        ('reproduced', 'not reproduced')
+    """
+    tolerances = [_TOLERANCE * max(1.0, order) for _, order, _ in results]
+    far = [abs(slope - order) > most for (slope, order, _), most in zip(results, tolerances, strict=True)]
+    unsure = sum(said == "inconclusive" for *_, said in results)
+    wrong = sum(said == "fail" or (off and said == "pass") for off, (*_, said) in zip(far, results, strict=True))
+    said = f"{len(results) - wrong - unsure} of {len(results)} slopes are within {_TOLERANCE:g} of theory, relative "
+    said += f"above order 1 (ours); {wrong} are not, {unsure} cannot be told"
+    return Verdict(NOT_RESOLVED, said) if unsure and not wrong else decide(not wrong, said)
 
 
 def below(found: Interval, limit: float, what: str, digits: int = 3) -> Verdict:

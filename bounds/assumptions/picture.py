@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_assumptions"]
 
 _MARKS: dict[str, dict[str, Any]] = {  # told apart by form as well as by colour, for grey print
-    HOLDS: {"marker": "o", "color": "#5fa044", "s": 60},
-    FAILS: {"marker": "X", "color": "#c5611c", "s": 70},
+    HOLDS: {"marker": "o", "color": LINES[2]["color"], "s": 60},
+    FAILS: {"marker": "X", "color": LINES[1]["color"], "s": 70},
     UNDECIDED: {"marker": "D", "s": 42, "facecolors": "none", "edgecolors": "#444444"},
 }
 

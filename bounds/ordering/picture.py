@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...ground.pictures import MANY_LINES, new_figure
+from ...ground.pictures import LINES, MANY_LINES, REFERENCE, new_figure
 from .measures import MEASURES
 
 if TYPE_CHECKING:
@@ -69,11 +69,13 @@ def _forest(axes: "Axes", result: Mapping[str, Any], target: str, title: str) ->
     rankings = [each for each in result["rankings"] if each["target"] == target][::-1]
     for y, each in enumerate(rankings):
         resolved = each["verdict"].startswith("orders")
-        color = "#0b3c6f" if resolved else "#8a8a8a"
+        color = LINES[0]["color"] if resolved else REFERENCE["color"]
         axes.plot([each["lower"], each["upper"]], [y, y], color=color, linewidth=1.6)
         axes.plot([each["tau"]], [y], marker="o", color=color, fillstyle="full" if resolved else "none")
-        axes.plot([each["partial"]], [y - 0.25], marker="|", color="#c5611c", markersize=7)
-        axes.plot([each["partial_lower"], each["partial_upper"]], [y - 0.25] * 2, color="#c5611c", linewidth=0.9)
+        axes.plot([each["partial"]], [y - 0.25], marker="|", color=LINES[1]["color"], markersize=7)
+        axes.plot(
+            [each["partial_lower"], each["partial_upper"]], [y - 0.25] * 2, color=LINES[1]["color"], linewidth=0.9
+        )
     axes.axvline(0, color="black", linestyle=":", linewidth=1)
     axes.set_yticks(range(len(rankings)), [MEASURES[each["name"]].symbol for each in rankings], fontsize=7)
     axes.set_xlim(-1, 1)

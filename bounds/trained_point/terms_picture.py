@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...ground.pictures import MANY_LINES, REFERENCE, new_figure
+from ...ground.pictures import LINES, MANY_LINES, REFERENCE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,14 +45,14 @@ def _over_sigma(axes: "Axes", result: dict[str, Any]) -> None:
     axes.plot(sigmas, [row["sum"] for row in rows], label="sum", color="black", linewidth=2)
     risen = [(s, y) for s, y in zip(around["sigmas"], around["increase"], strict=True) if y > _LEAST]
     if risen:
-        style = {**REFERENCE, "color": "#14707f", "linestyle": "none", "markersize": 6}
+        style = {**REFERENCE, "color": MANY_LINES[4]["color"], "linestyle": "none", "markersize": 6}
         axes.plot(*zip(*risen, strict=True), label=r"measured $f_S(Q) - f_S(x)$", **style)
     axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
     uniform = result["measured"]["uniform_loss"]
-    axes.axhline(uniform, color="#8a8a8a", linestyle=":", linewidth=1)
+    axes.axhline(uniform, color=REFERENCE["color"], linestyle=":", linewidth=1)
     for height, text, color in ((1.0, "vacuous above", "black"), (uniform, "loss without data", "#666666")):
         axes.annotate(text, (0.01, height), xycoords=("axes fraction", "data"), va="bottom", fontsize=7, color=color)
-    axes.axvline(result["details"]["sigma"], color="#8a8a8a", linewidth=0.8)
+    axes.axvline(result["details"]["sigma"], color=REFERENCE["color"], linewidth=0.8)
     axes.set(xscale="log", yscale="log", ylim=(_LEAST, 10 * max(10.0, min(1e16, result["bound"]))))
     axes.set_xlabel(r"$\sigma$ of the posterior (grey line: the bound's)")
     axes.set_ylabel("term (loss lies in [0, 1])")
@@ -66,7 +66,7 @@ def _forms(axes: "Axes", result: dict[str, Any]) -> None:
     forms = [*result["forms"], *result["others"], *result["for_the_point"]][::-1]
     for y, each in enumerate(forms):
         certain = each["kind"] == "certificate"
-        color = "#0b3c6f" if certain else "#c5611c"
+        color = LINES[0]["color"] if certain else LINES[1]["color"]
         inside = color if certain else "white"
         axes.scatter(
             [min(each["bound"], _LARGEST)], [y], marker="o", s=34, zorder=3, facecolors=inside, edgecolors=color
@@ -75,7 +75,7 @@ def _forms(axes: "Axes", result: dict[str, Any]) -> None:
             axes.scatter([min(each["bound"], _LARGEST)], [y], marker="x", s=60, color="black", zorder=4)
         axes.scatter([each["bound_kl"]], [y], marker="|", s=70, color=color, zorder=3)
     axes.axvline(1.0, color="black", linestyle=":", linewidth=1)
-    axes.axvline(result["measured"]["uniform_loss"], color="#8a8a8a", linestyle=":", linewidth=1)
+    axes.axvline(result["measured"]["uniform_loss"], color=REFERENCE["color"], linestyle=":", linewidth=1)
     if any(each["bound"] > _LARGEST for each in forms):
         axes.text(_LARGEST, len(forms) - 0.4, "or more", ha="right", fontsize=7)
     values = [min(value, _LARGEST) for each in forms for value in (each["bound"], each["bound_kl"])]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ...ground.pictures import LINES, new_figure
+from ...ground.pictures import LINES, REFERENCE, new_figure
 from ..item import Claim, Item, Progress
 from ..registry import ITEMS
 from ..resources import Resources
+from ..verdict import slopes_agree
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,9 @@ class Ablations(Item):
             ours = [r for r in result if r["group"] == group]
             height = range(len(ours))
             orders = [float(Fraction(r["order"])) for r in ours]
-            axes.scatter(orders, height, marker="|", s=260, color="0.55", linewidths=3, label="theory", zorder=2)
+            axes.scatter(
+                orders, height, marker="|", s=260, color=REFERENCE["color"], linewidths=3, label="theory", zorder=2
+            )
             axes.scatter([r["slope"] for r in ours], height, color=LINES[0]["color"], s=26, label="measured", zorder=3)
             for y, r in zip(height, ours, strict=True):
                 axes.annotate(f"× {r['cost']:.3g}" if r["cost"] < 1000 else f"× {r['cost']:.0f}", (2.2, y), va="center")
@@ -52,13 +55,14 @@ class Ablations(Item):
 
     def claims(self, result: list[dict[str, Any]]) -> list[Claim]:
         """Whether all slopes are those of theory."""
-        agreeing = sum(each["verdict"] == "pass" for each in result)
+        verdict = slopes_agree([(each["slope"], float(Fraction(each["order"])), each["verdict"]) for each in result])
         return [
             Claim(
                 "Each term of SAM's SDE is needed where theory says so, and no wrong one goes unseen at order 2",
                 f"theory: {len(result)} orders",
-                f"{agreeing} of {len(result)} slopes are the predicted ones",
-                "reproduced" if agreeing == len(result) else "contradicted",
+                "largest distance of a slope from its order "
+                f"{max(abs(each['slope'] - float(Fraction(each['order']))) for each in result):.3f}",
+                verdict,
             )
         ]
 

@@ -1,15 +1,16 @@
 """The terms of Theorem 4.1 at the trained points of SGD, SAM and Eigen-SAM."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...ground.pictures import LINES, new_figure
+from ...ground.pictures import LINES, new_figure, panels_are_stacked
 from ...ground.result_store import Provenance, single_threaded
 from ..item import Claim, Item, Progress, Table
 from ..optimizer_names import label
 from ..registry import ITEMS
 from ..resources import Resources
+from ..verdict import decide
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,6 +52,10 @@ class BoundTerms(Item):
     narrow = True
     trainings: "Trainings" = field(default_factory=_quick)
 
+    def with_seeds(self, count: int) -> "BoundTerms":
+        """The same trainings as those of Figure 1; the first seed is bounded."""
+        return replace(self, trainings=replace(self.trainings, seeds=tuple(range(count))))
+
     def prepare(self, resources: Resources) -> None:
         """Refuse data that are not there."""
         self.trainings.directories(resources)
@@ -87,7 +92,8 @@ class BoundTerms(Item):
     def plot(self, result: Bounds) -> "Figure":
         """Every term of every network on a log scale (they differ by orders of magnitude), and the loss's own bound."""
         figure = new_figure(1)
-        figure.set_size_inches(6.4, 3.4)
+        if not panels_are_stacked():
+            figure.set_size_inches(6.4, 3.4)
         (axes,) = figure.axes
         terms = next(iter(result.values()))["terms"]
         for index, (name, bound) in enumerate(result.items()):
@@ -98,7 +104,9 @@ class BoundTerms(Item):
         axes.axhline(1.0, color="black", linestyle=":", linewidth=1, label="vacuous from here")
         axes.set_yscale("log")
         labels = [f"{term['name']}\n({term['kind']})" for term in terms]
-        axes.set_xticks(range(len(labels) + 1), [*labels, "sum\n(estimate)"])
+        axes.set_xticks(
+            range(len(labels) + 1), [*labels, "sum\n(estimate)"], fontsize=7 if panels_are_stacked() else None
+        )
         axes.set_ylabel("value (loss lies in [0, 1])")
         axes.set_title(r"terms of Theorem 4.1, $\delta$ = " + f"{next(iter(result.values()))['delta']:g}")
         axes.grid(visible=False, axis="x")
@@ -107,13 +115,17 @@ class BoundTerms(Item):
 
     def claims(self, result: Bounds) -> list[Claim]:
         """Whether each bound is vacuous."""
-        vacuous = sum(bound["vacuous"] for bound in result.values())
+        smallest = min(bound["bound"] for bound in result.values())
+        vacuous = sum(bound["bound"] >= 1 for bound in result.values())
         return [
             Claim(
                 "Theorem 4.1 is vacuous for over-parameterised networks",
                 "agreed by the authors in the public review",
                 f"vacuous for {vacuous} of {len(result)} networks",
-                "reproduced" if vacuous == len(result) else "contradicted",
+                decide(
+                    vacuous == len(result),
+                    f"{vacuous} of {len(result)} bounds are at least 1, the smallest {smallest:.3g}",
+                ),
             )
         ]
 

@@ -8,6 +8,7 @@ from ...ground.pictures import LINES, new_figure
 from ..item import Claim, Item, Progress
 from ..registry import ITEMS
 from ..resources import Resources
+from ..verdict import decide
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ class CriticalPoint(Item):
         figure = new_figure(2)
         error_axes, slope_axes = figure.axes
         for index, each in enumerate(result):
-            line = {**LINES[index % len(LINES)], "color": str(0.75 * index / len(result))}
+            line = {**LINES[index % len(LINES)], "color": str(0.45 * index / len(result))}
             etas, errors, change = each["etas"], each["errors"], each["change"]
             error_axes.plot(etas, [e / eta**3 for e, eta in zip(errors, etas, strict=True)], **line | {"marker": ""})
             for eta, e, c in zip(etas, errors, change, strict=True):
@@ -66,7 +67,11 @@ class CriticalPoint(Item):
                 "The order needs |g| bounded away from 0: near a critical point of a minibatch nothing of it is left",
                 f"local slope {far['expected']:g} away from critical points, theory only",
                 ", ".join(f"{each['slopes'][-1]:.2f} at distance {each['distance']:g}" for each in (far, near)),
-                "reproduced" if holds and not lost else "contradicted",
+                decide(
+                    holds and not lost,
+                    f"slope {far['slopes'][-1]:.2f} far away {'within' if holds else 'not within'} {_NEAR:g} (ours) of "
+                    f"{far['expected']:g}; {near['slopes'][-1]:.2f} near by is {'within' if lost else 'not within'} it",
+                ),
             )
         ]
 

@@ -1,6 +1,6 @@
 """Does Eigen-SAM's eigenvector lower the top eigenvalue beyond what a longer perturbation of SAM does?"""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...ground.errors import InputError
@@ -49,6 +49,10 @@ class EigenSAMControls(Item):
     def all_pairs(self) -> "tuple[Pair, ...]":
         """Those of the plan where none were given."""
         return self.pairs or _pairs()
+
+    def with_seeds(self, count: int) -> "EigenSAMControls":
+        """So many of each pair."""
+        return replace(self, pairs=tuple(replace(pair, seeds=count) for pair in self.all_pairs))
 
     def prepare(self, resources: Resources) -> None:
         """Refuse data that are not there, sizes that do not fit them, and a plan without Eigen-SAM."""

@@ -1,6 +1,6 @@
 """Figure 1 of the paper: alignment and top eigenvalue along training, averaged over seeds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...ground.intervals import Interval
@@ -11,6 +11,7 @@ from ..optimizer_names import label
 from ..registry import ITEMS
 from ..resources import Resources
 from ..seed_mean import NO_INTERVAL, has_interval, seed_mean, with_spread
+from ..verdict import below
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +44,12 @@ class Figure1(Item):
 
     label = "Figure 1"
     title = "Figure 1: alignment and top eigenvalue along training"
+    in_the_paper = True
     trainings: "Trainings" = field(default_factory=_quick)
+
+    def with_seeds(self, count: int) -> "Figure1":
+        """Train from so many seeds."""
+        return replace(self, trainings=replace(self.trainings, seeds=tuple(range(count))))
 
     def prepare(self, resources: Resources) -> None:
         """Refuse data that are not there."""
@@ -113,7 +119,7 @@ class Figure1(Item):
                         f"{label(over)} ends with a smaller top eigenvalue than {label(under)}",
                         f"ratio {paper}",
                         f"ratio {with_spread(ratio, 3)} ({_seeds(result, 'paired ')})",
-                        _ratio_verdict(ratio),
+                        below(ratio, 1, "ratio of λ₁, 95 % interval"),
                     )
                 )
         if "sam" in result:
@@ -123,7 +129,7 @@ class Figure1(Item):
                     "SAM's perturbation is poorly aligned with the top eigenvector",
                     "poor alignment; we call it poor below 0.5 (a random direction has about 1/sqrt(d))",
                     f"{with_spread(aligned, 2)} at the last epoch ({_seeds(result)})",
-                    _alignment_verdict(aligned),
+                    below(aligned, _POOR, "alignment, 95 % interval, poor below 0.5 (ours)", 2),
                 )
             )
         return rows
@@ -177,18 +183,3 @@ def _count(metrics: Metrics) -> int:
 def _seeds(metrics: Metrics, kind: str = "") -> str:
     count = _count(metrics)
     return f"95 %, {count} {kind}seeds" if count > 1 else NO_INTERVAL
-
-
-def _ratio_verdict(ratio: Interval) -> str:
-    """What a 95 % interval of a ratio says about the claim that the ratio is below 1."""
-    if not has_interval(ratio):
-        return f"not resolved: {NO_INTERVAL}"
-    if ratio.high < 1:
-        return "reproduced"
-    return "contradicted" if ratio.low > 1 else "not resolved: the interval contains 1"
-
-
-def _alignment_verdict(aligned: Interval) -> str:
-    if not has_interval(aligned):
-        return f"not resolved: {NO_INTERVAL}"
-    return "reproduced" if aligned.high < _POOR else "not resolved: not below 0.5"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eigensam.ground.intervals import Interval
-from eigensam.paper_figures.paired_seeds import nats_at_risk, paired, verdict
+from eigensam.paper_figures.paired_seeds import nats_at_risk, paired
+from eigensam.paper_figures.verdict import below
 
 
 def test_interval_against_scipy():
@@ -21,15 +21,8 @@ def test_pairs_resolve_what_unpaired_seeds_do_not():
     """Wrong on purpose: seeds differ by far more than the two things do, so that order matters."""
     seeds = np.array([1.0, 5.0, 9.0, 2.0, 7.0])
     over = seeds - 0.1 + np.array([0.01, -0.01, 0.0, 0.02, -0.02])
-    assert verdict(paired(over, seeds), "lower", "higher") == "resolved: lower"
-    assert verdict(paired(over, seeds[::-1]), "lower", "higher").startswith("not resolved")
-
-
-def test_verdicts():
-    assert verdict(Interval(1.0, 0.5), "lower", "higher") == "resolved: higher"
-    assert verdict(Interval(-1.0, 0.5), "lower", "higher") == "resolved: lower"
-    assert verdict(Interval(-1.0, 1.0), "lower", "higher") == "not resolved: the interval contains 0"
-    assert verdict(Interval(-1.0, math.nan), "lower", "higher") == "not resolved: one seed: no interval"
+    assert below(paired(over, seeds), 0, "gap").word == "reproduced"
+    assert below(paired(over, seeds[::-1]), 0, "gap").word == "not resolved here"
 
 
 def test_nats_on_a_power_law():

@@ -12,3 +12,14 @@ def test_plot():
     for name in ("SGD", "SAM", "Eigen-SAM"):
         assert points[name] == [0.1, 2.0, 0.5, 9.0, 11.6]
     assert next(tick.get_text() for tick in axes.get_xticklabels()) == "a\n(estimate)"
+
+
+def test_an_edited_bound_decides_otherwise():
+    found = {"sgd": {"bound": 11.6}, "sam": {"bound": 3.0}}
+    (claim,) = BoundTerms().claims(found)
+    assert (claim.verdict.word, claim.measured) == ("reproduced", "vacuous for 2 of 2 networks")
+    found["sam"]["bound"] = 0.9
+    (claim,) = BoundTerms().claims(found)
+    assert (claim.verdict.word, claim.measured) == ("not reproduced", "vacuous for 1 of 2 networks")
+    assert "smallest 0.9" in claim.verdict.decided_by
+    assert BoundTerms().with_seeds(2).trainings.seeds == (0, 1)

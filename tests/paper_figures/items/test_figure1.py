@@ -58,10 +58,21 @@ def test_one_seed_has_no_interval_and_says_so():
         assert axes.get_legend().get_title().get_text() == "one seed: no interval"
     (table,) = item.tables(one)
     claims = item.claims(one)
-    assert [claim.verdict for claim in claims] == ["not resolved: one seed: no interval"] * 3
+    assert [claim.verdict.word for claim in claims] == ["not resolved here"] * 3
+    assert all("one seed: no interval" in claim.verdict.decided_by for claim in claims)
     assert all("(one seed: no interval)" in claim.measured for claim in claims)
     assert claims[0].measured == "ratio 0.500 (one seed: no interval)"
     assert table.note == "Last epoch, one seed: no interval."
     assert "one seed: no bands" in item.caption(one)
     assert "nan" not in str((table, claims)).lower()
     assert "seeds" in item.caption(METRICS)
+
+
+def test_an_edited_eigenvalue_decides_otherwise():
+    before, edited = Figure1().claims(METRICS), {**METRICS, "sam": METRICS["sgd"]}
+    edited["sam"] = [[*run[:-1], {**run[-1], "lambda_1": 2.2 * run[-1]["lambda_1"]}] for run in METRICS["sam"]]
+    after = Figure1().claims(edited)
+    assert [before[0].verdict.word, after[0].verdict.word] == ["reproduced", "not reproduced"]
+    assert after[0].measured.startswith("ratio 1.100")
+    assert "[1.100, 1.100] lies above 1" in after[0].verdict.decided_by
+    assert Figure1().with_seeds(3).trainings.seeds == (0, 1, 2)

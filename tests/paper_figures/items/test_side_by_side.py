@@ -49,11 +49,11 @@ def _result(second=0.1, third=0.01, terms=(1.0, 0.3, 0.5)):
 
 def test_verdict_follows_the_numbers():
     stated, floor, small, warm = Figure2().claims(_result())
-    assert stated.verdict == "reproduced"
+    assert stated.verdict.word == "reproduced"
     assert "closer on 6 of 6 panels, at most half as far on 6, farther on 0; train loss: 1.0e-02" in stated.measured
-    assert floor.verdict == "reproduced, as far as intervals tell"
-    assert small.verdict.startswith("the criterion fails (S = 0.031 below 2)")
-    assert warm.verdict.startswith("the criterion fails (t3/t2 = 0.70 above 0.35)")
+    assert floor.verdict.word == "not resolved here"
+    assert "S = 0.031 below 2" in small.verdict.decided_by
+    assert "t3/t2 = 0.70 above 0.35" in warm.verdict.decided_by
 
 
 def test_exchanged_numbers_exchange_the_verdict():
@@ -63,7 +63,7 @@ def test_exchanged_numbers_exchange_the_verdict():
     values = exchanged["cases"][0]["values"]
     values[SECOND], values[THIRD] = values[THIRD], values[SECOND]
     stated = item.claims(exchanged)[0]
-    assert stated.verdict == "contradicted"
+    assert stated.verdict.word == "not reproduced"
     assert "closer on 0 of 6 panels, at most half as far on 0, farther on 6" in stated.measured
     assert "closer to SAM than the second-order one on 6 of 6" in item.caption(found)
     assert "on 0 of 6 panels, farther on 6" in item.caption(exchanged)
@@ -71,10 +71,14 @@ def test_exchanged_numbers_exchange_the_verdict():
 
 
 def test_less_than_half_and_nothing_are_said():
-    assert Figure2().claims(_result(third=0.07))[0].verdict == "reproduced; at most half as far on 0 panels only"
+    near = Figure2().claims(_result(third=0.07))[0]
+    assert near.verdict.word == "reproduced"
+    assert "at most half as far on 0" in near.measured
     unresolved = Figure2().claims(_result(second=0.01, third=0.01, terms=(1.0, 0.9, 50.0)))[0].verdict
-    assert unresolved == "not resolved on 6 panels: t3/t2 = 0.90 above 0.35, S = 0.28 below 2"
-    assert "resolved: larger in" in Figure2().claims(_with_exact(_result(), 0.0))[1].verdict
+    assert unresolved.word == "not resolved here"
+    assert unresolved.decided_by.endswith("t3/t2 = 0.90 above 0.35; S = 0.28 below 2")
+    assert Figure2().claims(_with_exact(_result(), 0.0))[1].verdict.word == "not reproduced"
+    assert Figure2().with_seeds(3).network.seeds == 3
 
 
 def _with_exact(result, error):
@@ -123,7 +127,7 @@ def test_one_process_is_drawn_without_intervals():
                 observables[key] = paths[:2]
     item = Figure2()
     assert item.plot(result).axes
-    assert item.claims(result)[0].verdict.startswith("not resolved on 6 panels")
+    assert item.claims(result)[0].verdict.word == "not resolved here"
     assert "nan" not in str((item.claims(result), item.tables(result))).lower()
 
 

@@ -32,3 +32,19 @@ def test_plots_the_measured_errors_and_slopes(results):
             assert list(line.get_xdata()) == result["etas"]
             assert f"slope {result['slopes'][-1]:.2f}" in line.get_label()
         assert r"\eta" in axes.get_xlabel()
+
+
+def test_claims_follow_the_slopes(results):
+    """Orders print as fractions, and a slope that is edited decides otherwise."""
+    item = WeakOrder()
+    claims = item.claims(results)
+    assert claims[1].paper == "theory: order 2/3"
+    assert "1/3" in [row[2] for row in item.tables(results)[0].rows]
+    edited = [{**each, "verdict": "pass", "slopes": [*each["slopes"][:-1], 1.4]} for each in results]
+    found = item.claims(edited)[0]
+    assert (found.measured, found.verdict.word) == ("last slope 1.400", "not reproduced")
+    assert found.verdict.decided_by == "last slope 1.400 not within 0.05 of 1 (ours)"
+    good = [{**each, "slopes": [each["expected"]], "verdict": "pass"} for each in results]
+    assert {claim.verdict.word for claim in item.claims(good)} == {"reproduced"}
+    unsure = [{**each, "verdict": "inconclusive", "reason": "noise"} for each in good]
+    assert {claim.verdict.word for claim in item.claims(unsure)} == {"not resolved here"}
