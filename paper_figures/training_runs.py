@@ -12,6 +12,7 @@ from ..ground.records import read_json
 from ..ground.result_store import Provenance
 from ..ground.workers import in_workers, one_thread
 from ..landscapes.runs.data import load_data
+from ..landscapes.runs.data_digests import data_digest
 from ..landscapes.runs.data_set import DataSet
 from ..landscapes.runs.metrics import read_metrics
 from ..landscapes.runs.registries import DATA
@@ -66,11 +67,20 @@ def _folder(settings: TrainSettings, resources: Resources) -> str:
         if key not in resources.loaded:
             check_pretrained(settings, download=resources.download)
             with one_thread():  # as the workers
-                resources.loaded[key] = run_identity(used_data(settings.data, resources), resources.device, settings)
+                data, device = used_data(settings.data, resources), resources.device
+                resources.loaded[key] = run_identity(data, device, settings, examples=_digest(settings.data, resources))
         name = fingerprint(settings.to_dict(), resources.loaded[key])
         resources.loaded["folder", settings] = f"{settings.method.name}-seed{settings.seed}-{name[:12]}"
     folder: str = resources.loaded["folder", settings]
     return folder
+
+
+def _digest(name: str, resources: Resources) -> str:
+    """Of a data set that was loaded here and that nobody changes."""
+    if ("digest", name) not in resources.loaded:
+        resources.loaded["digest", name] = data_digest(used_data(name, resources))
+    digest: str = resources.loaded["digest", name]
+    return digest
 
 
 def is_done(directory: Path) -> bool:

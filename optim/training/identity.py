@@ -24,6 +24,8 @@ def run_identity(
     device: torch.device | str,
     settings: TrainSettings | None = None,
     model: nn.Module | None = None,
+    *,
+    examples: str = "",
 ) -> dict[str, str]:
     """What a run depends on besides its settings: examples, device, threads, code, libraries; to the last bit.
 
@@ -32,6 +34,7 @@ def run_identity(
         device: where.
         settings: whose optimizer, base, schedule, network or data may be another package's, whose code counts then.
         model: one's own: its structure, first parameters and code count.
+        examples: :func:`data_digest` of ``data``, by who has it already: of large data it takes a second.
 
     Raises:
         InputError: pretrained weights that are missing, or other ones than the published.
@@ -52,7 +55,7 @@ def run_identity(
         own["pretrained weights"] = check_pretrained(settings)
     return {
         **own,
-        "examples": data_digest(data),
+        "examples": examples or data_digest(data),
         "device": str(device),
         "threads": str(torch.get_num_threads()) if device.type == "cpu" else "any",
         "processor": _processor(device),
