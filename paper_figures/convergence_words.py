@@ -96,7 +96,7 @@ def _last(runs: Runs) -> str:
 
 
 def convergence_claims(result: dict[str, Any]) -> list[Claim]:
-    """For each network: whether Eigen-SAM's products are enough; Lanczos and the warm start against the alternatives."""
+    """For each network: whether Eigen-SAM's products are enough; Lanczos, and the warm start, against the others."""
     p, found = result["used"], []
     for network, runs in result["networks"].items():
         last, first = _last(runs), str(runs[0][0]["point"])
@@ -165,7 +165,7 @@ def convergence_caption(result: dict[str, Any]) -> str:
     examples = f"{result['examples']} examples of the training set" if result["examples"] else "the training set"
     return (
         f"Estimates of the top eigenvector after p products with the Hessian, for networks trained by Eigen-SAM: means "
-        f"over {len(runs)} seeds {spread}. Left: Hessian of a minibatch of {result['batch_size']}, as Eigen-SAM uses it; "
+        f"over {len(runs)} seeds {spread}. Left: Hessian of a minibatch of {result['batch_size']}, as Eigen-SAM uses; "
         f"right: of the loss of {examples}. Warm: from Eigen-SAM's own estimate, made {result['every']} steps earlier; "
         f"cold: from a random vector. Dotted: {ENOUGH:g}, which we call enough, and Eigen-SAM's p = {p}. "
         + " ".join(sentences)
@@ -229,7 +229,8 @@ def convergence_notes(result: dict[str, Any]) -> list[str]:
         f"The truth is Lanczos run to convergence. v_1 counts as known where the bound of Davis and Kahan on the "
         f"angle is below 0.02 (ours); of {len(rows)} Hessians {refused} failed that and have no alignment. In "
         f"{saddles} the most negative eigenvalue was the dominant one, which the power method then finds.",
-        "Lanczos after p products uses all p + 1 vectors but the last; its value for p = 1 is that of the start.",
+        "Lanczos's estimate after p products is the best one of the span of v, Hv, ..., H^(p-1) v, so that for p = 1 it "
+        "is the start. The power method's is H^p v, whose Rayleigh quotient takes one product more.",
     ]
 
 

@@ -76,8 +76,8 @@ class FollowedTrainings:
         """
         if self.settings.method.name != "eigen-sam" or not self.models or not self.seeds:
             raise InputError(
-                f"optimizer {self.settings.method.name}, {len(self.models)} networks, {len(self.seeds)} seeds: estimates "
-                "of Eigen-SAM are followed; give it, with at least one network and seed"
+                f"optimizer {self.settings.method.name}, {len(self.models)} networks, {len(self.seeds)} seeds: what is "
+                "followed are estimates of Eigen-SAM; give it, with at least one network and seed"
             )
         self._drawn(resources, self.settings)
 
@@ -133,6 +133,12 @@ class FollowedTrainings:
                 )
             )
         return found
+
+    def planned_steps(self, resources: Resources) -> set[int]:
+        """How many steps the trainings take."""
+        return {
+            each.epochs * (len(self._drawn(resources, each).train_targets) // each.batch_size) for each in self.runs()
+        }
 
     def _path(self, measure: Measure, settings: "TrainSettings", resources: Resources) -> Path:
         name = f"{settings.data}-{settings.model}-seed{settings.seed}.json"

@@ -63,9 +63,9 @@ def power_steps(example: Example, steps: int, start: Sequence[float] = (1.0, 0.0
     values, vectors = values.flip(0), vectors.flip(1)
     limit = int((values + example.shift).abs().argmax())
     wanted, other = vectors[:, limit], vectors[:, 1 - limit]
-    v = torch.tensor(start, dtype=torch.float64)
+    first = torch.tensor(start, dtype=torch.float64)
     rows = []
-    for (v, product), _ in zip(power_iterates(shifted, v), range(steps + 1), strict=False):
+    for (v, product), _ in zip(power_iterates(shifted, first), range(steps + 1), strict=False):
         rows.append(
             {
                 "v": v.tolist(),
@@ -75,7 +75,7 @@ def power_steps(example: Example, steps: int, start: Sequence[float] = (1.0, 0.0
                 "error": abs(float(v @ other)) / max(abs(float(v @ wanted)), math.ulp(0.0)),
             }
         )
-    sign = 1 if float(wanted @ torch.tensor(start, dtype=torch.float64)) >= 0 else -1
+    sign = 1 if float(wanted @ first) >= 0 else -1
     return {
         "name": example.name,
         "matrix": [list(row) for row in example.matrix],
