@@ -13,6 +13,8 @@ __all__ = ["draw_convergence"]
 
 def draw_convergence(result: dict[str, Any]) -> "Figure":
     """Two panels for each Hessian of each network, at the last moment: alignment above, Rayleigh quotient below."""
+    from matplotlib.ticker import MaxNLocator
+
     networks = result["networks"]
     figure = new_figure(2, 2 * len(networks), width=4.7, height=3.4)
     panels = iter(figure.axes)
@@ -27,10 +29,11 @@ def draw_convergence(result: dict[str, Any]) -> "Figure":
                     means = [curve.mean(kind, p) for p in counts]
                     axes.plot(counts, [m.mean for m in means], label=curve.words, markevery=2, **line)
                     ends = [m.low for m in means], [m.high for m in means]
-                    axes.fill_between(counts, *ends, color=line["color"], alpha=0.13, lw=0)  # NaN: no band
+                    axes.fill_between(counts, *ends, color=line["color"], alpha=0.1, lw=0)  # NaN: no band
                 axes.axhline(ENOUGH, color=REFERENCE["color"], ls=":", lw=1)
                 axes.axvline(result["used"], color=REFERENCE["color"], ls=":", lw=1)
                 axes.set_ylim(0, 1.05)
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
                 axes.set_xlabel(r"products $p$")
                 axes.set_ylabel(axis)
                 axes.set_title(f"{network}, {last}: {whose} Hessian")

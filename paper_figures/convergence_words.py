@@ -229,8 +229,8 @@ def convergence_notes(result: dict[str, Any]) -> list[str]:
         f"The truth is Lanczos run to convergence. v_1 counts as known where the bound of Davis and Kahan on the "
         f"angle is below 0.02 (ours); of {len(rows)} Hessians {refused} failed that and have no alignment. In "
         f"{saddles} the most negative eigenvalue was the dominant one, which the power method then finds.",
-        "Lanczos's estimate after p products is the best one of the span of v, Hv, ..., H^(p-1) v, so that for p = 1 it "
-        "is the start. The power method's is H^p v, whose Rayleigh quotient takes one product more.",
+        "Lanczos's estimate after p products is the best one in the span of v, Hv, ..., H^(p-1) v, the start for "
+        "p = 1. The power method's is H^p v, whose Rayleigh quotient takes one product more.",
     ]
 
 

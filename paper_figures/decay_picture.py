@@ -27,9 +27,10 @@ def draw_decay(result: dict[str, Any]) -> "Figure":
             if kind == "alignment":
                 level = 1 / parameters_of(runs) ** 0.5
                 axes.axhline(level, color=REFERENCE["color"], ls=":", label="random vector")
-            axes.set_ylim(0, 1.05)
+            axes.set_ylim(-0.03, 1.35)  # the legend has the room above 1
+            axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
             axes.set_xlabel("steps after freezing")
             axes.set_ylabel(axis)
             axes.set_title(f"{network}, {parameters_of(runs):,} parameters")
-            axes.legend(fontsize=8, frameon=False, loc="lower left" if kind == "ratio" else "center right")
+            axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
     return figure

@@ -22,7 +22,7 @@ __all__ = [
     "values_at",
 ]
 
-ESTIMATES = {"own": "Eigen-SAM's estimate", "exact": "exact eigenvector"}
+ESTIMATES = {"own": "estimate of Eigen-SAM", "exact": "exact eigenvector"}
 """What is frozen."""
 
 SLOW = 0.2
@@ -187,7 +187,7 @@ def decay_notes(result: dict[str, Any]) -> list[str]:
         sentences.append(f"{network}: {aligned:.2f}, {plane:.2f} and {ratio:.2f}")
     middle = gaps[len(gaps) // 2] if gaps else math.nan
     return [
-        "Alignment and curvature are two questions. Where lambda_2 is near lambda_1 the two eigenvectors mix, or change "
+        "Alignment and curvature are two questions. Where lambda_2 is near lambda_1 the two eigenvectors mix, or swap "
         "places, within few steps: then the alignment falls while the frozen vector stays in their plane and keeps its "
         f"curvature. What the exact vector has lost of its alignment, of its part in the plane, and of v'Hv/lambda_1: "
         f"{'; '.join(sentences)}. The relative gap (lambda_1 - lambda_2)/lambda_1 is {middle:.2f} in the median.",

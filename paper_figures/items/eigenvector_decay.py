@@ -27,7 +27,7 @@ between Eigen-SAM's estimates, ``used``: its products; ``examples``, ``batch_siz
 def _quick() -> "FollowedTrainings":
     from ..followed_trainings import FollowedTrainings
 
-    return FollowedTrainings.digits(("mlp32", "mlp"), epochs=14)  # 308 steps: frozen at 100 and 200
+    return FollowedTrainings.digits(("mlp32", "mlp"), epochs=14, examples=360)  # 308 steps: frozen at 100 and 200
 
 
 @ITEMS.register("eigenvector_decay", order=17)

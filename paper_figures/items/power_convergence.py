@@ -26,7 +26,7 @@ refreshes (``every``) of Eigen-SAM; ``batch_size``, ``examples`` and ``data``.""
 def _quick() -> "FollowedTrainings":
     from ..followed_trainings import FollowedTrainings
 
-    return FollowedTrainings.digits(("mlp32",), epochs=19)  # 418 steps: refreshes at 0, 200 and 400
+    return FollowedTrainings.digits(("mlp32",), epochs=19, examples=512)  # 418 steps: refreshes at 0, 200 and 400
 
 
 @ITEMS.register("power_convergence", order=16)

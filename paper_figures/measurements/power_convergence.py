@@ -49,10 +49,10 @@ def convergence_along(
 
     Returns:
         A row for each moment and Hessian (that of a minibatch, and of the whole loss): ``point``, ``step``,
-        ``hessian``, ``lambda_1``, ``lambda_2``, ``lambda_min`` (rough unless it is large in magnitude),
-        ``sine`` and ``resolved`` (see :class:`SettledTop`), ``curves``: by start (``cold``: a random vector; ``warm``: Eigen-SAM's own estimate, made
-        ``k`` steps before, not at the first moment) and solver (``power``, ``lanczos``) the lists ``alignment``
-        (``|<v_p, v_1>|``) and ``ratio`` (``v_p^T H v_p/lambda_1``) for ``p = 0, ..., products``.
+        ``hessian``, ``lambda_1``, ``lambda_2``, ``lambda_min`` (rough unless it is large in magnitude), ``sine`` and
+        ``resolved`` (see :class:`SettledTop`), ``curves``: by start (``cold``: a random vector; ``warm``: Eigen-SAM's
+        own estimate, made ``k`` steps before, not at the first moment) and solver (``power``, ``lanczos``) the lists
+        ``alignment`` (``|<v_p, v_1>|``) and ``ratio`` (``v_p^T H v_p/lambda_1``) for ``p = 0, ..., products``.
     """
     place = torch.device(device)
     training = Training(settings, data, place)
