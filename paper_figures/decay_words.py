@@ -8,7 +8,7 @@ from ..ground.intervals import Interval
 from .item import Claim, Table
 from .paired_seeds import paired
 from .seed_mean import seed_mean, with_spread
-from .verdict import above, below
+from .verdict import NOT_RESOLVED, REPRODUCED, Verdict, above, below
 
 __all__ = [
     "ESTIMATES",
@@ -96,7 +96,7 @@ def decay_claims(result: dict[str, Any]) -> list[Claim]:
                     f"decays slowly; we call a loss below {SLOW:g} slow",
                     f"|<v, v_1>| {with_spread(first, 2)} falls to {with_spread(last, 2)}: loss {with_spread(lost, 2)} "
                     f"({_count(runs)})",
-                    below(lost, SLOW, "loss", 2),
+                    _loss_verdict(lost, SLOW, "loss", [first]),
                 )
             )
         left = mean_at(runs, "own", "alignment", -1)
@@ -124,8 +124,24 @@ def _larger(networks: dict[str, Runs], small: str, large: str, estimate: str) ->
         f"The {ESTIMATES[estimate]} decays only slightly faster in {sizes[0]} than in {sizes[1]}",
         f"slightly faster for larger models; we call a loss that is larger by less than {SLIGHTLY:g} slightly larger",
         f"loss larger by {with_spread(more, 2)} ({_count(networks[large], 'paired ')})",
-        below(more, SLIGHTLY, "additional loss", 2),
+        _loss_verdict(
+            more,
+            SLIGHTLY,
+            "additional loss",
+            [mean_at(networks[name], estimate, "alignment", 0) for name in (large, small)],
+        ),
     )
+
+
+def _loss_verdict(lost: Interval, limit: float, what: str, at_first: Sequence[Interval]) -> Verdict:
+    """Below the limit or above; but little is lost, too, of an estimate that is poor from the start."""
+    found = below(lost, limit, what, 2)
+    poor = min(each.mean for each in at_first)
+    if found.word == REPRODUCED and not poor >= POOR:
+        return Verdict(
+            NOT_RESOLVED, f"{found.decided_by}, but the alignment is {poor:.2f} at first, poor, and has little to lose"
+        )
+    return found
 
 
 def decay_caption(result: dict[str, Any]) -> str:

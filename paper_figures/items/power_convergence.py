@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ...ground.errors import InputError
 from ...ground.result_store import Provenance
 from ..item import Claim, Item, Progress, Table
 from ..registry import ITEMS
@@ -50,8 +51,11 @@ class PowerConvergence(Item):
         return replace(self, trainings=self.trainings.over(count))
 
     def prepare(self, resources: Resources) -> None:
-        """Refuse data that are not there."""
+        """Refuse data that are not there, and fewer products than Eigen-SAM makes."""
         self.trainings.prepare(resources)
+        used = self.trainings.settings.method.iterations  # type: ignore[attr-defined]
+        if self.products < used:
+            raise InputError(f"products = {self.products}, and Eigen-SAM makes {used} itself; give at least as many")
 
     def size(self) -> dict[str, Any]:
         """Of the trainings, and products."""
