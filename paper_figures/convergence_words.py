@@ -165,8 +165,8 @@ def convergence_caption(result: dict[str, Any]) -> str:
     examples = f"{result['examples']} examples of the training set" if result["examples"] else "the training set"
     return (
         f"Estimates of the top eigenvector after p products with the Hessian, for networks trained by Eigen-SAM: means "
-        f"over {len(runs)} seeds {spread}. Left: Hessian of a minibatch of {result['batch_size']}, as Eigen-SAM uses; "
-        f"right: of the loss of {examples}. Warm: from Eigen-SAM's own estimate, made {result['every']} steps earlier; "
+        f"over {len(runs)} seeds {spread}. Of the Hessian of a minibatch of {result['batch_size']}, as in Eigen-SAM, "
+        f"and of the loss of {examples}. Warm: from Eigen-SAM's own estimate, made {result['every']} steps earlier; "
         f"cold: from a random vector. Dotted: {ENOUGH:g}, which we call enough, and Eigen-SAM's p = {p}. "
         + " ".join(sentences)
     )
@@ -217,13 +217,13 @@ def convergence_notes(result: dict[str, Any]) -> list[str]:
     for solver, words in _SOLVERS.items():
         mine = [c for c in curves if c.solver == solver and c.hessian == "minibatch"]
         most = [_most([c.needed(kind) for c in mine], mine[0].products) for kind in ("ratio", "alignment")]
-        parts.append(f"{words} p = {most[0]} for v'Hv and p = {most[1]} for the direction")
+        parts.append(f"{words} p {most[0]} for v'Hv and p {most[1]} for the direction")
     rows = [row for runs in result["networks"].values() for run in runs for row in run]
     refused = sum(not row["resolved"] for row in rows)
     saddles = sum(-row["lambda_min"] > row["lambda_1"] for row in rows)
     return [
         f"Guideline, as one was asked for: on minibatches, at all moments and from both starts, the mean is above "
-        f"{ENOUGH:g} with {'; with '.join(parts)}. The value settles before the direction: where lambda_2 is near "
+        f"{ENOUGH:g} with the {', with '.join(parts)}. The value settles before the direction: where lambda_2 is near "
         "lambda_1 any vector of their plane has nearly the top curvature, and which of them it is hardly matters to "
         "the perturbation. Spend more products, or take Lanczos, where the direction itself matters.",
         f"The truth is Lanczos run to convergence. v_1 counts as known where the bound of Davis and Kahan on the "
@@ -236,7 +236,7 @@ def convergence_notes(result: dict[str, Any]) -> list[str]:
 
 def _most(needed: Sequence[int | None], products: int) -> str:
     known = [each for each in needed if each is not None]
-    return _or_more(None if len(known) < len(needed) else max(known), products)
+    return f"> {products}" if len(known) < len(needed) else f"= {max(known)}"
 
 
 def _count(rows: Sequence[Any]) -> str:

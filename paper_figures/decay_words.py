@@ -158,7 +158,7 @@ def decay_caption(result: dict[str, Any]) -> str:
     ]
     return (
         f"An eigenvector is frozen while Eigen-SAM trains on, {result['data']}: |<v, v_1>| with the top eigenvector of "
-        f"the loss of {examples} at the present parameters (above), and v'Hv/lambda_1 (below). Eigen-SAM's own "
+        f"the loss of {examples} at the present parameters, and v'Hv/lambda_1. Eigen-SAM's own "
         f"estimate comes from {result['used']} products with a minibatch's Hessian; the exact one is the top "
         f"eigenvector where it was frozen. Means over freezing at steps {moments} and {len(runs)} seeds {spread}; "
         f"dotted: a random unit vector. Alignment, {' '.join(sentences)}"

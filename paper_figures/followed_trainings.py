@@ -126,7 +126,7 @@ class FollowedTrainings:
                     label=f"Eigen-SAM, {each.model}, seed {each.seed}",
                     settings=each,
                     steps=each.epochs * (len(data.train_targets) // each.batch_size),
-                    shape=data.shape,
+                    shape=(data.shape[0], data.shape[1], data.shape[2]),
                     classes=data.classes,
                     done=is_kept(self._path(measure, each, resources), code, asked),
                     measurements=measurements,

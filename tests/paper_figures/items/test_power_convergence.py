@@ -92,8 +92,8 @@ def test_an_edited_number_shows():
 
 def test_guideline():
     note = PowerConvergence().notes(_result())[0]
-    assert "power method p = 5 for v'Hv and p = 5 for the direction; with Lanczos p = 4 for v'Hv and p = 4" in note
-    assert "power method p = > 8" in PowerConvergence().notes(_result(cold_power=0.2))[0]
+    assert "the power method p = 5 for v'Hv and p = 5 for the direction, with Lanczos p = 4 for v'Hv and p = 4" in note
+    assert "power method p > 8" in PowerConvergence().notes(_result(cold_power=0.2))[0]
     (table,) = PowerConvergence().tables(_result())
     assert len(table.rows) == 20
     assert table.rows[0][-1].startswith("0.60 ± ")
