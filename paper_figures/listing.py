@@ -15,6 +15,7 @@ from ..ground.result_store import result_key, stored
 from .item import Item
 from .planned_run import PlannedRun
 from .reference_times import MACHINE, REFERENCE_TIMES
+from .report import duration
 from .resources import Resources
 
 __all__ = ["list_items", "plan_items"]
@@ -57,18 +58,7 @@ def _seconds_here(name: str, item: Item, out: Path) -> float | None:
 
 
 def _duration(seconds: float | None) -> str:
-    """In words.
-
-    Example:
-        >>> _duration(None), _duration(3.21), _duration(400), _duration(8000)
-        ('', '3.2 s', '6 min 40 s', '2 h 13 min')
-    """
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds) // 60
-    return f"{minutes} min {round(seconds) % 60} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return "" if seconds is None else duration(seconds)
 
 
 def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, outputs: Outputs) -> None:

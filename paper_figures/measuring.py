@@ -1,7 +1,7 @@
 """Measure items into a folder, or find them there; then make sections of the report of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..ground.result_store import Measured, measured, stored
 from ..ground.workers import one_thread
 from .item import Item
 from .resources import Resources
-from .section import Section
+from .section import Section, described
 
 __all__ = [
     "ALL_ITEMS",
@@ -104,11 +104,10 @@ def section(name: str, item: Item, found: Measured, out: Path) -> Section:
     """
     path = out / f"{name}.json"
     try:
+        said = described(name, item, found)
         figure = item.plot(found.result)
         with stacked_panels():
             stacked = render(item.plot(found.result), "svg")
-        claims, tables, notes = item.claims(found.result), item.tables(found.result), item.notes(found.result)
-        alt, caption = item.alt(found.result), item.caption(found.result)
     except InputError:
         raise
     except Exception as error:  # whatever a foreign or edited file leads to
@@ -117,22 +116,4 @@ def section(name: str, item: Item, found: Measured, out: Path) -> Section:
             "remove the file, and measure again"
         ) from error
     files = save_figure(figure, out / name)
-    return Section(
-        name=name,
-        label=item.label,
-        title=item.title,
-        in_the_paper=item.in_the_paper,
-        narrow=item.narrow,
-        picture=files["svg"].read_bytes(),
-        stacked=stacked,
-        alt=alt,
-        caption=caption,
-        claims=claims,
-        tables=tables,
-        notes=notes,
-        size=found.about.get("size", {}),
-        made_with=found.made_with,
-        seconds=found.seconds,
-        edited=found.edited,
-        files={"json": path, **files},
-    )
+    return replace(said, picture=files["svg"].read_bytes(), stacked=stacked, files={"json": path, **files})

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .item import Claim, Table
+from ..ground.result_store import Measured
+from .item import Claim, Item, Table
 
-__all__ = ["Section", "comparisons"]
+__all__ = ["Section", "comparisons", "described"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,23 @@ class Section:
 def comparisons(sections: Sequence[Section]) -> list[Claim]:
     """The claims of all items, in their order."""
     return [claim for each in sections for claim in each.claims]
+
+
+def described(name: str, item: Item, found: Measured) -> Section:
+    """All that is said of a result, without its picture."""
+    return Section(
+        name=name,
+        label=item.label,
+        title=item.title,
+        in_the_paper=item.in_the_paper,
+        narrow=item.narrow,
+        alt=item.alt(found.result),
+        caption=item.caption(found.result),
+        claims=item.claims(found.result),
+        tables=item.tables(found.result),
+        notes=item.notes(found.result),
+        size=found.about.get("size", {}),
+        made_with=found.made_with,
+        seconds=found.seconds,
+        edited=found.edited,
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ...landscapes.runs.data_set import DataSet
+    from ..planned_run import PlannedRun
     from ..trainings import Trainings
 
 __all__ = ["BoundTerms"]
@@ -67,6 +68,10 @@ class BoundTerms(Item):
     def key(self, resources: Resources) -> Any:
         """Every run."""
         return self.trainings.key(resources)
+
+    def planned(self, resources: Resources) -> "list[PlannedRun]":
+        """All runs."""
+        return self.trainings.planned(resources)
 
     def made_with(self, resources: Resources) -> Provenance:
         """float64, on the device of the trainings."""

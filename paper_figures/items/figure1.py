@@ -16,6 +16,7 @@ from ..verdict import below
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..planned_run import PlannedRun
     from ..trainings import Trainings
 
 __all__ = ["Figure1", "Metrics", "ratios"]
@@ -62,6 +63,10 @@ class Figure1(Item):
     def key(self, resources: Resources) -> Any:
         """Every run."""
         return self.trainings.key(resources)
+
+    def planned(self, resources: Resources) -> "list[PlannedRun]":
+        """All runs."""
+        return self.trainings.planned(resources)
 
     def made_with(self, resources: Resources) -> Provenance:
         """What the runs were made with."""

@@ -11,7 +11,8 @@ from eigensam.paper_figures.control_numbers import pair_numbers
 from eigensam.paper_figures.controls_picture import draw_controls
 from eigensam.paper_figures.items.eigen_sam_controls import EigenSAMControls
 from eigensam.paper_figures.measurements.control_plan import Condition
-from eigensam.paper_figures.report_page import item_page
+from eigensam.paper_figures.report_page import section_page
+from eigensam.paper_figures.section import described
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -32,7 +33,9 @@ def test_the_record_is_as_it_was_measured(record):
 
 def test_the_page_of_results_is_made_of_the_record(record):
     measured = Measured(record["result"], record["made_with"])
-    page = item_page(EigenSAMControls(), measured, "images/eigen_sam_controls_plan.png")
+    page = section_page(
+        described("eigen_sam_controls", EigenSAMControls(), measured), "images/eigen_sam_controls_plan.png"
+    )
     assert (DOCS / "eigen-sam-controls-results.md").read_text() == page
     assert len(draw_controls(record["result"]).axes) == 2 * len(record["result"]["pairs"])
 
