@@ -7,14 +7,15 @@ __all__ = ["quick"]
 
 @PRESETS.register("quick", order=1)
 def quick() -> Preset:
-    """Weak orders, Figures 1 and 2, the k table, the power method, the bound and Eigen-SAM's controls, on digits."""
+    """Weak orders, Figures 1 and 2, the k table, the power method, the eigenvector's decay and the bound, on digits."""
     from ..items.bound_terms import BoundTerms
-    from ..items.eigen_sam_controls import EigenSAMControls
+    from ..items.eigenvector_decay import EigenvectorDecay
     from ..items.figure1 import Figure1
     from ..items.figure2 import Figure2
     from ..items.k_table import KTable
+    from ..items.power_convergence import PowerConvergence
+    from ..items.power_example import PowerExample
     from ..items.weak_order import WeakOrder
-    from ..measurements.control_plan import QUICK
     from ..measurements.network_comparison import Network
 
     digits = Network("digits", hidden=(32,), scale=0.7, minibatches=4, batch_size=80, steps=50, seeds=6, looks=10)
@@ -24,6 +25,8 @@ def quick() -> Preset:
         "figure2": Figure2(digits),
         "k_table": KTable(),
         "bound_terms": BoundTerms(),
-        "eigen_sam_controls": EigenSAMControls(QUICK, alphas=(1.0,), refreshes=(1, 20), accurate=(20,)),
+        "power_example": PowerExample(),
+        "power_convergence": PowerConvergence(),
+        "eigenvector_decay": EigenvectorDecay(),
     }
     return Preset("quick", items)
