@@ -127,7 +127,7 @@ _KINDS = {"ratio": "v'Hv/lambda_1", "alignment": "|<v, v_1>|"}
 def _enough(network: str, curve: Curve, kind: str, p: int) -> Claim:
     value = curve.mean(kind, p)
     return Claim(
-        f"{network}, {curve.point}: {p} products of the {curve.words} are enough, by {_KINDS[kind]}",
+        f"{network}, {curve.point}: {p} products are enough, by {_KINDS[kind]} ({curve.words})",
         f"efficient convergence, p needs minimal adjustment (released code: 5); we call it enough above {ENOUGH:g}",
         f"{_KINDS[kind]} = {with_spread(value, 3)} ({_count(curve.rows)})",
         above(value, ENOUGH, _KINDS[kind]),
@@ -156,7 +156,7 @@ def convergence_caption(result: dict[str, Any]) -> str:
     for network, runs in result["networks"].items():
         curve = _find(runs, _last(runs), "minibatch", "warm", "power") or next(curves_of(runs))
         sentences.append(
-            f"{network} on {result['data']}: after {p} products of the {curve.words}, on a minibatch's Hessian, "
+            f"{network} on {result['data']}: after {p} products with a minibatch's Hessian ({curve.words}) "
             f"v'Hv/lambda_1 = {with_spread(curve.mean('ratio', p), 2)} and |<v, v_1>| = "
             f"{with_spread(curve.mean('alignment', p), 2)}."
         )
