@@ -84,13 +84,9 @@ def test_one_length_for_each_layer_hides_the_scale_of_its_filters():
         x, shapes = landscape.point(), landscape.network.shapes
         x[:6] *= scale
         x[48] *= scale
-        x[56:].view(-1)[:24].view(3, 8)[:, 0] /= scale
-        layers = torch.cat(
-            [
-                p * w.norm() / p.norm()
-                for p, w in zip(raw[0].split([48, 8, 24, 3]), x.split([48, 8, 24, 3]), strict=True)
-            ]
-        )
+        x[56:80].view(3, 8)[:, 0] /= scale
+        parts = zip(raw[0].split([48, 8, 24, 3]), x.split([48, 8, 24, 3]), strict=True)
+        layers = torch.cat([d * w.norm() / d.norm() for d, w in parts])
         incoming = filter_normalised(raw[0], x, shapes)
         for name, direction in (("filters", incoming), ("layers", layers)):
             direction = direction.clone()

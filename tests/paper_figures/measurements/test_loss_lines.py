@@ -45,7 +45,7 @@ def test_plane_against_networks_that_are_written(landscape):
     for b, row in zip(axis, found, strict=True):
         for a, loss in zip(axis, row, strict=True):
             nn.utils.vector_to_parameters(x + a * directions[0] + b * directions[1], model.parameters())
-            assert loss == pytest.approx(float(cross_entropy(model(inputs), targets)))
+            assert loss == pytest.approx(cross_entropy(model(inputs), targets).item())
     nn.utils.vector_to_parameters(x, model.parameters())
 
 

@@ -105,7 +105,7 @@ def test_files_are_used_again(run, tmp_path, monkeypatch):
 
 
 def test_sizes_that_make_no_sense():
-    with pytest.raises(InputError, match="distance = 0.3 is not one of"):
+    with pytest.raises(InputError, match=r"distance = 0\.3 is not one of"):
         MinimumSize(distance=0.3)
     with pytest.raises(InputError, match="odd number"):
         MinimumSize(points=10)
