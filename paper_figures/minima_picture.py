@@ -66,7 +66,7 @@ def draw_minima(result: Mapping[str, Any]) -> "Figure":
     """
     names = list(result["runs"])
     figure = new_figure(2, math.ceil((len(names) + 1) / 2), height=4.0)
-    panels = figure.axes  # before color bars add theirs
+    panels = figure.axes
     planes = {name: result["runs"][name][0]["plane"] for name in names}
     levels = levels_of(list(planes.values()))
     for letter, axes, name in zip("abcdef", panels, names, strict=False):
@@ -80,16 +80,21 @@ def draw_minima(result: Mapping[str, Any]) -> "Figure":
 
 
 def _draw_plane(axes: "Axes", plane: Plane, levels: list[float]) -> None:
-    from matplotlib.colors import LogNorm
     from matplotlib.patheffects import Normal, Stroke
 
-    axis, losses = plane["axis"], plane["losses"]
-    scale = LogNorm(levels[0], levels[-1])
-    filled = axes.contourf(axis, axis, losses, levels=levels, norm=scale, cmap="Blues", alpha=0.85)
-    axes.contour(axis, axis, losses, levels=levels, colors="0.25", linewidths=0.6)
-    bar = axes.figure.colorbar(filled, ax=axes, label="training loss", ticks=[v for v in levels if f"{v:e}"[0] == "1"])
-    bar.ax.minorticks_off()
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis = plane["axis"]
+    # Contours of logarithms: those of losses, interpolated linearly between points, have corners near a minimum.
+    heights = [
+        [math.log10(max(loss, levels[0])) if math.isfinite(loss) else math.nan for loss in row]
+        for row in plane["losses"]
+    ]
+    logs = [math.log10(level) for level in levels]
+    filled = axes.contourf(axis, axis, heights, levels=logs, cmap="Blues", alpha=0.85)
+    axes.contour(axis, axis, heights, levels=logs, colors="0.25", linewidths=0.6)
+    ticks = [value for value, level in zip(logs, levels, strict=True) if f"{level:e}"[0] == "1"]
+    beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as high as the panel, whose sides are equal
+    bar = axes.figure.colorbar(filled, cax=beside, label="training loss", ticks=ticks)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{10**value:g}")
     path = plane["trajectory"]
     a, b = [row["a"] for row in path], [row["b"] for row in path]
     halo = [Stroke(linewidth=_HALO, foreground="white"), Normal()]
@@ -105,6 +110,8 @@ def _draw_plane(axes: "Axes", plane: Plane, levels: list[float]) -> None:
     axes.set_xlim(axis[0], axis[-1])
     axes.set_ylim(axis[0], axis[-1])
     axes.set_aspect("equal")
+    axes.set_xticks([axis[0], axis[0] / 2, 0, axis[-1] / 2, axis[-1]])
+    axes.set_yticks(axes.get_xticks())
     axes.set_xlabel(r"$a$ along $d_1$, filter lengths")
     axes.set_ylabel(r"$b$ along $d_2$, filter lengths")
     axes.grid(visible=False)
@@ -112,8 +119,8 @@ def _draw_plane(axes: "Axes", plane: Plane, levels: list[float]) -> None:
 
 def _draw_rises(axes: "Axes", result: Mapping[str, Any]) -> None:
     distances, banded = result["distances"], True
-    for (name, runs), line in zip(result["runs"].items(), LINES, strict=False):
-        for key, words in (("rise", "$d_1$"), ("random_rise", "random")):
+    for key, words in (("rise", "$d_1$"), ("random_rise", "random")):
+        for (name, runs), line in zip(result["runs"].items(), LINES, strict=False):
             style = line if key == "rise" else {**line, "markerfacecolor": "white", "linewidth": 0.9}
             found = [seed_mean([run[key][k] for run in runs]) for k in range(len(distances))]
             axes.plot(distances, [i.mean for i in found], label=f"{label(name)}, {words}", **style)
@@ -127,4 +134,6 @@ def _draw_rises(axes: "Axes", result: Mapping[str, Any]) -> None:
     axes.set_xlabel(r"distance $r$ from the minimum, filter lengths")
     axes.set_ylabel("rise of the training loss")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.legend(fontsize=8, title=None if banded else NO_INTERVAL)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.25)  # room for the legend
+    axes.legend(fontsize=8, ncols=2, loc="upper left", title=None if banded else NO_INTERVAL)

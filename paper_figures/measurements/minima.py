@@ -116,7 +116,12 @@ def measure_minimum(run: Run, data: DataSet, size: MinimumSize, device: str = "c
     x, shapes = landscape.point(), landscape.network.shapes
     pairs = top_eigenpairs(landscape, x, 2 if plane else 1, max_products=size.max_products, tolerance=size.tolerance)
     top, value = pairs.vectors[0], float(pairs.values[0])
-    found = {"seed": run.checkpoint.seed, "loss": _loss(landscape, x), "norm": float(x.norm()), "lambda_1": value}
+    found: Result = {
+        "seed": run.checkpoint.seed,
+        "loss": _loss(landscape, x),
+        "norm": float(x.norm()),
+        "lambda_1": value,
+    }
     found["second_difference"] = checked_curvature(landscape, x, top, value, size.agreement)
     directions = torch.stack([filter_normalised(v, x, shapes) for v in pairs.vectors])
     # The same numbers for every optimizer of a seed, as its initialisation is.

@@ -43,10 +43,11 @@ def test_verdicts_follow_the_numbers():
     for_pair = [good, good, good, good]  # curvature, rise, per loss, with norm
     assert words[:4] == for_pair
     assert words[5:9] == for_pair
-    assert words[-1] == "not reproduced"  # the plane does not hold the path
+    assert words[-2:] == [good, "not reproduced"]  # curvatures agree; the plane does not hold the path
     assert claims[0].measured.startswith("ratio 0.49")
-    assert "SAM has" in claims[0].claim
-    assert "Eigen-SAM has" in claims[5].claim
+    assert claims[0].claim.startswith("The minimum of SAM, compared with that of SGD, has a smaller curvature")
+    assert claims[5].claim.startswith("The minimum of Eigen-SAM, compared with that of SAM, has")
+    assert claims[-2].measured == "largest relative deviation 1.0e-03 over 12 minima"
     assert "1 % of squared distances" in claims[-1].measured
     assert open_ not in words[:4]
 
@@ -81,6 +82,7 @@ def test_an_edited_file_shows_the_edited_numbers():
         run["lambda_1"] *= 4
     edited["runs"]["sgd"][0]["plane"]["trajectory"][0]["share"] = 0.9
     assert item.claims(edited)[0].verdict.word == "not reproduced"
+    assert item.claims(edited)[-2].verdict.word == "not reproduced"  # another number than the second difference
     assert item.claims(edited)[0].measured != item.claims(result)[0].measured
     assert "SGD 90 %" in item.caption(edited)
     assert item.tables(edited)[1].rows[0][3] == "90.00"
@@ -91,7 +93,7 @@ def test_one_seed_decides_nothing():
     one = _result(count=1)
     item = Minima()
     claims = item.claims(one)
-    assert {claim.verdict.word for claim in claims[:-1]} == {"not resolved here"}
+    assert {claim.verdict.word for claim in claims[:-2]} == {"not resolved here"}
     item.plot(one)
     texts = str((claims, item.tables(one), item.notes(one), item.caption(one)))
     assert "nan" not in texts.lower()
@@ -141,11 +143,11 @@ def test_measured_at_a_tiny_size(tmp_path):
     assert item.with_seeds(3).trainings.seeds == (0, 1, 2)
     again = copy.deepcopy(result)
     assert item.measure(resources, lambda done, total: None) == again
-    assert len(item.claims(result)) == 11
+    assert len(item.claims(result)) == 12
     one = replace(item, trainings=Trainings(settings, (1,), optimizers[:1]))
     (runs,) = one.measure(resources, lambda done, total: None)["runs"].values()
     assert [run["seed"] for run in runs] == [1]
-    assert item.notes(result)[0].startswith("Checked for every minimum")
+    assert item.claims(result)[-2].verdict.word == "reproduced"
 
 
 def test_the_report_names_the_size():
