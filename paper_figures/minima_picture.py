@@ -90,7 +90,7 @@ def _draw_plane(axes: "Axes", plane: Plane, levels: list[float]) -> None:
     ]
     logs = [math.log10(level) for level in levels]
     filled = axes.contourf(axis, axis, heights, levels=logs, cmap="Blues", alpha=0.85)
-    axes.contour(axis, axis, heights, levels=logs, colors="0.25", linewidths=0.6)
+    axes.contour(axis, axis, heights, levels=logs, colors="0.25", linewidths=0.6, linestyles="solid")
     ticks = [value for value, level in zip(logs, levels, strict=True) if f"{level:e}"[0] == "1"]
     beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as high as the panel, whose sides are equal
     bar = axes.figure.colorbar(filled, cax=beside, label="training loss", ticks=ticks)

@@ -173,8 +173,8 @@ class Minima(Item):
             "2018; biases do not move). Levels and axes are the same in all panels, the planes are not: each is that "
             "of its own minimum. Points: the network along its training, projected orthogonally onto the plane, which "
             f"holds {shares} of the path's squared distances from the minimum; the contours below a point are the "
-            f"plane's loss, not that of the network.{beyond} (d) Mean of both sides, minus the loss of the minimum; filled markers along d₁, "
-            f"open ones along a random direction; {_bands(result)}; dotted, the distance that is compared."
+            f"plane's loss, not that of the network.{beyond} (d) Mean of both sides, minus the loss of the minimum; "
+            f"filled markers along d₁, open ones along a random direction; {_bands(result)}; dotted, the distance that is compared."
         )
 
     def tables(self, result: Result) -> list[Table]:
