@@ -134,6 +134,6 @@ def _draw_rises(axes: "Axes", result: Mapping[str, Any]) -> None:
     axes.set_xlabel(r"distance $r$ from the minimum, filter lengths")
     axes.set_ylabel("rise of the training loss")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** 0.25)  # room for the legend
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top * (top / bottom) ** 0.25)  # room for the legend
     axes.legend(fontsize=8, ncols=2, loc="upper left", title=None if banded else NO_INTERVAL)

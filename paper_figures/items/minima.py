@@ -174,7 +174,8 @@ class Minima(Item):
             "of its own minimum. Points: the network along its training, projected orthogonally onto the plane, which "
             f"holds {shares} of the path's squared distances from the minimum; the contours below a point are the "
             f"plane's loss, not that of the network.{beyond} (d) Mean of both sides, minus the loss of the minimum; "
-            f"filled markers along d₁, open ones along a random direction; {_bands(result)}; dotted, the distance that is compared."
+            f"filled markers along d₁, open ones along a random direction; {_bands(result)}; dotted, the "
+            "distance that is compared."
         )
 
     def tables(self, result: Result) -> list[Table]:
