@@ -230,6 +230,8 @@ class Minima(Item):
         """What was checked, and what the picture cannot say."""
         size = max(plane["parameters"] for plane in _planes(result).values())
         return [
+            "A minimum is where a training ended, all after the same number of epochs at the same learning rate, with "
+            "the same minibatches; nothing was tuned for this comparison.",
             f"Of a random displacement, a plane would hold 2/d on average: {200 / size:.1g} % of its square in "
             f"{size:,} dimensions.",
             "Filter normalisation takes the scale of each filter out of how far one moves, and not out of where to: "
