@@ -133,6 +133,7 @@ def measure_minimum(run: Run, data: DataSet, size: MinimumSize, device: str = "c
     found["rise"] = rises(landscape, x, directions[0], size.distances)
     found["random_rise"] = rises(landscape, x, filter_normalised(drawn, x, shapes), size.distances)
     if plane:
+        directions = _oriented(directions, _point_of(run.at_epoch(0), x) - x)
         axis = torch.linspace(-size.reach, size.reach, size.points, dtype=x.dtype).tolist()
         found["plane"] = {
             "axis": axis,
@@ -162,11 +163,21 @@ def _loss(landscape: NetworkLandscape, x: Tensor) -> float:
     return float(landscape.loss(x))
 
 
+def _point_of(run: Run, like: Tensor) -> Tensor:
+    return flatten(p.detach() for p in run.network().parameters() if p.requires_grad).to(like)
+
+
+def _oriented(directions: Tensor, start: Tensor) -> Tensor:
+    """Signs, which eigenvectors do not have, such that the start is drawn up on the left in every picture."""
+    (a, b), _ = plane_coordinates(start, directions)
+    return directions * directions.new_tensor([[-1.0 if a > 0 else 1.0], [-1.0 if b < 0 else 1.0]])
+
+
 def _trajectory(run: Run, landscape: NetworkLandscape, x: Tensor, directions: Tensor) -> list[dict[str, float]]:
     """Each kept network: its place in the plane, how far it is from the minimum, and the loss here and there."""
     rows = []
     for epoch in sorted({0, *run.snapshots, run.epoch}):
-        there = flatten(p.detach() for p in run.at_epoch(epoch).network().parameters() if p.requires_grad).to(x)
+        there = _point_of(run.at_epoch(epoch), x)
         (a, b), share = plane_coordinates(there - x, directions)
         drawn = _loss(landscape, x + a * directions[0] + b * directions[1])
         row = {"epoch": epoch, "a": a, "b": b, "distance": float((there - x).norm()), "share": share}

@@ -76,6 +76,7 @@ def test_path_and_plane(run, found):
     assert start["distance"] == pytest.approx(float((initial - trained).norm()))
     assert start["loss"] == pytest.approx(_loss_at(run, initial))
     assert 0 < start["share"] < 0.5
+    assert start["a"] < 0 < start["b"]  # where no legend is
     assert abs(start["loss"] - start["drawn_loss"]) > 0.1  # what the picture must not hide
     assert "plane" not in measure_minimum(run, DATA, replace(SIZE, distances=(0.05,)), plane=False)
 
