@@ -65,13 +65,13 @@ def draw_minima(result: Mapping[str, Any]) -> "Figure":
         result: of the item ``minima``.
     """
     names = list(result["runs"])
-    figure = new_figure(2, math.ceil((len(names) + 1) / 2), height=4.0)
+    figure = new_figure(2, math.ceil((len(names) + 1) / 2), width=4.9, height=3.9)
     panels = figure.axes
     planes = {name: result["runs"][name][0]["plane"] for name in names}
     levels = levels_of(list(planes.values()))
     for letter, axes, name in zip("abcdef", panels, names, strict=False):
         _draw_plane(axes, planes[name], levels)
-        axes.set_title(f"({letter}) {label(name)}, seed {result['runs'][name][0]['seed']}")
+        axes.set_title(f"({letter}) training loss, {label(name)}, seed {result['runs'][name][0]['seed']}")
     _draw_rises(panels[len(names)], result)
     panels[len(names)].set_title(f"({'abcdef'[len(names)]}) rise of the loss, all seeds")
     for axes in panels[len(names) + 1 :]:
@@ -93,7 +93,7 @@ def _draw_plane(axes: "Axes", plane: Plane, levels: list[float]) -> None:
     axes.contour(axis, axis, heights, levels=logs, colors="0.25", linewidths=0.6, linestyles="solid")
     ticks = [value for value, level in zip(logs, levels, strict=True) if f"{level:e}"[0] == "1"]
     beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as high as the panel, whose sides are equal
-    bar = axes.figure.colorbar(filled, cax=beside, label="training loss", ticks=ticks)
+    bar = axes.figure.colorbar(filled, cax=beside, ticks=ticks)
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{10**value:g}")
     path = plane["trajectory"]
     a, b = [row["a"] for row in path], [row["b"] for row in path]

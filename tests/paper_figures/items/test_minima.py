@@ -104,7 +104,9 @@ def test_picture_has_equal_levels_and_axes_and_says_what_is_hidden():
     result = _result()
     figure = Minima().plot(result)
     planes = figure.axes[:3]
-    assert [axes.get_title() for axes in planes] == ["(a) SGD, seed 0", "(b) SAM, seed 0", "(c) Eigen-SAM, seed 0"]
+    assert [axes.get_title() for axes in planes] == [
+        f"({at}) training loss, {of}, seed 0" for at, of in zip("abc", ("SGD", "SAM", "Eigen-SAM"), strict=True)
+    ]
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in planes}) == 1
     assert len({tuple(axes.collections[0].levels) for axes in planes}) == 1
     for axes in planes:
