@@ -1,15 +1,20 @@
 """The self-contained report: pictures embedded, "paper says" beside "we measured"."""
 
 import base64
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..ground.records import write_atomically
-from ..ground.result_store import Measured, Provenance
+from ..ground.result_store import Measured
 from .item import Claim, Item
-from .preset import Preset
+from .section import Section
+from .verdict import VERDICTS
 
 __all__ = ["comparisons", "differences", "write_report"]
 
@@ -21,7 +26,7 @@ def comparisons(items: Mapping[str, Item], found: Mapping[str, Measured]) -> lis
     return [claim for name, item in items.items() for claim in item.claims(found[name].result)]
 
 
-def differences(made_with: Mapping[str, Provenance]) -> list[str]:
+def differences(made_with: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What the measurements were not all made with, in words: versions, code, machine.
 
     Example:
@@ -36,52 +41,51 @@ def differences(made_with: Mapping[str, Provenance]) -> list[str]:
     ]
 
 
-def write_report(
-    path: Path, preset: Preset, items: Mapping[str, Item], found: Mapping[str, Measured], pictures: Mapping[str, Path]
-) -> None:
-    """One HTML file that needs nothing beside it.
+def write_report(path: Path, preset: str, sections: Sequence[Section]) -> None:
+    """One HTML file that needs nothing beside it; its links to other files are relative.
 
     Args:
         path: of the file.
-        preset: that the items belong to.
-        items: the sections, in order.
-        found: their results.
-        pictures: their pictures as SVG.
+        preset: its name.
+        sections: in order; the paper's go first.
     """
-    made_with = {item.label: found[name].made_with for name, item in items.items()}
-    sections = [
-        {
-            "title": item.title,
-            "narrow": item.narrow,
-            "picture": "data:image/svg+xml;base64," + base64.b64encode(pictures[name].read_bytes()).decode(),
-            "caption": item.caption(found[name].result),
-            "tables": item.tables(found[name].result),
-            "notes": item.notes(found[name].result),
-        }
-        for name, item in items.items()
-    ]
+    ordered = sorted(sections, key=lambda section: not section.in_the_paper)
+    entries = [_entry(section, path.parent) for section in ordered]
+    rows = [row for entry in entries for row in entry["rows"]]
     environment = Environment(
         loader=PackageLoader("eigensam.paper_figures", "."), autoescape=True, undefined=StrictUndefined
     )
     html = environment.get_template("report.html.j2").render(
         preset=preset,
-        sections=sections,
-        rows=comparisons(items, found),
-        sizes=_sizes(items),
-        made_with=made_with,
-        differences=differences(made_with),
+        entries=entries,
+        contents=[
+            ("In the paper", [entry for entry in entries if entry["section"].in_the_paper]),
+            ("Beside the paper", [entry for entry in entries if not entry["section"].in_the_paper]),
+        ],
+        rows=rows,
+        counts=[(word, sum(claim.verdict.word == word for _, claim in rows)) for word in VERDICTS],
+        differences=differences({section.label: section.made_with for section in ordered if not section.failed}),
     )
-    write_atomically(path, html.encode())
+    write_atomically(path, html.lstrip().encode())
 
 
-def _sizes(items: Mapping[str, Item]) -> list[tuple[str, dict[str, str]]]:
-    """Sizes in words; items of equal size share a table."""
-    found: dict[str, tuple[list[str], dict[str, str]]] = {}
-    for item in items.values():
-        size = {
-            name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            for name, value in item.size().items()
-        }
-        if size:
-            found.setdefault(str(size), ([], size))[0].append(item.label)
-    return [(", ".join(labels), size) for labels, size in found.values()]
+def _entry(section: Section, folder: Path) -> dict[str, Any]:
+    """What the template needs besides the section itself."""
+    took = {"seconds": f"{section.seconds:.1f}"} if math.isfinite(section.seconds) else {}
+    return {
+        "section": section,
+        "picture": _embedded(section.picture),
+        "stacked": _embedded(section.stacked),
+        "rows": [(section.name, claim) for claim in section.claims],
+        "size": {name: _in_words(value) for name, value in section.size.items()},
+        "made_with": {name: _in_words(value) for name, value in section.made_with.items()} | took,
+        "links": [(kind, quote(os.path.relpath(file, folder))) for kind, file in section.files.items()],
+    }
+
+
+def _embedded(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode() if svg else ""
+
+
+def _in_words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,28 +1,29 @@
 """The report as a Markdown page, for places that show no HTML: pull requests, repositories, notes."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from ..ground.records import write_atomically
 from ..ground.result_store import Measured
 from .item import Claim, Item, Table
+from .section import Section
 
 __all__ = ["item_page", "write_page"]
 
+_HEADER = ("claim", "the paper or its theory says", "we measured", "verdict", "decided by")
 
-def write_page(
-    path: Path, items: Mapping[str, Item], found: Mapping[str, Measured], pictures: Mapping[str, Path]
-) -> None:
+
+def write_page(path: Path, sections: Sequence[Section]) -> None:
     """One file that shows the pictures beside it.
 
     Args:
         path: of the file.
-        items: the sections, in order.
-        found: their results.
-        pictures: files of their pictures, in the folder of ``path``.
+        sections: in order; the paper's go first.
     """
-    pages = [item_page(item, found[name], pictures[name].name) for name, item in items.items()]
-    write_atomically(path, "\n".join(pages).encode())
+    ordered = sorted(sections, key=lambda section: not section.in_the_paper)
+    write_atomically(path, "\n".join(_page(section, path.parent) for section in ordered).encode())
 
 
 def item_page(item: Item, found: Measured, picture: str) -> str:
@@ -34,21 +35,40 @@ def item_page(item: Item, found: Measured, picture: str) -> str:
         picture: address of its picture.
     """
     result = found.result
-    parts = [
-        f"# {item.title}",
-        _table(["claim", "the paper or its theory says", "we measured", "verdict"], _rows(item.claims(result))),
-        f"![{item.title}]({picture})",
-        item.caption(result),
-    ]
-    for table in item.tables(result):
+    section = Section(
+        name=item.label,
+        label=item.label,
+        title=item.title,
+        alt=item.alt(result),
+        caption=item.caption(result),
+        claims=item.claims(result),
+        tables=item.tables(result),
+        notes=item.notes(result),
+        made_with=found.made_with,
+    )
+    return _section_page(section, picture)
+
+
+def _page(section: Section, folder: Path) -> str:
+    if section.failed:
+        return f"# {section.title}\n\n**This was not measured.** {section.failed}\n"
+    return _section_page(section, quote(os.path.relpath(section.files["png"], folder)))
+
+
+def _section_page(section: Section, picture: str) -> str:
+    alt = (section.alt or section.title).replace("[", "\\[").replace("]", "\\]").replace("\n", " ")
+    parts = [f"# {section.title}"]
+    parts += ["**Edited by hand:** the stored result was changed after it was measured."] if section.edited else []
+    parts += [_table(_HEADER, _rows(section.claims)), f"![{alt}]({picture})", section.caption]
+    for table in section.tables:
         parts += [_table(table.header, table.rows, table), *([table.note] if table.note else [])]
-    parts += ["\n".join(f"- {sentence}" for sentence in item.notes(result))] if item.notes(result) else []
-    made_with = ", ".join(f"{name} {value}" for name, value in found.made_with.items())
+    parts += ["\n".join(f"- {sentence}" for sentence in section.notes)] if section.notes else []
+    made_with = ", ".join(f"{name} {value}" for name, value in section.made_with.items())
     return "\n\n".join([*parts, f"Measured with: {made_with}."]) + "\n"
 
 
 def _rows(claims: Sequence[Claim]) -> list[list[str]]:
-    return [[claim.claim, claim.paper, claim.measured, claim.verdict] for claim in claims]
+    return [list(claim.to_dict().values()) for claim in claims]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], table: Table | None = None) -> str:
