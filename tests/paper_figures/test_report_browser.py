@@ -187,6 +187,8 @@ def test_paper_and_no_script(opened):
     page = opened(color_scheme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.set_viewport_size({"width": 600, "height": 900})
+    assert page.evaluate("getComputedStyle(document.querySelector('table.cards')).display") == "table"  # no cards
     assert page.pdf()[:4] == b"%PDF"
     plain = opened(java_script_enabled=False)
     assert plain.locator("tbody tr").first.is_visible()
