@@ -2,15 +2,16 @@
 
 import base64
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..ground.records import write_atomically
-from ..ground.result_store import Provenance
-from .section import Section, comparisons
+from .section import Section
 from .verdict import VERDICTS
 
 __all__ = ["differences", "duration", "write_report"]
@@ -18,7 +19,7 @@ __all__ = ["differences", "duration", "write_report"]
 _OWN = ("device", "dtype", "threads")  # of each measurement
 
 
-def differences(made_with: Mapping[str, Provenance]) -> list[str]:
+def differences(made_with: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What the measurements were not all made with, in words: versions, code, machine.
 
     Example:
@@ -49,44 +50,50 @@ def duration(seconds: float) -> str:
 
 
 def write_report(path: Path, preset: str, sections: Sequence[Section]) -> None:
-    """One HTML file that needs nothing beside it, but links to the results in its folder.
-
-    It opens offline, sorts its tables without a library, stacks panels on narrow screens, and follows the reader's
-    choice of light or dark.
+    """One HTML file that needs nothing beside it; its links to other files are relative.
 
     Args:
         path: of the file.
-        preset: that the items belong to.
-        sections: in order; the paper's own come first.
+        preset: its name.
+        sections: in order; the paper's go first.
     """
-    measured = [each for each in sections if not each.failed]
-    made_with = {each.label: each.made_with for each in measured}
-    words = [claim.verdict.word for claim in comparisons(measured)]
+    ordered = sorted(sections, key=lambda section: not section.in_the_paper)
+    entries = [_entry(section, path.parent) for section in ordered]
+    rows = [row for entry in entries for row in entry["rows"]]
     environment = Environment(
         loader=PackageLoader("eigensam.paper_figures", "."), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {"duration": duration, "image": _image, "rows": _rows}
     html = environment.get_template("report.html.j2").render(
         preset=preset,
-        groups={
-            "In the paper": [each for each in sections if each.in_the_paper],
-            "Beside it": [each for each in sections if not each.in_the_paper],
-        },
-        measured=measured,
-        counts={word: words.count(word) for word in VERDICTS},
-        signs=dict(zip(VERDICTS, ("✓", "✗", "?"), strict=True)),
-        made_with=made_with,
-        differences=differences(made_with),
+        entries=entries,
+        contents=[
+            ("In the paper", [entry for entry in entries if entry["section"].in_the_paper]),
+            ("Beside the paper", [entry for entry in entries if not entry["section"].in_the_paper]),
+        ],
+        rows=rows,
+        counts=[(word, sum(claim.verdict.word == word for _, claim in rows)) for word in VERDICTS],
+        differences=differences({section.label: section.made_with for section in ordered if not section.failed}),
     )
-    write_atomically(path, html.encode())
+    write_atomically(path, html.lstrip().encode())
 
 
-def _image(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+def _entry(section: Section, folder: Path) -> dict[str, Any]:
+    """What the template needs besides the section itself."""
+    took = {"measured in": duration(section.seconds)}
+    return {
+        "section": section,
+        "picture": _embedded(section.picture),
+        "stacked": _embedded(section.stacked),
+        "rows": [(section.name, claim) for claim in section.claims],
+        "size": {name: _in_words(value) for name, value in section.size.items()},
+        "made_with": {name: _in_words(value) for name, value in section.made_with.items()} | took,
+        "links": [(kind, quote(os.path.relpath(file, folder))) for kind, file in section.files.items()],
+    }
 
 
-def _rows(entries: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
-        for name, value in entries.items()
-    ]
+def _embedded(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode() if svg else ""
+
+
+def _in_words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

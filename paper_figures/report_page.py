@@ -1,7 +1,9 @@
 """The report as a Markdown page, for places that show no HTML: pull requests, repositories, notes."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from ..ground.records import write_atomically
 from .item import Claim, Table
@@ -9,32 +11,31 @@ from .section import Section
 
 __all__ = ["section_page", "write_page"]
 
+_HEADER = ("claim", "the paper or its theory says", "we measured", "verdict", "decided by")
+
 
 def write_page(path: Path, sections: Sequence[Section]) -> None:
     """One file that shows the pictures beside it.
 
     Args:
         path: of the file.
-        sections: in order, with their pictures in the folder of ``path``.
+        sections: in order; the paper's go first.
     """
-    pages = [section_page(each, each.files["png"].name if each.files else "") for each in sections]
-    write_atomically(path, "\n".join(pages).encode())
+    ordered = sorted(sections, key=lambda section: not section.in_the_paper)
+    write_atomically(path, "\n".join(_page(section, path.parent) for section in ordered).encode())
+
+
+def _page(section: Section, folder: Path) -> str:
+    if section.failed:
+        return f"# {section.title}\n\n**This was not measured.** {section.failed}\n"
+    return section_page(section, quote(os.path.relpath(section.files["png"], folder)))
 
 
 def section_page(section: Section, picture: str) -> str:
-    """One item: claims, picture with caption, tables, notes, and what it was measured with.
-
-    Args:
-        section: what is said of it.
-        picture: address of its picture.
-    """
-    if section.failed:
-        return f"# {section.title}\n\nFailed: {section.failed}\n"
+    alt = (section.alt or section.title).replace("[", "\\[").replace("]", "\\]").replace("\n", " ")
     parts = [f"# {section.title}"]
-    parts += ["**The result was edited after it was measured.**"] if section.edited else []
-    header = ["claim", "the paper or its theory says", "we measured", "verdict", "decided by"]
-    parts += [_table(header, _rows(section.claims))] if section.claims else []
-    parts += [f"![{section.title}]({picture})", section.caption]
+    parts += ["**Edited by hand:** the stored result was changed after it was measured."] if section.edited else []
+    parts += [_table(_HEADER, _rows(section.claims)), f"![{alt}]({picture})", section.caption]
     for table in section.tables:
         parts += [_table(table.header, table.rows, table), *([table.note] if table.note else [])]
     parts += ["\n".join(f"- {sentence}" for sentence in section.notes)] if section.notes else []
@@ -43,7 +44,7 @@ def section_page(section: Section, picture: str) -> str:
 
 
 def _rows(claims: Sequence[Claim]) -> list[list[str]]:
-    return [[each.claim, each.paper, each.measured, each.verdict.word, each.verdict.decided_by] for each in claims]
+    return [list(claim.to_dict().values()) for claim in claims]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], table: Table | None = None) -> str:
