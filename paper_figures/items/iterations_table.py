@@ -160,7 +160,7 @@ def _equivalent(found: "Interval") -> Verdict:
     if not isfinite(found.half_width):
         return Verdict(NOT_RESOLVED, "no interval of the difference: fewer than two seeds have both")
     interval = f"[{found.low:.2f}, {found.high:.2f}] points"
-    if -_MARGIN <= found.low and found.high <= _MARGIN:
+    if found.low >= -_MARGIN and found.high <= _MARGIN:
         return Verdict(REPRODUCED, f"{interval} lies within ±{_MARGIN:g}")
     if found.high < -_MARGIN or found.low > _MARGIN:
         return Verdict(NOT_REPRODUCED, f"{interval} lies outside of ±{_MARGIN:g}")

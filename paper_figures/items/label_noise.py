@@ -105,9 +105,9 @@ class LabelNoise(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"{settings['model']} on {settings['data']}, a share of whose training labels is replaced by another class, "
-            f"drawn uniformly; test labels are right. After the last epoch, means over {seeds_of(result)} with 95 % "
-            "intervals. At the right, a lower loss says that more of the wrong labels are fitted."
+            f"{settings['model']} on {settings['data']}, a share of whose training labels is replaced by another "
+            f"class, drawn uniformly; test labels are right. After the last epoch, means over {seeds_of(result)} with "
+            "95 % intervals. At the right, a lower loss says that more of the wrong labels are fitted."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

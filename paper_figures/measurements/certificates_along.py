@@ -18,7 +18,7 @@ from ...ground.result_store import result_key
 from ...landscapes.runs.data_set import DataSet
 from ...landscapes.runs.run import Run
 
-__all__ = ["CERTIFICATES", "bounds_of_run", "kept_bounds"]
+__all__ = ["CERTIFICATES", "bounds_of_run", "code_key", "kept_bounds"]
 
 CERTIFICATES = 2
 """Of each network: of the randomised one by Monte Carlo, and of the network itself on the test set."""
@@ -40,9 +40,9 @@ def bounds_of_run(directory: Path, data: DataSet, effort: Theorem41, device: str
 
     Returns:
         A row for each epoch, JSON-ready: ``epoch``; the theorem's ``empirical``, ``curvature``, ``remainder``,
-        ``complexity`` and their ``sum``, ``sigma`` and ``lambda_1``; ``certificate`` with its ``kind``, ``sigma_proved``
-        and ``risk_upper``, the proved part of it; ``test_error`` and ``test_upper``; ``uniform``, the loss of a
-        predictor that knows nothing; the ``delta`` of each certificate.
+        ``complexity`` and their ``sum``, its ``sigma`` and ``lambda_1``; ``certificate`` with its ``kind``,
+        ``sigma_proved`` and ``risk_upper``, the upper end of the sample's loss in it; ``test_error`` and
+        ``test_upper``; ``uniform``, the loss of a predictor that knows nothing; the ``delta`` of each certificate.
 
     Raises:
         InputError: a run without snapshots; what :class:`Theorem41` refuses.
@@ -55,6 +55,37 @@ def bounds_of_run(directory: Path, data: DataSet, effort: Theorem41, device: str
     epochs = sorted({0, *run.snapshots, run.checkpoint.kept_epoch})
     each = replace(effort, delta=effort.delta / (CERTIFICATES * len(epochs)))
     return [_row(run, epoch, data, each, device) for epoch in epochs]
+
+
+def code_key() -> str:
+    """Hash of the code that the numbers depend on; to be asked for once, as it reads some hundred files."""
+    return result_key(None, __name__)
+
+
+def kept_bounds(
+    folder: Path, code: str, directory: Path, data: DataSet, effort: Theorem41, device: str = "cpu"
+) -> dict[str, Any]:
+    """The rows of :func:`bounds_of_run`, from a file of the run's name if it is there already, or why there are none.
+
+    Args:
+        folder: of these files.
+        code: from :func:`code_key`; what other code or effort has made is measured anew.
+        directory: of the run, whose name is a hash of all that it depends on.
+        data: that it was trained on.
+        effort: of the bounds.
+        device: where to compute.
+    """
+    key, path = fingerprint(code, directory.name, effort.to_dict(), device), folder / f"{directory.name}.json"
+    if path.is_file():
+        kept = read_json(path)
+        if isinstance(kept, dict) and kept.get("fingerprint") == key:
+            return {"rows": kept["rows"]}
+    try:
+        rows = through_json(bounds_of_run(directory, data, effort, device))
+    except InputError as error:
+        return {"failed": str(error)}
+    write_json(path, {"fingerprint": key, "rows": rows})
+    return {"rows": rows}
 
 
 def _row(run: Run, epoch: int, data: DataSet, effort: Theorem41, device: str) -> dict[str, Any]:
