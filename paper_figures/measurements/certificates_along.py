@@ -34,7 +34,7 @@ def bounds_of_run(directory: Path, data: DataSet, effort: Theorem41, device: str
 
     Args:
         directory: of a run with snapshots.
-        data: that it was trained on.
+        data: the whole data set.
         effort: with the delta of all certificates together.
         device: where to compute.
 
@@ -51,7 +51,7 @@ def bounds_of_run(directory: Path, data: DataSet, effort: Theorem41, device: str
     run = Run(directory)
     if not run.snapshots:
         raise InputError(f"{directory} has kept no epochs; train with snapshot_every, such as 2")
-    data = run.clean(data)
+    data = run.clean(run.training_part(data))
     epochs = sorted({0, *run.snapshots, run.checkpoint.kept_epoch})
     each = replace(effort, delta=effort.delta / (CERTIFICATES * len(epochs)))
     return [_row(run, epoch, data, each, device) for epoch in epochs]
@@ -71,7 +71,7 @@ def kept_bounds(
         folder: of these files.
         code: from :func:`code_key`; what other code or effort has made is measured anew.
         directory: of the run, whose name is a hash of all that it depends on.
-        data: that it was trained on.
+        data: the whole data set.
         effort: of the bounds.
         device: where to compute.
     """

@@ -3,6 +3,7 @@
 import pytest
 
 from eigensam.bounds.families.theorem41 import Theorem41
+from eigensam.optim.methods.sam import SAMSettings
 from eigensam.optim.training.settings import TrainSettings
 from eigensam.paper_figures.items.certificates_along import CertificatesAlong, snapshot_sweep
 from eigensam.paper_figures.resources import Resources
@@ -109,26 +110,26 @@ def test_picture():
 
 def test_a_real_run(tmp_path):
     """Every number is measured, the terms add up, and a second time nothing is computed."""
-    settings = TrainSettings(subset=64, batch_size=32, epochs=2, model="mlp32", snapshot_every=1)
+    settings = TrainSettings(subset=64, batch_size=32, epochs=1, model="mlp32", snapshot_every=1)
     effort = Theorem41(draws=4, gradients=2, probes=2, top=1, random_directions=0, max_products=4, ascents=0)
-    item = CertificatesAlong(snapshot_sweep(settings, seeds=(0,)), effort)
+    item = CertificatesAlong(snapshot_sweep(settings, (SAMSettings(),), seeds=(0,)), effort)
     found = item.measure(Resources(tmp_path), lambda done, total: None)
     for each in found:
         (run,) = each["seeds"]
-        assert [measured["epoch"] for measured in run["rows"]] == [0, 1, 2]
+        assert [measured["epoch"] for measured in run["rows"]] == [0, 1]
         for measured in run["rows"]:
             terms = ("empirical", "curvature", "remainder", "complexity")
             assert measured["sum"] == pytest.approx(sum(measured[key] for key in terms))
             assert measured["empirical"] < measured["certificate"] <= 1
             assert measured["test_error"] < measured["test_upper"] <= 1
             assert measured["kind"] == "certificate"
-            assert measured["delta"] == pytest.approx(0.05 / 6)
+            assert measured["delta"] == pytest.approx(0.05 / 4)
     assert "nan" not in texts(item.tables(found)[0])
     kept = list((tmp_path / "runs" / "certificates_along").iterdir())
     before = [path.stat().st_mtime_ns for path in kept]
     assert item.measure(Resources(tmp_path), lambda done, total: None) == found
     assert [path.stat().st_mtime_ns for path in kept] == before
-    assert len(kept) == 3
+    assert len(kept) == 1
 
 
 def test_runs_without_snapshots_fail_alone(tmp_path):
