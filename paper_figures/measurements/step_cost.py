@@ -34,8 +34,10 @@ def gradients_per_step(settings: TrainSettings, shape: tuple[int, int, int], cla
         >>> [round(gradients_per_step(TrainSettings(name), (1, 8, 8), 10), 3) for name in ("sam", "cr-sam")]
         [2.0, 3.0]
     """
-    every = getattr(settings.method, "refresh_every", None)
-    method: Any = settings.method if every is None else replace(settings.method, refresh_every=2)  # type: ignore[call-arg]
+    method: Any = settings.method
+    every = getattr(method, "refresh_every", None)
+    if every is not None:
+        method = replace(method, refresh_every=2)
     # The first two steps may differ from all others: moments begin, and a first refresh checks its products.
     steps = _counted(replace(settings, optimizer=method), shape, classes)[2:]
     usual, refresh = min(steps), max(steps)
@@ -63,7 +65,7 @@ def _counted(settings: TrainSettings, shape: tuple[int, int, int], classes: int)
                     optimizer.step([partial(loss, part) for part in range(count)])
                 else:
                     optimizer.zero_grad()
-                    loss().backward()  # type: ignore[no-untyped-call]
+                    loss().backward()
                     optimizer.step()
             found.append(counter.get_total_flops())
     return found

@@ -1,6 +1,9 @@
 """Estimates are hollow, certificates are filled, and claims are about networks after the initialisation."""
 
+from dataclasses import replace
+
 import pytest
+from scipy.stats import beta
 
 from eigensam.bounds.families.theorem41 import Theorem41
 from eigensam.optim.methods.sam import SAMSettings
@@ -125,11 +128,18 @@ def test_a_real_run(tmp_path):
             assert measured["kind"] == "certificate"
             assert measured["delta"] == pytest.approx(0.05 / 4)
     assert "nan" not in texts(item.tables(found)[0])
-    kept = list((tmp_path / "runs" / "certificates_along").iterdir())
-    before = [path.stat().st_mtime_ns for path in kept]
+    folder = tmp_path / "runs" / "certificates_along"
+    (kept,) = folder.iterdir()
+    before = kept.stat().st_mtime_ns
     assert item.measure(Resources(tmp_path), lambda done, total: None) == found
-    assert [path.stat().st_mtime_ns for path in kept] == before
-    assert len(kept) == 1
+    assert kept.stat().st_mtime_ns == before
+    # Two more truths: the bound along training that `eigensam bound --along` has, and scipy's beta distribution.
+    twin = replace(effort, delta=0.05 / 4, along=True).bound(tmp_path / "runs" / kept.stem).along
+    for measured, other in zip(found[0]["seeds"][0]["rows"], twin, strict=True):
+        for key in ("sum", "sigma", "lambda_1", "distance"):
+            assert measured[key] == pytest.approx(other[key], rel=1e-10)
+        errors = round(360 * measured["test_error"])
+        assert measured["test_upper"] == pytest.approx(beta.ppf(1 - 0.05 / 4, errors + 1, 360 - errors), rel=1e-8)
 
 
 def test_runs_without_snapshots_fail_alone(tmp_path):
