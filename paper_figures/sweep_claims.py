@@ -3,24 +3,32 @@
 from .item import Claim
 from .sweep import Group, paired_last
 from .sweep_words import mean_text
-from .verdict import above, below
+from .verdict import NOT_RESOLVED, Verdict, above, below
 
 __all__ = ["accuracy_claim", "ratio_claim"]
+
+_NO_SPREAD = 1e-9  # points: rounding
 
 
 def accuracy_claim(over: Group, under: Group, claim: str, paper: str) -> Claim:
     """That one group is more accurate on the test set than another.
 
+    Accuracies are whole numbers of images, so a few seeds may differ by exactly as many; of that nothing follows, as
+    the spread is then not known.
+
     Example:
-        >>> a, b = (
-        ...     {"seeds": [{"seed": i, "rows": [{"test_accuracy": x + i / 100}]} for i in range(3)]} for x in (0.9, 0.8)
-        ... )
-        >>> found = accuracy_claim(a, b, "a is better than b", "yes")
+        >>> def group(*values):
+        ...     return {"seeds": [{"seed": i, "rows": [{"test_accuracy": x}]} for i, x in enumerate(values)]}
+        >>> found = accuracy_claim(group(0.9, 0.91, 0.9), group(0.8, 0.8, 0.8), "a is better than b", "yes")
         >>> found.measured, found.verdict.word
-        ('+10.00 ± 0.00 points', 'reproduced')
+        ('+10.33 ± 1.43 points', 'reproduced')
+        >>> accuracy_claim(group(0.9, 0.9), group(0.8, 0.8), "a is better than b", "yes").verdict.word
+        'not resolved here'
     """
     found = paired_last(over, under, "test_accuracy", scale=100.0)
     verdict = above(found, 0.0, "difference, points", 2)
+    if found.half_width < _NO_SPREAD:
+        verdict = Verdict(NOT_RESOLVED, f"every seed differs by {found.mean:.2f} points, so no spread is known")
     return Claim(claim, paper, f"{mean_text(found, signed=True)} points", verdict)
 
 
