@@ -103,7 +103,7 @@ class Relatives(SweepItem):
             axes.set_yticks(range(len(names)), names)
             axes.set_ylim(len(names) - 0.5, -0.5)
             axes.set_xlabel(words)
-        figure.axes[1].set_xscale("log")
+        figure.axes[1].set_xlim(left=0)
         return figure
 
     def claims(self, result: "list[Group]") -> list[Claim]:
