@@ -123,6 +123,8 @@ class CertificatesAlong(SweepItem):
 
     def plot(self, result: "list[Group]") -> "Figure":
         """A panel for each optimizer; hollow marks are estimates, filled ones are proved."""
+        from matplotlib.ticker import MaxNLocator
+
         from ..sweep import curve
 
         figure = new_figure(len(result), width=3.9, height=3.9)
@@ -137,7 +139,7 @@ class CertificatesAlong(SweepItem):
                     axes.fill_between(epochs, low, high, color=line["color"], alpha=0.15, lw=0)
             axes.set_yscale("log")
             axes.axhline(1.0, color="black", linewidth=1)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("epoch")
             axes.set_ylabel("value (loss and error lie in [0, 1])")
             axes.set_title(each["name"])

@@ -79,7 +79,9 @@ class Relatives(SweepItem):
         found = super().measure(resources, progress)
         for each, (_, settings) in zip(found, self.sweep.groups, strict=True):
             data = used_data(settings.data, resources)
-            each["gradients_per_step"] = gradients_per_step(settings, data.shape, int(data.classes))
+            channels, height, width = data.shape
+            shape = channels, height, width
+            each["gradients_per_step"] = gradients_per_step(settings, shape, int(data.classes))
         return found
 
     def plot(self, result: "list[Group]") -> "Figure":
