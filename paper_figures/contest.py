@@ -160,7 +160,8 @@ class Contest:
         found: list[dict[str, Any]] = []
         ranks: list[tuple[float, float]] = []
         directories = run_directories(self.tuning(competitor), resources)
-        for run, (method, lr) in zip(self.tuning(competitor) or [None], competitor.choices, strict=False):
+        runs: list[TrainSettings | None] = [*self.tuning(competitor)] or [None]
+        for run, (method, lr) in zip(runs, competitor.choices, strict=True):
             said = {"optimizer": method.to_dict(), "lr": lr}
             if run is None:
                 ranks.append((0.0, 0.0))

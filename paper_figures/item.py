@@ -60,11 +60,14 @@ class Table:
     note: str = ""
 
 
+_SPOKEN = 3  # claims in the words for a picture: longer ones tire who hears them
+
+
 class Item(ABC):
     """A figure or table: a data class whose fields are its size, such as step sizes or seeds.
 
     Its class is registered in ``ITEMS``; the name there is that of its files. All fields have defaults: the size at
-    which ``--only`` measures it where the preset names none. Its module must be cheap to import, as the list of items
+    which it is measured where the preset names none. Its module must be cheap to import, as the list of items
     needs it: import what computes or draws inside ``measure`` and ``plot``. A stored result is reused while
     :meth:`key` and the code of the item's module, with all that it imports, stay as they were.
 
@@ -137,8 +140,10 @@ class Item(ABC):
 
     def alt(self, result: Any) -> str:
         """Say in words what the picture shows to those who cannot see it: the measured numbers and their verdicts."""
-        said = [f"{claim.claim}: {claim.measured}, {claim.verdict.word}" for claim in self.claims(result)]
-        return ". ".join([self.title, *said]) + "."
+        claims = self.claims(result)
+        said = [f"{claim.claim}: {claim.measured}, {claim.verdict.word}" for claim in claims[:_SPOKEN]]
+        more = [f"And {len(claims) - _SPOKEN} more claims in the table below"] if len(claims) > _SPOKEN else []
+        return ". ".join([self.title, *said, *more]) + "."
 
     def with_seeds(self, count: int) -> "Item":
         """The same over so many seeds; itself where there are none."""

@@ -24,7 +24,7 @@ __all__ = ["list_items", "plan_items"]
 def list_items(items: Mapping[str, Item], preset: str, out: Path, outputs: Outputs) -> None:
     """Name, title and times of each item: measured in ``out``, and where the reference times come from."""
     reference = REFERENCE_TIMES.get(preset, {})
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "title": item.title,

@@ -32,6 +32,12 @@ def _page(section: Section, folder: Path) -> str:
 
 
 def section_page(section: Section, picture: str) -> str:
+    """One item: claims, picture with caption, tables, notes, and what it was measured with.
+
+    Args:
+        section: what is said of it.
+        picture: address of its picture.
+    """
     alt = (section.alt or section.title).replace("[", "\\[").replace("]", "\\]").replace("\n", " ")
     parts = [f"# {section.title}"]
     parts += ["**Edited by hand:** the stored result was changed after it was measured."] if section.edited else []

@@ -156,7 +156,8 @@ def _optimizer(group: "Group") -> dict[str, Any]:
 def _middle(result: "list[Group]") -> float:
     """The radius at which alpha varies."""
     radii = [_optimizer(each)["rho"] for each in result if "alpha" in _optimizer(each)]
-    return max(radii, key=lambda rho: (radii.count(rho), -rho))
+    middle: float = max(radii, key=lambda rho: (radii.count(rho), -rho))
+    return middle
 
 
 def _by_alpha(result: "list[Group]") -> "list[tuple[float, Group]]":

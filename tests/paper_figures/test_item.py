@@ -13,7 +13,7 @@ TOY = """
 from dataclasses import dataclass
 
 from eigensam.ground.pictures import new_figure
-from eigensam.paper_figures import ITEMS, Claim, Item
+from eigensam.paper_figures import ITEMS, Claim, Item, decide
 
 
 @ITEMS.register("squares")
@@ -32,7 +32,7 @@ class Squares(Item):
         return figure
 
     def claims(self, result):
-        return [Claim("squares grow", "like i^2", f"up to {result[-1]}", "reproduced")]
+        return [Claim("squares grow", "like i^2", f"up to {result[-1]}", decide(True, "the last is the largest"))]
 
     def caption(self, result):
         return f"The first {len(result)} squares, and nothing else."
@@ -61,9 +61,9 @@ def toy(tmp_path, monkeypatch):
 
 def test_an_item_from_outside(cli, toy, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    assert "squares" in cli("figures", "--help").out
+    assert "squares" in cli("figures", "--list").out
     out = tmp_path / "out"
-    outcome = cli("figures", "--only", "squares", "--out", out, "--device", "cpu", "--json", tmp_path / "f.json")
+    outcome = cli("figures", "squares", "--out", out, "--device", "cpu", "--json", tmp_path / "f.json")
     assert outcome.code == 0, outcome
     assert "reproduced: squares grow: up to 9" in outcome.out
     assert json.loads((out / "squares.json").read_text())["result"] == [0, 1, 4, 9]
@@ -78,7 +78,7 @@ def test_an_item_from_outside(cli, toy, tmp_path, monkeypatch):
     # Its own code is in its key: the result is measured again where the code is another
     key = json.loads((out / "squares.json").read_text())["fingerprint"]
     toy.write_text(TOY.replace("i * i", "i * i * i"))
-    assert cli("figures", "--only", "squares", "--out", out, "--device", "cpu").code == 0
+    assert cli("figures", "squares", "--out", out, "--device", "cpu").code == 0
     assert json.loads((out / "squares.json").read_text())["fingerprint"] != key
 
 
