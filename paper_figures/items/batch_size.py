@@ -79,7 +79,7 @@ class BatchSize(SweepItem):
     """
 
     label = "batch size"
-    title = "Does alignment grow with the batch size?"
+    title = "Alignment, top eigenvalue and accuracy by batch size"
     sweep: "Sweep" = field(default_factory=_quick)
 
     def plot(self, result: "list[Group]") -> "Figure":
