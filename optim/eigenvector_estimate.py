@@ -15,6 +15,7 @@ from ..landscapes.curvature.closure_hessian import ClosureCheck, ClosureHessian
 from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.derivatives.plain_evaluation import without_autocast
 from ..landscapes.spectra.eigenpairs import start_vector
+from ..landscapes.spectra.lengths import length_of
 from ..landscapes.spectra.operators import FunctionOperator, NotFiniteProductError, SymmetricOperator
 from ..landscapes.spectra.power_iteration import power_iterates
 from ..landscapes.spectra.short_lanczos import short_lanczos
@@ -83,9 +84,9 @@ def _estimated(
     steps = zip(range(products), power_iterates(operator, start_vector(operator, start, seed)), strict=False)
     for _, (v, hv) in steps:  # noqa: B007 (the last ones count)
         pass
-    value, norm = float(v @ hv), hv.norm()
+    value, norm = float(v @ hv), length_of(hv)
     # Algorithm 1 keeps the vector after the last product; the value belongs to the one before.
-    return EigenvectorEstimate(hv / norm if norm > 0 else v, value, float((hv - value * v).norm()))
+    return EigenvectorEstimate(hv / norm if norm > 0 else v, value, float(length_of(hv - value * v)))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..ground.errors import InputError
 from ..landscapes.curvature.closure_hessian import ClosureCheck
 from ..landscapes.derivatives.one_function import OneFunction
 from ..landscapes.spectra.lanczos_iteration import lanczos
+from ..landscapes.spectra.lengths import length_of
 from ..landscapes.spectra.operators import SymmetricOperator
 from .data_parallel import from_first
 from .eigenvector_estimate import Eigensolver, EigenvectorEstimate, estimate, hessian_of, negative, refreshing
@@ -267,7 +268,7 @@ class EigenvectorOptimizer(TwoPassOptimizer):
             share = 1 / self.iterations
             hv = found.vector * length
             mixed = (1 - share) * v + share * hv / abs(found.value)
-            norm = mixed.norm()
+            norm = length_of(mixed)
             # It vanishes for p = 2 where H v = -|lambda| v, and what rounding leaves is no direction.
             vanishes = norm <= 10 * torch.finfo(v.dtype).eps
             found = EigenvectorEstimate(v if vanishes else mixed / norm, found.value, found.residual)
@@ -288,7 +289,7 @@ class EigenvectorOptimizer(TwoPassOptimizer):
             if not self.in_range or solver == "power":  # whose vector is one
                 return found
             product = operator @ found.vector
-            norm = product.norm()
+            norm = length_of(product)
             vector = product / norm if norm > 0 else found.vector
             vector = vector if group is None else from_first(vector.contiguous(), group)
             return EigenvectorEstimate(vector, found.value, found.residual)

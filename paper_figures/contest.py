@@ -12,7 +12,8 @@ from ..optim.training.settings import TrainSettings
 from .item import Progress
 from .planned_run import PlannedRun
 from .resources import Resources
-from .training_runs import measured_rows, planned_runs, run_directories, train_runs, used_data
+from .training_runs import measured_rows, planned_runs, run_directories, train_runs
+from .used_data import used_data
 
 __all__ = ["Competitor", "Contest"]
 

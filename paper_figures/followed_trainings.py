@@ -10,7 +10,7 @@ from ..ground.result_store import Provenance, result_key
 from ..ground.workers import in_workers, one_thread
 from .item import Progress
 from .measurements.kept_record import is_kept, kept_record
-from .planned_run import PlannedRun
+from .planned_run import PlannedRun, planned_run
 from .resources import Resources
 
 if TYPE_CHECKING:
@@ -84,8 +84,13 @@ class FollowedTrainings:
     def key(self, resources: Resources) -> dict[str, Any]:
         """The size, and which examples there are."""
         from ..landscapes.runs.data_digests import data_digest
+        from .used_data import used_data
 
-        return {**self.size(), "data": data_digest(self._whole(resources)), "device": resources.device}
+        return {
+            **self.size(),
+            "data": data_digest(used_data(self.settings.data, resources)),
+            "device": resources.device,
+        }
 
     def made_with(self, resources: Resources) -> Provenance:
         """Networks in float32, one thread for each run."""
@@ -117,22 +122,16 @@ class FollowedTrainings:
         self, measure: Measure, resources: Resources, measurements: int, more: Sequence[Any] = ()
     ) -> list[PlannedRun]:
         """The runs for :meth:`Item.planned`, each with so many measured top eigenpairs."""
-        code, found = _code(measure), []
-        for each in self.runs():
-            data = self._drawn(resources, each)
-            asked = _asked(each, data, resources.device, self.examples, tuple(more))
-            found.append(
-                PlannedRun(
-                    label=f"Eigen-SAM, {each.model}, seed {each.seed}",
-                    settings=each,
-                    steps=each.epochs * (len(data.train_targets) // each.batch_size),
-                    shape=(data.shape[0], data.shape[1], data.shape[2]),
-                    classes=data.classes,
-                    done=is_kept(self._path(measure, each, resources), code, asked),
-                    measurements=measurements,
-                )
-            )
-        return found
+        code = _code(measure)
+
+        def plan(run: "TrainSettings") -> PlannedRun:
+            def done() -> bool:
+                asked = _asked(run, self._drawn(resources, run), resources.device, self.examples, tuple(more))
+                return is_kept(self._path(measure, run, resources), code, asked)
+
+            return planned_run(f"Eigen-SAM, {run.model}, seed {run.seed}", run, resources, done, measurements)
+
+        return [plan(each) for each in self.runs()]
 
     def planned_steps(self, resources: Resources) -> set[int]:
         """How many steps the trainings take."""
@@ -144,20 +143,12 @@ class FollowedTrainings:
         name = f"{settings.data}-{settings.model}-seed{settings.seed}.json"
         return resources.out / "runs" / measure.__module__.rpartition(".")[2] / name
 
-    def _whole(self, resources: Resources) -> "DataSet":
-        from ..landscapes.runs.data import load_data
-
-        name = self.settings.data
-        if ("data", name) not in resources.loaded:
-            resources.loaded["data", name] = load_data(name, resources.data_root, download=resources.download)
-        found: DataSet = resources.loaded["data", name]
-        return found
-
     def _drawn(self, resources: Resources, settings: "TrainSettings") -> "DataSet":
         """What a run is trained on."""
         from ..optim.training.training_examples import TrainingExamples
+        from .used_data import used_data
 
-        data = TrainingExamples.draw(settings, self._whole(resources)).data
+        data = TrainingExamples.draw(settings, used_data(self.settings.data, resources)).data
         if self.examples > len(data.train_targets):
             raise InputError(f"examples = {self.examples}, and {len(data.train_targets)} are trained on; ask for fewer")
         return data

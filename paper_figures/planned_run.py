@@ -1,12 +1,16 @@
 """A training that an item will make, for those who ask beforehand what it takes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ..ground.errors import InputError
+from .resources import Resources
 
 if TYPE_CHECKING:
     from ..optim.training.settings import TrainSettings
 
-__all__ = ["PlannedRun"]
+__all__ = ["PlannedRun", "planned_run"]
 
 
 @dataclass(frozen=True)
@@ -32,3 +36,37 @@ class PlannedRun:
     done: bool
     data_here: bool = True
     measurements: int = 0
+
+
+def planned_run(
+    label: str, settings: "TrainSettings", resources: Resources, done: Callable[[], bool], measurements: int
+) -> PlannedRun:
+    """Count a run's steps; without the data's files where their size is known.
+
+    Args:
+        label: a few words.
+        settings: of the run.
+        resources: where its data are.
+        done: whether it is there already, asked where the data are.
+        measurements: of top eigenpairs.
+
+    Raises:
+        InputError: data that are not there, and whose size is not known.
+    """
+    from ..landscapes.runs.registries import DATA
+    from .used_data import used_data  # with torch, which a list of items does not need
+
+    source = DATA[settings.data]
+    there, here, shape, classes, examples = False, True, source.shape, getattr(source, "classes", 10), source.examples
+    try:
+        data = used_data(settings.data, resources)
+        shape, classes, examples = data.shape, data.classes, len(data.train_targets)  # type: ignore[assignment]
+        there = done()
+    except InputError:
+        if shape is None:
+            raise
+        here = False
+    assert shape is not None
+    trained = (settings.subset or round(examples * settings.prior_fraction)) * (1 - settings.validation_fraction)
+    steps = settings.epochs * max(round(trained) // settings.batch_size, 1)
+    return PlannedRun(label, settings, steps, shape, classes, there, here, measurements)

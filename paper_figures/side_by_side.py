@@ -192,12 +192,9 @@ class SideBySide(Item):
         return classes
 
     def _data(self, resources: Resources) -> Any:
-        from ..landscapes.runs.data import load_data
+        from .used_data import used_data
 
-        name = self.network.data
-        if ("data", name) not in resources.loaded:
-            resources.loaded["data", name] = load_data(name, resources.data_root, download=resources.download)
-        return resources.loaded["data", name]
+        return used_data(self.network.data, resources)
 
 
 def _numbers(result: Result) -> list[CaseNumbers]:

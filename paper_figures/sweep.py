@@ -12,7 +12,8 @@ from .item import Progress
 from .planned_run import PlannedRun
 from .resources import Resources
 from .seed_mean import seed_mean
-from .training_runs import measured_rows, planned_runs, run_directories, train_runs, used_data
+from .training_runs import measured_rows, planned_runs, run_directories, train_runs
+from .used_data import used_data
 
 __all__ = ["Group", "Sweep", "curve", "last", "paired_differences", "paired_last", "shared_settings"]
 

@@ -21,8 +21,9 @@ from ..optim.training.identity import run_identity
 from ..optim.training.settings import TrainSettings
 from ..optim.training.train import train
 from .item import Progress
-from .planned_run import PlannedRun
+from .planned_run import PlannedRun, planned_run
 from .resources import Resources
+from .used_data import used_data
 
 __all__ = [
     "is_done",
@@ -32,22 +33,7 @@ __all__ = [
     "run_directories",
     "run_label",
     "train_runs",
-    "used_data",
 ]
-
-
-def used_data(name: str, resources: Resources) -> DataSet:
-    """A data set, loaded once.
-
-    Raises:
-        InputError: it is not there: what to download, or which flag.
-    """
-    if ("data", name) not in resources.loaded:
-        built_in = DATA[name].built_in
-        root = None if built_in else resources.data_root
-        resources.loaded["data", name] = load_data(name, root, download=resources.download and not built_in)
-    found: DataSet = resources.loaded["data", name]
-    return found
 
 
 def run_directories(runs: Iterable[TrainSettings], resources: Resources) -> dict[TrainSettings, Path]:
@@ -133,21 +119,9 @@ def planned_runs(runs: Iterable[TrainSettings], resources: Resources) -> list[Pl
 
 
 def _planned(settings: TrainSettings, resources: Resources) -> PlannedRun:
-    source = DATA[settings.data]
-    there, here, shape, classes, examples = False, True, source.shape, getattr(source, "classes", 10), source.examples
-    try:
-        data = used_data(settings.data, resources)
-        shape, classes, examples = data.shape, data.classes, len(data.train_targets)  # type: ignore[assignment]
-        there = is_done(run_directories([settings], resources)[settings])
-    except InputError:
-        if shape is None:
-            raise
-        here = False
-    assert shape is not None
-    used = round((settings.subset or examples * settings.prior_fraction) * (1 - settings.validation_fraction))
-    steps = settings.epochs * max(used // settings.batch_size, 1)
     looks = -(-settings.epochs // settings.spectrum_every) if settings.spectrum_every else 0
-    return PlannedRun(run_label(settings), settings, steps, shape, classes, there, here, looks)
+    done = lambda: is_done(run_directories([settings], resources)[settings])  # noqa: E731
+    return planned_run(run_label(settings), settings, resources, done, looks)
 
 
 def run_label(settings: TrainSettings) -> str:

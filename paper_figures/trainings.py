@@ -16,7 +16,8 @@ from ..optim.training.settings import TrainSettings
 from .item import Progress
 from .planned_run import PlannedRun
 from .resources import Resources
-from .training_runs import made_with, planned_runs, run_directories, run_label, train_runs, used_data
+from .training_runs import made_with, planned_runs, run_directories, run_label, train_runs
+from .used_data import used_data
 
 __all__ = ["Trainings"]
 

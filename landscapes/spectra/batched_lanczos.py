@@ -12,6 +12,7 @@ from torch import Tensor
 from ...ground.errors import InputError
 from .convergence import Convergence
 from .eigenpairs import random_vector
+from .lengths import length_of
 from .request import check_whole
 
 __all__ = ["TopPairs", "batched_lanczos"]
@@ -163,7 +164,7 @@ class _Basis:
             found = torch.bmm(w[:, None], self.rows.mT)
             w = torch.baddbmm(w[:, None], found, self.rows, alpha=-1)[:, 0]
             total = total + found[:, 0]
-        norm = torch.linalg.vector_norm(w, dim=1, keepdim=True)
+        norm = length_of(w, keep=True)
         numbers = torch.cat([total, norm], 1).double().cpu().numpy()
         return w, numbers[:, :-1], numbers[:, -1]
 
@@ -204,7 +205,7 @@ class _Result:
         if which.any():
             places = torch.from_numpy(which.nonzero()[0]).to(rows.device)
             v = torch.bmm(torch.from_numpy(weights[which]).to(rows)[:, None], rows[places])[:, 0]
-            self.vectors[places] = v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
+            self.vectors[places] = v / length_of(v, keep=True)
             self._combined |= which
 
     def pairs(self) -> TopPairs:

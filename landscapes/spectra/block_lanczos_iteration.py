@@ -9,6 +9,7 @@ from .convergence import Convergence
 from .eigenpairs import Eigenpairs
 from .ends import End
 from .krylov_basis import KrylovBasis
+from .lengths import length_of
 from .operators import SymmetricOperator
 from .request import check_request, check_scale, check_whole, wanted_indices
 
@@ -97,7 +98,7 @@ def block_lanczos(
         block, norms = _orthonormal(w, operator.accuracy * scale)
         if len(block):
             block = basis.split(block)[0]  # dividing by a small norm enlarges what rounding has left along the basis
-            block = block / torch.linalg.vector_norm(block, dim=1, keepdim=True)
+            block = block / length_of(block, keep=True)
         residuals = torch.linalg.vector_norm(norms @ s[new], dim=0)
         wanted = wanted_indices(which, k, j)
         settled = rule.met(theta, residuals, wanted) and len(wanted) == count
@@ -136,7 +137,7 @@ def _first_block(operator: SymmetricOperator, basis: KrylovBasis, b: int, start:
     start = start.to(operator.device, operator.dtype)
     if not torch.isfinite(start).all():
         raise InputError("start block is not finite; leave it out to draw one at random")
-    start = start / torch.linalg.vector_norm(start, dim=1, keepdim=True)
+    start = start / length_of(start, keep=True)
     block, _ = _orthonormal(start, b * operator.accuracy)
     if len(block) < b:
         raise InputError(f"the {b} rows of the start block are linearly dependent; leave it out to draw one at random")

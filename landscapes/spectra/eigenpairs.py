@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .lengths import length_of
 from .operators import SymmetricOperator
 from .spectrum_bound import SpectrumBound
 
@@ -83,7 +84,7 @@ def start_vector(operator: SymmetricOperator, start: Tensor | None, seed: int) -
     if start.shape != (operator.dim,):
         raise InputError(f"start vector has shape {tuple(start.shape)}; expected ({operator.dim},)")
     start = start.to(operator.device, operator.dtype)
-    norm = start.norm()
+    norm = length_of(start)
     if not (torch.isfinite(norm) and norm > 0):
         raise InputError("start vector is zero or not finite; leave it out to draw one at random")
     unit: Tensor = start / norm

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .lengths import length_of
 from .operators import SymmetricOperator
 
 __all__ = ["KrylovBasis"]
@@ -71,13 +72,13 @@ class KrylovBasis:
         v = torch.randn(self.operator.dim, generator=generator, dtype=torch.float64).to(self._tensor)
         for _ in range(2):  # a single normalisation would leave what rounding puts into a small rest
             v, _ = self.split(v)
-            v = v / v.norm()
+            v = v / length_of(v)
         return v
 
     def combined(self, weights: Tensor) -> Tensor:
         """``weights.T @ rows``, scaled to length 1: shape ``(p, d)`` for weights ``(size, p)``."""
         vectors = weights.mT.to(self._tensor) @ self.rows
-        unit: Tensor = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+        unit: Tensor = vectors / length_of(vectors, keep=True)
         return unit
 
     def compress(self, weights: Tensor) -> None:

@@ -13,6 +13,7 @@ from .completeness import check_others
 from .eigenpairs import Eigenpairs
 from .ends import End
 from .lanczos_iteration import lanczos
+from .lengths import length_of
 from .operators import SymmetricOperator
 from .request import check_request, check_scale, check_whole
 
@@ -113,7 +114,7 @@ def lobpcg(
 def _ordered(operator: SymmetricOperator, vectors: Tensor, largest: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Rayleigh quotients in order, their unit vectors and honest residuals, by ``k`` products."""
     vectors = vectors.to(operator.device, operator.dtype)
-    vectors = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    vectors = vectors / length_of(vectors, keep=True)
     products = (operator @ vectors).double()
     values = (vectors.double() * products).sum(1)
     residuals = torch.linalg.vector_norm(products - values[:, None] * vectors.double(), dim=1)

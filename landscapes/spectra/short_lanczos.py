@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from .eigenpairs import Eigenpairs, start_vector
+from .lengths import length_of
 from .operators import SymmetricOperator
 
 __all__ = ["short_lanczos"]
@@ -55,7 +56,7 @@ def short_lanczos(
         w = torch.addmv(w, space.T, found, alpha=-1)
         again = space @ w
         w = torch.addmv(w, space.T, again, alpha=-1)
-        *entries, beyond = torch.cat([found + again, w.norm()[None]]).tolist()
+        *entries, beyond = torch.cat([found + again, length_of(w)[None]]).tolist()
         scale, count = max(scale, beyond, *map(abs, entries)), j + 1
         expected = [0.0] * j
         if j:
@@ -77,7 +78,7 @@ def short_lanczos(
     ritz = basis[:count].T @ vectors[:, -1].to(basis)
     return Eigenpairs(
         values[-1:],
-        (ritz / ritz.norm())[None],
+        (ritz / length_of(ritz))[None],
         (beyond * vectors[-1, -1].abs())[None],
         count,
         converged=False,

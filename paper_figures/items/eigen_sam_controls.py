@@ -166,16 +166,11 @@ class EigenSAMControls(Item):
         return control_notes(result)
 
     def _used(self, pair: "Pair", resources: Resources) -> "DataSet":
-        from ...landscapes.runs.data import load_data
-        from ...landscapes.runs.registries import DATA
-        from ..measurements.control_plan import used_data
+        from ..measurements import control_plan
+        from ..used_data import used_data
 
-        if ("data", pair.data) not in resources.loaded:
-            root = None if DATA[pair.data].built_in else resources.data_root
-            download = resources.download and not DATA[pair.data].built_in
-            resources.loaded["data", pair.data] = load_data(pair.data, root, download=download)
         if ("part", pair) not in resources.loaded:
-            resources.loaded["part", pair] = used_data(pair, resources.loaded["data", pair.data])
+            resources.loaded["part", pair] = control_plan.used_data(pair, used_data(pair.data, resources))
         found: DataSet = resources.loaded["part", pair]
         return found
 

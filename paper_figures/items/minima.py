@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..measurements.minima import MinimumSize
+    from ..planned_run import PlannedRun
     from ..trainings import Trainings
 
 __all__ = ["Minima"]
@@ -76,6 +77,10 @@ class Minima(Item):
         """Every run, and the effort."""
         runs = {name: key for part in self._parts() for name, key in part.key(resources).items()}
         return {"runs": runs, "size": self.size()}
+
+    def planned(self, resources: Resources) -> "list[PlannedRun]":
+        """All runs."""
+        return [run for part in self._parts() for run in part.planned(resources)]
 
     def made_with(self, resources: Resources) -> Provenance:
         """In float64, where the networks were trained."""

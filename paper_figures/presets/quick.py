@@ -9,6 +9,7 @@ __all__ = ["quick"]
 def quick() -> Preset:
     """Weak orders, Figures 1 and 2, the k table, the power method, the eigenvector's decay and the bound, on digits."""
     from ..items.bound_terms import BoundTerms
+    from ..items.certificates_along import CertificatesAlong
     from ..items.eigenvector_decay import EigenvectorDecay
     from ..items.figure1 import Figure1
     from ..items.figure2 import Figure2
@@ -25,6 +26,7 @@ def quick() -> Preset:
         "figure2": Figure2(digits),
         "k_table": KTable(),
         "bound_terms": BoundTerms(),
+        "certificates_along": CertificatesAlong().with_seeds(1),
         "power_example": PowerExample(),
         "power_convergence": PowerConvergence(),
         "eigenvector_decay": EigenvectorDecay(),
