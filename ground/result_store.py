@@ -88,6 +88,7 @@ def measured(
     *,
     kind: type | None = None,
     about: Mapping[str, Any] | None = None,
+    reusable: Callable[[Any], bool] = lambda result: True,
 ) -> Measured:
     """The result in ``path`` if it belongs to these settings and this code, else a new one, written there.
 
@@ -99,6 +100,7 @@ def measured(
         made_with: called after ``measure``.
         kind: class in the module that makes the result.
         about: kept beside the result for a reader, as JSON holds it.
+        reusable: whether a stored result is used again; one with a hole is not.
 
     Raises:
         InputError: a file that is not JSON, or whose result was changed by hand; code that was edited meanwhile.
@@ -118,7 +120,8 @@ def measured(
         if isinstance(record, dict) and record.get("fingerprint") == key and record.keys() >= _ENTRIES:
             if (found := _of_record(path, record)).edited:
                 raise InputError(f"{path} is damaged: its result was changed after it was measured; remove the file")
-            return found
+            if reusable(found.result):
+                return found
     start = time.perf_counter()
     result = through_json(measure())  # what a later run will read, to the last digit
     seconds = time.perf_counter() - start
@@ -172,7 +175,8 @@ _ENTRIES = {"fingerprint", "kind", "about", "made_with", "seconds", "result", "s
 def _of_record(path: Path, record: dict[str, Any]) -> Measured:
     edited = record["sha256"] != fingerprint(record["result"])
     seconds, made_with, about = record["seconds"], record["made_with"], record["about"]
-    if not isinstance(seconds, int | float) or not isinstance(made_with, dict) or not isinstance(about, dict):
+    plain = isinstance(made_with, dict) and not any(isinstance(each, dict | list) for each in made_with.values())
+    if not isinstance(seconds, int | float) or not plain or not isinstance(about, dict):
         raise InputError(
             f"{path}: the entries seconds, made_with and about are not a number and two objects; remove the file"
         )

@@ -1,7 +1,7 @@
 """Optimizers beside one another: the same training data, the same number of settings to choose from, the same seeds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,10 @@ from .resources import Resources
 from .training_runs import measured_rows, planned_runs, run_directories, train_runs
 from .used_data import used_data
 
-__all__ = ["Competitor", "Contest"]
+__all__ = ["Choice", "Competitor", "Contest"]
+
+Choice = tuple[Method, float]
+"""Settings of a method, and a learning rate."""
 
 _TUNING_SEED = 1000  # of none of the runs that are compared
 
@@ -27,10 +30,27 @@ class Competitor:
     Attributes:
         name: in tables.
         choices: settings of the method with a learning rate each.
+        after: another competitor, which comes before and whose chosen radius and learning rate it takes: then the two
+            differ in nothing but the method.
     """
 
     name: str
-    choices: tuple[tuple[Method, float], ...]
+    choices: tuple[Choice, ...]
+    after: str = ""
+
+    def given(self, chosen: Mapping[str, Choice]) -> "Competitor":
+        """With the other's radius and learning rate."""
+        if not self.after:
+            return self
+        method, lr = chosen[self.after]
+        choices = tuple((replace(each, rho=method.rho), lr) for each, _ in self.choices)  # type: ignore[attr-defined, call-arg]
+        return replace(self, choices=choices, after="")
+
+    def every(self, competitors: "Mapping[str, Competitor]") -> "list[Competitor]":
+        """As it may turn out to be, by what the other may choose."""
+        if not self.after:
+            return [self]
+        return [self.given({self.after: choice}) for choice in competitors[self.after].choices]
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,13 @@ class Contest:
 
     def __post_init__(self) -> None:
         counts = {each.name: len(each.choices) for each in self.competitors}
+        before = set[str]()
+        for each in self.competitors:
+            if each.after and (each.after not in before or self._by_name[each.after].after):
+                raise InputError(f"{each.name} comes after {each.after}, which is none that comes before and is free")
+            before.add(each.name)
+        if _TUNING_SEED in self.seeds:
+            raise InputError(f"seed {_TUNING_SEED} is that of the runs that choose; give others")
         if (
             not counts
             or not self.seeds
@@ -85,7 +112,7 @@ class Contest:
         """The same over so many seeds."""
         return replace(self, seeds=tuple(range(count)))
 
-    def _run(self, choice: tuple[Method, float], seed: int, validation: float = 0.0) -> TrainSettings:
+    def _run(self, choice: Choice, seed: int, validation: float = 0.0) -> TrainSettings:
         method, lr = choice
         return replace(self.settings, optimizer=method, lr=lr, seed=seed, validation_fraction=validation)
 
@@ -98,24 +125,29 @@ class Contest:
         """The runs that are compared, of one choice."""
         return [self._run(competitor.choices[choice], seed) for seed in self.seeds]
 
+    @property
+    def _by_name(self) -> dict[str, Competitor]:
+        return {each.name: each for each in self.competitors}
+
     def planned(self, resources: Resources) -> list[PlannedRun]:
-        """What training takes; of the runs that are compared those of a choice that is not made yet count as the
-        first."""
+        """What training takes; of what depends on a choice that is not made yet the first possibility counts."""
         runs = []
         for each in self.competitors:
-            runs += [
-                replace(run, label=f"{run.label} (choosing)") for run in planned_runs(self.tuning(each), resources)
-            ]
-            every = [planned_runs(self.compared(each, choice), resources) for choice in range(self.choices)]
-            runs += max(every, key=lambda found: sum(run.done for run in found))
+            every = each.every(self._by_name)
+            tuning = [planned_runs(self.tuning(one), resources) for one in every]
+            runs += [replace(run, label=f"{run.label} (choosing)") for run in max(tuning, key=_done)]
+            compared = [self.compared(one, choice) for one in every for choice in range(self.choices)]
+            runs += max((planned_runs(found, resources) for found in compared), key=_done)
         return runs
 
     def key(self, resources: Resources) -> dict[str, Any]:
         """The folders of all runs that there may be."""
         found = {}
         for each in self.competitors:
-            every = [*self.tuning(each), *(run for c in range(self.choices) for run in self.compared(each, c))]
-            found[each.name] = [path.name for path in run_directories(every, resources).values()]
+            runs: list[TrainSettings] = []
+            for one in each.every(self._by_name):
+                runs += [*self.tuning(one), *(run for c in range(self.choices) for run in self.compared(one, c))]
+            found[each.name] = [path.name for path in run_directories(runs, resources).values()]
         return found
 
     def measure(self, resources: Resources, progress: Progress) -> dict[str, Any]:
@@ -129,12 +161,26 @@ class Contest:
         Raises:
             InputError: every choice of an optimizer has failed.
         """
-        tuning = [run for each in self.competitors for run in self.tuning(each)]
-        total = len(tuning) + len(self.competitors) * len(self.seeds)
-        failed = train_runs(tuning, resources, lambda done, _: progress(done, total))
-        chosen = {each.name: self._choose(each, failed, resources) for each in self.competitors}
-        compared = [run for each in self.competitors for run in self.compared(each, chosen[each.name][0])]
-        failed |= train_runs(compared, resources, lambda done, _: progress(len(tuning) + done, total))
+        each_tunes = self.choices if self.choices > 1 else 0
+        total, before = len(self.competitors) * (each_tunes + len(self.seeds)), 0
+        failed: dict[TrainSettings, str] = {}
+
+        def trained(runs: Sequence[TrainSettings]) -> None:
+            nonlocal before
+            failed.update(train_runs(runs, resources, lambda done, _: progress(before + done, total)))
+            before += len(runs)
+
+        competitors: list[Competitor] = []
+        chosen: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+        free = [each for each in self.competitors if not each.after]
+        for group in (free, [each for each in self.competitors if each.after]):  # side by side, as far as that goes
+            taken = {each.name: each.choices[chosen[each.name][0]] for each in competitors}
+            given = [each.given(taken) for each in group]
+            trained([run for each in given for run in self.tuning(each)])
+            chosen |= {each.name: self._choose(each, failed, resources) for each in given}
+            competitors += given
+        competitors.sort(key=lambda each: list(self._by_name).index(each.name))
+        trained([run for each in competitors for run in self.compared(each, chosen[each.name][0])])
         data = used_data(self.settings.data, resources)
         model = build_model(self.settings.model, data.shape, data.classes)
         return {
@@ -151,7 +197,7 @@ class Contest:
                     "chosen": chosen[each.name][0],
                     **self._group(each, chosen[each.name][0], failed, resources),
                 }
-                for each in self.competitors
+                for each in competitors
             ],
         }
 
@@ -193,3 +239,7 @@ class Contest:
 
 def _last_row(directory: Any) -> list[dict[str, Any]]:
     return measured_rows(directory)[-1:]
+
+
+def _done(runs: Sequence[PlannedRun]) -> int:
+    return sum(run.done for run in runs)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..ground.errors import InputError
 from ..ground.result_store import Provenance
 from .item import Item, Progress, Table
 from .planned_run import PlannedRun
@@ -12,7 +13,18 @@ from .resources import Resources
 if TYPE_CHECKING:
     from .contest import Contest
 
-__all__ = ["NOT_RUN", "ContestItem", "choices_table", "grid", "optimizers", "pairs", "where"]
+__all__ = [
+    "NOT_RUN",
+    "ContestItem",
+    "choices_table",
+    "chosen",
+    "grid",
+    "measured",
+    "optimizers",
+    "pairs",
+    "radius",
+    "where",
+]
 
 NOT_RUN = "not run here"
 
@@ -44,14 +56,17 @@ class ContestItem(Item):
         from .sweep import shared_settings
 
         shared = shared_settings([each.settings.to_dict() for each in self.contests])
-        choices = {
-            f"choices of {each.name}": "; ".join(
-                dict.fromkeys(f"{shared_settings([{'m': m.to_dict()}])['m']}, lr {lr:g}" for m, lr in each.choices)
-            )
-            for each in self.contests[0].competitors
-        }
+        choices: dict[str, dict[str, None]] = {}
+        for contest in self.contests:
+            for each in contest.competitors:
+                found = choices.setdefault(f"choices of {each.name}", {})
+                for method, lr in each.choices:
+                    found[f"{shared_settings([{'m': method.to_dict()}])['m']}, lr {lr:g}"] = None
+                if each.after:
+                    found |= {f"with the radius and learning rate that {each.after} chose": None}
         kept = {name: value for name, value in shared.items() if name not in ("optimizer", "lr", "validation_fraction")}
-        return {**kept, **choices, "seeds": list(self.contests[0].seeds)}
+        kept |= {name: "; ".join(found) for name, found in choices.items()}
+        return {**kept, "seeds": list(self.contests[0].seeds)}
 
     def key(self, resources: Resources) -> Any:
         """The folders of all runs that there may be."""
@@ -84,16 +99,24 @@ class ContestItem(Item):
                 runs = count
                 progress(before + done, total)
 
-            cells.append(each.measure(resources, tell))
+            cells.append(_cell(each, resources, tell))
             before += runs
+        if all("failed" in cell for cell in cells):
+            raise InputError(f"no cell could be measured; the first: {cells[0]['failed']}")
         return {"models": models, "data": data, "cells": cells}
 
-    def notes(self, result: Any) -> list[str]:
-        """Data, tuning and failures of every cell."""
+    def failures(self, result: Any) -> list[str]:
+        """Runs of any cell that failed."""
         from .sweep_words import failures
 
+        cells = result["cells"]
+        whole = [f"{where(cell)}: failed ({cell['failed']})." for cell in cells if "failed" in cell]
+        return whole + [f"{where(cell)}: {each}" for cell in cells for each in failures(cell["optimizers"])]
+
+    def notes(self, result: Any) -> list[str]:
+        """Data and tuning of every cell, and failures."""
         said = []
-        for cell in result["cells"]:
+        for cell in measured(result):
             count = len(cell["optimizers"][0]["choices"])
             steps = cell["settings"]["epochs"]
             tuning = (
@@ -106,8 +129,16 @@ class ContestItem(Item):
                 f"{where(cell)}: every optimizer trains on the same {cell['examples']:,} examples for {steps} epochs; "
                 f"{tuning}."
             )
-            said += [f"{where(cell)}: {each}" for each in failures(cell["optimizers"])]
-        return said
+        return said + self.failures(result)
+
+
+def _cell(contest: "Contest", resources: Resources, progress: Progress) -> Cell:
+    """What was measured, or why nothing was: the other cells are worth as much."""
+    try:
+        return contest.measure(resources, progress)
+    except InputError as error:
+        settings = contest.settings.to_dict()
+        return {"model": settings["model"], "data": settings["data"], "optimizers": [], "failed": str(error)}
 
 
 def where(cell: Cell) -> str:
@@ -115,9 +146,33 @@ def where(cell: Cell) -> str:
     return f"{cell['model']}, {cell['data']}"
 
 
+def measured(result: Any) -> list[Cell]:
+    """The cells that have not failed as a whole."""
+    return [cell for cell in result["cells"] if "failed" not in cell]
+
+
 def optimizers(cell: Cell) -> dict[str, dict[str, Any]]:
     """Groups of a cell by their names."""
     return {each["name"]: each for each in cell["optimizers"]}
+
+
+def chosen(group: dict[str, Any]) -> str:
+    """The learning rate, and what the method has, of the choice that was taken.
+
+    Example:
+        >>> chosen({"name": "SAM", "settings": {"lr": 0.1, "optimizer": {"name": "sam", "rho": 0.05}}})
+        'SAM: lr 0.1, ρ 0.05'
+    """
+    settings = group["settings"]
+    own = {"ρ": settings["optimizer"].get("rho"), "α": settings["optimizer"].get("alpha")}
+    words = [f"{name} {value:g}" for name, value in {"lr": settings["lr"], **own}.items() if value is not None]
+    return f"{group['name']}: {', '.join(words)}"
+
+
+def radius(group: dict[str, Any]) -> float | None:
+    """Of its perturbation; None for SGD, which has none."""
+    found: float | None = group["settings"]["optimizer"].get("rho")
+    return found
 
 
 def pairs(cell: Cell) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -139,17 +194,18 @@ def grid(result: Any, words: Any) -> list[list[str]]:
         [
             model,
             name,
-            *(
-                words(cells[model, data], name) if name in optimizers(cells.get((model, data), _EMPTY)) else NOT_RUN
-                for data in result["data"]
-            ),
+            *(_text(cells.get((model, data)), name, words) for data in result["data"]),
         ]
         for model in result["models"]
         for name in names
     ]
 
 
-_EMPTY: Cell = {"optimizers": []}
+def _text(cell: Cell | None, name: str, words: Any) -> str:
+    if cell is None or name not in optimizers(cell):
+        return "failed" if cell is not None and "failed" in cell else NOT_RUN
+    text: str = words(cell, name)
+    return text
 
 
 def choices_table(result: Any) -> Table:

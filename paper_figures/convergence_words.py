@@ -8,7 +8,7 @@ from typing import Any
 from ..ground.intervals import Interval
 from .item import Claim, Table
 from .paired_seeds import paired
-from .seed_mean import seed_mean, with_spread
+from .seed_mean import seed_mean, seeds_in_words, with_spread
 from .verdict import above
 
 __all__ = [
@@ -129,7 +129,7 @@ def _enough(network: str, curve: Curve, kind: str, p: int) -> Claim:
     return Claim(
         f"{network}, {curve.point}: {p} products are enough, by {_KINDS[kind]} ({curve.words})",
         f"efficient convergence, p needs minimal adjustment (released code: 5); we call it enough above {ENOUGH:g}",
-        f"{_KINDS[kind]} = {with_spread(value, 3)} ({_count(curve.rows)})",
+        f"{_KINDS[kind]} = {with_spread(value, 3)} ({seeds_in_words(curve.rows)})",
         above(value, ENOUGH, _KINDS[kind]),
     )
 
@@ -145,7 +145,8 @@ def _better(words: str, paper: str, one: Curve, other: Curve, p: int) -> Claim:
         f"{words}, {one.point}",
         paper,
         f"|<v, v_1>| after {p} products: {with_spread(one.mean('alignment', p), 3)} against "
-        f"{with_spread(other.mean('alignment', p), 3)}, difference {with_spread(difference, 3)} ({_count(one.rows)})",
+        f"{with_spread(other.mean('alignment', p), 3)}, difference {with_spread(difference, 3)} "
+        f"({seeds_in_words(one.rows)})",
         above(difference, 0.0, "paired difference"),
     )
 
@@ -191,8 +192,8 @@ def convergence_tables(result: dict[str, Any]) -> list[Table]:
             for curve in curves_of(runs)
         ]
         note = (
-            f"{network}, {_count(runs)}. p for: fewest products after which the mean is above {ENOUGH:g} (ours). Rate: "
-            "second largest eigenvalue in magnitude over the largest, by which the error shrinks in the long run."
+            f"{network}, {seeds_in_words(runs)}. p for: fewest products after which the mean is above {ENOUGH:g} (ours). "
+            "Rate: second largest eigenvalue in magnitude over the largest, by which the error shrinks in the long run."
         )
         tables.append(Table(header, rows, right=range(3, len(header)), note=note))
     return tables
@@ -237,7 +238,3 @@ def convergence_notes(result: dict[str, Any]) -> list[str]:
 def _most(needed: Sequence[int | None], products: int) -> str:
     known = [each for each in needed if each is not None]
     return f"> {products}" if len(known) < len(needed) else f"= {max(known)}"
-
-
-def _count(rows: Sequence[Any]) -> str:
-    return f"95 %, {len(rows)} seeds" if len(rows) > 1 else "one seed: no interval"

@@ -7,7 +7,7 @@ from typing import Any
 from ..ground.intervals import Interval
 from .item import Claim, Table
 from .paired_seeds import paired
-from .seed_mean import seed_mean, with_spread
+from .seed_mean import seed_mean, seeds_in_words, with_spread
 from .verdict import NOT_RESOLVED, REPRODUCED, Verdict, above, below
 
 __all__ = [
@@ -95,7 +95,7 @@ def decay_claims(result: dict[str, Any]) -> list[Claim]:
                     f"{network}: the {words} decays slowly over {steps} steps",
                     f"decays slowly; we call a loss below {SLOW:g} slow",
                     f"|<v, v_1>| {with_spread(first, 2)} falls to {with_spread(last, 2)}: loss {with_spread(lost, 2)} "
-                    f"({_count(runs)})",
+                    f"({seeds_in_words(runs)})",
                     _loss_verdict(lost, SLOW, "loss", [first]),
                 )
             )
@@ -105,7 +105,7 @@ def decay_claims(result: dict[str, Any]) -> list[Claim]:
                 f"{network}: before it is renewed Eigen-SAM's estimate is still aligned",
                 f"the estimate is good for k = 100 steps; below {POOR:g} we call it poor",
                 f"|<v, v_1>| = {with_spread(left, 2)} after {steps} steps; a random vector has "
-                f"{1 / parameters_of(runs) ** 0.5:.3f} ({_count(runs)})",
+                f"{1 / parameters_of(runs) ** 0.5:.3f} ({seeds_in_words(runs)})",
                 above(left, POOR, "|<v, v_1>|", 2),
             )
         )
@@ -123,7 +123,7 @@ def _larger(networks: dict[str, Runs], small: str, large: str, estimate: str) ->
     return Claim(
         f"The {ESTIMATES[estimate]} decays only slightly faster in {sizes[0]} than in {sizes[1]}",
         f"slightly faster for larger models; we call a loss that is larger by less than {SLIGHTLY:g} slightly larger",
-        f"loss larger by {with_spread(more, 2)} ({_count(networks[large], 'paired ')})",
+        f"loss larger by {with_spread(more, 2)} ({seeds_in_words(networks[large], 'paired ')})",
         _loss_verdict(
             more,
             SLIGHTLY,
@@ -179,8 +179,8 @@ def decay_tables(result: dict[str, Any]) -> list[Table]:
                 values = [with_spread(mean_at(runs, estimate, kind, look, moment), 2) for kind, look in cells]
                 rows.append([f"at step {frozen['step']}", words, *values])
         note = (
-            f"{network}, {parameters_of(runs):,} parameters, {_count(runs)}. In the plane: length of the frozen "
-            f"vector's part in the span of the two top eigenvectors after {steps} steps."
+            f"{network}, {parameters_of(runs):,} parameters, {seeds_in_words(runs)}. In the plane: length of the "
+            f"frozen vector's part in the span of the two top eigenvectors after {steps} steps."
         )
         tables.append(Table(header, rows, right=range(2, len(header)), note=note))
     return tables
@@ -211,7 +211,3 @@ def decay_notes(result: dict[str, Any]) -> list[str]:
         f"{refused} of {len(rows)} looks failed that, and have no alignment.",
         f"Eigen-SAM renews its estimate every {result['every']} steps; the frozen one is a copy.",
     ]
-
-
-def _count(runs: Runs, kind: str = "") -> str:
-    return f"95 %, {len(runs)} {kind}seeds" if len(runs) > 1 else "one seed: no interval"

@@ -138,6 +138,10 @@ class Item(ABC):
         """List what a reader must know besides; nothing by default."""
         return []
 
+    def failures(self, result: Any) -> list[str]:
+        """Name what failed of a result that is there all the same; it is not reused, so that it is tried again."""
+        return []
+
     def alt(self, result: Any) -> str:
         """Say in words what the picture shows to those who cannot see it: the measured numbers and their verdicts."""
         claims = self.claims(result)

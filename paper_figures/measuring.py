@@ -47,12 +47,12 @@ def names_of_files(items: Mapping[str, Item]) -> set[str]:
     return {name + end for name in items for end in (".json", *PICTURES)}
 
 
-def measure_items(items: Mapping[str, Item], resources: Resources) -> Outcome:
+def measure_items(items: Mapping[str, Item], resources: Resources, preset: str = "") -> Outcome:
     """Results, each in ``NAME.json``, and reused from there for the same size, code and libraries.
 
     An item that fails takes nothing from the others.
     """
-    return _each(items, lambda name, item: measure_item(name, item, resources))
+    return _each(items, lambda name, item: measure_item(name, item, resources, preset))
 
 
 def read_items(items: Mapping[str, Item], out: Path) -> Outcome:
@@ -72,7 +72,7 @@ def _each(items: Mapping[str, Item], of: Callable[[str, Item], Measured]) -> Out
     return outcome
 
 
-def measure_item(name: str, item: Item, resources: Resources) -> Measured:
+def measure_item(name: str, item: Item, resources: Resources, preset: str = "") -> Measured:
     """The result of one item.
 
     Raises:
@@ -87,8 +87,10 @@ def measure_item(name: str, item: Item, resources: Resources) -> Measured:
         path = resources.out / f"{name}.json"
         kind = type(item)
         made_with = lambda: item.made_with(resources)  # noqa: E731
-        about = {"label": item.label, "title": item.title, "size": item.size()}
-        return measured(path, item.key(resources), kind.__module__, measure, made_with, kind=kind, about=about)
+        about = {"label": item.label, "title": item.title, "preset": preset, "size": item.size()}
+        whole = lambda result: not item.failures(result)  # noqa: E731
+        key = item.key(resources)
+        return measured(path, key, kind.__module__, measure, made_with, kind=kind, about=about, reusable=whole)
 
 
 def draw_items(items: Mapping[str, Item], found: Mapping[str, Measured], out: Path) -> dict[str, dict[str, Path]]:

@@ -60,21 +60,29 @@ def write_report(path: Path, preset: str, sections: Sequence[Section]) -> None:
     ordered = sorted(sections, key=lambda section: not section.in_the_paper)
     entries = [_entry(section, path.parent) for section in ordered]
     rows = [row for entry in entries for row in entry["rows"]]
+    groups = [
+        ("Figures and tables of the paper", [entry for entry in entries if entry["section"].in_the_paper]),
+        ("Beside the paper", [entry for entry in entries if not entry["section"].in_the_paper]),
+    ]
+    groups = [(title, group) for title, group in groups if group]
     environment = Environment(
         loader=PackageLoader("eigensam.paper_figures", "."), autoescape=True, undefined=StrictUndefined
     )
     html = environment.get_template("report.html.j2").render(
         preset=preset,
         entries=entries,
-        contents=[
-            ("In the paper", [entry for entry in entries if entry["section"].in_the_paper]),
-            ("Beside the paper", [entry for entry in entries if not entry["section"].in_the_paper]),
-        ],
+        contents=groups,
         rows=rows,
-        counts=[(word, sum(claim.verdict.word == word for _, claim in rows)) for word in VERDICTS],
+        counts=[(title, _counts(group)) for title, group in groups],
         differences=differences({section.label: section.made_with for section in ordered if not section.failed}),
     )
     write_atomically(path, html.lstrip().encode())
+
+
+def _counts(entries: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
+    """How often each verdict was reached."""
+    words = [claim.verdict.word for entry in entries for _, claim in entry["rows"]]
+    return [(word, words.count(word)) for word in VERDICTS]
 
 
 def _entry(section: Section, folder: Path) -> dict[str, Any]:

@@ -97,12 +97,19 @@ def run_figures(request: Request, resources: Resources, json: Path | None) -> bo
         if resources.data_root is not None and not resources.needs_files:
             raise InputError("everything here is built in and needs no files; leave --data-root and --download out")
         outputs.console.print(f"measuring into {out}", markup=False)
-        outcome = measure_items(items, resources)
+        outcome = measure_items(items, resources, request.preset)
     sections = _sections(items, outcome, out)
-    write_report(out / "report.html", request.preset, sections)
+    write_report(out / "report.html", _presets(request, outcome), sections)
     write_page(out / "report.md", sections)
     _say(sections, outputs, request, out, device)
-    return not any(each.failed for each in sections)
+    return not any(each.failed or each.incomplete for each in sections)
+
+
+def _presets(request: Request, outcome: Outcome) -> str:
+    """What the results are of; only they know where nothing was measured."""
+    if request.what != "from-json":
+        return request.preset
+    return ", ".join(dict.fromkeys(each.about.get("preset") or "not known" for each in outcome.found.values()))
 
 
 def _sections(items: Mapping[str, Item], outcome: Outcome, out: Path) -> list[Section]:
@@ -124,7 +131,8 @@ def _sections(items: Mapping[str, Item], outcome: Outcome, out: Path) -> list[Se
 
 def _say(sections: Sequence[Section], outputs: Outputs, request: Request, out: Path, device: str) -> None:
     rows = comparisons(sections)
-    failed = {each.name: each.failed for each in sections if each.failed}
+    why = {each.name: each.failed or "; ".join(each.incomplete) for each in sections}
+    failed = {name: reason for name, reason in why.items() if reason}
     result = {
         "preset": request.preset,
         "out": str(out),

@@ -21,6 +21,7 @@ class Section:
         title: headline.
         in_the_paper: whether the paper has it.
         narrow: whether its picture needs half of the page only.
+        incomplete: what failed of it; the rest is shown.
         failed: why there is no result; empty where there is one, and all below is empty where there is none.
         picture: SVG, panels side by side.
         stacked: SVG, panels below one another, for narrow screens.
@@ -42,6 +43,7 @@ class Section:
     in_the_paper: bool = False
     narrow: bool = False
     failed: str = ""
+    incomplete: Sequence[str] = ()
     picture: bytes = b""
     stacked: bytes = b""
     alt: str = ""
@@ -69,12 +71,13 @@ def described(name: str, item: Item, found: Measured) -> Section:
         title=item.title,
         in_the_paper=item.in_the_paper,
         narrow=item.narrow,
+        incomplete=item.failures(found.result),
         alt=item.alt(found.result),
         caption=item.caption(found.result),
         claims=item.claims(found.result),
         tables=item.tables(found.result),
         notes=item.notes(found.result),
-        size=found.about.get("size", {}),
+        size=size if isinstance(size := found.about.get("size"), dict) else {},
         made_with=found.made_with,
         seconds=found.seconds,
         edited=found.edited,

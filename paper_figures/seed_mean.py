@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from ..ground.intervals import Interval, mean_interval
 
-__all__ = ["NO_INTERVAL", "has_interval", "seed_mean", "with_spread"]
+__all__ = ["NO_INTERVAL", "has_interval", "seed_mean", "seeds_in_words", "with_spread"]
 
 NO_INTERVAL = "one seed: no interval"
 
@@ -34,3 +35,25 @@ def with_spread(interval: Interval, digits: int) -> str:
     """
     mean = f"{interval.mean:.{digits}f}"
     return f"{mean} ± {interval.half_width:.{digits}f}" if has_interval(interval) else mean
+
+
+def seeds_in_words(runs: Sequence[Any], kind: str = "") -> str:
+    """How many seeds an interval is over, of which some may have no value.
+
+    Example:
+        >>> seeds_in_words([0.1, 0.2]), seeds_in_words([{"x": [0.1]}, {"x": [None]}], "paired "), seeds_in_words([0.1])
+        ('95 %, 2 seeds', '95 %, those of 2 paired seeds that have a value', 'one seed: no interval')
+    """
+    if len(runs) < 2:
+        return NO_INTERVAL
+    if _has_gap(runs):
+        return f"95 %, those of {len(runs)} {kind}seeds that have a value"
+    return f"95 %, {len(runs)} {kind}seeds"
+
+
+def _has_gap(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_gap, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_gap, value))
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -141,9 +141,16 @@ def paired_last(over: Group, under: Group, key: str, *, ratio: bool = False, sca
 
 def paired_differences(over: Group, under: Group, key: str, *, ratio: bool = False, scale: float = 1.0) -> list[float]:
     """Seed by seed the difference, or the ratio, of two groups' last metrics; of seeds that both have."""
+    return list(differences_by_seed(over, under, key, ratio=ratio, scale=scale).values())
+
+
+def differences_by_seed(
+    over: Group, under: Group, key: str, *, ratio: bool = False, scale: float = 1.0
+) -> dict[int, float]:
+    """The same, with the seeds."""
     first, second = _last(over, key), _last(under, key)
-    both = [seed for seed in first if seed in second]
-    return [first[s] / second[s] if ratio else scale * (first[s] - second[s]) for s in both if second[s] or not ratio]
+    both = [seed for seed in first if seed in second and (second[seed] or not ratio)]
+    return {s: first[s] / second[s] if ratio else scale * (first[s] - second[s]) for s in both}
 
 
 def _last(group: Group, key: str) -> dict[int, float]:

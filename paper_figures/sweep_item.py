@@ -49,8 +49,14 @@ class SweepItem(Item):
         """Metrics of every run; runs that are there already are reused."""
         return self.sweep.measure(resources, progress)
 
+    def failures(self, result: "list[Group]") -> list[str]:
+        """Runs that failed."""
+        from .sweep_words import failures
+
+        return failures(result)
+
     def notes(self, result: "list[Group]") -> list[str]:
         """What every optimizer was given, and runs that failed."""
-        from .sweep_words import failures, shared_budget
+        from .sweep_words import shared_budget
 
-        return [shared_budget(result), *failures(result)]
+        return [shared_budget(result), *self.failures(result)]

@@ -92,7 +92,8 @@ def train_runs(
     def attempt(chosen: Sequence[TrainSettings], jobs: int) -> None:
         nonlocal done
         roots = {each: None if DATA[each.data].built_in else resources.data_root for each in chosen}
-        tasks = [(each, roots[each], directories[each], resources.device) for each in chosen]
+        digests = {name: _digest(name, resources) for name in {each.data for each in chosen}}
+        tasks = [(s, roots[s], digests[s.data], directories[s], resources.device) for s in chosen]
         for settings, reason in in_workers(_train_one, tasks, jobs, ordered=False):
             if reason:
                 failed[settings] = reason
@@ -150,12 +151,14 @@ def made_with(directories: Iterable[Path]) -> Provenance:
     return {name: each[0] if len(each) == 1 else ", ".join(map(str, each)) for name, each in values.items()}
 
 
-def _train_one(settings: TrainSettings, root: Path | None, directory: Path, device: str) -> tuple[TrainSettings, str]:
+def _train_one(
+    settings: TrainSettings, root: Path | None, digest: str, directory: Path, device: str
+) -> tuple[TrainSettings, str]:
     try:
         if directory.is_dir() and not is_done(directory):
             shutil.rmtree(directory)  # made by us: the name is a hash
         if not directory.is_dir():
-            train(settings, _data(settings.data, root), directory, device=device, resume=True)
+            train(settings, _data(settings.data, root, digest), directory, device=device, resume=True)
     except InputError as error:
         return settings, str(error)
     except (ArithmeticError, MemoryError, OSError, RuntimeError) as error:  # of this run: others go on
@@ -164,6 +167,9 @@ def _train_one(settings: TrainSettings, root: Path | None, directory: Path, devi
 
 
 @lru_cache(maxsize=2)
-def _data(name: str, root: Path | None) -> DataSet:
-    """In a worker: to send hundreds of megabytes with each task would take longer than to read them."""
+def _data(name: str, root: Path | None, digest: str) -> DataSet:
+    """In a worker: to send hundreds of megabytes with each task would take longer than to read them.
+
+    Files that have changed since have another digest, and are read again.
+    """
     return load_data(name, root)

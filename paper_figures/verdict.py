@@ -1,6 +1,7 @@
 """The three things that a measurement can say about a claim, and the number that decides."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,11 @@ def decide(holds: bool, decided_by: str) -> Verdict:
     Example:
         >>> decide(2.0 < 1.0, "2.0 is not below 1.0").word
         'not reproduced'
+        >>> decide(False, "slope nan not within 0.05 of 1").word
+        'not resolved here'
     """
+    if re.search(r"\bnan\b", decided_by):  # of an edited result, or a measurement that failed: no number decides
+        return Verdict(NOT_RESOLVED, decided_by)
     return Verdict(REPRODUCED if holds else NOT_REPRODUCED, decided_by)
 
 

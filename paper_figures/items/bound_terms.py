@@ -63,15 +63,16 @@ class BoundTerms(Item):
 
     def size(self) -> dict[str, Any]:
         """What the trainings share."""
-        return self.trainings.size()
+        return {**self.trainings.size(), "seeds": [min(self.trainings.seeds)]}
 
     def key(self, resources: Resources) -> Any:
         """Every run."""
         return self.trainings.key(resources)
 
     def planned(self, resources: Resources) -> "list[PlannedRun]":
-        """All runs."""
-        return self.trainings.planned(resources)
+        """The run of the first seed of every optimizer."""
+        first = min(self.trainings.seeds)
+        return [run for run in self.trainings.planned(resources) if run.settings.seed == first]
 
     def made_with(self, resources: Resources) -> Provenance:
         """float64, on the device of the trainings."""

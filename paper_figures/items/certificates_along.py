@@ -41,7 +41,7 @@ _PROVED = ("certificate", "test_upper")
 
 
 def snapshot_sweep(
-    settings: "TrainSettings", methods: "Sequence[Method] | None" = None, seeds: Sequence[int] = (0, 1, 2)
+    settings: "TrainSettings", methods: "Sequence[Method] | None" = None, seeds: Sequence[int] = (0, 1, 2, 3, 4)
 ) -> "Sweep":
     """Optimizers whose networks along training are kept.
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...ground.pictures import LINES, REFERENCE, new_figure
-from ..contest_item import ContestItem, grid, optimizers, pairs, where
+from ..contest_item import ContestItem, chosen, grid, measured, optimizers, pairs, radius, where
 from ..item import Claim, Table
 from ..registry import ITEMS
 from ..seed_mean import has_interval
-from ..verdict import below
+from ..verdict import NOT_RESOLVED, Verdict, below
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +31,9 @@ PAPER = {
 
 
 def _quick() -> "tuple[Contest, ...]":
-    from .table1 import Table1
+    from ..contests import digits_contests
 
-    return Table1().contests
+    return digits_contests()
 
 
 @ITEMS.register("eigenvalue_table", order=12)
@@ -56,7 +56,7 @@ class EigenvalueTable(ContestItem):
         """A line for each cell: ratios of one optimizer's eigenvalue to that of the one before, and the paper's."""
         from ..sweep import paired_last
 
-        cells = result["cells"]
+        cells = measured(result)
         figure = new_figure(1, width=5.6, height=1.4 + 0.55 * len(cells))
         (axes,) = figure.axes
         for row, cell in enumerate(cells):
@@ -87,6 +87,11 @@ class EigenvalueTable(ContestItem):
         for cell in result["cells"]:
             for over, under in pairs(cell):
                 found = paired_last(over, under, "lambda_1", ratio=True)
+                radii = {radius(over), radius(under)}
+                verdict = below(found, 1.0, "ratio of λ₁")
+                if len(radii) > 1 and None not in radii:  # a larger radius alone lowers the eigenvalue
+                    words = f"{over['name']} chose ρ = {radius(over):g}, {under['name']} ρ = {radius(under):g}"
+                    verdict = Verdict(NOT_RESOLVED, f"{words}: the optimizers differ in more than the method")
                 paper = "lower"
                 if (over["name"], under["name"]) == ("Eigen-SAM", "SAM"):
                     sam, eigen = PAPER.get((cell["model"], cell["data"]), (0.0, 0.0))
@@ -97,10 +102,11 @@ class EigenvalueTable(ContestItem):
                     )
                 rows.append(
                     Claim(
-                        f"{over['name']} ends with a smaller top eigenvalue than {under['name']}: {where(cell)}",
+                        f"{over['name']} ends with a smaller top eigenvalue than {under['name']}: {where(cell)} "
+                        f"({chosen(over)}; {chosen(under)})",
                         paper,
                         f"ratio {mean_text(found, 3)}",
-                        below(found, 1.0, "ratio of λ₁"),
+                        verdict,
                     )
                 )
         return rows

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..accuracies import accuracy_claims, accuracy_tables, draw_accuracies
 from ..contest_item import ContestItem
 from ..item import Claim, Table
 from ..registry import ITEMS
-from .table1 import accuracy_claims, accuracy_tables, draw_accuracies
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,8 +21,9 @@ def rows(accuracy, eigenvalue, loss):
 
 def group(name, method, accuracy=0.9, eigenvalue=1.0, loss=0.1, lr=0.1):
     """Three seeds around these values."""
+    rest = eigenvalue, loss
     seeds = [
-        {"seed": seed, "rows": rows(accuracy + 1e-3 * seed, eigenvalue * (1 + 0.01 * seed), loss * (1 + 0.01 * seed))}
+        {"seed": seed, "rows": rows(accuracy + 1e-3 * seed * (1 + accuracy), *(x * (1 + seed / 100) for x in rest))}
         for seed in range(3)
     ]
     settings = {**BASE.to_dict(), "optimizer": method.to_dict(), "lr": lr}
@@ -186,4 +187,4 @@ def test_cost_of_estimates_is_counted():
     (first, *_), (last_row, *_) = (ITEMS["k_table"]().tables(k_table())[0].rows[i : i + 1] for i in (1, 2))
     assert (first[4], last_row[4]) == ("50 %", "0.5 %")
     costly = [each for each in k_table() if each["name"] != "k = 1000"]
-    assert ITEMS["k_table"]().claims(costly)[1].verdict.word == "not reproduced"
+    assert ITEMS["k_table"]().claims(costly)[1].verdict.word == "not resolved here"  # the paper states it for k = 1000
