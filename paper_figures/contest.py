@@ -1,7 +1,7 @@
 """Optimizers beside one another: the same training data, the same number of settings to choose from, the same seeds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class Competitor:
         if not self.after:
             return self
         method, lr = chosen[self.after]
-        choices = tuple((replace(each, rho=method.rho), lr) for each, _ in self.choices)  # type: ignore[attr-defined, call-arg]
+        choices = tuple((replace(each, rho=method.rho), lr) for each, _ in self.choices)  # type: ignore[attr-defined, type-var]
         return replace(self, choices=choices, after="")
 
     def every(self, competitors: "Mapping[str, Competitor]") -> "list[Competitor]":
@@ -241,5 +241,5 @@ def _last_row(directory: Any) -> list[dict[str, Any]]:
     return measured_rows(directory)[-1:]
 
 
-def _done(runs: Sequence[PlannedRun]) -> int:
+def _done(runs: Iterable[PlannedRun]) -> int:
     return sum(run.done for run in runs)

@@ -21,4 +21,5 @@ def length_of(v: Tensor, *, keep: bool = False) -> Tensor:
         >>> float(length_of(torch.tensor([3.0, 4.0])))
         5.0
     """
-    return torch.linalg.vector_norm(v, dim=-1, keepdim=keep, dtype=torch.float64).to(v.dtype)
+    found: Tensor = torch.linalg.vector_norm(v, dim=-1, keepdim=keep, dtype=torch.float64)
+    return found.to(v.dtype)

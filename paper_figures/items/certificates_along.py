@@ -101,7 +101,8 @@ class CertificatesAlong(SweepItem):
         """Train, then bound every network that was kept; what was bounded before an interruption is found again."""
         from ...ground.workers import in_workers
         from ..measurements.certificates_along import code_key, kept_bounds
-        from ..training_runs import run_directories, used_data
+        from ..training_runs import run_directories
+        from ..used_data import used_data
 
         found = super().measure(resources, progress)
         folder, code = resources.out / "runs" / "certificates_along", code_key()

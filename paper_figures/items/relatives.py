@@ -74,7 +74,7 @@ class Relatives(SweepItem):
     def measure(self, resources: Resources, progress: Progress) -> "list[Group]":
         """Metrics of every run, and what a step of each optimizer costs in gradients."""
         from ..measurements.step_cost import gradients_per_step
-        from ..training_runs import used_data
+        from ..used_data import used_data
 
         found = super().measure(resources, progress)
         for each, (_, settings) in zip(found, self.sweep.groups, strict=True):
