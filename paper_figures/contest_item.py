@@ -126,8 +126,8 @@ class ContestItem(Item):
                 else "nothing is tuned"
             )
             said.append(
-                f"{where(cell)}: every optimizer trains on the same {cell['examples']:,} examples for {steps} epochs; "
-                f"{tuning}."
+                f"{where(cell)}: every optimizer trains on the same {cell['examples']:,} examples for {steps} epochs, "
+                f"{'cropped and flipped at random' if cell['settings']['augment'] else 'not augmented'}; {tuning}."
             )
         return said + self.failures(result)
 
@@ -221,5 +221,5 @@ def choices_table(result: Any) -> Table:
                 found = "failed" if "failed" in choice else MISSING if accuracy is None else f"{100 * accuracy:.2f}"
                 chosen = "chosen" if place == each["chosen"] else ""
                 rows.append([where(cell), each["name"], f"lr {choice['lr']:g}; {settings}", found, chosen])
-    header = ["cell", "optimizer", "choice", "validation accuracy, %", ""]
+    header = ["cell", "optimizer", "choice", "validation accuracy, %", "chosen"]
     return Table(header, rows, right=(3,), note="One run of each choice; the same number of choices for everyone.")

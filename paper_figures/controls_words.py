@@ -123,7 +123,7 @@ def _eigenvalues(numbers: PairNumbers) -> Table:
         for row in numbers.rows
     ]
     header = [
-        "",
+        "condition",
         "family",
         "λ₁",
         "over SAM's",
@@ -151,7 +151,7 @@ def _rescaled(numbers: PairNumbers) -> list[Table]:
         [row.label, with_spread(row.mean(lambda r: r["lambda_1_rescaled"]), 3), *_verdict(row.rescaled)]
         for row in _main_rows(numbers)
     ]
-    header = ["", "λ₁, rescaled", "over SAM's of\nequal length", "beyond equal\nlength", "p, Holm"]
+    header = ["condition", "λ₁, rescaled", "over SAM's of\nequal length", "beyond equal\nlength", "p, Holm"]
     note = (
         f"{numbers.pair['name']}. Each layer before a batch norm has weights as long as at the start of its training."
     )
@@ -189,7 +189,7 @@ def _accuracies(numbers: PairNumbers) -> Table:
         for row in _main_rows(numbers)
     ]
     header = [
-        "",
+        "condition",
         "test accuracy, %",
         "less SAM's of\nequal length",
         "beyond equal\nlength",
@@ -215,7 +215,14 @@ def _alignments(numbers: PairNumbers) -> Table:
         ]
         for row in _main_rows(numbers)
     ]
-    header = ["", "|cos(v, v₁)|", "|cos(g, v₁)|", "|cos(u, v₁)|", "less SAM's of\nequal length", "beyond equal\nlength"]
+    header = [
+        "condition",
+        "|cos(v, v₁)|",
+        "|cos(g, v₁)|",
+        "|cos(u, v₁)|",
+        "less SAM's of\nequal length",
+        "beyond equal\nlength",
+    ]
     header += ["p, Holm", "|cos(g, v)|", "share of\n∇λ₁", "2nd-order\nrate", "3rd-order\nrate"]
     note = (
         f"{numbers.pair['name']}. A gain in |cos(u, v₁)| of less than 0.05 counts as none. |cos(g, v)|: of the step's "

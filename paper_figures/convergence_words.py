@@ -193,7 +193,8 @@ def convergence_tables(result: dict[str, Any]) -> list[Table]:
         ]
         note = (
             f"{network}, {seeds_in_words(runs)}. p for: fewest products after which the mean is above {ENOUGH:g} "
-            "(ours). Rate: second largest eigenvalue in magnitude over the largest, by which the error shrinks in the long run."
+            "(ours). Rate: second largest eigenvalue in magnitude over the largest, by which the error shrinks in the "
+            "long run."
         )
         tables.append(Table(header, rows, right=range(3, len(header)), note=note))
     return tables

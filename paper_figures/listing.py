@@ -107,7 +107,7 @@ def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, out
     jobs = resources.jobs if resources.device == "cpu" else 1
     console.print(
         f"Trainings: {_duration(total / jobs)} with {jobs} at a time on {resources.device}, estimated from "
-        f"gradients that were timed now; measurements of trained networks come besides.",
+        f"gradients that were timed now; what items without shared trainings measure comes besides.",
         markup=False,
     )
     outputs.save({"preset": preset, "items": rows, "seconds": total, "jobs": jobs}, device=resources.device)
@@ -115,7 +115,7 @@ def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, out
 
 def _besides(row: Mapping[str, Any]) -> str:
     seconds = row["reference_seconds"]
-    return "no trainings" if seconds is None else f"no trainings; took {_duration(seconds)} elsewhere"
+    return "not estimated" if seconds is None else f"not estimated; took {duration(seconds)} elsewhere"
 
 
 def _state(name: str, item: Item, resources: Resources) -> str:

@@ -108,6 +108,6 @@ def last_epoch_table(groups: Iterable[Group], more: Mapping[str, Mapping[str, An
         ]
         for each in groups
     ]
-    header = ["", *_COLUMNS, *more]
+    header = ["run", *_COLUMNS, *more]
     note = "Last epoch; mean ± half width of the 95 % interval over seeds."
     return Table(header, rows, right=range(1, len(header)), note=note)

@@ -45,7 +45,7 @@ class Trainings:
 
         Ours: runs of 660 steps, so the eigenvector is refreshed every 10 steps instead of every 100.
         """
-        settings = TrainSettings(data="digits", model="mlp", epochs=30, spectrum_every=3)
+        settings = TrainSettings(data="digits", model="mlp", epochs=30, spectrum_every=5)
         optimizers = (SGDSettings(), SAMSettings(), replace(_AS_IN_THE_PAPER, refresh_every=10))
         return cls(settings, seeds=(0, 1, 2, 3, 4), optimizers=optimizers)
 

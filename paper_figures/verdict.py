@@ -118,7 +118,7 @@ def above(found: Interval, limit: float, what: str, digits: int = 3) -> Verdict:
 
 def _compared(found: Interval, limit: float, what: str, digits: int, *, wanted_below: bool) -> Verdict:
     if not math.isfinite(found.mean):
-        return Verdict(NOT_RESOLVED, f"{what}: {found.mean} is not a number that could be compared with {limit:g}")
+        return Verdict(NOT_RESOLVED, f"{what}: no seed has what is to be compared")
     if not has_interval(found):
         return Verdict(NOT_RESOLVED, f"{what}: {found.mean:.{digits}f}, {NO_INTERVAL}")
     interval = f"{what}: [{found.low:.{digits}f}, {found.high:.{digits}f}]"

@@ -123,8 +123,8 @@ class Figure4(SweepItem):
 
         eigen = [each["settings"] for each in result if "alpha" in each["settings"]["optimizer"]]
         return (
-            f"{eigen[0]['model']} on {eigen[0]['data']}: accuracy (top) and top eigenvalue of the training loss "
-            f"(bottom) after the last epoch, by the weight α of the eigenvector (left) and by the radius ρ (right); "
+            f"{eigen[0]['model']} on {eigen[0]['data']}: accuracy and top eigenvalue of the training loss "
+            "after the last epoch, (a) by the weight α of the eigenvector and (b) by the radius ρ; "
             f"means over {seeds_of(result)} with 95 % intervals."
         )
 
@@ -140,7 +140,7 @@ class Figure4(SweepItem):
             for each in result
         ]
         note = "Last epoch; mean ± half width of the 95 % interval over seeds."
-        return [Table(["", *keys], rows, right=range(1, len(keys) + 1), note=note)]
+        return [Table(["run", *keys], rows, right=range(1, len(keys) + 1), note=note)]
 
 
 def _draw(axes: Any, x: list[float], found: list[Interval], name: str, place: int) -> None:

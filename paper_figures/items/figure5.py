@@ -128,7 +128,7 @@ class Figure5(SweepItem):
             for each in result
         ]
         note = "Last epoch; mean ± half width of the 95 % interval over seeds."
-        return [Table(["", *keys], rows, right=range(1, len(keys) + 1), note=note)]
+        return [Table(["optimizer", *keys], rows, right=range(1, len(keys) + 1), note=note)]
 
 
 def _logarithm(loss: float) -> float:

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ...ground.pictures import REFERENCE, new_figure
+from ..estimate_overhead import estimate_overhead
 from ..item import Claim, Table
 from ..registry import ITEMS
 from ..sweep_item import SweepItem
@@ -112,7 +113,8 @@ class IterationsTable(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"Eigen-SAM minus (left) and over (right) SAM of the same seed, {settings['model']} on {settings['data']}; "
+            "Eigen-SAM's accuracy minus, and its eigenvalue over, those of SAM of the same seed, "
+            f"{settings['model']} on {settings['data']}; "
             f"means over {seeds_of(result)} with 95 % intervals. Each estimate takes p Hessian products."
         )
 
@@ -153,7 +155,7 @@ def _parts(result: "list[Group]") -> "tuple[Group, dict[tuple[int, int], Group]]
 
 def _overhead(cell: tuple[int, int]) -> float:
     p, k = cell
-    return p / k
+    return estimate_overhead(p, k)
 
 
 def _percent(share: float) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...ground.pictures import LINES, REFERENCE, new_figure
+from ..estimate_overhead import estimate_overhead
 from ..item import Claim, Table
 from ..registry import ITEMS
 from ..seed_mean import has_interval, seed_mean
@@ -112,7 +113,7 @@ class KTable(SweepItem):
                 f"Estimates every {_RARE} steps cost below 1 % of SAM's gradients",
                 "5 to 10 % at k = 100, below 1 % at k = 1000",
                 ", ".join(f"{100 * share:.2g} % at k = {k}" for k, share in overhead.items())
-                + " (counted from p and k: two gradients for a Hessian product, two for a step of SAM)",
+                + " (counted: two gradients for each of p products and one for their graph, two for a step of SAM)",
                 cost,
             ),
         ]
@@ -124,7 +125,8 @@ class KTable(SweepItem):
         _, others = _parts(result)
         settings = others[0]["settings"]
         return (
-            f"Eigen-SAM minus (left) and over (right) SAM of the same seed, {settings['model']} on {settings['data']}; "
+            f"Eigen-SAM's accuracy minus, and its eigenvalue over, those of SAM of the same seed, "
+            f"{settings['model']} on {settings['data']}; "
             f"means over {seeds_of(result)} with 95 % intervals. Each estimate takes p = "
             f"{settings['optimizer']['iterations']} products."
         )
@@ -149,7 +151,7 @@ class KTable(SweepItem):
                 ]
             )
         header = [
-            "",
+            "run",
             "test accuracy, %",
             "minus SAM's",
             "λ₁",
@@ -184,9 +186,9 @@ def _k(group: "Group") -> int:
 
 
 def _overhead(group: "Group") -> float:
-    """Gradients for the estimates over those of SAM's steps: a Hessian product counts as two."""
+    """Gradients for the estimates over those of SAM's steps."""
     products: int = group["settings"]["optimizer"]["iterations"]
-    return products / _k(group)
+    return estimate_overhead(products, _k(group))
 
 
 def _signed(interval: "Interval") -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..measurements.spectral_study import StudySize
+    from ..planned_run import PlannedRun
     from ..trainings import Trainings
 
 __all__ = ["SpectralPosterior"]
@@ -98,6 +99,10 @@ class SpectralPosterior(Item):
     def prepare(self, resources: Resources) -> None:
         """Refuse data that are not there."""
         self.trainings.directories(resources)
+
+    def planned(self, resources: Resources) -> "list[PlannedRun]":
+        """The trainings of the priors."""
+        return self.trainings.planned(resources)
 
     def size(self) -> dict[str, Any]:
         """The trainings, and what is tried around each."""

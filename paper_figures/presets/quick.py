@@ -7,8 +7,7 @@ __all__ = ["quick"]
 
 @PRESETS.register("quick", order=1)
 def quick() -> Preset:
-    """Weak orders, Figures 1 and 2, the k table, the power method, the eigenvector's decay and the bound, on digits."""
-    from ..items.bound_terms import BoundTerms
+    """Weak orders, Figures 1 and 2, the k table, power method and decay, Theorem 4.1 and certificates, on digits."""
     from ..items.certificates_along import CertificatesAlong
     from ..items.eigenvector_decay import EigenvectorDecay
     from ..items.figure1 import Figure1
@@ -25,7 +24,6 @@ def quick() -> Preset:
         "figure1": Figure1(),
         "figure2": Figure2(digits),
         "k_table": KTable(),
-        "bound_terms": BoundTerms(),
         "certificates_along": CertificatesAlong().with_seeds(1),
         "power_example": PowerExample(),
         "power_convergence": PowerConvergence(),
