@@ -42,11 +42,13 @@ def failures(groups: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def seeds_of(groups: Sequence[dict[str, Any]]) -> str:
-    """How many seeds there are, in words."""
+def seeds_of(groups: Sequence[dict[str, Any]], what: str = "intervals") -> str:
+    """How many seeds there are, with what over them, in words."""
     counts = sorted({sum("rows" in run for run in each["seeds"]) for each in groups})
+    if counts[-1] < 2:
+        return "one seed, so there is no interval"
     count = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{count} seed{'s' if counts[-1] != 1 else ''}"
+    return f"{count} seeds with 95 % {what}"
 
 
 def mean_text(interval: Interval, digits: int = 2, *, signed: bool = False) -> str:

@@ -140,8 +140,8 @@ class BatchSize(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"{settings['model']} on {settings['data']}; {_length(result)}. Means over {seeds_of(result)} with 95 % "
-            "intervals. Alignment of each optimizer's own perturbation (SGD: of its gradient) with the top eigenvector "
+            f"{settings['model']} on {settings['data']}; {_length(result)}. Means over {seeds_of(result)}"
+            ". Alignment of each optimizer's own perturbation (SGD: of its gradient) with the top eigenvector "
             "of the training loss's Hessian, over minibatches of size B and over measurements along the training."
         )
 

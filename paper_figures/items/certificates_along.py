@@ -176,7 +176,7 @@ class CertificatesAlong(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"{settings['model']} on {settings['data']}, means over {seeds_of(result)}, 95 % bands. Hollow: terms of "
+            f"{settings['model']} on {settings['data']}, means over {seeds_of(result, 'bands')}. Hollow: terms of "
             "Theorem 4.1 for the bounded cross-entropy, and their sum, which is an estimate, as derivatives are "
             "sampled at one point. Filled: proved. Of the network with Gaussian noise, the same loss, by Monte Carlo "
             "and the inverse of kl; of the network itself, the probability of error, by Clopper-Pearson on the test "

@@ -125,7 +125,7 @@ class Figure4(SweepItem):
         return (
             f"{eigen[0]['model']} on {eigen[0]['data']}: accuracy and top eigenvalue of the training loss "
             "after the last epoch, (a) by the weight α of the eigenvector and (b) by the radius ρ; "
-            f"means over {seeds_of(result)} with 95 % intervals."
+            f"means over {seeds_of(result)}."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

@@ -112,7 +112,7 @@ class Figure5(SweepItem):
         settings = result[0]["settings"]
         return (
             f"{settings['model']} on {settings['data']}, ρ = {settings['optimizer'].get('rho', 0):g} for all; "
-            f"geometric means over {seeds_of(result)} with 95 % bands. Reverse-SAM steps along ∇f "
+            f"geometric means over {seeds_of(result, 'bands')}. Reverse-SAM steps along ∇f "
             "at x minus ρ g/|g|, EGR along ∇(f + ρ |∇f|), each of the minibatch."
         )
 

@@ -115,7 +115,7 @@ class IterationsTable(SweepItem):
         return (
             "Eigen-SAM's accuracy minus, and its eigenvalue over, those of SAM of the same seed, "
             f"{settings['model']} on {settings['data']}; "
-            f"means over {seeds_of(result)} with 95 % intervals. Each estimate takes p Hessian products."
+            f"means over {seeds_of(result)}. Each estimate takes p Hessian products."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

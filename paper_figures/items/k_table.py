@@ -127,7 +127,7 @@ class KTable(SweepItem):
         return (
             f"Eigen-SAM's accuracy minus, and its eigenvalue over, those of SAM of the same seed, "
             f"{settings['model']} on {settings['data']}; "
-            f"means over {seeds_of(result)} with 95 % intervals. Each estimate takes p = "
+            f"means over {seeds_of(result)}. Each estimate takes p = "
             f"{settings['optimizer']['iterations']} products."
         )
 

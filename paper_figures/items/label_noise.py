@@ -106,8 +106,8 @@ class LabelNoise(SweepItem):
         settings = result[0]["settings"]
         return (
             f"{settings['model']} on {settings['data']}, a share of whose training labels is replaced by another "
-            f"class, drawn uniformly; test labels are right. After the last epoch, means over {seeds_of(result)} with "
-            "95 % intervals. A lower loss on the labels that were trained on says that more of the wrong ones are fitted."
+            f"class, drawn uniformly; test labels are right. After the last epoch, means over {seeds_of(result)}. "
+            "A lower loss on the labels trained on says that more of the wrong ones are fitted."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

@@ -130,8 +130,8 @@ class Relatives(SweepItem):
 
         settings = result[0]["settings"]
         return (
-            f"{settings['model']} on {settings['data']} after the last epoch; means over {seeds_of(result)} with 95 % "
-            f"intervals. The dotted line is the mean of {_OURS}."
+            f"{settings['model']} on {settings['data']} after the last epoch; means over {seeds_of(result)}"
+            f". The dotted line is the mean of {_OURS}."
         )
 
     def tables(self, result: "list[Group]") -> list[Table]:

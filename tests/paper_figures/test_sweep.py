@@ -52,7 +52,8 @@ def test_curves_are_of_epochs_that_all_runs_have():
 def test_words():
     groups = [group([1.0, None]), group([1.0, 2.0], "b")]
     assert failures(groups) == ["a, seed 1: failed (it diverged); means are over the other seeds."]
-    assert seeds_of(groups) == "1 to 2 seeds"
+    assert seeds_of(groups) == "1 to 2 seeds with 95 % intervals"
+    assert seeds_of(groups[:1]) == "one seed, so there is no interval"
     assert "same 80 examples of digits" in shared_budget(groups)
     groups[1]["examples"] = 40
     assert "40 examples" in shared_budget(groups)
