@@ -28,7 +28,10 @@ def figures(
     seeds: Annotated[
         int, typer.Option(help="Seeds of everything that has some; 0 is the preset's own number (5, mostly).")
     ] = 0,
-    jobs: Annotated[int, typer.Option(help="Trainings at a time, each with one thread; 0 is one per core.")] = 0,
+    jobs: Annotated[
+        int,
+        typer.Option(help="Trainings at a time, each with one thread; 0 is one per core, and one on an accelerator."),
+    ] = 0,
     list_: Annotated[bool, typer.Option("--list", help="Only list the items, with the time that each took.")] = False,
     dry_run: Annotated[
         bool,

@@ -220,6 +220,7 @@ def choices_table(result: Any) -> Table:
                 accuracy = choice.get("validation_accuracy")
                 found = "failed" if "failed" in choice else MISSING if accuracy is None else f"{100 * accuracy:.2f}"
                 chosen = "chosen" if place == each["chosen"] else ""
-                rows.append([where(cell), each["name"], f"lr {choice['lr']:g}; {settings}", found, chosen])
+                lr = f"lr {choice['lr']:g}"
+                rows.append([where(cell), each["name"], f"{lr}; {settings}" if settings else lr, found, chosen])
     header = ["cell", "optimizer", "choice", "validation accuracy, %", "chosen"]
     return Table(header, rows, right=(3,), note="One run of each choice; the same number of choices for everyone.")

@@ -104,7 +104,7 @@ def plan_items(items: Mapping[str, Item], preset: str, resources: Resources, out
             console.print(f"{row['name']}: {line}", markup=False)
     console.print(table)
     total = sum(row["seconds"] for row in rows)
-    jobs = resources.jobs if resources.device == "cpu" else 1
+    jobs = resources.jobs
     console.print(
         f"Trainings: {_duration(total / jobs)} with {jobs} at a time on {resources.device}, estimated from "
         f"gradients that were timed now; what items without shared trainings measure comes besides.",

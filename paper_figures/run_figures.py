@@ -48,6 +48,8 @@ class Request:
         """
         if not 0 <= self.seeds <= _MOST_SEEDS:
             raise InputError(f"--seeds {self.seeds}; give 1 to {_MOST_SEEDS}, or leave it out for the preset's number")
+        if self.seeds and self.what == "from-json":
+            raise InputError("--from-json plots the seeds that were measured; leave --seeds out")
         preset = find_preset(self.preset)
         names = self.names
         if self.what == "list" and not names:
@@ -82,7 +84,8 @@ def run_figures(request: Request, resources: Resources, json: Path | None) -> bo
     if not 0 <= resources.jobs <= 1024:
         raise InputError(f"jobs = {resources.jobs}; give a positive number up to 1024, or 0 for one per core")
     device = str(find_device(resources.device))
-    resources = replace(resources, device=device, jobs=resources.jobs or os.cpu_count() or 1)
+    most = (os.cpu_count() or 1) if device == "cpu" else 1  # trainings that share an accelerator share its memory
+    resources = replace(resources, device=device, jobs=resources.jobs or most)
     if request.what == "list":
         list_items(items, request.preset, out, outputs)
         return True

@@ -278,3 +278,40 @@ def test_a_missing_result_is_named(cli, run, tmp_path):
     outcome = cli("figures", "figure1", "weak_order", "--preset", "tiny", "--from-json", "--out", out)
     assert outcome.code == 1
     assert "is not there; measure it first, without --from-json" in outcome.out
+
+
+def test_a_result_with_a_hole_is_reported_and_tried_again(cli, tmp_path, monkeypatch):
+    """One of two groups fails: exit code 1, the other is shown; the next call tries it again, and is whole."""
+    from eigensam.paper_figures.items.k_table import KTable
+    from eigensam.paper_figures.sweep import Sweep
+
+    short = dataclasses.replace(SETTINGS, model="mlp32", spectrum_every=0)
+    groups = {
+        "SAM": dataclasses.replace(short, optimizer=SAMSettings()),
+        "k = 9": dataclasses.replace(short, optimizer="eigen-sam"),
+    }
+    preset = Preset("hole", {"k_table": KTable(Sweep.over(groups, seeds=(0, 1)))})
+    monkeypatch.setitem(PRESETS._entries, "hole", (1.0, lambda: preset))
+    train = training_runs.train
+
+    def failing(settings, *args, **kwargs):
+        if settings.method.name == "eigen-sam" and settings.seed == 1:
+            raise MemoryError("nothing left")
+        return train(settings, *args, **kwargs)
+
+    args = ("figures", "--preset", "hole", "--out", tmp_path / "out", "--jobs", 1, "--device", "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(training_runs, "train", failing)
+        outcome = cli(*args)
+    assert outcome.code == 1
+    assert "FAILED k_table: k = 9, seed 1: failed (MemoryError: nothing left)" in outcome.out
+    assert "Not all of it was measured" in (tmp_path / "out" / "report.html").read_text()
+    again = cli(*args)
+    assert again.code == 0, again
+    assert "Not all of it was measured" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_report_names_the_preset_of_its_results(cli, run, tmp_path):
+    out = _copy(run, tmp_path)
+    assert cli("figures", "--from-json", "--preset", "quick", "figure1", "--out", out).code == 0
+    assert "<b>tiny</b>" in (out / "report.html").read_text()

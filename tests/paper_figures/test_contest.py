@@ -111,3 +111,46 @@ def test_the_papers_optimizers_have_equal_choices():
 def _own(method):
     found = method.to_dict()
     return tuple(found[name] for name in ("rho", "alpha") if name in found)
+
+
+def test_a_competitor_that_comes_after_another_takes_its_radius(tmp_path):
+    """So that the two differ in nothing but the method; wrong on purpose: a radius of its own is not used."""
+    from eigensam.optim import EigenSAMSettings
+
+    own = EigenSAMSettings(rho=0.7, refresh_every=5)
+    eigen = Competitor("Eigen-SAM", tuple((replace(own, alpha=alpha), 9.0) for alpha in (0.1, 0.2, 0.3)), "SAM")
+    rules = Contest(SHORT, (SAM, eigen), seeds=(0,))
+    resources = Resources(tmp_path)
+    keys = rules.key(resources)
+    sam, after = rules.measure(resources, lambda *_: None)["optimizers"]
+    radius = sam["choices"][sam["chosen"]]["optimizer"]["rho"]
+    assert {each["optimizer"]["rho"] for each in after["choices"]} == {radius}
+    assert {each["lr"] for each in after["choices"]} == {0.1}
+    assert after["settings"]["optimizer"]["rho"] == radius
+    assert [run.done for run in rules.planned(resources)] == [True] * 8
+    made = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert made < {name for names in keys.values() for name in names}  # nothing that the key did not foresee
+
+
+@pytest.mark.parametrize("order", [("Eigen-SAM", "SAM"), ("SAM", "nobody")])
+def test_what_comes_after_must_come_after(order):
+    competitors = {"SAM": SAM, "Eigen-SAM": Competitor("Eigen-SAM", SAM.choices, "SAM")}
+    competitors["nobody"] = Competitor("Eigen-SAM", SAM.choices, "nobody")
+    with pytest.raises(InputError, match="is none that comes before"):
+        Contest(SHORT, tuple(competitors[name] for name in order))
+
+
+def test_a_cell_that_fails_leaves_the_others(tmp_path):
+    from eigensam.paper_figures.items.table1 import Table1
+
+    wild = Competitor("SGD", tuple((SGDSettings(), lr) for lr in (1e30, 1e29, 1e28)))
+    bad = Contest(replace(SHORT, model="linear"), (wild,), seeds=(0,))
+    item = Table1((bad, Contest(SHORT, (SGD, SAM), seeds=(0, 1))))
+    result = item.measure(Resources(tmp_path), lambda *_: None)
+    (reason,) = item.failures(result)
+    assert reason.startswith("linear, digits: failed (every choice of SGD failed")
+    table = item.tables(result)[0]
+    assert [row[:2] for row in table.rows if "failed" in row] == [["linear", "SGD"], ["linear", "SAM"]]
+    assert len(item.claims(result)) == 1
+    assert item.plot(result).axes
+    assert reason in item.notes(result)

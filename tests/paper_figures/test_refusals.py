@@ -12,6 +12,7 @@ import pytest
         (["--seeds", -1], "--seeds -1; give 1 to 1000"),
         (["--seeds", 1001], "--seeds 1001"),
         (["--from-json"], "holds no result"),
+        (["--from-json", "--seeds", 3], "leave --seeds out"),
         (["--preset", "laptop", "table1"], "give --data-root FOLDER"),
         (["k_table", "--data-root", "."], "needs no files"),
         (["--device", "tpu9"], "no usable device 'tpu9'"),
