@@ -22,7 +22,7 @@ def _quick() -> "tuple[Contest, ...]":
     from ...optim.training.settings import TrainSettings
     from ..contests import contest
 
-    small = TrainSettings(data="digits", model="vit-small", epochs=5, lr=0.05, spectrum_every=5)
+    small = TrainSettings(data="digits", model="vit-small", epochs=5, lr=0.05)
     return (contest(small, refresh_every=10),)
 
 

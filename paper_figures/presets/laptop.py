@@ -17,7 +17,7 @@ def laptop() -> Preset:
     from ..contests import contest
     from ..followed_trainings import FollowedTrainings
     from ..items.ablations import Ablations
-    from ..items.batch_size import BatchSize, batch_size_sweep
+    from ..items.batch_size import BatchSize
     from ..items.bound_terms import BoundTerms
     from ..items.certificates_along import CertificatesAlong
     from ..items.critical_point import CriticalPoint
@@ -76,7 +76,7 @@ def laptop() -> Preset:
         "eigenvector_decay": EigenvectorDecay(FollowedTrainings(followed, ("cnn2", "cnn4"), examples=1000)),
         "power_example": PowerExample(),
         "minima": Minima(),
-        "batch_size": BatchSize(batch_size_sweep(replace(mnist, subset=8192), (64, 512, 4096))),
+        "batch_size": BatchSize(),
         "label_noise": LabelNoise(label_noise_sweep(mnist)),
         "relatives": Relatives(relatives_sweep(mnist, refresh_every=20)),
         "spectral_posterior": SpectralPosterior(),
