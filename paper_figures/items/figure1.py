@@ -74,12 +74,12 @@ class Figure1(Item):
 
     def measure(self, resources: Resources, progress: Progress) -> Metrics:
         """Metrics of every run; runs that are there already are reused."""
-        from ...landscapes.runs.metrics import read_metrics
+        from ..training_runs import measured_rows
 
         self.trainings.train(resources, progress)
         runs = self.trainings.directories(resources)
         return {
-            each.name: [read_metrics(path) for settings, path in runs.items() if settings.method == each]
+            each.name: [measured_rows(path) for settings, path in runs.items() if settings.method == each]
             for each in self.trainings.optimizers
         }
 

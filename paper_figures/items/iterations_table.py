@@ -137,7 +137,8 @@ class IterationsTable(SweepItem):
         return [
             _guideline(result),
             f"As good as: the whole interval of the difference lies within {_MARGIN:g} points (ours). More gradients "
-            "than SAM: p/k, as a Hessian product counts as two gradients and a step of SAM takes two.",
+            "than SAM: (2p + 1)/(2k), two for each of p Hessian products and one for their graph, where k steps of SAM "
+            "take 2k.",
             *super().notes(result),
         ]
 

@@ -98,7 +98,7 @@ class Minima(Item):
             before = len(tasks)
             part.train(resources, lambda done, _, before=before: progress(before + done, total))  # type: ignore[misc]
             for settings, path in part.directories(resources).items():
-                folder = resources.out / "minima"
+                folder = resources.out / "runs" / "minima"
                 tasks.append((path, data, self.around, _device(resources), folder, part is parts[0]))
                 names.append(settings.method.name)
         runs: dict[str, list[Run]] = {each.name: [] for each in self.trainings.optimizers}

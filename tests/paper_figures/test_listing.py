@@ -85,3 +85,15 @@ def test_every_kind_of_step_can_be_counted(optimizer):
 @pytest.mark.parametrize("options", [("--list", "--dry-run"), ("--from-json", "--dry-run"), ("--list", "--from-json")])
 def test_one_thing_at_a_time(refused, tmp_path, options):
     assert "exclude one another" in refused("figures", "--out", tmp_path / "out", *options)
+
+
+def test_what_estimates_cost_is_what_is_counted():
+    """The formula of the k table against a count of all multiplications, first layers aside."""
+    from eigensam.optim import EigenSAMSettings
+    from eigensam.paper_figures.estimate_overhead import estimate_overhead
+
+    for p, k in ((5, 10), (2, 10), (5, 100)):
+        method = EigenSAMSettings(iterations=p, refresh_every=k, solver="power", guard=0.0)
+        counted = gradients_of_a_step(TrainSettings(method)) / 2 - 1
+        assert counted == pytest.approx(estimate_overhead(p, k), rel=0.08)
+        assert counted != pytest.approx(2 * p / k, rel=0.3)  # wrong on purpose: products over steps, times two

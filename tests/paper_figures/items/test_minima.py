@@ -140,7 +140,7 @@ def test_measured_at_a_tiny_size(tmp_path):
     for runs in result["runs"].values():
         assert [row["epoch"] for row in runs[0]["plane"]["trajectory"]] == [0, 1, 2]
         assert "plane" not in runs[1]
-    assert len(list((tmp_path / "minima").iterdir())) == 6
+    assert len(list((tmp_path / "runs" / "minima").iterdir())) == 6
     assert len(item.key(resources)["runs"]) == 6
     assert item.with_seeds(3).trainings.seeds == (0, 1, 2)
     again = copy.deepcopy(result)
