@@ -12,7 +12,7 @@ from ..rules.plain_styles import TEXT, UNICODE
 from ..rules.style import Style, joined
 from .scopes import EXPECTATION, nested, opened
 from .terms import CONTRACTION, INNER, NUMBER, PARAMETER, SIGN, SUM, Atom, Factors, Term, samples
-from .trees import DIRECTION, EMPTY, GAMMA, MEAN, TEST, Tree, rootings
+from .trees import DIRECTION, EMPTY, GAMMA, INTO, MEAN, STATE, TEST, Tree, rootings
 
 __all__ = [
     "Terms",
@@ -186,13 +186,15 @@ def show_vector(tree: Tree, style: Style) -> str:
 def _applied(tree: Tree, style: Style, order: int) -> str:
     kind, label, children = tree
     arguments = [show_vector(child, style) for child in children]
-    if kind == DIRECTION:
+    if kind in (DIRECTION, STATE):
         return style.direction(label)
+    if kind == INTO:
+        return f"{arguments[0]}@{label}"
     if kind == EXPECTATION:
         return style.mean(_term(label, style))
     if kind == TEST:
         return style.apply(style.derivative(order, "phi"), arguments, order)
     if kind == EMPTY:
         return "."
-    name = style.derivative(order, "f" if label == MEAN else "f_m")
+    name = style.derivative(order, "f" if label == MEAN else "f_m") + "'" * max(0, MEAN - label)
     return style.apply(style.numbered(name, label) if label > GAMMA else name, arguments, order)

@@ -31,7 +31,7 @@ from .terms import (
     relabelled,
     shifted,
 )
-from .trees import EMPTY, GAMMA, SLOT, Tree, attach, direction, fill, loss, nodes, rootings
+from .trees import EMPTY, GAMMA, POSITION, SLOT, Tree, attach, direction, fill, loss, nodes, rootings, state
 
 __all__ = ["Sum"]
 
@@ -74,6 +74,11 @@ class Sum:
     def direction(name: str) -> "Sum":
         """A constant unit vector."""
         return Sum({(direction(check_symbol(name)), ()): _ONE})
+
+    @staticmethod
+    def state(name: str) -> "Sum":
+        """A block of the state, a vector: the position ``x``, or a memory such as a momentum buffer."""
+        return Sum({(state(name), ()): _ONE})
 
     @staticmethod
     def derivative(*arguments: "Sum", sample: int = GAMMA) -> "Sum":
@@ -219,17 +224,17 @@ class Sum:
         """``grad_x`` of a scalar, a vector; directions are constant."""
         return _open(self.differentiated())
 
-    def differentiated(self, slot: Tree = SLOT) -> "Sum":
-        """The derivative, with an empty slot where the direction belongs; see :meth:`fill`."""
+    def differentiated(self, slot: Tree = SLOT, block: str = POSITION) -> "Sum":
+        """The derivative in a block of the state, with an empty slot where the direction belongs; see :meth:`fill`."""
         result = Collector()
         for (vector, factors), c in self.terms.items():
-            for tree, product, ci in differentiated(vector, factors, slot):
+            for tree, product, ci in differentiated(vector, factors, slot, block):
                 result.add(tree, product, c * ci)
         return Sum(result.terms)
 
-    def along(self, vector: "Sum") -> "Sum":
+    def along(self, vector: "Sum", block: str = POSITION) -> "Sum":
         """The derivative in the direction of a vector that depends on ``x`` but is held constant here."""
-        return self.differentiated().fill(vector)
+        return self.differentiated(block=block).fill(vector)
 
     def fill(self, vector: "Sum", slot: Tree = SLOT) -> "Sum":
         """Put a vector into the empty slot that each term has once."""

@@ -26,7 +26,7 @@ from typing import Any
 from ...ground.errors import InputError
 from .effort import spend
 from .labelling import canonical_order
-from .trees import DIRECTION, LOSS, MEAN, Tree, nodes, relabel, rootings, scalar, slots
+from .trees import DIRECTION, LOSS, MEAN, POSITION, Tree, nodes, relabel, rootings, scalar, slots
 
 __all__ = [
     "CONTRACTION",
@@ -126,20 +126,20 @@ def _opened(atom: Atom, beside: Term) -> Iterator[tuple[Factors, Fraction]]:
 
 
 def differentiated(
-    vector: Tree | tuple[()], factors: Factors, slot: Tree
+    vector: Tree | tuple[()], factors: Factors, slot: Tree, block: str = POSITION
 ) -> Iterator[tuple[Tree | tuple[()], Factors, Fraction]]:
     """The product rule; the terms are not canonical yet, since their samples may belong to a scope outside."""
     if vector:
-        for tree in slots(vector, slot):
+        for tree in slots(vector, slot, block):
             yield tree, factors, _ONE
     for i, (atom, e) in enumerate(factors):
         rest = (*factors[:i], *factors[i + 1 :], (atom, e - 1))
         if atom[0] == CONTRACTION:
-            for tree in slots(atom[1], slot):
+            for tree in slots(atom[1], slot, block):
                 yield vector, (*rest, ((CONTRACTION, tree), _ONE)), e
         elif atom[0] == SUM:
             for inner, c in _opened(atom, (vector, factors)):
-                for _, product, ci in differentiated((), inner, slot):
+                for _, product, ci in differentiated((), inner, slot, block):
                     yield vector, (*rest, *product), e * c * ci
 
 

@@ -6,7 +6,11 @@ A node is ``(kind, label, children)``; each child is a vector contracted with on
   ``MEAN`` the mean loss, and ``1, 2, ...`` are independent minibatches that an expectation runs over;
 - ``(TEST, 0, children)``: a derivative of the test function ``phi``;
 - ``(DIRECTION, name, ())``: a constant unit vector;
-- ``(EMPTY, number, ())``: an empty slot, into which a vector will be put.
+- ``(EMPTY, number, ())``: an empty slot, into which a vector will be put;
+- ``(STATE, name, ())``: a block of the state, the position ``x`` or a memory such as a momentum buffer;
+- ``(INTO, name, (child,))``: a vector put into a block, as the test function's argument where that is not ``x``.
+
+Negative samples below ``MEAN`` are further minibatches of one step, which a rule has labelled.
 
 As a *vector* a tree has one slot more, left open, than the root has children; as a *scalar* it has none. Slots are
 symmetric, so children are sorted. A scalar has no distinguished root: :func:`scalar` chooses one.
@@ -20,10 +24,13 @@ __all__ = [
     "DIRECTION",
     "EMPTY",
     "GAMMA",
+    "INTO",
     "LOSS",
     "MEAN",
     "PHI",
+    "POSITION",
     "SLOT",
+    "STATE",
     "TEST",
     "Tree",
     "attach",
@@ -35,6 +42,7 @@ __all__ = [
     "rootings",
     "scalar",
     "slots",
+    "state",
 ]
 
 Tree = tuple[str, Any, tuple[Any, ...]]
@@ -44,6 +52,11 @@ LOSS = "f"  # a derivative of a loss; its label is the sample
 TEST = "p"  # a derivative of the test function phi
 DIRECTION = "v"  # a constant unit vector; its label is the name
 EMPTY = "x"  # a slot that waits for a vector; its label tells several apart
+STATE = "q"  # a block of the state; its label is the name
+INTO = "i"  # a vector of one block as a vector of all; its label is the block's name
+
+POSITION = "x"
+"""The block of the parameters, in which losses are differentiated."""
 
 GAMMA, MEAN = 0, -1
 SLOT: Tree = (EMPTY, 0, ())
@@ -67,6 +80,11 @@ def loss(sample: int, *arguments: Tree) -> Tree:
 def direction(name: str) -> Tree:
     """A constant unit vector."""
     return (DIRECTION, name, ())
+
+
+def state(name: str) -> Tree:
+    """A block of the state, as a vector."""
+    return (STATE, name, ())
 
 
 def nodes(tree: Tree) -> Iterator[Tree]:
@@ -126,13 +144,17 @@ def scalar(tree: Tree) -> Tree:
     return min(_rootings(tree), key=lambda t: (t[0] != TEST, -len(t[2]), t))
 
 
-def slots(tree: Tree, slot: Tree = SLOT) -> Iterator[Tree]:
-    """The terms of the tree's derivative, each with an empty slot where the differentiation acted."""
+def slots(tree: Tree, slot: Tree = SLOT, block: str = POSITION) -> Iterator[Tree]:
+    """The terms of the tree's derivative in a block, each with an empty slot where the differentiation acted."""
     kind, label, children = tree
-    if kind in (LOSS, TEST):
+    if kind == TEST:
+        yield _node(kind, label, (*children, slot if block == POSITION else (INTO, block, (slot,))))
+    elif kind == LOSS and block == POSITION:
         yield _node(kind, label, (*children, slot))
+    elif kind == STATE and label == block:  # the identity, whose root is the slot itself
+        yield attach(children[0], slot) if children else slot
     for i, child in enumerate(children):
-        for term in slots(child, slot):
+        for term in slots(child, slot, block):
             yield _node(kind, label, (*children[:i], term, *children[i + 1 :]))
 
 

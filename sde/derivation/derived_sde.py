@@ -1,8 +1,8 @@
 """From a rule, a weak order and an exponent of ``rho`` to the SDE that has that order (theory, sections 2 and 3)."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache, cached_property
 from numbers import Integral
@@ -13,10 +13,13 @@ from ..algebra.effort import limited_effort
 from ..algebra.printing import show
 from ..algebra.series import Series
 from ..algebra.sums import Sum
+from ..rules.leaves import POSITION
 from ..rules.plain_styles import UNICODE
+from ..rules.recursion import Recursion
 from ..rules.rule import Rule
 from ..rules.style import Style
 from .assumptions import assumptions
+from .averaging.recursion_parts import RecursionParts
 from .equations import expression_texts, latex_equations, power, unicode_equations
 from .expansion import expand
 from .exponents import rational
@@ -78,12 +81,29 @@ class SDE:
           Σ  = Cov(h)   with h = -g - ρ Hg/‖g‖
     """
 
-    rule: Rule
+    rule: Rule | Recursion
     rho_exponent: Fraction
     increments: Mapping[int, Sum]
     correction: Mapping[int, Sum]
     covariance: Mapping[int, Sum]
     dropped: tuple[Dropped, ...]
+    ordered: Mapping[int, Sum] = field(default_factory=dict)
+    covariance_order: int = 0
+
+    @cached_property
+    def parts(self) -> RecursionParts | None:
+        """Where a recursion's SDE comes from; None for a rule without memory."""
+        return RecursionParts(self.rule, self.rho_exponent) if isinstance(self.rule, Recursion) else None
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """What it is an SDE of: the position ``x``, and the blocks of memory that move slowly."""
+        return (POSITION,) if self.parts is None else self.parts.blocks
+
+    @property
+    def rate(self) -> Fraction:
+        """The effective rate ``eps``, the time of one step of training, as a multiple of the learning rate."""
+        return Fraction(1) if self.parts is None else self.parts.rate
 
     @property
     def drift(self) -> dict[int, Sum]:
@@ -94,8 +114,13 @@ class SDE:
     @cached_property
     def proof(self) -> Proof:
         """Both one-step operators, matched power by power."""
-        expansion = cache(lambda order: expand(self.rule, order))
         with limited_effort():
+            if self.parts is not None:
+                found = [dict(part) for part in (self.increments, self.correction, self.covariance)]
+                return self.parts.prove(*found, self.covariance_order, dict(self.ordered))
+            rule = self.rule
+            assert isinstance(rule, Rule)
+            expansion = cache(lambda order: expand(rule, order))
             return prove(expansion, self.increments, self.correction, self.covariance, self.rho_exponent)
 
     @property
@@ -127,7 +152,7 @@ class SDE:
     @property
     def alignment(self) -> Alignment | None:
         """How its third-order drift splits along an eigenvector; None without such a drift or such a split."""
-        if 2 not in self.increments or not self.rule.perturbed:
+        if 2 not in self.increments or not self.rule.perturbed or not isinstance(self.rule, Rule):
             return None
         try:
             return alignment_of(self.rule)
@@ -174,7 +199,7 @@ class SDE:
 
     @property
     def _parts(self) -> list[Sum]:
-        return [*self.increments.values(), *self.correction.values(), *self.covariance.values()]
+        return [*self.increments.values(), *self.correction.values(), *self.covariance.values(), *self.ordered.values()]
 
 
 @limited_effort()
@@ -213,19 +238,18 @@ def truncate(
         least = 1 if name == "drift" else 0
         if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
-    expansion = expand(rule, max(drift_order, covariance_order, correction_order))
-    increments = _kept(expansion.coefficients, drift_order)
-    correction = _correction(expansion, correction_order)
-    covariance = _kept(expansion.coefficients, covariance_order)
+    parts = _RuleParts(rule) if isinstance(rule, Rule) else RecursionParts(rule, beta)
+    increments, correction = parts.increments(drift_order), parts.correction(correction_order)
+    covariance, ordered = parts.covariance(covariance_order), parts.ordered(correction_order)
     dropped = [
-        *_first_dropped(rule, "drift", drift_order, Fraction(0), beta),
-        *_first_dropped(rule, "correction", correction_order, Fraction(1), beta),
-        *_first_dropped(rule, "covariance", covariance_order, Fraction(1), beta),
+        *_first_dropped(parts.drift, "drift", drift_order, Fraction(0), beta),
+        *_first_dropped(parts.correction, "correction", correction_order, Fraction(1), beta),
+        *_first_dropped(parts.covariance, "covariance", covariance_order, Fraction(1), beta),
     ]
     if not (increments or covariance or dropped):
         raise InputError(f"rule '{rule.name}': the step {rule.step} is 0; give one that moves x")
     dropped.sort(key=lambda d: d.order)
-    result = SDE(rule, beta, increments, correction, covariance, tuple(dropped))
+    result = SDE(rule, beta, increments, correction, covariance, tuple(dropped), ordered, int(covariance_order))
     if rule.smoothness is not None and result.smoothness > rule.smoothness:
         raise InputError(
             f"rule '{rule.name}' with rho exponent {beta}: these terms and their remainder need derivatives of the "
@@ -235,21 +259,45 @@ def truncate(
     return result
 
 
-def _first_dropped(rule: Rule, part: str, kept: int, order: Fraction, beta: Fraction) -> list[Dropped]:
+def _first_dropped(
+    part: Callable[[int], Mapping[int, Sum]], name: str, kept: int, order: Fraction, beta: Fraction
+) -> list[Dropped]:
     """The first nonzero power of rho from ``kept`` on; a symmetric rule lacks every second one."""
     for k in range(kept, kept + 3):
-        expansion = expand(rule, k)
-        term = _correction(expansion, k + 1).get(k, Sum()) if part == "correction" else expansion[k]
-        term = term.mean() if part == "drift" else term
+        try:
+            term = part(k + 1).get(k, Sum())
+        except InputError:  # a power that the SDE does not need, of a recursion that has no closed form for it
+            return []
         if term:
-            return [Dropped(part, k, order + k * beta, term)]
+            return [Dropped(name, k, order + k * beta, term)]
     return []
 
 
-def _rule(rule: Any) -> Rule:
-    if not isinstance(rule, Rule):
+def _rule(rule: Any) -> Rule | Recursion:
+    if not isinstance(rule, Rule | Recursion):
         raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', step)")
     return rule
+
+
+@dataclass(frozen=True)
+class _RuleParts:
+    """Of a rule without memory, by the number of powers that are kept: the same as :class:`RecursionParts` has."""
+
+    rule: Rule
+
+    def increments(self, count: int) -> dict[int, Sum]:
+        return _kept(expand(self.rule, max(count - 1, 0)).coefficients, count)
+
+    covariance = increments
+
+    def drift(self, count: int) -> dict[int, Sum]:
+        return {k: b for k, h in self.increments(count).items() if (b := h.mean())}
+
+    def correction(self, count: int) -> dict[int, Sum]:
+        return _correction(expand(self.rule, count), count) if count else {}
+
+    def ordered(self, count: int) -> dict[int, Sum]:
+        return {}
 
 
 def _kept(coefficients: Mapping[int, Sum], count: int) -> dict[int, Sum]:
@@ -316,5 +364,11 @@ def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
         covariance_order=second if weak_order == 2 else drift_order,
         correction_order=second,
     )
+    if sde.weak_order < weak_order and isinstance(rule, Recursion):
+        raise InputError(
+            f"recursion '{rule.name}': the proof finds weak order {sde.weak_order} only, in "
+            f"{', '.join(match.name for match in sde.proof.mismatch)}: its noise is no covariance over one minibatch; ask "
+            "for weak order 1 or a larger rho exponent"
+        )
     assert sde.weak_order >= weak_order, f"{sde.proof.mismatch} contradicts the count of powers"
     return sde

@@ -1,14 +1,18 @@
 """From a rule to its expansion in ``rho``: Taylor's formula through nested gradients, norms and signs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 from ...ground.errors import InputError
 from ..algebra.effort import limited_effort
 from ..algebra.series import Series, partitions
+from ..algebra.states import averaged
 from ..algebra.sums import Sum
 from ..algebra.trees import GAMMA, LOSS
+from ..rules.leaves import Scheduled, State
 from ..rules.nodes import (
     Add,
     Derivative,
@@ -27,10 +31,29 @@ from ..rules.nodes import (
 from ..rules.rule import Rule
 from ..rules.traversal import walk
 
-__all__ = ["expand"]
+__all__ = ["Grading", "expand", "expand_expression"]
+
+ETA = Parameter("eta")
 
 _MOST_POLES = 12
 """Ours: each division by rho asks for one more power, and one more derivative, of what is divided."""
+
+
+@dataclass(frozen=True)
+class Grading:
+    """Which power of the series' variable stands for ``rho`` and for ``eta``, whose powers are told apart by a symbol.
+
+    With ``rho = c eta^{p/q}`` their weights are ``p`` and ``q``: a series is then cut by the true order in ``eta``.
+
+    Attributes:
+        rho: the weight of ``rho``.
+        eta: the weight of ``eta``; None where it may not occur.
+        draws: label of a minibatch to its number in sums.
+    """
+
+    rho: int = 1
+    eta: int | None = None
+    draws: Mapping[str, int] = field(default_factory=lambda: {"": GAMMA})
 
 
 @limited_effort()
@@ -55,9 +78,8 @@ def expand(rule: Rule, order: int) -> Series:
     poles = sum(math.ceil(-node.exponent) for node in divided)
     if poles > _MOST_POLES:
         raise InputError(f"rule '{rule.name}': it divides by rho^{poles} in all; at most rho^{_MOST_POLES} is expanded")
-    cache: dict[int, Series] = {}
     try:
-        series = _expand(rule.step, order + poles, cache)
+        series = expand_expression(rule.step, order + poles, Grading())
     except InputError as error:
         raise InputError(f"rule '{rule.name}': {error}") from None
     if series.lowest < 0:
@@ -69,18 +91,43 @@ def expand(rule: Rule, order: int) -> Series:
     return series.truncated(order).map(lambda c: -c)
 
 
-def _expand(node: Expression, order: int, cache: dict[int, Series]) -> Series:
-    if id(node) not in cache:  # nested rules share their parts: comparing them by value would expand the sharing
-        cache[id(node)] = _expanded(node, order, lambda part: _expand(part, order, cache))
-    return cache[id(node)]
+def expand_expression(expression: Expression, order: int, grading: Grading) -> Series:
+    """An expression as a series, exact up to a power of its variable; see :class:`Grading`."""
+    cache: dict[tuple[int, int], Series] = {}
+
+    def expanded(node: Expression, order: int) -> Series:
+        key = id(node), order  # nested rules share their parts: comparing them by value would expand the sharing
+        if key not in cache:
+            cache[key] = _expanded(node, order, grading, lambda part, less=0: expanded(part, order - less))
+        return cache[key]
+
+    return expanded(expression, order)
 
 
-def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) -> Series:
+def _weight(factors: tuple[Expression, ...], grading: Grading) -> int:
+    """Of the powers of ``eta`` among factors: what they multiply needs to be known to so many powers less."""
+    powers = [
+        Fraction(1) if part == ETA else part.exponent for part in factors if ETA in (part, getattr(part, "base", None))
+    ]
+    return (grading.eta or 0) * sum(int(power) for power in powers if power > 0)
+
+
+def _expanded(node: Expression, order: int, grading: Grading, of: Callable[..., Series]) -> Series:
     match node:
         case Number(value):
             return Series({0: Sum.number(value)}, order).truncated(order)
         case Parameter("rho"):
-            return Series({1: Sum.number(1)}, order).truncated(order)
+            return Series({grading.rho: Sum.number(1)}, order).truncated(order)
+        case Parameter("eta") if grading.eta is not None:
+            return Series({grading.eta: Sum.parameter("eta")}, order).truncated(order)
+        case Power(Parameter("eta"), exponent) if grading.eta is not None:
+            if exponent.denominator > 1 or exponent < 0:
+                raise InputError(f"{node} is not a whole power of eta; take whole powers, at least 1")
+            return Series({grading.eta * int(exponent): Sum.parameter("eta").power(exponent)}, order).truncated(order)
+        case State(name):
+            return Series({0: Sum.state(name)}, order)
+        case Scheduled(name):
+            return Series({0: Sum.parameter(name)}, order)
         case Parameter(name):
             return Series({0: Sum.parameter(name)}, order)
         case Direction(name):
@@ -91,12 +138,13 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
                 result = result + of(part)
             return result
         case Multiply(parts):
-            result = of(parts[-1])
+            less = min(_weight(parts, grading), order + 1)
+            result = of(parts[-1], less if parts[-1] != ETA else 0)
             for part in reversed(parts[:-1]):
                 result = of(part) * result
-            return result
+            return result.truncated(order)
         case Mean(inside):
-            return of(inside).map(Sum.mean)
+            return of(inside).map(lambda c: averaged(c, grading.draws.values()))
         case Inner(left, right):
             return of(left).inner(of(right))
         case Norm(vector):
@@ -108,7 +156,7 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
                 )
             return series.inner(series).power(Fraction(1, 2))
         case Power(Parameter("rho"), exponent) if exponent.denominator == 1:
-            return Series({int(exponent): Sum.number(1)}, order).truncated(order)
+            return Series({grading.rho * int(exponent): Sum.number(1)}, order).truncated(order)
         case Power(Parameter("rho"), exponent):
             raise InputError(f"{node} is not a whole power of rho, so it has no expansion; take whole powers")
         case Power(base, exponent):
@@ -128,10 +176,11 @@ def _expanded(node: Expression, order: int, of: Callable[[Expression], Series]) 
                     "has neither"
                 )
             return Series({0: series[0].sign()}, series.order)
-        case Loss(shift):
-            return _taylor(shift, (), order, of, lambda *a: Sum.full_contraction((LOSS, GAMMA, ()), *a))
-        case Derivative(shift, arguments):
-            return _taylor(shift, arguments, order, of, Sum.derivative)
+        case Loss(shift, draw):
+            sample = grading.draws[draw]
+            return _taylor(shift, (), order, of, lambda *a: Sum.full_contraction((LOSS, sample, ()), *a))
+        case Derivative(shift, arguments, draw):
+            return _taylor(shift, arguments, order, of, partial(Sum.derivative, sample=grading.draws[draw]))
     raise TypeError(f"{type(node).__name__} has no expansion")
 
 
@@ -139,7 +188,7 @@ def _taylor(
     shift: Expression | None,
     arguments: tuple[Expression, ...],
     order: int,
-    of: Callable[[Expression], Series],
+    of: Callable[..., Series],
     contraction: Callable[..., Sum],
 ) -> Series:
     """``D^k f(x + shift)[arguments]`` as ``sum_j 1/j! D^{k+j} f(x)[shift^j, arguments]``, collected in ``rho``."""
@@ -148,7 +197,7 @@ def _taylor(
     if shift is None:
         return result
     moved = of(shift)
-    if moved.lowest <= 0:
+    if moved.lowest <= min(0, moved.order):
         raise InputError(
             f"the gradient's shift {shift} does not vanish at rho = 0, so there is nothing to expand about; multiply "
             "it by rho"

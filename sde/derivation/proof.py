@@ -83,12 +83,12 @@ class Proof:
     Attributes:
         matched: the powers at which both operators agree, up to the first exponent at which they do not.
         mismatch: the powers of that exponent with a difference; empty if there is none up to exponent 3.
-        expansion: the rule's increment, exact up to a power of ``rho``.
+        expansion: the rule's increment, exact up to a power of ``rho``; None for a recursion.
     """
 
     matched: tuple[Match, ...]
     mismatch: tuple[Match, ...]
-    expansion: Callable[[int], Series] = field(compare=False)
+    expansion: Callable[[int], Series] | None = field(compare=False)
 
     @property
     def largest_rho_power(self) -> int:

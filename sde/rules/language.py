@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ...ground.errors import InputError
+from .leaves import Scheduled, State
 from .nodes import (
     Derivative,
     Direction,
@@ -39,15 +40,21 @@ __all__ = [
     "norm",
     "parameter",
     "rho",
+    "schedule",
     "sign",
+    "state",
     "unit",
 ]
 
 E = TypeVar("E", bound=Expression)
 
 
-def grad(shift: Vector | None = None) -> Vector:
-    """``grad f_m(x + shift)``, the gradient of the step's minibatch.
+def grad(shift: Vector | None = None, *, draw: str = "") -> Vector:
+    """``grad f_m(x + shift)``, the gradient of the step's minibatch, or of another one that the step draws.
+
+    Args:
+        shift: from the point; None: none.
+        draw: a label; gradients with the same label are of one minibatch, those with different ones of several.
 
     Example:
         >>> from eigensam.sde.rules import grad, norm, rho
@@ -55,23 +62,23 @@ def grad(shift: Vector | None = None) -> Vector:
         >>> print(grad(rho * g / norm(g)))
         grad(rho*g/norm(g))
     """
-    return Derivative(None if shift is None else _vector(shift, "grad(shift)"))
+    return Derivative(None if shift is None else _vector(shift, "grad(shift)"), (), _label(draw))
 
 
-def hvp(vector: Vector, at: Vector | None = None) -> Vector:
+def hvp(vector: Vector, at: Vector | None = None, *, draw: str = "") -> Vector:
     """``H_m(x + at) vector``, a Hessian-vector product of the step's minibatch."""
-    return derivative(vector, at=at)
+    return derivative(vector, at=at, draw=draw)
 
 
-def derivative(*vectors: Vector, at: Vector | None = None) -> Vector:
+def derivative(*vectors: Vector, at: Vector | None = None, draw: str = "") -> Vector:
     """``grad^{k+1} f_m(x + at)[v_1, ..., v_k, .]``: one vector gives :func:`hvp`, two the third derivative."""
     arguments = tuple(_vector(v, "derivative") for v in vectors)
-    return Derivative(None if at is None else _vector(at, "derivative(at=...)"), arguments)
+    return Derivative(None if at is None else _vector(at, "derivative(at=...)"), arguments, _label(draw))
 
 
-def loss(shift: Vector | None = None) -> Scalar:
+def loss(shift: Vector | None = None, *, draw: str = "") -> Scalar:
     """``f_m(x + shift)``, the loss of the step's minibatch."""
-    return Loss(None if shift is None else _vector(shift, "loss(shift)"))
+    return Loss(None if shift is None else _vector(shift, "loss(shift)"), _label(draw))
 
 
 def inner(left: Vector, right: Vector) -> Scalar:
@@ -126,9 +133,33 @@ def parameter(name: str) -> Scalar:
     return Parameter(name)
 
 
+def state(name: str) -> Vector:
+    """A block of a recursion's state, such as a momentum buffer: its value so far in the step; ``x`` is the point.
+
+    Raises:
+        InputError: the name is not an identifier, or taken by the notation, as ``g``, ``H`` and ``E`` are.
+    """
+    return State(name)
+
+
+def schedule(name: str) -> Scalar:
+    """A positive number that changes with time, such as a learning rate's schedule; see :class:`.recursion.Recursion`.
+
+    Raises:
+        InputError: the name is not an identifier, or taken by the notation.
+    """
+    return Scheduled(name)
+
+
 rho = parameter("rho")
 alpha = parameter("alpha")
 eta = parameter("eta")
+
+
+def _label(draw: Any) -> str:
+    if not isinstance(draw, str) or (draw and not draw.isalnum()):
+        raise InputError(f"the label {draw!r} of a draw is not made of letters and digits; give e.g. draw='ascent'")
+    return draw
 
 
 def _vector(value: Any, where: str) -> Vector:

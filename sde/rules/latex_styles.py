@@ -48,12 +48,13 @@ def _shifted(name: str, shift: str | None) -> str:
     return name if shift is None else name + _growing(joined([("+", "x"), signed(shift)]))
 
 
-def _derivative_at(shift: str | None, arguments: list[str]) -> str:
+def _derivative_at(shift: str | None, arguments: list[str], draw: str) -> str:
+    label = rf"\mathrm{{{draw}}}" if draw else r"\gamma"
     if shift is None and not arguments:
-        return "g"
+        return f"g_{{{label}}}" if draw else "g"
     power = f"^{{{len(arguments) + 1}}}" if arguments else ""
     inside = rf"\left[{', '.join(arguments)}\right]" if arguments else ""
-    return _shifted(rf"\nabla{power} f_\gamma", shift) + inside
+    return _shifted(rf"\nabla{power} f_{{{label}}}" if draw else rf"\nabla{power} f_\gamma", shift) + inside
 
 
 def _product(number: Fraction, above: list[str], below: list[tuple[str, bool]]) -> str:
@@ -77,7 +78,8 @@ LATEX = Style(
     means=lambda numbers, body: rf"\mathbb{{E}}_{{{','.join(map(str, numbers))}}}\left[{body}\right]",
     fraction=_fraction,
     derivative_at=_derivative_at,
-    loss_at=lambda shift: _shifted(r"f_\gamma", shift),
+    loss_at=lambda shift, draw: _shifted(rf"f_{{\mathrm{{{draw}}}}}" if draw else r"f_\gamma", shift),
+    state=latex_name,
     product=_product,
     brackets=_growing,
     space=r"\,",

@@ -210,9 +210,10 @@ class Derivative(Vector):
 
     shift: Vector | None
     arguments: tuple[Vector, ...] = ()
+    draw: str = ""
 
     def _written(self, style: Style) -> str:
-        return style.derivative_at(_at(self.shift, style), [a.written(style) for a in self.arguments])
+        return style.derivative_at(_at(self.shift, style), [a.written(style) for a in self.arguments], self.draw)
 
 
 @dataclass(frozen=True, repr=False)
@@ -220,9 +221,10 @@ class Loss(Scalar):
     """``f_m(x + shift)``."""
 
     shift: Vector | None
+    draw: str = ""
 
     def _written(self, style: Style) -> str:
-        return style.loss_at(_at(self.shift, style))
+        return style.loss_at(_at(self.shift, style), self.draw)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,14 +1,14 @@
 """Rules typed on a command line: an expression of the language as text, read without evaluating Python."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...ground.errors import InputError
 from ...ground.exact_numbers import literal_number
 from . import language
 from .names import KNOWN, check_name
-from .nodes import Number
+from .nodes import Expression, Number
 
 __all__ = ["parse"]
 
@@ -39,10 +39,14 @@ _MEANT = {
 }
 
 
-def parse(text: str) -> Any:
+def parse(text: str, names: Mapping[str, Expression] | None = None) -> Any:
     """Read an expression such as ``grad(rho*g/norm(g))``; ``g`` is ``grad()``, ``v`` a frozen unit direction.
 
     Decimals are exact: ``0.1`` is 1/10.
+
+    Args:
+        text: the expression.
+        names: what further names stand for.
 
     Raises:
         InputError: not an expression of the language; the message names the part that is not.
@@ -62,40 +66,40 @@ def parse(text: str) -> Any:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{shown} is not an expression: {error.args[0] if error.args else 'too long'}") from None
     try:
-        return _read(tree.body, source)
+        return _read(tree.body, source, {**_NAMES, **(names or {})})
     except RecursionError:
         raise InputError(f"{shown} ... is nested too deeply; name its parts in Python, and add them up there") from None
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{shown}: {error}") from None
 
 
-def _read(node: ast.AST, source: str) -> Any:
+def _read(node: ast.AST, source: str, names: Mapping[str, Any]) -> Any:
     match node:
         case ast.Constant(value) if isinstance(value, int | float) and not isinstance(value, bool):
             return Number(literal_number(node, source))
         case ast.Constant(str(value)):
             return value
-        case ast.Name(name) if name in _NAMES:
-            return _NAMES[name]
+        case ast.Name(name) if name in names:
+            return names[name]
         case ast.Name(name):
             raise InputError(f"unbound symbol '{name}'; {_meant(name)}")
         case ast.UnaryOp(ast.USub(), operand):
-            return -_operand(operand, source)
+            return -_operand(operand, source, names)
         case ast.UnaryOp(ast.UAdd(), operand):
-            return _operand(operand, source)
+            return _operand(operand, source, names)
         case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
-            return _OPERATORS[type(operator)](_operand(left, source), _operand(right, source))
+            return _OPERATORS[type(operator)](_operand(left, source, names), _operand(right, source, names))
         case ast.Call(ast.Name(name), arguments, keywords) if name in _FUNCTIONS and all(k.arg for k in keywords):
-            named = {k.arg: _read(k.value, source) for k in keywords if k.arg}
-            return _FUNCTIONS[name](*(_read(a, source) for a in arguments), **named)
+            named = {k.arg: _read(k.value, source, names) for k in keywords if k.arg}
+            return _FUNCTIONS[name](*(_read(a, source, names) for a in arguments), **named)
         case ast.Subscript(ast.Name("E"), inside):
-            return language.mean(_read(inside, source))
+            return language.mean(_read(inside, source, names))
     raise InputError(f"'{ast.unparse(node)[:80]}' is not part of the language of rules")
 
 
-def _operand(node: ast.expr, source: str) -> Any:
+def _operand(node: ast.expr, source: str, names: Mapping[str, Any]) -> Any:
     """Of an operator: a vector or a scalar, not the name of one."""
-    value = _read(node, source)
+    value = _read(node, source, names)
     if isinstance(value, str):
         raise InputError(f"found '{value}' of type str; write it without quotation marks")
     return value

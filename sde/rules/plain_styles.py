@@ -40,12 +40,14 @@ def _shifted(name: str, shift: str | None) -> str:
     return name if shift is None else f"{name}({joined([('+', 'x'), signed(shift)])})"
 
 
-def _derivative_at(tensor: Callable[[int], str]) -> Callable[[str | None, list[str]], str]:
+def _derivative_at(tensor: Callable[[int], str]) -> Callable[[str | None, list[str], str], str]:
     """Of a minibatch's loss, its tensor named by its order; its gradient at ``x`` is ``g`` in every style."""
 
-    def written(shift: str | None, arguments: list[str]) -> str:
-        order = len(arguments) + 1
-        return "g" if shift is None and not arguments else _brackets(_shifted(tensor(order), shift), arguments, order)
+    def written(shift: str | None, arguments: list[str], draw: str) -> str:
+        order, label = len(arguments) + 1, f"_{draw}" if draw else ""
+        if shift is None and not arguments:
+            return f"g{label}"
+        return _brackets(_shifted(tensor(order) + label, shift), arguments, order)
 
     return written
 
@@ -73,7 +75,8 @@ TEXT = Style(
     means=lambda numbers, body: f"E_{''.join(map(str, numbers))}[{body}]",
     fraction=_slash,
     derivative_at=_derivative_at(lambda order: "Df_m" if order == 1 else f"D{order}f_m"),
-    loss_at=lambda shift: _shifted("f_m", shift),
+    loss_at=lambda shift, draw: _shifted(f"f_{draw or 'm'}", shift),
+    state=lambda name: name,
     product=_slashed(str),
     brackets=lambda a: f"({a})",
 )
@@ -121,7 +124,8 @@ UNICODE = replace(
     numbered=lambda name, number: name + str(number).translate(_SUBSCRIPTS),
     means=lambda numbers, body: f"E{''.join(map(str, numbers)).translate(_SUBSCRIPTS)}[{body}]",
     derivative_at=_derivative_at(lambda order: f"{_nabla(order)}f_γ"),
-    loss_at=lambda shift: _shifted("f_γ", shift),
+    loss_at=lambda shift, draw: _shifted(f"f_{draw or 'γ'}", shift),
+    state=unicode_name,
     product=_slashed(_unicode_rational),
 )
 
@@ -133,11 +137,20 @@ def _python_power(base: str, exponent: Fraction, brackets: bool) -> str:
     return f"{shown}**{exponent}" if exponent.denominator == 1 and exponent >= 0 else f"{shown}**({exponent})"
 
 
-def _python_derivative(shift: str | None, arguments: list[str]) -> str:
+def _python_derivative(shift: str | None, arguments: list[str], draw: str) -> str:
+    label = _python_label(draw)
     if not arguments:
-        return "g" if shift is None else f"grad({shift})"
-    listed = ", ".join([*arguments, *([] if shift is None else [f"at={shift}"])])
+        return "g" if shift is None and not draw else f"grad({', '.join([*([shift] if shift else []), *label])})"
+    listed = ", ".join([*arguments, *([] if shift is None else [f"at={shift}"]), *label])
     return f"hvp({listed})" if len(arguments) == 1 else f"derivative({listed})"
+
+
+def _python_loss(shift: str | None, draw: str) -> str:
+    return f"loss({', '.join([*([shift] if shift else []), *_python_label(draw)])})"
+
+
+def _python_label(draw: str) -> list[str]:
+    return [f"draw='{draw}'"] if draw else []
 
 
 def _python_product(number: Fraction, above: list[str], below: list[tuple[str, bool]]) -> str:
@@ -156,7 +169,7 @@ PYTHON = replace(
     norm=lambda a: f"norm({a})",
     inner=lambda a, b: f"inner({a}, {b})",
     derivative_at=_python_derivative,
-    loss_at=lambda shift: f"loss({shift or ''})",
+    loss_at=_python_loss,
     product=_python_product,
 )
 """The language of rules: what it writes, :func:`.parsing.parse` reads back. Sums, which have tensors of several

@@ -30,8 +30,10 @@ class Style:
         numbered: in sums, (name, number) -> the name of one of several minibatches' tensors.
         means: in sums, (numbers, body) -> the expectation over several minibatches.
         fraction: in sums, (above, below) -> a quotient.
-        derivative_at: in rules, (shift or None, arguments) -> the minibatch's derivative at ``x + shift``, contracted.
-        loss_at: in rules, shift or None -> the minibatch's loss at ``x + shift``.
+        derivative_at: in rules, (shift or None, arguments, label) -> the labelled minibatch's derivative at ``x + shift``,
+            contracted; no label is the step's own.
+        loss_at: in rules, (shift or None, label) -> the minibatch's loss at ``x + shift``.
+        state: the name of a block of the state.
         product: in rules, (positive number, factors above, factors below, each with whether it is a sum or the like)
             -> the product.
         brackets: in rules, around a sum that is a factor.
@@ -52,8 +54,9 @@ class Style:
     numbered: Callable[[str, int], str]
     means: Callable[[list[int], str], str]
     fraction: Callable[[str, list[str]], str]
-    derivative_at: Callable[[str | None, list[str]], str]
-    loss_at: Callable[[str | None], str]
+    derivative_at: Callable[[str | None, list[str], str], str]
+    loss_at: Callable[[str | None, str], str]
+    state: Callable[[str], str]
     product: Callable[[Fraction, list[str], list[tuple[str, bool]]], str]
     brackets: Callable[[str], str]
     space: str = " "

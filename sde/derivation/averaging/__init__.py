@@ -1,0 +1,1 @@
+"""The SDE of a recursion: fast blocks averaged out with a corrector, epochs, schedules."""
