@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from ..rules.bindings import Values
 from .derived_sde import SDE
-from .torch_code import torch_code
+from .torch_code import ordered_code, torch_code
 
 if TYPE_CHECKING:
     from ...landscapes.landscape import Landscape
 
-__all__ = ["GeneratedFunction", "compile_torch_code"]
+__all__ = ["GeneratedFunction", "compile_ordered_code", "compile_torch_code"]
 
 GeneratedFunction = Callable[["Landscape", Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
 """(landscape, points ``(..., 1, d)``, rho, values) to increments of the drift, correction, increments of the noise."""
@@ -22,7 +22,19 @@ GeneratedFunction = Callable[["Landscape", Tensor, float, Values], tuple[Tensor,
 @lru_cache(maxsize=256)
 def compile_torch_code(sde: SDE) -> GeneratedFunction:
     """Compile the function that :func:`.torch_code.torch_code` is the source of, once for each SDE."""
-    namespace: dict[str, GeneratedFunction] = {}
+    function: GeneratedFunction = _compiled(torch_code(sde), sde, "coefficients")
+    return function
+
+
+@lru_cache(maxsize=256)
+def compile_ordered_code(sde: SDE) -> Callable[["Landscape", Tensor, float, Values], Tensor]:
+    """Compile the function that :func:`.torch_code.ordered_code` is the source of, once for each SDE."""
+    function: Callable[["Landscape", Tensor, float, Values], Tensor] = _compiled(ordered_code(sde), sde, "ordered")
+    return function
+
+
+def _compiled(source: str, sde: SDE, name: str) -> Any:
+    namespace: dict[str, Any] = {}
     # Safe: every name in the source is made there or was checked to be an identifier.
-    exec(compile(torch_code(sde), f"<SDE of {sde.rule.name}>", "exec"), namespace)
-    return namespace["coefficients"]
+    exec(compile(source, f"<SDE of {sde.rule.name}>", "exec"), namespace)
+    return namespace[name]

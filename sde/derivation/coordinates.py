@@ -19,7 +19,7 @@ from ...landscapes.analytic.formula import compile_torch
 from ..algebra.scopes import EXPECTATION, nested, opened
 from ..algebra.sums import Sum
 from ..algebra.terms import CONTRACTION, NUMBER, PARAMETER, SIGN, Atom, Factors
-from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, Tree
+from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, POSITION, STATE, Tree
 from .derived_sde import SDE
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class Components:
             kind, label, children = tree
             if kind == DIRECTION:
                 self._vectors[tree] = [self.direction(label)]
+            elif kind == STATE:
+                self._vectors[tree] = [self.symbols if label == POSITION else self.direction(label)]
             elif kind == EXPECTATION:
                 vector, factors = label
                 values = self._scaled_vector((vector, factors), Fraction(1))

@@ -5,7 +5,7 @@ Points are arrays of ``mpmath.mpf``, shape ``(N, d)``; the precision is mpmath's
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ..rules.bindings import Values
 from ..rules.interpretation import interpret
+from ..rules.leaves import POSITION
+from ..rules.recursion import Recursion
 from ..rules.rule import Rule
 from .coordinates import in_coordinates
 from .derived_sde import SDE
@@ -25,7 +27,7 @@ from .derived_sde import SDE
 if TYPE_CHECKING:
     from ...landscapes.landscape import Landscape
 
-__all__ = ["ObjectArray", "exact_step", "sde_coefficients"]
+__all__ = ["ObjectArray", "exact_blocks", "exact_step", "sde_coefficients"]
 
 ObjectArray = NDArray[np.object_]
 
@@ -84,12 +86,48 @@ def exact_step(rule: Rule, landscape: "Landscape", values: Values) -> Callable[[
     return lambda points, rho: np.stack([at(point[None], rho) for point in points])
 
 
+def exact_blocks(
+    recursion: Recursion, landscape: "Landscape", values: Values
+) -> Callable[[Mapping[str, ObjectArray], Any, Any, Any], dict[str, ObjectArray]]:
+    """A function of blocks ``(d,)``, ``eta``, ``rho`` and time to the blocks after one step, ``(M, d)``.
+
+    A step that draws several minibatches has an axis ``M`` for each.
+
+    Example:
+        >>> import mpmath, numpy as np
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde.rules.statements import parse_statements
+        >>> momentum = Recursion("momentum", parse_statements("m = 9/10*m + g; x = x - eta*m"))
+        >>> step = exact_blocks(momentum, Quadratic([[2.0]], centres=[[0.0]]), {})
+        >>> one = np.array([mpmath.mpf(1)])
+        >>> print(step({"x": one, "m": one}, mpmath.mpf("0.1"), 0, 0)["m"])
+        [[mpf('2.8999999999999999')]]
+    """
+    derivatives = _Derivatives(landscape)
+    draws = recursion.draws or [""]
+    schedules = {name: schedule.compiled("mpmath") for name, schedule in recursion.schedules.items()}
+
+    def step(blocks: Mapping[str, ObjectArray], eta: Any, rho: Any, time: Any) -> dict[str, ObjectArray]:
+        spread = {name: block.reshape(*([1] * len(draws)), -1) for name, block in blocks.items()}
+        bound = {**values, "eta": eta, "rho": rho, **{name: s(time)[0] for name, s in schedules.items()}}
+        numbers = _Multiprecision(derivatives, bound, draws, spread)
+        shape = (*([landscape.size] * len(draws)), landscape.dim)
+        return {
+            name: np.array(np.broadcast_to(interpret(value, spread[POSITION], numbers), shape))
+            for name, value in recursion.new_values.items()
+        }
+
+    return step
+
+
 @dataclass(frozen=True)
 class _Multiprecision:
-    """Arrays of ``mpf`` at one point: vectors of shape ``(M, d)``, scalars of shape ``(M,)``."""
+    """Arrays of ``mpf`` at one point: vectors of shape ``(M, d)``, scalars of shape ``(M,)``, an ``M`` for each draw."""
 
     derivatives: "_Derivatives"
     values: Mapping[str, Any]
+    draws: Sequence[str] = ("",)
+    blocks: Mapping[str, ObjectArray] = field(default_factory=dict)
 
     def number(self, value: Fraction) -> ObjectArray:
         return np.array([_ratio(value)], dtype=object)
@@ -97,27 +135,62 @@ class _Multiprecision:
     def parameter(self, name: str) -> ObjectArray:
         return np.array([mpmath.mpf(self.values[name])], dtype=object)
 
+    scheduled = parameter
+
     def direction(self, name: str) -> ObjectArray:
         return np.array([_components(self.values[name])], dtype=object)
 
-    def gradients(self, x: ObjectArray, directions: Sequence[ObjectArray]) -> ObjectArray:
-        return self.derivatives.gradients(x, directions)
+    def state(self, name: str) -> ObjectArray:
+        return self.blocks[name]
 
-    def losses(self, x: ObjectArray) -> ObjectArray:
-        return self.derivatives.losses(x)
+    def gradients(self, x: ObjectArray, directions: Sequence[ObjectArray], draw: str) -> ObjectArray:
+        if len(self.draws) == 1:
+            return self.derivatives.gradients(x, directions)
+        return self._for_each_other(draw, self.derivatives.gradients, x, directions)
+
+    def losses(self, x: ObjectArray, draw: str) -> ObjectArray:
+        if len(self.draws) == 1:
+            return self.derivatives.losses(x)
+        return self._for_each_other(draw, lambda y, _: self.derivatives.losses(y), x, [])
+
+    def _for_each_other(
+        self,
+        draw: str,
+        function: Callable[[ObjectArray, Sequence[ObjectArray]], ObjectArray],
+        x: ObjectArray,
+        directions: Sequence[ObjectArray],
+    ) -> ObjectArray:
+        """Of one draw, for every choice of the others."""
+        axis, count = self.draws.index(draw), len(self.draws)
+        last = [_spread(v, count) for v in (x, *directions)]
+        last = [np.moveaxis(v, axis, count - 1) for v in last]
+        others = np.broadcast_shapes(*(v.shape[: count - 1] for v in last))
+        last = [np.broadcast_to(v, (*others, *v.shape[count - 1 :])) for v in last]
+        found = [function(last[0][i], [v[i] for v in last[1:]]) for i in np.ndindex(*others)]
+        return np.moveaxis(np.array(found, dtype=object).reshape(*others, *found[0].shape), count - 1, axis)
 
     def norm(self, vector: ObjectArray) -> ObjectArray:
-        return np.array([mpmath.sqrt(square) for square in (vector**2).sum(-1)], dtype=object)
+        return _each(mpmath.sqrt, (vector**2).sum(-1))
 
     def sign(self, scalar: ObjectArray) -> ObjectArray:
-        return np.array([mpmath.sign(s) for s in scalar], dtype=object)
+        return _each(mpmath.sign, scalar)
 
     def power(self, base: ObjectArray, exponent: Fraction) -> ObjectArray:
         power = _ratio(exponent)
-        return np.array([_real(lambda b: [mpmath.power(b, power)], (b,), 1)[0] for b in base], dtype=object)
+        return _each(lambda b: _real(lambda c: [mpmath.power(c, power)], (b,), 1)[0], base)
 
-    def mean(self, values: ObjectArray, axis: int) -> ObjectArray:
-        return np.asarray(values.sum(axis, keepdims=True) / values.shape[axis])
+    def mean(self, values: ObjectArray, last: int) -> ObjectArray:
+        axes = tuple(range(last - len(self.draws) + 1, last + 1))
+        return np.asarray(values.sum(axes, keepdims=True) / math.prod(values.shape[axis] for axis in axes))
+
+
+def _spread(vector: ObjectArray, draws: int) -> ObjectArray:
+    """With an axis for each draw in front of its components."""
+    return vector.reshape(*([1] * (draws + 1 - vector.ndim)), *vector.shape)
+
+
+def _each(function: Callable[[Any], Any], values: ObjectArray) -> ObjectArray:
+    return np.array([function(value) for value in values.flat], dtype=object).reshape(values.shape)
 
 
 class _Derivatives:

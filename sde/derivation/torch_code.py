@@ -7,7 +7,7 @@ that depends on the minibatch has shape ``(..., M, d)``, one that does not ``(..
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -16,11 +16,12 @@ from ..algebra.printing import factor, show_vector
 from ..algebra.scopes import EXPECTATION, nested, opened
 from ..algebra.sums import Sum
 from ..algebra.terms import CONTRACTION, NUMBER, PARAMETER, SUM, Atom, Factors, bound_samples, samples
-from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, Tree, loss, nodes, rootings
+from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, STATE, Tree, loss, nodes, rootings
 from ..rules.plain_styles import TEXT
+from .averaging.recursion_parts import by_block
 from .derived_sde import SDE
 
-__all__ = ["torch_code"]
+__all__ = ["ordered_code", "torch_code"]
 
 
 def torch_code(sde: SDE) -> str:
@@ -42,7 +43,7 @@ def torch_code(sde: SDE) -> str:
             return increments, correction, noise
         <BLANKLINE>
     """
-    writer = _Writer()
+    writer = _Writer(sde.blocks)
     writer.assign("increments", sde.increments)
     writer.assign("correction", sde.correction)
     if sde.covariance == sde.increments:
@@ -50,7 +51,19 @@ def torch_code(sde: SDE) -> str:
     else:
         writer.assign("noise", sde.covariance)
     body = "\n    ".join([*writer.lines, "return increments, correction, noise"])
-    return f"def coefficients(f, x, rho, values):\n    {body}\n"
+    head = "import torch\n\n\n" if len(sde.blocks) > 1 else ""
+    return f"{head}def coefficients(f, x, rho, values):\n    {body}\n"
+
+
+def ordered_code(sde: SDE) -> str:
+    """The source of ``ordered(f, x, rho, values)``: what minibatches in a given order add to ``b_1``, before their mean.
+
+    ``values['lagged']`` has shape ``(..., M, d)``.
+    """
+    writer = _Writer(sde.blocks)
+    writer.assign("ordered", sde.ordered)
+    body = "\n    ".join([*writer.lines, "return ordered"])
+    return f"def ordered(f, x, rho, values):\n    {body}\n"
 
 
 @dataclass(frozen=True)
@@ -83,12 +96,25 @@ _ONE = _Scalar("1.0")
 class _Writer:
     """Writes assignments, each vector and scalar once."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: Sequence[str]) -> None:
         self.lines: list[str] = []
         self._names: dict[tuple[str, Tree], str] = {}
+        self._blocks = blocks
+        if len(blocks) > 1:
+            self.lines.append(f"{', '.join(blocks)} = x.chunk({len(blocks)}, -1)")
 
     def assign(self, name: str, coefficients: Mapping[int, Sum]) -> None:
-        """``name = sum_k c_k rho^k``."""
+        """``name = sum_k c_k rho^k``, the blocks of the state one after the other."""
+        if len(self._blocks) == 1:
+            self._assign(name, coefficients)
+            return
+        apart = {k: by_block(coefficient) for k, coefficient in coefficients.items()}
+        for block in self._blocks:
+            self._assign(f"{name}_{block}", {k: parts[block] for k, parts in apart.items() if block in parts})
+        parts = ", ".join(f"{name}_{block}" for block in self._blocks)
+        self.lines.append(f"{name} = torch.cat(torch.broadcast_tensors({parts}), -1)")
+
+    def _assign(self, name: str, coefficients: Mapping[int, Sum]) -> None:
         weighted: list[tuple[_Scalar, Tree]] = []
         for power, coefficient in sorted(coefficients.items()):
             for term, c in coefficient.terms.items():
@@ -132,6 +158,8 @@ class _Writer:
         kind, label, children = tree
         if kind == DIRECTION:
             return f"values[{label!r}]"
+        if kind == STATE:
+            return str(label)
         if tree == loss(MEAN):
             return self._named("v", tree, lambda: f"{self.vector(loss(GAMMA))}.mean(-2, keepdim=True)", "Df")
         if kind == LOSS and label == MEAN and _depends(children):  # the mean Hessian times a minibatch's vector

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...ground.errors import InputError
+from .recursion import Recursion
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ Values = Mapping[str, float | Tensor]
 _UNIT = 1e-3  # of a direction's length: a norm summed in float32 is off by 5e-5 with 1e5 parameters
 
 
-def bind(rule: Rule, landscape: "Landscape", rho: float, values: Values | None) -> dict[str, float | Tensor]:
+def bind(
+    rule: Rule | Recursion, landscape: "Landscape", rho: float, values: Values | None
+) -> dict[str, float | Tensor]:
     """Check that each symbol of a rule has a value of the right kind, and no other name has one.
 
     Raises:

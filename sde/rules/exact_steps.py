@@ -1,21 +1,23 @@
 """A rule's exact step on a landscape: its expression, evaluated without any expansion, in torch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .bindings import Values
+from .bindings import Values, bind
 from .interpretation import interpret
+from .leaves import POSITION
 from .nodes import Expression
+from .recursion import Recursion
 
 if TYPE_CHECKING:
     from ...landscapes.landscape import Landscape
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_blocks", "recursion_step"]
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,38 @@ class _TorchNumbers:
     landscape: "Landscape"
     x: Tensor
     values: Values
+    draws: Sequence[str] = ("",)
+    blocks: Mapping[str, Tensor] = field(default_factory=dict)
 
     def number(self, value: Fraction) -> Tensor:
         return self.x.new_tensor([float(value)])
 
     def parameter(self, name: str) -> Tensor:
-        return self.x.new_tensor([self.values[name]])
+        value = self.values[name]
+        return value.reshape(1) if isinstance(value, Tensor) else self.x.new_tensor([value])
+
+    scheduled = parameter
 
     def direction(self, name: str) -> Tensor:
         vector = self.values[name]
         assert isinstance(vector, Tensor)
         return vector[None] if vector.ndim == 1 else vector
 
-    def gradients(self, x: Tensor, directions: Sequence[Tensor]) -> Tensor:
-        return self.landscape.contracted_gradients(x, [(1.0, directions)])
+    def state(self, name: str) -> Tensor:
+        return self.blocks[name]
 
-    def losses(self, x: Tensor) -> Tensor:
-        return self.landscape.losses(x)
+    def gradients(self, x: Tensor, directions: Sequence[Tensor], draw: str) -> Tensor:
+        if len(self.draws) == 1:
+            return self.landscape.contracted_gradients(x, [(1.0, directions)])
+        axis = self._axis(draw)
+        arguments = [self._last(a, axis - 1) for a in directions]
+        return self.landscape.contracted_gradients(self._last(x, axis - 1), [(1.0, arguments)]).movedim(-2, axis - 1)
+
+    def losses(self, x: Tensor, draw: str) -> Tensor:
+        if len(self.draws) == 1:
+            return self.landscape.losses(x)
+        axis = self._axis(draw)
+        return self.landscape.losses(self._last(x, axis - 1)).movedim(-1, axis)
 
     def norm(self, vector: Tensor) -> Tensor:
         length: Tensor = torch.linalg.vector_norm(vector, dim=-1)
@@ -53,8 +70,19 @@ class _TorchNumbers:
     def power(self, base: Tensor, exponent: Fraction) -> Tensor:
         return base ** float(exponent)
 
-    def mean(self, values: Tensor, axis: int) -> Tensor:
-        return values.mean(axis, keepdim=True)
+    def mean(self, values: Tensor, last: int) -> Tensor:
+        first = last - len(self.draws) + 1
+        return values.mean(tuple(range(first, last + 1)), keepdim=True)
+
+    def _axis(self, draw: str) -> int:
+        """Of a scalar; a vector's is one before."""
+        return self.draws.index(draw) - len(self.draws)
+
+    def _last(self, vector: Tensor, axis: int) -> Tensor:
+        """With the axis of a draw behind those of the others; a vector that no minibatch has touched lacks them."""
+        while vector.ndim <= len(self.draws):
+            vector = vector[None]
+        return vector.movedim(axis, -2)
 
 
 def evaluate(expression: Expression, landscape: "Landscape", x: Tensor, values: Values) -> Tensor:
@@ -65,3 +93,67 @@ def evaluate(expression: Expression, landscape: "Landscape", x: Tensor, values: 
     """
     result: Tensor = interpret(expression, x, _TorchNumbers(landscape, x, values))
     return result
+
+
+def evaluate_blocks(
+    recursion: Recursion, landscape: "Landscape", blocks: Mapping[str, Tensor], values: Values
+) -> dict[str, Tensor]:
+    """Every block after one step, for every minibatch that the step may draw.
+
+    Args:
+        recursion: whose step.
+        landscape: the family of losses.
+        blocks: the state, each block of shape ``(..., 1, d)`` with an axis of length 1 for each of the step's draws.
+        values: of ``rho``, ``eta``, parameters, directions and schedules: numbers, or tensors with one element.
+
+    Returns:
+        Shapes ``(..., M, d)``, with an axis of length ``M`` for each draw in the order of ``recursion.draws``.
+    """
+    x = blocks[POSITION]
+    draws = recursion.draws or [""]
+    numbers = _TorchNumbers(landscape, x, values, draws, blocks)
+    shape = (*x.shape[: -1 - len(draws)], *([landscape.size] * len(draws)), landscape.dim)
+    return {name: interpret(value, x, numbers).expand(shape) for name, value in recursion.new_values.items()}
+
+
+def recursion_step(
+    landscape: "Landscape",
+    recursion: Recursion,
+    blocks: Mapping[str, Tensor],
+    eta: float,
+    rho: float,
+    values: Values | None = None,
+    time: float = 0.0,
+) -> dict[str, Tensor]:
+    """One exact step from given blocks, for every minibatch that it may draw; see :func:`evaluate_blocks`.
+
+    Args:
+        landscape: the family of losses.
+        recursion: whose step.
+        blocks: the state, each block of shape ``(d,)`` or ``(..., 1, d)``.
+        eta: learning rate.
+        rho: perturbation radius.
+        values: of parameters and directions.
+        time: at which schedules are read.
+
+    Raises:
+        InputError: a symbol without a value.
+
+    Example:
+        >>> import torch
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde.rules.statements import parse_statements
+        >>> momentum = Recursion("momentum", parse_statements("m = 9/10*m + g; x = x - eta*m"))
+        >>> f, one = Quadratic([[2.0]], centres=[[0.0]]), torch.ones(1, dtype=torch.float64)
+        >>> {name: block.tolist() for name, block in recursion_step(f, momentum, {"x": one, "m": one}, 0.1, 0.0).items()}
+        {'x': [[0.71]], 'm': [[2.9]]}
+    """
+    bound = {**bind(recursion, landscape, rho, values), "eta": float(eta)}
+    bound |= {name: schedule(time) for name, schedule in recursion.schedules.items()}
+    draws = len(recursion.draws or [""])
+
+    def spread(block: Tensor) -> Tensor:
+        block = block[None] if block.ndim == 1 else block
+        return block.reshape(*block.shape[:-1], *([1] * (draws - 1)), block.shape[-1])
+
+    return evaluate_blocks(recursion, landscape, {name: spread(block) for name, block in blocks.items()}, bound)

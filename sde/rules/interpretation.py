@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Protocol
 
+from .leaves import Scheduled, State
 from .nodes import (
     Add,
     Derivative,
@@ -27,7 +28,8 @@ __all__ = ["Numbers", "interpret"]
 class Numbers(Protocol):
     """Arrays of one kind and what arithmetic does not do on them.
 
-    Vectors have shape ``(..., M, d)``, scalars ``(..., M)``; 1 for M where nothing depends on a minibatch.
+    Vectors have shape ``(..., M, d)``, scalars ``(..., M)``; 1 for M where nothing depends on a minibatch. A recursion
+    that draws several minibatches in a step has one such axis for each, in the order of their labels.
     """
 
     def number(self, value: Fraction) -> Any:
@@ -39,11 +41,17 @@ class Numbers(Protocol):
     def direction(self, name: str) -> Any:
         """A frozen unit vector, shape ``(1, d)``."""
 
-    def gradients(self, x: Any, directions: Sequence[Any]) -> Any:
-        """``grad^{k+1} f_m(x)[a_1, ..., a_k, .]``."""
+    def gradients(self, x: Any, directions: Sequence[Any], draw: str) -> Any:
+        """``grad^{k+1} f_m(x)[a_1, ..., a_k, .]`` of the minibatch with a label."""
 
-    def losses(self, x: Any) -> Any:
-        """``f_m(x)``."""
+    def losses(self, x: Any, draw: str) -> Any:
+        """``f_m(x)`` of the minibatch with a label."""
+
+    def state(self, name: str) -> Any:
+        """A block of the state, shape ``(..., 1, d)``."""
+
+    def scheduled(self, name: str) -> Any:
+        """The present value of a schedule, shape ``(1,)``."""
 
     def norm(self, vector: Any) -> Any:
         """Euclidean, over the last axis."""
@@ -54,8 +62,8 @@ class Numbers(Protocol):
     def power(self, base: Any, exponent: Fraction) -> Any:
         """NaN where it is not real."""
 
-    def mean(self, values: Any, axis: int) -> Any:
-        """Over minibatches, which stay an axis of length 1."""
+    def mean(self, values: Any, last: int) -> Any:
+        """Over the axes of all minibatches, the last of which is given; they stay axes of length 1."""
 
 
 def interpret(expression: Expression, x: Any, numbers: Numbers) -> Any:
@@ -75,10 +83,14 @@ def interpret(expression: Expression, x: Any, numbers: Numbers) -> Any:
                 return numbers.parameter(name)
             case Direction(name):
                 return numbers.direction(name)
-            case Derivative(shift, arguments):
-                return numbers.gradients(x if shift is None else x + of(shift), [of(a) for a in arguments])
-            case Loss(shift):
-                return numbers.losses(x if shift is None else x + of(shift))
+            case State(name):
+                return numbers.state(name)
+            case Scheduled(name):
+                return numbers.scheduled(name)
+            case Derivative(shift, arguments, draw):
+                return numbers.gradients(x if shift is None else x + of(shift), [of(a) for a in arguments], draw)
+            case Loss(shift, draw):
+                return numbers.losses(x if shift is None else x + of(shift), draw)
             case Inner(left, right):
                 return (of(left) * of(right)).sum(-1)
             case Norm(vector):

@@ -3,16 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import sympy
+from typing import TYPE_CHECKING, Any
 
 from ...ground.errors import InputError
-from ...landscapes.analytic.formula_text import read_formula
+
+if TYPE_CHECKING:
+    import sympy
 
 __all__ = ["Schedule", "cosine"]
-
-_TIME = sympy.Symbol("t", real=True)
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,8 @@ class Schedule:
     formula: str
 
     def __post_init__(self) -> None:
+        import sympy  # here, since a derivation without schedules needs none
+
         expression = self.expression
         if expression.atoms(sympy.sign, sympy.Abs, sympy.Piecewise, sympy.Heaviside):
             raise InputError(
@@ -42,18 +42,35 @@ class Schedule:
             )
 
     @cached_property
-    def expression(self) -> sympy.Expr:
-        return read_formula(self.formula, {"t": _TIME})
+    def expression(self) -> "sympy.Expr":
+        """The formula, in the symbol :attr:`time`."""
+        from ...landscapes.analytic.formula_text import read_formula
 
-    def expressions(self, most: int = 2) -> list[sympy.Expr]:
-        """The function and its first derivatives, in the symbol ``t``."""
-        return [sympy.diff(self.expression, _TIME, k) for k in range(most + 1)]
+        return read_formula(self.formula, {"t": self.time})
+
+    @cached_property
+    def time(self) -> "sympy.Symbol":
+        """The symbol ``t``."""
+        import sympy
+
+        return sympy.Symbol("t", real=True)
+
+    def expressions(self, most: int = 2) -> "list[sympy.Expr]":
+        """The function and its first derivatives, in the symbol :attr:`time`."""
+        return [self.expression.diff(self.time, k) if k else self.expression for k in range(most + 1)]
+
+    def compiled(self, library: Any) -> Callable[[Any], Any]:
+        """A function of ``t`` to the schedule and its derivative, in a library that sympy knows, such as ``mpmath``."""
+        import sympy
+
+        return sympy.lambdify([self.time], self.expressions(1), library)  # type: ignore[no-any-return]
 
     @cached_property
     def _compiled(self) -> Callable[[Any], Any]:
-        return sympy.lambdify([_TIME], self.expressions(1), "math")  # type: ignore[no-any-return]
+        return self.compiled("math")
 
     def __call__(self, t: float) -> float:
+        """Its value at a time."""
         return float(self._compiled(t)[0])
 
     def derivative(self, t: float) -> float:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ....ground.errors import InputError
 from ...algebra.states import frozen
 from ...algebra.sums import Sum
@@ -163,15 +160,16 @@ class EpochTerms:
         return {k: value for k, value in result.items() if value}
 
     @cached_property
-    def order(self) -> NDArray[np.float64] | None:
+    def order(self) -> list[list[float]] | None:
         """``K``: in a given order ``b_1`` has ``E_b (D h_b)[sum_a K_ba h_a]`` more; None otherwise."""
         if not isinstance(self._sampling, GivenOrder):
             return None
         n = self._sampling.batches
-        kernel = np.tril(np.ones((n, n)), -1) - (n - 1) / (2 * n)
+        behind = [0.0] * n  # the weight of the minibatch so many places behind
         for lag, weight in enumerate(self.lags(), 1):
-            kernel -= float(weight) * (np.roll(np.eye(n), lag % n, axis=0) - 1 / n)
-        return kernel
+            behind[lag % n] += float(weight)
+        centre = ((n - 1) / 2 - sum(behind)) / n
+        return [[(a < b) - behind[(b - a) % n] - centre for a in range(n)] for b in range(n)]
 
 
 def _shortened(value: Fraction) -> Fraction:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ....ground.errors import InputError
 from ...algebra.sums import Sum
 from ...algebra.terms import Collector
@@ -119,7 +116,7 @@ class RecursionParts:
         return EpochTerms(self._second(count), self.increments(count))
 
     @property
-    def order_kernel(self) -> "NDArray[np.float64] | None":
+    def order_kernel(self) -> list[list[float]] | None:
         """In a given order: the weights of the other minibatches' increments in ``lagged``."""
         return self.epochs(1).order
 

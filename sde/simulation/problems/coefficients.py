@@ -6,14 +6,17 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from ....ground.errors import InputError
 from ....landscapes.landscape import Landscape
-from ...derivation.compiled_code import compile_torch_code
+from ...derivation.averaging.recursion_parts import LAGGED
+from ...derivation.compiled_code import compile_ordered_code, compile_torch_code
 from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values, bind
 from ...rules.exact_steps import evaluate
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "drift_and_covariance",
     "exact_increments",
     "mean_and_covariance",
+    "schedule_values",
 ]
 
 
@@ -96,10 +100,13 @@ class Coefficients(NamedTuple):
         return self.covariance - self.covariance.mean(-2, keepdim=True)
 
 
-def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None = None) -> Coefficients:
+def coefficients(
+    landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: Values | None = None, *, time: float = 0.0
+) -> Coefficients:
     """Evaluate an SDE by forward and backward passes; for networks with millions of parameters, too.
 
-    Arguments and errors as of :func:`exact_increments`.
+    Arguments and errors as of :func:`exact_increments`; schedules are read at ``time``. For an SDE of several blocks
+    points have the blocks' components one after the other.
 
     Example:
         >>> import torch
@@ -111,18 +118,45 @@ def coefficients(landscape: Landscape, sde: SDE, x: Tensor, rho: float, values: 
     """
     if not isinstance(sde, SDE):
         raise InputError(f"found {type(sde).__name__}; expected an SDE: derive(rule, weak_order, rho_exponent)")
-    return bound_coefficients(landscape, sde, x, rho, bind(sde.rule, landscape, rho, values))
+    bound = bind(sde.rule, landscape, rho, values)
+    return bound_coefficients(landscape, sde, x, rho, {**bound, **schedule_values(sde, time)})
+
+
+def schedule_values(sde: SDE, time: float) -> dict[str, float]:
+    """The schedules of an SDE and their derivatives at a time, by the names that they have in its terms."""
+    schedules = sde.rule.schedules if isinstance(sde.rule, Recursion) else {}
+    found = {name: schedule(time) for name, schedule in schedules.items()}
+    return found | {f"{name}'": schedule.derivative(time) for name, schedule in schedules.items()}
 
 
 def bound_coefficients(
     landscape: Landscape, sde: SDE, x: Tensor, rho: float, bound: Mapping[str, float | Tensor]
 ) -> Coefficients:
     """As :func:`coefficients`, with values that :func:`bind` has checked: in a course that depends on no number."""
-    x = _points(landscape, x)
+    dim = landscape.dim * len(sde.blocks)
+    x = _points(landscape, x, dim)
     increments, correction, covariance = compile_torch_code(sde)(landscape, x, rho, bound)
-    shape = (*x.shape[:-2], landscape.size, landscape.dim)
-    correction = correction.expand(*x.shape[:-2], 1, landscape.dim).squeeze(-2)
+    shape = (*x.shape[:-2], landscape.size, dim)
+    correction = correction.expand(*x.shape[:-2], 1, dim).squeeze(-2)
+    if sde.ordered:
+        correction = correction + _of_order(landscape, sde, x, rho, bound, increments.expand(shape))
     return Coefficients(increments.expand(shape), correction, covariance.expand(shape))
+
+
+def _of_order(
+    landscape: Landscape, sde: SDE, x: Tensor, rho: float, bound: Mapping[str, float | Tensor], increments: Tensor
+) -> Tensor:
+    """What a given order of the minibatches adds to ``b_1``: ``E_b (D h_b)[sum_a K_ba h_a]``."""
+    assert sde.parts is not None
+    kernel = sde.parts.order_kernel
+    assert kernel is not None
+    if len(kernel) != landscape.size:
+        raise InputError(
+            f"recursion '{sde.rule.name}' takes {len(kernel)} minibatches in order, and the landscape has "
+            f"{landscape.size}; give GivenOrder({landscape.size})"
+        )
+    lagged = torch.as_tensor(kernel).to(increments) @ increments
+    return compile_ordered_code(sde)(landscape, x, rho, {**bound, LAGGED: lagged}).mean(-2)
 
 
 def drift_and_covariance(
@@ -171,11 +205,12 @@ def mean_and_covariance(increments: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centred.mT @ centred / increments.shape[-2]
 
 
-def _points(landscape: Landscape, x: Tensor) -> Tensor:
+def _points(landscape: Landscape, x: Tensor, dim: int | None = None) -> Tensor:
+    dim = landscape.dim if dim is None else dim
     x = x[None] if x.ndim == 1 else x
-    if x.shape[-2:] != (1, landscape.dim):
+    if x.shape[-2:] != (1, dim):
         raise InputError(
-            f"points have shape {tuple(x.shape)}; expected ({landscape.dim},) or (..., 1, {landscape.dim}): a batch "
+            f"points have shape {tuple(x.shape)}; expected ({dim},) or (..., 1, {dim}): a batch "
             "of points needs a minibatch axis, x[:, None]"
         )
     return x
