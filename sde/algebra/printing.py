@@ -5,17 +5,15 @@ Printing knows terms only, so that sums and series, above it, can say how they p
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Protocol
 
 from ..rules.latex_styles import LATEX
 from ..rules.plain_styles import TEXT, UNICODE
 from ..rules.style import Style, joined
-from .scopes import EXPECTATION, nested, opened
+from .scopes import EXPECTATION, Terms, nested, opened
 from .terms import CONTRACTION, INNER, NUMBER, PARAMETER, SIGN, SUM, Atom, Factors, Term, samples
 from .trees import DIRECTION, EMPTY, GAMMA, INTO, MEAN, STATE, TEST, Tree, rootings
 
 __all__ = [
-    "Terms",
     "factor",
     "inside",
     "latex",
@@ -32,14 +30,6 @@ __all__ = [
 
 _READ = (NUMBER, PARAMETER, SUM, SIGN, CONTRACTION)
 """The order in which the factors of a product are read."""
-
-
-class Terms(Protocol):
-    """What has terms: a :class:`.sums.Sum`."""
-
-    @property
-    def terms(self) -> Mapping[Term, Fraction]:
-        """Canonical term -> coefficient."""
 
 
 def text(expression: Terms) -> str:

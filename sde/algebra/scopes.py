@@ -6,16 +6,25 @@ computed, as ``(nabla^2 f)[ E[H g / |g|] ]``: a matrix is applied once, not once
 ``(EXPECTATION, term)``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from typing import Protocol
 
 from .terms import CONTRACTION, INNER, Atom, Factors, Term, relabelled, samples
 from .trees import GAMMA, LOSS, MEAN, TEST, Tree, nodes, rootings
 
-__all__ = ["EXPECTATION", "nested", "opened"]
+__all__ = ["EXPECTATION", "Terms", "crossing", "nested", "opened"]
 
 EXPECTATION = "e"
 """The kind of a node, and of an atom, that is the expectation of a term: of what is read, never of canonical terms."""
+
+
+class Terms(Protocol):
+    """What has terms: a :class:`.sums.Sum`."""
+
+    @property
+    def terms(self) -> Mapping[Term, Fraction]:
+        """Canonical term -> coefficient."""
 
 
 def nested(term: Term) -> Term:
@@ -35,6 +44,11 @@ def nested(term: Term) -> Term:
         else:
             break
     return term
+
+
+def crossing(expression: Terms) -> bool:
+    """Whether expectations stay open in it: it holds tensors of several minibatches at once."""
+    return any(any(GAMMA < s < INNER for s in samples(nested(term))) for term in expression.terms)
 
 
 def opened(atom: Atom) -> Iterator[tuple[Term, Fraction]]:

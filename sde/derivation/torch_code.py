@@ -120,7 +120,11 @@ class _Writer:
             for term, c in coefficient.terms.items():
                 vector, factors = nested(term)
                 assert vector
-                assert not bound_samples((vector, factors)), f"expectations cross in {coefficient}"
+                if bound_samples((vector, factors)):
+                    raise InputError(
+                        f"the {name} at rho^{power} holds two minibatches at once, {Sum({term: c})}, for which no code is "
+                        "written; take a larger rho exponent or a lower weak order, so that this power is not needed"
+                    )
                 rho: Factors = (((PARAMETER, "rho"), Fraction(power)),) if power else ()
                 weighted.append((self._product((*rho, *factors), c), vector))
         self.lines.append(f"{name} = {self._combination(weighted)}")

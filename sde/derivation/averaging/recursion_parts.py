@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from ....ground.errors import InputError
+from ...algebra.scopes import crossing
 from ...algebra.sums import Sum
 from ...algebra.terms import Collector
 from ...algebra.trees import INTO
@@ -72,11 +73,14 @@ class RecursionParts:
         return _together(one.drift, 1 / one.rate, count)
 
     def increments(self, count: int) -> Powers:
-        """Those of the step's own minibatch, whose mean is ``b_0``; ``b_0`` itself where there are several draws."""
+        """Those of the step's own minibatch, whose mean is ``b_0``; ``b_0`` itself where there are several draws.
+
+        A power whose increments hold two minibatches at once, as one's derivative along another's gradient, is its mean.
+        """
         families = self._first(count).projections
         if set(families) - {""}:
             return self.drift(count)
-        return _sum(self.drift(count), self._family(count, 1)[0])
+        return _sum(self.drift(count), {k: h for k, h in self._family(count, 1)[0].items() if not crossing(h)})
 
     def correction(self, count: int) -> Powers:
         """``b_1``, less what a given order adds."""
