@@ -157,7 +157,7 @@ def averaged(expression: Sum, draws: Collection[int], distinct: int | None = Non
         for blocks, weight in _partitions(found, distinct):
             named = {id(block): given if given in block else first + i for i, block in enumerate(blocks)}
             renamed = {label: named[id(block)] for block in blocks for label in block}
-            result.add(*relabelled(term, renamed), c * weight)  # type: ignore[arg-type]  # a given label is a number
+            result.add(*relabelled(term, renamed), c * weight)
     return Sum(result.terms)
 
 

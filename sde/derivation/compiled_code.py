@@ -13,7 +13,10 @@ from .torch_code import ordered_code, torch_code
 if TYPE_CHECKING:
     from ...landscapes.landscape import Landscape
 
-__all__ = ["GeneratedFunction", "compile_ordered_code", "compile_torch_code"]
+__all__ = ["GeneratedFunction", "OrderedFunction", "compile_ordered_code", "compile_torch_code"]
+
+OrderedFunction = Callable[["Landscape", Tensor, float, Values], Tensor]
+"""The same to what a given order adds, for each minibatch."""
 
 GeneratedFunction = Callable[["Landscape", Tensor, float, Values], tuple[Tensor, Tensor, Tensor]]
 """(landscape, points ``(..., 1, d)``, rho, values) to increments of the drift, correction, increments of the noise."""
@@ -27,9 +30,9 @@ def compile_torch_code(sde: SDE) -> GeneratedFunction:
 
 
 @lru_cache(maxsize=256)
-def compile_ordered_code(sde: SDE) -> Callable[["Landscape", Tensor, float, Values], Tensor]:
+def compile_ordered_code(sde: SDE) -> OrderedFunction:
     """Compile the function that :func:`.torch_code.ordered_code` is the source of, once for each SDE."""
-    function: Callable[["Landscape", Tensor, float, Values], Tensor] = _compiled(ordered_code(sde), sde, "ordered")
+    function: OrderedFunction = _compiled(ordered_code(sde), sde, "ordered")
     return function
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from ...ground.errors import InputError
 from ..algebra.effort import limited_effort
 from ..algebra.printing import show
-from ..algebra.series import Series
 from ..algebra.sums import Sum
 from ..rules.leaves import POSITION
 from ..rules.plain_styles import UNICODE
@@ -25,6 +24,7 @@ from .expansion import expand
 from .exponents import rational
 from .identities import Alignment, alignment_of
 from .proof import Proof, prove
+from .rule_parts import RuleParts
 
 __all__ = ["SDE", "Dropped", "derive", "truncate"]
 
@@ -96,6 +96,20 @@ class SDE:
         return RecursionParts(self.rule, self.rho_exponent) if isinstance(self.rule, Recursion) else None
 
     @property
+    def memoryless(self) -> Rule:
+        """The rule, where it has no memory.
+
+        Raises:
+            InputError: it is a recursion.
+        """
+        if isinstance(self.rule, Rule):
+            return self.rule
+        raise InputError(
+            f"'{self.rule.name}' is a recursion, with a state, epochs or schedules; this works for rules without "
+            "memory: give one such as sam, or an expression"
+        )
+
+    @property
     def blocks(self) -> tuple[str, ...]:
         """What it is an SDE of: the position ``x``, and the blocks of memory that move slowly."""
         return (POSITION,) if self.parts is None else self.parts.blocks
@@ -116,8 +130,8 @@ class SDE:
         """Both one-step operators, matched power by power."""
         with limited_effort():
             if self.parts is not None:
-                found = [dict(part) for part in (self.increments, self.correction, self.covariance)]
-                return self.parts.prove(*found, self.covariance_order, dict(self.ordered))
+                found = dict(self.increments), dict(self.correction), dict(self.covariance)
+                return self.parts.prove(*found, dict(self.ordered), self.covariance_order)
             rule = self.rule
             assert isinstance(rule, Rule)
             expansion = cache(lambda order: expand(rule, order))
@@ -204,7 +218,7 @@ class SDE:
 
 @limited_effort()
 def truncate(
-    rule: Rule,
+    rule: Rule | Recursion,
     rho_exponent: Any,
     drift_order: int,
     *,
@@ -214,7 +228,7 @@ def truncate(
     """The SDE with given numbers of powers of ``rho``; :func:`derive` chooses them for a weak order.
 
     Args:
-        rule: the update rule.
+        rule: the update rule, or a recursion.
         rho_exponent: rational ``beta > 0``.
         drift_order: the drift keeps ``rho^0 .. rho^{drift_order - 1}``: 1, 2, 3 are the first-, second- and
             third-order SDEs of the literature.
@@ -230,7 +244,8 @@ def truncate(
         >>> sde.drift, sde.weak_order
         ({0: -Df, 1: -E[H[g]/|g|]}, Fraction(2, 3))
     """
-    rule, beta = _rule(rule), rational(rho_exponent)
+    _check_rule(rule)
+    beta = rational(rho_exponent)
     if beta <= 0:
         raise InputError(f"rho exponent {beta} is not positive; give e.g. 1/3 for rho = c * eta^(1/3)")
     covariance_order = drift_order if covariance_order is None else covariance_order
@@ -238,7 +253,7 @@ def truncate(
         least = 1 if name == "drift" else 0
         if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
-    parts = _RuleParts(rule) if isinstance(rule, Rule) else RecursionParts(rule, beta)
+    parts = RuleParts(rule) if isinstance(rule, Rule) else RecursionParts(rule, beta)
     increments, correction = parts.increments(drift_order), parts.correction(correction_order)
     covariance, ordered = parts.covariance(covariance_order), parts.ordered(correction_order)
     dropped = [
@@ -273,50 +288,13 @@ def _first_dropped(
     return []
 
 
-def _rule(rule: Any) -> Rule | Recursion:
+def _check_rule(rule: Any) -> None:
     if not isinstance(rule, Rule | Recursion):
         raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', step)")
-    return rule
-
-
-@dataclass(frozen=True)
-class _RuleParts:
-    """Of a rule without memory, by the number of powers that are kept: the same as :class:`RecursionParts` has."""
-
-    rule: Rule
-
-    def increments(self, count: int) -> dict[int, Sum]:
-        return _kept(expand(self.rule, max(count - 1, 0)).coefficients, count)
-
-    covariance = increments
-
-    def drift(self, count: int) -> dict[int, Sum]:
-        return {k: b for k, h in self.increments(count).items() if (b := h.mean())}
-
-    def correction(self, count: int) -> dict[int, Sum]:
-        return _correction(expand(self.rule, count), count) if count else {}
-
-    def ordered(self, count: int) -> dict[int, Sum]:
-        return {}
-
-
-def _kept(coefficients: Mapping[int, Sum], count: int) -> dict[int, Sum]:
-    return {k: c for k, c in sorted(coefficients.items()) if k < count and c}
-
-
-def _correction(expansion: Series, count: int) -> dict[int, Sum]:
-    """``-1/2 (Db) b`` with ``b = E h``, power by power."""
-    drift = {k: h.mean() for k, h in expansion.coefficients.items()}
-    result: dict[int, Sum] = {}
-    for k in range(count):
-        for i in range(k + 1):
-            if i in drift and k - i in drift:
-                result[k] = result.get(k, Sum()) + drift[i].along(drift[k - i]) * Fraction(-1, 2)
-    return {k: c for k, c in result.items() if c}
 
 
 @limited_effort()
-def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
+def derive(rule: Rule | Recursion, weak_order: int, rho_exponent: Any) -> SDE:
     """The SDE of a rule with weak order ``p`` for ``rho = c eta^beta``.
 
     The drift keeps ``rho^k`` for ``k beta < p``; for ``p = 2`` the correction ``b_1 = -1/2 (Db) b`` and the covariance
@@ -340,7 +318,8 @@ def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
         >>> sde.drift[2], sde.weak_order
         (-1/2 E[T[g,g]/|g|^2], Fraction(1, 1))
     """
-    rule, beta = _rule(rule), rational(rho_exponent)
+    _check_rule(rule)
+    beta = rational(rho_exponent)
     if weak_order not in (1, 2) or isinstance(weak_order, bool):
         more = (
             "order 3 needs the third moments of the minibatch noise, which an SDE driven by Brownian motion lacks"
@@ -367,8 +346,8 @@ def derive(rule: Rule, weak_order: int, rho_exponent: Any) -> SDE:
     if sde.weak_order < weak_order and isinstance(rule, Recursion):
         raise InputError(
             f"recursion '{rule.name}': the proof finds weak order {sde.weak_order} only, in "
-            f"{', '.join(match.name for match in sde.proof.mismatch)}: its noise is no covariance over one minibatch; ask "
-            "for weak order 1 or a larger rho exponent"
+            f"{', '.join(match.name for match in sde.proof.mismatch)}: its noise is no covariance over one minibatch; "
+            "ask for weak order 1 or a larger rho exponent"
         )
     assert sde.weak_order >= weak_order, f"{sde.proof.mismatch} contradicts the count of powers"
     return sde

@@ -106,9 +106,8 @@ def expand_expression(expression: Expression, order: int, grading: Grading) -> S
 
 def _weight(factors: tuple[Expression, ...], grading: Grading) -> int:
     """Of the powers of ``eta`` among factors: what they multiply needs to be known to so many powers less."""
-    powers = [
-        Fraction(1) if part == ETA else part.exponent for part in factors if ETA in (part, getattr(part, "base", None))
-    ]
+    powers = [Fraction(1) for part in factors if part == ETA]
+    powers += [part.exponent for part in factors if isinstance(part, Power) and part.base == ETA]
     return (grading.eta or 0) * sum(int(power) for power in powers if power > 0)
 
 

@@ -122,7 +122,7 @@ def exact_blocks(
 
 @dataclass(frozen=True)
 class _Multiprecision:
-    """Arrays of ``mpf`` at one point: vectors of shape ``(M, d)``, scalars of shape ``(M,)``, an ``M`` for each draw."""
+    """Arrays of ``mpf`` at a point: vectors of shape ``(M, d)``, scalars of shape ``(M,)``, an ``M`` for each draw."""
 
     derivatives: "_Derivatives"
     values: Mapping[str, Any]

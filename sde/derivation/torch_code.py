@@ -56,7 +56,7 @@ def torch_code(sde: SDE) -> str:
 
 
 def ordered_code(sde: SDE) -> str:
-    """The source of ``ordered(f, x, rho, values)``: what minibatches in a given order add to ``b_1``, before their mean.
+    """The source of ``ordered(f, x, rho, values)``: what a given order of minibatches adds to ``b_1``, before its mean.
 
     ``values['lagged']`` has shape ``(..., M, d)``.
     """
@@ -122,8 +122,9 @@ class _Writer:
                 assert vector
                 if bound_samples((vector, factors)):
                     raise InputError(
-                        f"the {name} at rho^{power} holds two minibatches at once, {Sum({term: c})}, for which no code is "
-                        "written; take a larger rho exponent or a lower weak order, so that this power is not needed"
+                        f"the {name} at rho^{power} holds two minibatches at once, {Sum({term: c})}, for "
+                        "which no code is written; take a larger rho exponent or a lower weak order, so that this "
+                        "power is not needed"
                     )
                 rho: Factors = (((PARAMETER, "rho"), Fraction(power)),) if power else ()
                 weighted.append((self._product((*rho, *factors), c), vector))

@@ -145,7 +145,8 @@ def recursion_step(
         >>> from eigensam.sde.rules.statements import parse_statements
         >>> momentum = Recursion("momentum", parse_statements("m = 9/10*m + g; x = x - eta*m"))
         >>> f, one = Quadratic([[2.0]], centres=[[0.0]]), torch.ones(1, dtype=torch.float64)
-        >>> {name: block.tolist() for name, block in recursion_step(f, momentum, {"x": one, "m": one}, 0.1, 0.0).items()}
+        >>> after = recursion_step(f, momentum, {"x": one, "m": one}, 0.1, 0.0)
+        >>> {name: block.tolist() for name, block in after.items()}
         {'x': [[0.71]], 'm': [[2.9]]}
     """
     bound = {**bind(recursion, landscape, rho, values), "eta": float(eta)}

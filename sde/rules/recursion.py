@@ -71,8 +71,8 @@ class Recursion:
         given = {name for name, _ in self.statements}
         if lost := sorted(self._read_first - given):
             raise InputError(
-                f"recursion '{self.name}': the state {', '.join(lost)} is read but no statement gives it a value; write "
-                f"e.g. {lost[0]} = 9/10*{lost[0]} + g"
+                f"recursion '{self.name}': the state {', '.join(lost)} is read but no statement gives it a value; "
+                f"write e.g. {lost[0]} = 9/10*{lost[0]} + g"
             )
         self._check_names()
         if not (isinstance(self.inner_steps, Integral) and self.inner_steps >= 1):
@@ -100,9 +100,9 @@ class Recursion:
             )
         numbers = {*self.parameters, "rho", "eta", *found}
         taken = [*self.directions, *given_names(self.statements)]
-        if clash := sorted(name for name in {*numbers, *taken} if [*numbers, *taken].count(name) > 1):
-            if clash := [name for name in clash if name in numbers or name in self.directions]:
-                raise InputError(f"recursion '{self.name}': {', '.join(clash)} names two things; rename one")
+        both = [*numbers, *taken]
+        if clash := sorted({name for name in both if both.count(name) > 1}):
+            raise InputError(f"recursion '{self.name}': {', '.join(clash)} names two things; rename one")
         for _, value in self.statements:
             size, depth = written_size(value)
             if size > _LARGEST or depth > _DEEPEST:

@@ -15,7 +15,7 @@ __all__ = ["Schedule", "cosine"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """A positive, smooth function of time ``t``, the SDE's: that of the ``n``-th step is ``n`` times the effective rate.
+    """A positive, smooth function of time ``t``, the SDE's: the ``n``-th step is at ``n`` times the effective rate.
 
     Args:
         formula: in ``t``, such as ``(1 + cos(pi*t/2))/2``, up to the horizon.
@@ -37,8 +37,8 @@ class Schedule:
         expression = self.expression
         if expression.atoms(sympy.sign, sympy.Abs, sympy.Piecewise, sympy.Heaviside):
             raise InputError(
-                f"the schedule {self.formula} has no derivative where a sign, an absolute value or a step changes; write "
-                "a smooth function of t, such as (1 + cos(pi*t))/2, or derive each stage by itself"
+                f"the schedule {self.formula} has no derivative where a sign, an absolute value or a step changes; "
+                "write a smooth function of t, such as (1 + cos(pi*t))/2, or derive each stage by itself"
             )
 
     @cached_property

@@ -30,8 +30,8 @@ class Style:
         numbered: in sums, (name, number) -> the name of one of several minibatches' tensors.
         means: in sums, (numbers, body) -> the expectation over several minibatches.
         fraction: in sums, (above, below) -> a quotient.
-        derivative_at: in rules, (shift or None, arguments, label) -> the labelled minibatch's derivative at ``x + shift``,
-            contracted; no label is the step's own.
+        derivative_at: in rules, (shift or None, arguments, label) -> the labelled minibatch's derivative at
+            ``x + shift``, contracted; no label is the step's own.
         loss_at: in rules, (shift or None, label) -> the minibatch's loss at ``x + shift``.
         state: the name of a block of the state.
         product: in rules, (positive number, factors above, factors below, each with whether it is a sum or the like)

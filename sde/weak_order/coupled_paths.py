@@ -74,7 +74,7 @@ class Level:
         return total
 
     def _chain(self, minibatches: Tensor) -> Tensor:
-        f, rule, rho = self.claim.landscape, self.claim.sde.rule, self.claim.rho(self.eta)
+        f, rule, rho = self.claim.landscape, self.claim.sde.memoryless, self.claim.rho(self.eta)
         x, every = self.start.expand(len(minibatches), -1), torch.arange(len(minibatches), device=minibatches.device)
         for minibatch in minibatches.unbind(1):
             h = exact_increments(f, rule, x[:, None], rho, self.claim.values)
@@ -110,7 +110,7 @@ def level(claim: Claim, eta: float, steps: int, start: Tensor, test_functions: T
     f, rho = claim.landscape, claim.rho(eta)
 
     def increments(x: Tensor) -> Tensor:
-        return exact_increments(f, claim.sde.rule, x, rho, claim.values)
+        return exact_increments(f, claim.sde.memoryless, x, rho, claim.values)
 
     path = [start]
     for _ in range(steps):

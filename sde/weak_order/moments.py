@@ -200,14 +200,14 @@ def affine_moments(
             f"moments in {d} dimensions are {landscape.size} matrices of size {d + 1}; at most {MOST_DIMENSIONS} "
             "dimensions are computed, use --method one-step or monte-carlo"
         )
-    _check_polynomial(sde.rule)
+    _check_polynomial(sde.memoryless)
     x = torch.ones(d) if start is None else start
     x = torch.as_tensor(x, dtype=dtype, device=landscape.device)
     if x.shape != (d,) or not bool(x.isfinite().all()):
         raise InputError(f"start has shape {tuple(x.shape)}; expected ({d},) finite numbers")
     probes = torch.cat([torch.zeros(1, d, dtype=dtype), torch.eye(d, dtype=dtype), _elsewhere(d)])
     probes = probes.to(landscape.device)[:, None]
-    exact = exact_increments(landscape, sde.rule, probes, rho, values)
+    exact = exact_increments(landscape, sde.memoryless, probes, rho, values)
     found = coefficients(landscape, sde, probes, rho, values)
     scale = float(exact.abs().max())
     steps = _homogeneous(exact, probes, sde, scale)

@@ -152,7 +152,7 @@ def verify_one_step(
     if x.ndim != 2 or x.shape[1] != landscape.dim or not len(x) or not bool(x.isfinite().all()):
         raise InputError(f"points have shape {tuple(x.shape)}; expected finite numbers of shape (P, {landscape.dim})")
     largest = claim.etas[0]
-    found_divisors = divisors(sde.rule, landscape, x[:, None], claim.rho(largest), largest, values)
+    found_divisors = divisors(sde.memoryless, landscape, x[:, None], claim.rho(largest), largest, values)
     for divisor in found_divisors:
         if not divisor.smallest > 0:
             raise InputError(f"rule '{sde.rule.name}' needs {divisor.name} away from 0, but it is 0 at a point")
@@ -285,7 +285,7 @@ def _float64(claim: Claim, own: CoefficientFunction) -> Callable[..., tuple[Tens
 
     def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Tensor, Tensor]:
         rho = law.rho(eta)
-        moved = x[:, None] + eta * exact_increments(f, sde.rule, x[:, None], rho, values)
+        moved = x[:, None] + eta * exact_increments(f, sde.memoryless, x[:, None], rho, values)
         chain = test_functions(moved.flatten(0, 1)).unflatten(0, moved.shape[:2]).mean(1)
 
         def drift(y: Tensor) -> Tensor:
@@ -307,8 +307,8 @@ def _float64(claim: Claim, own: CoefficientFunction) -> Callable[..., tuple[Tens
 
 def _multi(claim: Claim) -> Callable[..., tuple[Any, Any]]:
     f, sde = claim.landscape, claim.sde
-    bound = bind(sde.rule, f, claim.rho_scale, claim.values)
-    increments, found = exact_step(sde.rule, f, bound), sde_coefficients(sde, f, bound)
+    bound = bind(sde.memoryless, f, claim.rho_scale, claim.values)
+    increments, found = exact_step(sde.memoryless, f, bound), sde_coefficients(sde, f, bound)
 
     def step(law: Claim, x: Tensor, eta: float, test_functions: Callable[[Any], Any]) -> tuple[Any, Any]:
         points, h = _many_digits(x), mpmath.mpf(eta)

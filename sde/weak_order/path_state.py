@@ -72,7 +72,7 @@ def _probes(level: Level) -> Tensor:
     f, claim = level.claim.landscape, level.claim
     path = [level.start]
     for _ in range(level.steps):
-        h = exact_increments(f, claim.sde.rule, path[-1], claim.rho(level.eta), claim.values)
+        h = exact_increments(f, claim.sde.memoryless, path[-1], claim.rho(level.eta), claim.values)
         path.append(path[-1] + level.eta * h.mean(-2))
     count = max(1, min(_PROBES, _MOST_NUMBERS // (len(_SCALES) * f.dim * f.size)))
     generator = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def _probes(level: Level) -> Tensor:
 
 
 def _increments(claim: Claim, rho: float, x: Tensor) -> Tensor:
-    return exact_increments(claim.landscape, claim.sde.rule, x[:, None], rho, claim.values)
+    return exact_increments(claim.landscape, claim.sde.memoryless, x[:, None], rho, claim.values)
 
 
 def _values(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor | str:

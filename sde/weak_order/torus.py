@@ -101,7 +101,7 @@ def verify_on_torus(
             f"found {type(landscape).__name__} of dimension {claim.landscape.dim}; the torus method needs a "
             "TiltedTorus of dimension 1, 2 or 3"
         )
-    if any(isinstance(node, Loss) for node in walk(sde.rule.step)):
+    if any(isinstance(node, Loss) for node in walk(sde.memoryless.step)):
         raise InputError(f"rule '{sde.rule.name}' contains a loss, which is not periodic on a tilted torus")
     horizon, resolution, memory = float(plan.horizon), plan.resolution, plan.memory
     test_functions = periodic_test_functions if plan.test_functions is None else plan.test_functions

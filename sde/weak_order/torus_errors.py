@@ -58,8 +58,8 @@ class TorusErrors:
         grid = TorusGrid(landscape.dim, _START_POINTS[landscape.dim], landscape.device)
         eta = claim.etas[0]
         self.starts = grid
-        self.found = divisors(claim.sde.rule, landscape, grid.points[:, None], claim.rho(eta), eta, claim.values)
-        check_divisors(self.found, claim.sde.rule)
+        self.found = divisors(claim.sde.memoryless, landscape, grid.points[:, None], claim.rho(eta), eta, claim.values)
+        check_divisors(self.found, claim.sde.memoryless)
         for resolution in _FINE[landscape.dim]:
             doubt = self.may_vanish(resolution)
             if not doubt:
@@ -118,7 +118,7 @@ class TorusErrors:
         """Whether what the rule divides by may be zero between the points of a grid, and why."""
         claim, f = self.claim, self.landscape
         x = TorusGrid(f.dim, resolution, f.device).points[:, None]
-        for name, value in divisor_values(claim.sde.rule, f, x, claim.rho(claim.etas[-1]), claim.values).items():
+        for name, value in divisor_values(claim.sde.memoryless, f, x, claim.rho(claim.etas[-1]), claim.values).items():
             on_grid = value.reshape(*[resolution] * f.dim, f.size)
             along = [torch.maximum(*((on_grid - on_grid.roll(s, i)).abs() for s in (1, -1))) for i in range(f.dim)]
             gap = on_grid.abs() - torch.linalg.vector_norm(torch.stack(along), dim=0)
@@ -151,7 +151,7 @@ class TorusErrors:
         landscape = self.landscape
         grid = TorusGrid(landscape.dim, resolution, landscape.device)
         x, rho = grid.points[:, None], claim.rho(eta)
-        h = exact_increments(landscape, claim.sde.rule, x, rho, claim.values)
+        h = exact_increments(landscape, claim.sde.memoryless, x, rho, claim.values)
         drift, covariance = self.coefficients(landscape, claim.sde, x, rho, eta, claim.values)
         if not all(bool(t.isfinite().all()) for t in (h, drift, covariance)):
             raise InputError(

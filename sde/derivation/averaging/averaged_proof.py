@@ -33,9 +33,7 @@ _SLOTS: tuple[Tree, Tree] = ((EMPTY, 1, ()), (EMPTY, 2, ()))
 def prove_recursion(
     effective: Callable[[Fraction], Effective],
     recursion: Recursion,
-    drift: BlockPowers,
-    correction: BlockPowers,
-    noise: BlockPowers,
+    parts: tuple[BlockPowers, BlockPowers, BlockPowers],
     rho_exponent: Fraction,
 ) -> Proof:
     """Compare both operators in the order of their exponents until they differ.
@@ -43,16 +41,15 @@ def prove_recursion(
     Args:
         effective: of the recursion, up to a given exponent.
         recursion: whose step is one side.
-        drift: what the SDE keeps of ``b_0``, in units of the effective rate.
-        correction: the same of ``b_1``.
-        noise: increments of the step's own minibatch, whose covariance is kept.
+        parts: what the SDE keeps of ``b_0`` and of ``b_1``, in units of the effective rate, and increments of the
+            step's own minibatch, whose covariance it has.
         rho_exponent: ``beta``.
     """
     powers = sorted((a + k * rho_exponent, a, k) for a in (1, 2) for k in range(math.ceil((_LAST - a) / rho_exponent)))
     matched: list[Match] = []
     for exponent, group in itertools.groupby(powers, key=lambda power: power[0]):
         one = effective(exponent)
-        semigroup = _semigroup(recursion, one.rate, drift, correction, noise)
+        semigroup = _semigroup(recursion, one.rate, *parts)
         found = [Match(a, k, exponent, _chain(one, a).get(k, Sum()), semigroup(a, k)) for _, a, k in group]
         different = tuple(match for match in found if match.difference)
         matched += [match for match in found if not match.difference and match.chain]

@@ -1,10 +1,4 @@
-"""What epochs change: minibatches of one epoch are not independent of each other, nor of the memory of the last one.
-
-The slow position ``y = x + eta chi`` follows ``y+ = y + eps h_n(y - eps sum_l c_l h_{n-l})`` with weights ``c_l`` of
-memory, of sum ``tau``. So pairs of minibatches enter at ``eps^2``: those of one epoch by ``y`` itself, those at lag
-``l`` by memory. Where every pair of an epoch has the same law, all of it is a multiple of ``C = E (D h~) h~`` with
-``h~ = h - E h``, and the noise a multiple of ``Cov h``; in a given order each pair has a weight of its own.
-"""
+"""What epochs change in a recursion's SDE: the terms of pairs of minibatches (:mod:`eigensam.sde.rules.sampling`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +11,7 @@ from ...algebra.sums import Sum
 from ...algebra.terms import Term
 from ...algebra.trees import STATE
 from ...rules.leaves import POSITION
-from ...rules.sampling import GivenOrder, Independent, Reshuffled, SingleShuffle
+from ...rules.sampling import Matrix, Sampling
 from .effective import Effective
 from .one_step import Powers
 
@@ -43,7 +37,7 @@ class EpochTerms:
     increments: Powers
 
     @property
-    def _sampling(self):  # type: ignore[no-untyped-def]
+    def _sampling(self) -> Sampling:
         return self.effective.step.recursion.sampling
 
     @property
@@ -123,27 +117,15 @@ class EpochTerms:
 
     def _refusal(self) -> InputError:
         return InputError(
-            f"recursion '{self.effective.step.recursion.name}': epochs are derived for memory that is a weighted sum of "
-            "past increments, as momentum is, and this is not; draw independently, or write the steps of one epoch as "
+            f"recursion '{self.effective.step.recursion.name}': epochs are derived for memory that is a weighted "
+            "sum of past increments, as momentum is, and this is not; draw independently, or write the steps of one epoch as "
             "statements with distinct draws"
         )
 
     @cached_property
     def share(self) -> Fraction:
-        """``kappa``: ``b_1`` has ``kappa C`` more than with independent minibatches; 0 in a given order."""
-        sampling = self._sampling
-        if isinstance(sampling, Independent | GivenOrder) or sampling.batches == 1:
-            return Fraction(0)
-        n, m = sampling.batches, sampling.epoch
-        total = Fraction(1 - m, 2)
-        for lag, weight in enumerate(self.lags(), 1):
-            if isinstance(sampling, Reshuffled):
-                if lag >= m:
-                    break
-                total += weight * Fraction(m - lag, m)
-            elif isinstance(sampling, SingleShuffle):
-                total += weight * (1 - n if lag % n == 0 else 1)
-        total /= n - 1
+        """``kappa``: ``b_1`` has ``kappa C`` more than with independent minibatches."""
+        total = self._sampling.share(self.lags())
         return total if total.denominator <= _DIGITS else total.limit_denominator(_DIGITS)
 
     @cached_property
@@ -160,16 +142,9 @@ class EpochTerms:
         return {k: value for k, value in result.items() if value}
 
     @cached_property
-    def order(self) -> list[list[float]] | None:
-        """``K``: in a given order ``b_1`` has ``E_b (D h_b)[sum_a K_ba h_a]`` more; None otherwise."""
-        if not isinstance(self._sampling, GivenOrder):
-            return None
-        n = self._sampling.batches
-        behind = [0.0] * n  # the weight of the minibatch so many places behind
-        for lag, weight in enumerate(self.lags(), 1):
-            behind[lag % n] += float(weight)
-        centre = ((n - 1) / 2 - sum(behind)) / n
-        return [[(a < b) - behind[(b - a) % n] - centre for a in range(n)] for b in range(n)]
+    def kernel(self) -> Matrix | None:
+        """``K``, where pairs of minibatches are not all alike: ``b_1`` has ``E_b (D h_b)[sum_a K_ba h_a]`` more."""
+        return self._sampling.kernel(self.lags())
 
 
 def _shortened(value: Fraction) -> Fraction:

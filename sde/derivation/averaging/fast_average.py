@@ -1,8 +1,8 @@
 """The average over fast blocks with the slow ones held, and the Poisson equation, both for polynomials.
 
-With ``P_0`` the operator of one step at ``eta = 0``, a polynomial ``r`` in the fast blocks is ``m + (I - P_0) chi`` for
-one ``m`` without fast blocks: its average over their invariant law. Both come out of one elimination: ``P_0`` multiplies
-a monomial by a number below 1 and adds monomials of lower degree, or of a higher power of ``rho``.
+With ``P_0`` the operator of one step at ``eta = 0``, a polynomial ``r`` in the fast blocks is ``m + (I - P_0) chi``
+for one ``m`` without fast blocks: its average over their invariant law. Both come out of one elimination: ``P_0``
+multiplies a monomial by a number below 1 and adds monomials of lower degree, or of a higher power of ``rho``.
 """
 
 from fractions import Fraction

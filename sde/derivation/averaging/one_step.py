@@ -84,8 +84,8 @@ class OneStep:
         found = tuple(name for name, change in self._changes.items() if not any(a == 0 for a, _ in change))
         if POSITION not in found:
             raise InputError(
-                f"recursion '{self.recursion.name}': x moves by {self._changes[POSITION][0, 0]} without a factor eta, so "
-                "no differential equation is near it; multiply what is added to x by eta"
+                f"recursion '{self.recursion.name}': x moves by {self._changes[POSITION][0, 0]} without a factor eta, "
+                "so no differential equation is near it; multiply what is added to x by eta"
             )
         return found
 
@@ -102,7 +102,7 @@ class OneStep:
     @cached_property
     def maps(self) -> dict[str, Graded]:
         """Of fast blocks: their new values."""
-        result = {}
+        result: dict[str, Graded] = {}
         for name in self.fast:
             change = dict(self._changes[name])
             change[0, 0] = change.get((0, 0), Sum()) + Sum.state(name)
@@ -121,19 +121,20 @@ class OneStep:
             for term, c in graded.get((0, 0), Sum()).terms.items():
                 if not (inside := list(leaf_labels(term, self.fast))):
                     continue
-                if term[1] or term[0][0] != STATE:  # type: ignore[misc]  # a vector, as blocks are
+                vector = term[0]
+                if term[1] or not vector or vector[0] != STATE:
                     raise InputError(
                         f"recursion '{self.recursion.name}': at eta = rho = 0 the new value of {name} contains "
                         f"{Sum({term: c})}, which is no rational multiple of {inside[0]}; only affine memory has an "
                         "average in closed form: write the factor as a number such as 9/10"
                     )
-                if term[0][1] == name:
+                if vector[1] == name:
                     found[name] = c
             found.setdefault(name, Fraction(0))
             if not abs(found[name]) < 1:
                 raise InputError(
-                    f"recursion '{self.recursion.name}': a step multiplies {name} by {found[name]}, so it never forgets "
-                    "and has no average; give a factor below 1, or let it move by a multiple of eta (friction: "
+                    f"recursion '{self.recursion.name}': a step multiplies {name} by {found[name]}, so it never "
+                    "forgets and has no average; give a factor below 1, or let it move by a multiple of eta (friction: "
                     f"{name} = {name} + eta*...)"
                 )
         return found

@@ -1,7 +1,7 @@
 """Drift, correction and noise of a recursion's SDE in units of its effective rate, by the number of powers kept.
 
-One step of training takes the time ``eps = W eta / s``, where ``-W`` times the mean gradient is the position's drift and
-``s`` steps of training are one of the recursion: ``dX = (b_0 + eps b_1) dt + sqrt(eps) Sigma^{1/2} dW``.
+One step of training takes the time ``eps = W eta / s``, where ``-W`` times the mean gradient is the position's drift
+and ``s`` steps of training are one of the recursion: ``dX = (b_0 + eps b_1) dt + sqrt(eps) Sigma^{1/2} dW``.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from ...algebra.terms import Collector
 from ...algebra.trees import INTO
 from ...rules.leaves import POSITION
 from ...rules.recursion import Recursion
-from ...rules.sampling import GivenOrder, Independent
+from ...rules.sampling import Independent, Matrix
 from ..proof import Proof
 from .averaged_proof import prove_recursion
 from .effective import Effective
@@ -75,7 +75,7 @@ class RecursionParts:
     def increments(self, count: int) -> Powers:
         """Those of the step's own minibatch, whose mean is ``b_0``; ``b_0`` itself where there are several draws.
 
-        A power whose increments hold two minibatches at once, as one's derivative along another's gradient, is its mean.
+        A power whose increments hold two minibatches at once, one's derivative along another's gradient, is its mean.
         """
         families = self._first(count).projections
         if set(families) - {""}:
@@ -83,7 +83,7 @@ class RecursionParts:
         return _sum(self.drift(count), {k: h for k, h in self._family(count, 1)[0].items() if not crossing(h)})
 
     def correction(self, count: int) -> Powers:
-        """``b_1``, less what a given order adds."""
+        """``b_1``, less what pairs add that are not all alike."""
         if not count:
             return {}
         one = self._second(count)
@@ -91,8 +91,8 @@ class RecursionParts:
         return _sum(found, {k: v for k, v in self.epochs(count).correction.items() if k < count})
 
     def ordered(self, count: int) -> Powers:
-        """In a given order: ``(D h)[lagged]``, of the step's own minibatch, whose mean ``b_1`` has besides."""
-        if not count or not isinstance(self.recursion.sampling, GivenOrder):
+        """Where pairs are not all alike: ``(D h)[lagged]`` of the step's minibatch, whose mean ``b_1`` has besides."""
+        if not count or self.recursion.sampling.kernel([]) is None:
             return {}
         lagged = Sum.direction(LAGGED)
         return {k: found for k, h in self.increments(count).items() if (found := h.along(lagged))}
@@ -119,10 +119,10 @@ class RecursionParts:
             )
         return EpochTerms(self._second(count), self.increments(count))
 
-    @property
-    def order_kernel(self) -> list[list[float]] | None:
-        """In a given order: the weights of the other minibatches' increments in ``lagged``."""
-        return self.epochs(1).order
+    @cached_property
+    def kernel(self) -> Matrix | None:
+        """Where pairs are not all alike: the weights of the other minibatches' increments in ``lagged``."""
+        return self.epochs(1).kernel
 
     def _family(self, count: int, scale: int | None) -> tuple[Powers, Fraction]:
         """The increments that all draws share, centred, and how often the noise has their covariance."""
@@ -136,8 +136,8 @@ class RecursionParts:
         weights = [_ratio(found, families[0]) for found in families]
         if None in weights:
             raise InputError(
-                f"recursion '{recursion.name}': its draws make noise of different kinds, which is no covariance over one "
-                "minibatch; use the same function of each draw, a smaller weak order or a larger rho exponent"
+                f"recursion '{recursion.name}': its draws make noise of different kinds, which is no covariance over "
+                "one minibatch; use the same function of each draw, a smaller weak order or a larger rho exponent"
             )
         squares = sum((w * w for w in weights if w), Fraction(0))
         if recursion.distinct is not None:
@@ -145,13 +145,13 @@ class RecursionParts:
             k, n = len(weights), recursion.distinct
             if k < len(recursion.draws) or set(weights) != {1}:
                 raise InputError(
-                    f"recursion '{recursion.name}': its noise is derived for distinct draws that all play the same part; "
-                    "use the same function of each, or draw independently"
+                    f"recursion '{recursion.name}': its noise is derived for distinct draws that all play the same "
+                    "part; use the same function of each, or draw independently"
                 )
             squares *= Fraction(n - 1, n - k)
         return families[0], squares * recursion.inner_steps
 
-    def prove(self, increments: Powers, correction: Powers, covariance: Powers, kept: int, ordered: Powers) -> Proof:
+    def prove(self, increments: Powers, correction: Powers, covariance: Powers, ordered: Powers, kept: int) -> Proof:
         """The order of an SDE with these parts.
 
         With epochs the part of independent minibatches is compared by operators, and what epochs add as an expression.
@@ -160,8 +160,8 @@ class RecursionParts:
             increments: of the drift.
             correction: ``b_1``.
             covariance: increments of the noise.
-            kept: how many powers of ``rho`` the noise keeps.
             ordered: see :meth:`ordered`.
+            kept: how many powers of ``rho`` the noise keeps.
         """
         noise = covariance
         most = max([-1, *correction, *ordered]) + 1
@@ -176,8 +176,8 @@ class RecursionParts:
         else:
             noise = {k: found for k, h in covariance.items() if (found := h - h.mean())}
         drift = {k: found for k, h in increments.items() if (found := h.mean())}
-        parts = [_apart(powers) for powers in (drift, correction, noise)]
-        return prove_recursion(self.effective, self.recursion, *parts, self.rho_exponent)
+        parts = _apart(drift), _apart(correction), _apart(noise)
+        return prove_recursion(self.effective, self.recursion, parts, self.rho_exponent)
 
 
 def by_block(vector: Sum) -> dict[str, Sum]:

@@ -138,25 +138,30 @@ def bound_coefficients(
     increments, correction, covariance = compile_torch_code(sde)(landscape, x, rho, bound)
     shape = (*x.shape[:-2], landscape.size, dim)
     correction = correction.expand(*x.shape[:-2], 1, dim).squeeze(-2)
-    if sde.ordered:
-        correction = correction + _of_order(landscape, sde, x, rho, bound, increments.expand(shape))
-    return Coefficients(increments.expand(shape), correction, covariance.expand(shape))
-
-
-def _of_order(
-    landscape: Landscape, sde: SDE, x: Tensor, rho: float, bound: Mapping[str, float | Tensor], increments: Tensor
-) -> Tensor:
-    """What a given order of the minibatches adds to ``b_1``: ``E_b (D h_b)[sum_a K_ba h_a]``."""
-    assert sde.parts is not None
-    kernel = sde.parts.order_kernel
-    assert kernel is not None
-    if len(kernel) != landscape.size:
+    increments, covariance = increments.expand(shape), covariance.expand(shape)
+    if not isinstance(sde.rule, Recursion):
+        return Coefficients(increments, correction, covariance)
+    sampling = sde.rule.sampling
+    if sampling.family not in (None, landscape.size):
         raise InputError(
-            f"recursion '{sde.rule.name}' takes {len(kernel)} minibatches in order, and the landscape has "
-            f"{landscape.size}; give GivenOrder({landscape.size})"
+            f"recursion '{sde.rule.name}' has epochs of a family of {sampling.family} minibatches, and the landscape "
+            f"has {landscape.size}; give the sampling that number"
         )
-    lagged = torch.as_tensor(kernel).to(increments) @ increments
-    return compile_ordered_code(sde)(landscape, x, rho, {**bound, LAGGED: lagged}).mean(-2)
+    if sde.ordered and sde.parts is not None and (kernel := sde.parts.kernel) is not None:
+        lagged = torch.as_tensor(kernel).to(increments) @ increments
+        more = compile_ordered_code(sde)(landscape, x, rho, {**bound, LAGGED: lagged})
+        correction = correction + more.expand(shape).mean(-2)
+    if sde.covariance and (matrix := sampling.noise_matrix()) is not None:
+        centred = covariance - covariance.mean(-2, keepdim=True)
+        covariance = _root(torch.tensor(matrix, dtype=torch.float64)).to(centred) @ centred
+    return Coefficients(increments, correction, covariance)
+
+
+def _root(matrix: Tensor) -> Tensor:
+    """Of a symmetric matrix that is positive semidefinite."""
+    eigenvalues, vectors = torch.linalg.eigh(matrix)
+    root: Tensor = vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.mT
+    return root
 
 
 def drift_and_covariance(
