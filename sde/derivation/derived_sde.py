@@ -68,7 +68,7 @@ class SDE:
         increments: ``h_k``, the increment's coefficients of ``rho^k`` that the drift keeps.
         correction: the coefficients of ``rho^k`` of ``b_1 = -1/2 (Db) b`` that it keeps; empty for a weak order of 1.
         covariance: ``h_k`` that the covariance keeps; empty for an ODE.
-        dropped: the first terms left out.
+        dropped: the first terms left out; of a recursion, those of the drift.
 
     Example:
         It prints as its equations, and a notebook shows them as formulas:
@@ -254,13 +254,12 @@ def truncate(
         if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
     parts = RuleParts(rule) if isinstance(rule, Rule) else RecursionParts(rule, beta)
+    dropped = _first_dropped(parts.drift, "drift", drift_order, Fraction(0), beta)
+    if isinstance(rule, Rule):  # of a recursion the next power takes longer than all that is kept
+        dropped += _first_dropped(parts.correction, "correction", correction_order, Fraction(1), beta)
+        dropped += _first_dropped(parts.covariance, "covariance", covariance_order, Fraction(1), beta)
     increments, correction = parts.increments(drift_order), parts.correction(correction_order)
     covariance, ordered = parts.covariance(covariance_order), parts.ordered(correction_order)
-    dropped = [
-        *_first_dropped(parts.drift, "drift", drift_order, Fraction(0), beta),
-        *_first_dropped(parts.correction, "correction", correction_order, Fraction(1), beta),
-        *_first_dropped(parts.covariance, "covariance", covariance_order, Fraction(1), beta),
-    ]
     if not (increments or covariance or dropped):
         raise InputError(f"rule '{rule.name}': the step {rule.step} is 0; give one that moves x")
     dropped.sort(key=lambda d: d.order)
@@ -279,11 +278,7 @@ def _first_dropped(
 ) -> list[Dropped]:
     """The first nonzero power of rho from ``kept`` on; a symmetric rule lacks every second one."""
     for k in range(kept, kept + 3):
-        try:
-            term = part(k + 1).get(k, Sum())
-        except InputError:  # a power that the SDE does not need, of a recursion that has no closed form for it
-            return []
-        if term:
+        if term := part(k + 1).get(k, Sum()):
             return [Dropped(name, k, order + k * beta, term)]
     return []
 

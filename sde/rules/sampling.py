@@ -3,8 +3,8 @@
 The slow position ``y`` of a recursion follows ``y+ = y + eps h_n(y - eps sum_l c_l h_{n-l})``, with weights ``c_l`` of
 what memory has of the step ``l`` steps ago. So the minibatches of two steps enter the SDE at ``eps^2``, and a law is
 what it says of pairs: what they add to ``b_1`` beyond independent ones, and ``Cov(h_1 + ... + h_M)/M`` over an epoch of
-``M`` steps. Where all pairs are alike, the former is a multiple of ``C = E (D h~) h~`` with ``h~ = h - E h``; in general
-it is ``E_b (D h_b)[sum_a K_ba h_a]`` with a matrix ``K``. Source: theory, section 8.
+``M`` steps. Where all pairs are alike, the former is a multiple of ``C = E (D h~) h~`` with ``h~ = h - E h``; in
+general it is ``E_b (D h_b)[sum_a K_ba h_a]`` with a matrix ``K``. Source: theory, section 8.
 """
 
 import itertools

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -11,13 +12,14 @@ from torch import Tensor
 
 from ....ground.errors import InputError
 from ....landscapes.landscape import Landscape
-from ...derivation.averaging.recursion_parts import LAGGED
+from ...derivation.averaging.recursion_parts import LAGGED, RecursionParts
 from ...derivation.compiled_code import compile_ordered_code, compile_torch_code
 from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values, bind
 from ...rules.exact_steps import evaluate
 from ...rules.recursion import Recursion
 from ...rules.rule import Rule
+from ...rules.sampling import Sampling
 
 __all__ = [
     "Coefficients",
@@ -147,21 +149,28 @@ def bound_coefficients(
             f"recursion '{sde.rule.name}' has epochs of a family of {sampling.family} minibatches, and the landscape "
             f"has {landscape.size}; give the sampling that number"
         )
-    if sde.ordered and sde.parts is not None and (kernel := sde.parts.kernel) is not None:
-        lagged = torch.as_tensor(kernel).to(increments) @ increments
+    if sde.ordered and sde.parts is not None:
+        lagged = _kernel(sde.parts).to(increments) @ increments
         more = compile_ordered_code(sde)(landscape, x, rho, {**bound, LAGGED: lagged})
         correction = correction + more.expand(shape).mean(-2)
-    if sde.covariance and (matrix := sampling.noise_matrix()) is not None:
-        centred = covariance - covariance.mean(-2, keepdim=True)
-        covariance = _root(torch.tensor(matrix, dtype=torch.float64)).to(centred) @ centred
+    if sde.covariance and (root := _noise_root(sampling)) is not None:
+        covariance = root.to(covariance) @ (covariance - covariance.mean(-2, keepdim=True))
     return Coefficients(increments, correction, covariance)
 
 
-def _root(matrix: Tensor) -> Tensor:
-    """Of a symmetric matrix that is positive semidefinite."""
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.mT
-    return root
+@lru_cache(maxsize=64)
+def _kernel(parts: RecursionParts) -> Tensor:
+    return torch.tensor(parts.kernel, dtype=torch.float64)
+
+
+@lru_cache(maxsize=64)
+def _noise_root(sampling: Sampling) -> Tensor | None:
+    """The symmetric root of the matrix that mixes minibatches' increments; None where the noise is a multiple."""
+    matrix = sampling.noise_matrix()
+    if matrix is None:
+        return None
+    eigenvalues, vectors = torch.linalg.eigh(torch.tensor(matrix, dtype=torch.float64))
+    return vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.mT
 
 
 def drift_and_covariance(
