@@ -1,6 +1,7 @@
 """Increments, drift and covariance as numbers, generated from the derivation (theory, section 2).
 
-``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
+``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches. Of a
+recursion's SDE ``eta`` is the effective rate everywhere here: ``float(sde.rate)`` times the learning rate.
 """
 
 from collections.abc import Mapping
@@ -86,7 +87,7 @@ class Coefficients(NamedTuple):
         return {name: part.tolist() for name, part in self._asdict().items()}
 
     def drift(self, eta: float) -> Tensor:
-        """``b = E h + eta b_1``, shape ``(..., d)``."""
+        """``b = E h + eta b_1``, shape ``(..., d)``; ``eta`` is the effective rate of a recursion."""
         return self.increments.mean(-2) + eta * self.correction
 
     def covariance_matrix(self) -> Tensor:
@@ -183,7 +184,7 @@ def drift_and_covariance(
         sde: from :func:`derive` or :func:`truncate`.
         x: points, shape ``(d,)`` or ``(..., 1, d)``.
         rho: perturbation radius.
-        eta: learning rate, which multiplies the correction ``b_1``.
+        eta: learning rate, which multiplies the correction ``b_1``; the effective rate of a recursion.
         values: of the rule's other parameters and directions.
 
     Raises:
