@@ -35,7 +35,7 @@ class Trained:
     """
 
     text: str
-    rate: Fraction = Q(1)
+    rate: Fraction | int = 1
     factors: tuple = ()
     slow: tuple = ("x",)
     settings: dict = field(default_factory=dict)
