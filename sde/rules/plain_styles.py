@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from .letters import unicode_name
 from .names import KNOWN
-from .style import Style, joined, signed
+from .style import Style, joined, rounded, signed
 
 __all__ = ["PYTHON", "TEXT", "UNICODE"]
 
@@ -79,6 +79,8 @@ TEXT = Style(
     state=lambda name: name,
     product=_slashed(str),
     brackets=lambda a: f"({a})",
+    root=lambda a: f"{a}^(1/2)",
+    block=lambda name, blocks: f"{name}_{''.join(blocks)}",
 )
 
 
@@ -93,6 +95,9 @@ def _nabla(order: int) -> str:
 
 
 def _unicode_rational(value: Fraction) -> str:
+    if (short := rounded(value)) is not None:
+        digits, exponent = short
+        return f"{digits}·10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else digits
     return _FRACTIONS.get(str(value), str(value))
 
 
@@ -127,6 +132,8 @@ UNICODE = replace(
     loss_at=lambda shift, draw: _shifted(f"f_{draw or 'γ'}", shift),
     state=unicode_name,
     product=_slashed(_unicode_rational),
+    root=lambda a: f"√{a}",
+    block=lambda name, blocks: f"{name}_{','.join(unicode_name(block) for block in blocks)}",
 )
 
 
