@@ -44,10 +44,11 @@ def _derivative_at(tensor: Callable[[int], str]) -> Callable[[str | None, list[s
     """Of a minibatch's loss, its tensor named by its order; its gradient at ``x`` is ``g`` in every style."""
 
     def written(shift: str | None, arguments: list[str], draw: str) -> str:
-        order, label = len(arguments) + 1, f"_{draw}" if draw else ""
+        order = len(arguments) + 1
         if shift is None and not arguments:
-            return f"g{label}"
-        return _brackets(_shifted(tensor(order) + label, shift), arguments, order)
+            return f"g_{draw}" if draw else "g"
+        name = tensor(order)
+        return _brackets(_shifted(f"{name[: name.rindex('_')]}_{draw}" if draw else name, shift), arguments, order)
 
     return written
 
