@@ -18,10 +18,10 @@ class Repartitioned(Sampling):
     A loss of a minibatch is the mean of its ``b`` examples of ``n``. Two disjoint ones have
     ``Cov(h_A, h_B) = -Cov(h_A)/(n/b - 1)`` where ``h`` is linear in the examples, as SGD's; so the law is that of
     :class:`.sampling.Reshuffled` with ``N = n/b`` minibatches, a fraction, in epochs of ``M = n // b``; expectations
-    run over *all* minibatches of ``b`` examples. A perturbation is not linear in the examples, but what is not enters pairs
-    at ``rho^2`` only: in Hoeffding's decomposition of a function of a random subset, parts of different degree are
-    uncorrelated, also between disjoint subsets, and at ``rho^0`` only the linear part is there. So pairs are exact up
-    to ``rho^1``, and more is refused.
+    run over *all* minibatches of ``b`` examples. A perturbation is not linear in the examples, but what is not enters
+    pairs at ``rho^2`` only: in Hoeffding's decomposition of a function of a random subset, parts of different degree
+    are uncorrelated, also between disjoint subsets, and at ``rho^0`` only the linear part is there. So pairs are exact
+    up to ``rho^1``, and more is refused.
 
     Args:
         examples: ``n``.
