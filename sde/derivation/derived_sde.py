@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache, cached_property
@@ -314,6 +315,18 @@ def _first_dropped(
     return []
 
 
+def _covariance_powers(rule: Rule | Recursion, beta: Fraction, most: int) -> int:
+    """How many powers of the covariance are known, of a recursion for whose order 1 none is needed."""
+    if isinstance(rule, Rule):
+        return most
+    parts = RecursionParts(rule, beta)
+    for count in range(most, 0, -1):
+        with suppress(InputError):
+            parts.covariance(count)
+            return count
+    return 0
+
+
 def _check_rule(rule: Any) -> None:
     if not isinstance(rule, Rule | Recursion):
         raise InputError(f"found {rule!r}; expected a rule: find_rule('sam'), or Rule('name', step)")
@@ -362,13 +375,14 @@ def derive(rule: Rule | Recursion, weak_order: int, rho_exponent: Any) -> SDE:
             f"{drift_order + 1} derivatives of the losses; at most {_MOST_POWERS} powers are expanded, give a rho "
             f"exponent of at least {Fraction(weak_order, _MOST_POWERS)}"
         )
-    sde = truncate(
-        rule,
-        beta,
-        drift_order,
-        covariance_order=second if weak_order == 2 else drift_order,
-        correction_order=second,
-    )
+    kept = second if weak_order == 2 else drift_order
+    try:
+        sde = truncate(rule, beta, drift_order, covariance_order=kept, correction_order=second)
+    except InputError:
+        fewer = kept if weak_order == 2 else _covariance_powers(rule, beta, kept)
+        if fewer == kept:
+            raise
+        sde = truncate(rule, beta, drift_order, covariance_order=fewer, correction_order=second)
     if sde.weak_order < weak_order and isinstance(rule, Recursion):
         raise InputError(
             f"recursion '{rule.name}': the proof finds weak order {sde.weak_order} only, in "
