@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..rules.bindings import Values
 from .derived_sde import SDE
-from .torch_code import ordered_code, torch_code
+from .torch_code import corrector_code, ordered_code, torch_code
 
 if TYPE_CHECKING:
     from ...landscapes.landscape import Landscape
@@ -33,6 +33,14 @@ def compile_torch_code(sde: SDE) -> GeneratedFunction:
 def compile_ordered_code(sde: SDE) -> OrderedFunction:
     """Compile the function that :func:`.torch_code.ordered_code` is the source of, once for each SDE."""
     function: OrderedFunction = _compiled(ordered_code(sde), sde, "ordered")
+    return function
+
+
+@lru_cache(maxsize=256)
+def compile_corrector_code(sde: SDE, count: int) -> Callable[["Landscape", Tensor, float, Values], Tensor]:
+    """Compile the function that :func:`.torch_code.corrector_code` is the source of, once for each SDE."""
+    source = corrector_code(sde, count)
+    function: Callable[["Landscape", Tensor, float, Values], Tensor] = _compiled(source, sde, "corrector")
     return function
 
 

@@ -21,7 +21,7 @@ from ..rules.plain_styles import TEXT
 from .averaging.recursion_parts import by_block
 from .derived_sde import SDE
 
-__all__ = ["ordered_code", "torch_code"]
+__all__ = ["corrector_code", "ordered_code", "torch_code"]
 
 
 def torch_code(sde: SDE) -> str:
@@ -64,6 +64,32 @@ def ordered_code(sde: SDE) -> str:
     writer.assign("ordered", sde.ordered)
     body = "\n    ".join([*writer.lines, "return ordered"])
     return f"def ordered(f, x, rho, values):\n    {body}\n"
+
+
+def corrector_code(sde: SDE, count: int) -> str:
+    """The source of ``corrector(f, x, rho, values)``: ``chi`` of the SDE of a recursion, its first powers of ``rho``.
+
+    ``values`` has the fast blocks of the state by name, shape ``(..., 1, d)``.
+
+    Example:
+        >>> from eigensam.sde import derive
+        >>> from eigensam.sde.rules.recursion import Recursion
+        >>> from eigensam.sde.rules.statements import parse_statements
+        >>> momentum = Recursion("momentum", parse_statements("m = 1/2*m + g; x = x - eta*m"))
+        >>> print(corrector_code(derive(momentum, 1, 1), 1))
+        def corrector(f, x, rho, values):
+            m = values['m']
+            corrector = f.contracted_gradient(x, [(2.0, ())])[..., None, :] + -1.0 * m
+            return corrector
+        <BLANKLINE>
+    """
+    assert sde.parts is not None
+    writer = _Writer(sde.blocks)
+    writer.lines += [f"{name} = values[{name!r}]" for name in sde.parts.fast]
+    writer.assign("corrector", sde.parts.corrector(count))
+    body = "\n    ".join([*writer.lines, "return corrector"])
+    head = "import torch\n\n\n" if len(sde.blocks) > 1 else ""
+    return f"{head}def corrector(f, x, rho, values):\n    {body}\n"
 
 
 @dataclass(frozen=True)

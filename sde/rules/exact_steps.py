@@ -17,11 +17,11 @@ from .recursion import Recursion
 if TYPE_CHECKING:
     from ...landscapes.landscape import Landscape
 
-__all__ = ["evaluate", "evaluate_blocks", "recursion_step"]
+__all__ = ["TorchNumbers", "evaluate", "evaluate_blocks", "recursion_step"]
 
 
 @dataclass(frozen=True)
-class _TorchNumbers:
+class TorchNumbers:
     """Tensors of the type of ``x``."""
 
     landscape: "Landscape"
@@ -91,7 +91,7 @@ def evaluate(expression: Expression, landscape: "Landscape", x: Tensor, values: 
     Returns:
         Vectors of shape ``(..., M, d)``, scalars of shape ``(..., M)``; 1 for M where nothing depends on a minibatch.
     """
-    result: Tensor = interpret(expression, x, _TorchNumbers(landscape, x, values))
+    result: Tensor = interpret(expression, x, TorchNumbers(landscape, x, values))
     return result
 
 
@@ -111,7 +111,7 @@ def evaluate_blocks(
     """
     x = blocks[POSITION]
     draws = recursion.draws or [""]
-    numbers = _TorchNumbers(landscape, x, values, draws, blocks)
+    numbers = TorchNumbers(landscape, x, values, draws, blocks)
     shape = (*x.shape[: -1 - len(draws)], *([landscape.size] * len(draws)), landscape.dim)
     return {name: interpret(value, x, numbers).expand(shape) for name, value in recursion.new_values.items()}
 

@@ -67,6 +67,15 @@ class RecursionParts:
         """The slow ones."""
         return self._first(1).step.slow
 
+    @property
+    def fast(self) -> tuple[str, ...]:
+        """The blocks that are averaged over."""
+        return self._first(1).step.fast
+
+    def corrector(self, count: int) -> Powers:
+        """``chi``: ``x + eta chi`` is what the SDE follows."""
+        return _together(self._first(count).corrector, 1, count)
+
     def drift(self, count: int) -> Powers:
         """``b_0``."""
         one = self._first(count)

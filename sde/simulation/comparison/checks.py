@@ -16,8 +16,8 @@ _SAME_START = 1e-3  # ours: of the observable's size; single precision and an ei
 _SAME_TIME = 1e-9  # ours: relative; k eta, computed in another order
 
 
-def check_others(rule: PathSeries, others: Sequence[PathSeries]) -> None:
-    """Same times, observables, numbers of paths and starts.
+def check_others(rule: PathSeries, others: Sequence[PathSeries], *, together: bool = True) -> None:
+    """Same times, observables, numbers of paths and, where they are to start together, starts.
 
     Raises:
         InputError: they differ, two processes have one name, or there is none beside the rule.
@@ -43,7 +43,7 @@ def check_others(rule: PathSeries, others: Sequence[PathSeries]) -> None:
                 f"{other.name} has {other.paths} paths, {rule.name} has {rule.paths}; give one for each path of the "
                 "rule, with its noise, or, of a flow, one for all"
             )
-        for observable in rule.values:
+        for observable in rule.values if together else ():
             _check_start(rule, other, observable)
 
 

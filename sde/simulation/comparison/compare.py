@@ -7,8 +7,8 @@ from torch import Tensor
 from ....ground.errors import InputError
 from ....landscapes.landscape import Landscape
 from ....landscapes.networks.network import NetworkLandscape
-from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 from ..networks.compared_networks import compared_networks
 from ..networks.network_observables import NetworkObservables
@@ -16,15 +16,16 @@ from ..simulate import Engine
 from .compare_settings import CompareSettings
 from .compared_ensembles import compared_ensembles
 from .comparison import Comparison
+from .given_sdes import GivenSDE
 
 __all__ = ["compare"]
 
 
 def compare(
-    rule: Rule,
-    sdes: Mapping[str, SDE],
+    rule: Rule | Recursion,
+    sdes: Mapping[str, GivenSDE],
     landscape: Landscape,
-    x0: Tensor,
+    x0: Tensor | Mapping[str, Tensor],
     settings: CompareSettings,
     *,
     values: Values | None = None,
@@ -37,10 +38,10 @@ def compare(
     SDE with the exact covariance of its minibatches.
 
     Args:
-        rule: the update rule.
-        sdes: of the rule, by the names that they are to have.
+        rule: the update rule, or what is trained: a recursion with memory, schedules and epochs.
+        sdes: of the rule, by the names that they are to have; :class:`.Control` for that of another one.
         landscape: the family of ``M`` minibatch losses.
-        x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``.
+        x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``; of a recursion also blocks by name.
         settings: learning rate, radius, numbers of steps and paths, and so on.
         values: of the rule's other parameters and directions. On a network one direction without a value is estimated
             as a top eigenvector.

@@ -10,8 +10,9 @@ from ....ground.errors import InputError
 from ..given_numbers import finite_number, whole_number
 from ..seeds import checked_seed
 
-__all__ = ["EIGENVECTORS", "SAMPLINGS", "CompareSettings"]
+__all__ = ["EIGENVECTORS", "OBSERVED", "SAMPLINGS", "CompareSettings"]
 
+OBSERVED: Sequence[str] = ("slow", "x")
 SAMPLINGS: Sequence[str] = ("independent", "reshuffled")  # of rule_chain, which loads torch
 EIGENVECTORS: Sequence[str] = ("minibatch", "step")
 
@@ -26,12 +27,12 @@ class CompareSettings:
 
     Args:
         rho: perturbation radius.
-        eta: learning rate: a step of the rule takes this time.
+        eta: learning rate: a step of the rule takes this time, and one of a recursion what ``step_time`` says.
         steps: of the rule.
         paths: of each process.
         seed: of the noise, which all processes share.
         sampling: how the rule draws minibatches: "independent", or "reshuffled", without replacement in each epoch.
-            The SDEs are those of independent minibatches in either case.
+            The SDEs are those of independent minibatches in either case. A recursion has a sampling of its own.
         scheme: of the SDEs; on a network "splitting" or "euler-maruyama".
         substeps: of the SDEs in a step of the rule: the scheme's step is ``eta / substeps``.
         looks: after the start, about.
@@ -43,6 +44,9 @@ class CompareSettings:
         eigenvector: on a network, where a direction that has no value is estimated as a top eigenvector: on every
             "minibatch", or once in a "step", on the mean loss.
         power_iterations: of that estimate, from the one before.
+        observed: of a recursion with memory. "slow": ``x + eta chi(x, q)``, which its SDE follows from the first step
+            on; "x": the position, which is near it once the memory is full.
+        step_time: the time that a step of the rule takes; None: ``eta``. A comparison with a recursion finds it.
 
     Raises:
         InputError: numbers out of range, an unknown name.
@@ -68,6 +72,8 @@ class CompareSettings:
     flows: bool = False
     eigenvector: str = "minibatch"
     power_iterations: int = 5
+    observed: str = "slow"
+    step_time: float | None = None
 
     def __post_init__(self) -> None:
         times = self.state_times
@@ -77,6 +83,7 @@ class CompareSettings:
             *((name, whole_number(name, getattr(self, name), 1)) for name in _COUNTS),
             ("every", None if self.every is None else whole_number("every", self.every, 1)),
             ("seed", checked_seed(self.seed)),
+            ("step_time", None if self.step_time is None else finite_number("step_time", self.step_time)),
             ("state_times", times if times is None else tuple(finite_number("state_times", each) for each in times)),
         ):
             object.__setattr__(self, name, value)  # those of numpy as Python's
@@ -84,7 +91,9 @@ class CompareSettings:
             raise InputError(
                 f"eta = {self.eta} and rho = {self.rho}; give a positive learning rate, and no rho below 0"
             )
-        for name, choices in (("sampling", SAMPLINGS), ("eigenvector", EIGENVECTORS)):
+        if self.step_time is not None and self.step_time <= 0:
+            raise InputError(f"step_time = {self.step_time}; give a positive time, or None")
+        for name, choices in (("sampling", SAMPLINGS), ("eigenvector", EIGENVECTORS), ("observed", OBSERVED)):
             if getattr(self, name) not in choices:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of: {', '.join(choices)}")
         self.state_looks()
@@ -106,8 +115,13 @@ class CompareSettings:
 
     @property
     def times(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """``t = k eta`` of the looks."""
-        return np.array(self.look_steps) * self.eta
+        """``t = k eta`` of the looks; of a recursion ``k`` times the time of its step."""
+        return np.array(self.look_steps) * self.clock
+
+    @property
+    def clock(self) -> float:
+        """The time that a step of the rule takes."""
+        return self.eta if self.step_time is None else self.step_time
 
     def state_looks(self) -> list[int]:
         """Numbers of the looks at which states are kept.
@@ -115,7 +129,7 @@ class CompareSettings:
         Raises:
             InputError: a time that is no look.
         """
-        times, horizon = self.times, self.steps * self.eta
+        times, horizon = self.times, self.steps * self.clock
         given = [share * horizon for share in _STATES] if self.state_times is None else self.state_times
         found = [int(np.abs(times - t).argmin()) for t in given]
         for t, k in zip(given, found, strict=True):

@@ -1,7 +1,7 @@
 """A rule beside its SDEs on an analytic landscape: many paths of each, along the same noise."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,29 +12,27 @@ from torch import Tensor
 
 from ....ground.errors import InputError
 from ....landscapes.landscape import Landscape
-from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values
+from ...rules.leaves import POSITION
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 from ..ensembles.looks import Record
 from ..problems.chain_problem import ChainProblem
-from ..problems.derived_problem import check_type, derived_problem
-from ..problems.problem import SDEProblem
-from ..problems.rule_chain import rule_chain
+from ..problems.derived_problem import check_type
 from ..problems.state import Start, start_of
-from ..problems.untruncated_problem import untruncated_problem
 from ..scheme import SCHEMES
 from ..simulate import Engine, simulate
 from ..statistics.observables import Observable, Recorder
 from .compare_settings import CompareSettings
 from .comparison import Comparison
-from .given_sdes import check_sdes
+from .ensemble_processes import EnsembleProcess, ensemble_processes
+from .given_sdes import GivenSDE, check_sdes
 from .path_series import Array, PathSeries
 
 __all__ = ["compared_ensembles", "landscape_observables"]
 
 Observables = Mapping[str, Callable[[Tensor], Tensor]]
 
-_EXACT, _FLOW = "exact drift", "flow of "
 _MOST_MEMORY = 2**32  # bytes of a comparison
 _MOST_DIM = 3  # of states that are kept, and coordinates that are observed
 _DRAWN = 20  # paths that a portrait has room for
@@ -42,10 +40,10 @@ _BATCH = 2**14  # ours: states of a call of an observable
 
 
 def compared_ensembles(
-    rule: Rule,
-    sdes: Mapping[str, SDE],
+    rule: Rule | Recursion,
+    sdes: Mapping[str, GivenSDE],
     landscape: Landscape,
-    x0: Tensor,
+    x0: Tensor | Mapping[str, Tensor],
     settings: CompareSettings,
     *,
     values: Values | None = None,
@@ -58,10 +56,12 @@ def compared_ensembles(
     see :func:`rule_chain`. Every process is moved by :func:`simulate`.
 
     Args:
-        rule: the discrete algorithm, the first process, called by its name.
-        sdes: of this rule, by the names that they are to have.
+        rule: the discrete algorithm, the first process, called by its name. A recursion draws minibatches by its own
+            sampling, a step takes the time of its effective rate, and there is no exact drift.
+        sdes: of this rule, by the names that they are to have; :class:`.Control` for that of another one.
         landscape: an analytic one.
-        x0: start, shape ``(d,)`` or ``(paths, d)``, of the landscape's type.
+        x0: start, shape ``(d,)`` or ``(paths, d)``, of the landscape's type; of a recursion also blocks by name. Memory
+            that is not given starts at 0, and SDEs where :func:`.shifted_start` says.
         settings: of the comparison.
         values: of the rule's other parameters and directions.
         observables: functions of states, shape ``(n, d)``, to values, shape ``(n,)``, by name; None: those of
@@ -89,9 +89,10 @@ def compared_ensembles(
     """
     if not isinstance(settings, CompareSettings):
         raise InputError(f"settings are of type {type(settings).__name__}; expected CompareSettings(...)")
-    engine, start = engine or Engine(), start_of(x0, settings.paths)
-    if start.blocks:
-        raise InputError(f"the start has blocks {', '.join(dict(start.blocks))}; give one tensor")
+    engine, position = engine or Engine(), x0[POSITION] if isinstance(x0, Mapping) and POSITION in x0 else x0
+    if isinstance(x0, Mapping) and not (isinstance(rule, Recursion) and POSITION in x0):
+        raise InputError(f"the start has blocks {', '.join(map(str, x0))}; give one tensor")
+    start = start_of(position, settings.paths)
     check_type(landscape, start.first)
     check_sdes(rule, sdes)
     if SCHEMES[settings.scheme].increments != "normal":
@@ -101,18 +102,18 @@ def compared_ensembles(
         )
     given = landscape_observables(landscape) if observables is None else observables
     observed = [Observable(name, function) for name, function in given.items()]
-    runs = list(_processes(rule, sdes, landscape, settings, values))
+    runs, settings = ensemble_processes(rule, sdes, landscape, x0, settings, values)
     names = [run.name for run in runs]
     if len(runs) == 1:
         raise InputError("there is nothing to compare the rule with; give an SDE, or exact_drift=True")
     if len(set(names)) < len(names):
         raise InputError(f"processes are named {', '.join(names)}; give each SDE a name that no other process has")
-    _check_memory(start, settings, len(observed), sum(_paths(run, start, settings) > 1 for run in runs))
+    _check_memory(start, settings, len(observed), sum(not run.one_path for run in runs))
     _check_observables(Recorder(observed, settings.times.tolist(), start.points).sizes)
     series, states, drawn, backends = [], {}, {}, {}
     for run in runs:
         folder = None if engine.checkpoint is None else Path(engine.checkpoint) / _folder(run.name)
-        trajectories, backends[run.name] = _moved(run, start, settings, replace(engine, checkpoint=folder))
+        trajectories, backends[run.name] = _moved(run, settings, replace(engine, checkpoint=folder))
         found = {each.name: _values(each, trajectories) for each in observed}
         series.append(PathSeries(run.name, settings.times, found))
         if start.dim <= _MOST_DIM:
@@ -125,12 +126,12 @@ def compared_ensembles(
         "dimension": landscape.dim,
         "minibatches": landscape.size,
         "numbers": str(start.points.dtype),
-        "start": x0.tolist() if x0.ndim == 1 else "one for each path",
+        "start": position.tolist() if position.ndim == 1 else "one for each path",
         "backends": backends,
     }
     times = settings.times[settings.state_looks()] if states else np.empty(0)
     rounding = settings.rounding(str(start.points.dtype))
-    return Comparison(series[0], series[1:], about, states, times, drawn, rounding)
+    return Comparison(series[0], series[1:], about, states, times, drawn, rounding, isinstance(rule, Recursion))
 
 
 def landscape_observables(landscape: Landscape) -> dict[str, Callable[[Tensor], Tensor]]:
@@ -155,44 +156,16 @@ def landscape_observables(landscape: Landscape) -> dict[str, Callable[[Tensor], 
     return found
 
 
-@dataclass(frozen=True)
-class _Process:
-    name: str
-    problem: SDEProblem | ChainProblem
-
-
-def _processes(
-    rule: Rule, sdes: Mapping[str, SDE], landscape: Landscape, settings: CompareSettings, values: Values | None
-) -> Iterator[_Process]:
-    own: Any = {"rho": settings.rho, "eta": settings.eta, "values": values}
-    sampling: Any = {"sampling": settings.sampling, "substeps": settings.substeps}
-    yield _Process(rule.name, rule_chain(landscape, rule, **own, **sampling))
-    problems = {name: derived_problem(landscape, sde, **own) for name, sde in sdes.items()}
-    exact = {_EXACT: untruncated_problem(landscape, rule, **own)} if settings.exact_drift else {}
-    for each in (problems, exact):
-        for name, problem in each.items():
-            yield _Process(name, problem)
-    if settings.flows:
-        for name, problem in (problems | exact).items():
-            yield _Process(_FLOW + name, SDEProblem(problem.drift, None))
-
-
-def _paths(run: _Process, start: Start, settings: CompareSettings) -> int:
-    """One of a flow, for all, where all begin at one point."""
-    flow = isinstance(run.problem, SDEProblem) and run.problem.diffusion is None
-    return 1 if flow and start.points.ndim == 1 else settings.paths
-
-
-def _moved(run: _Process, start: Start, settings: CompareSettings, engine: Engine) -> tuple[Tensor, str]:
-    """States at all looks, shape ``(paths, L, d)``, and the name of the backend."""
+def _moved(run: EnsembleProcess, settings: CompareSettings, engine: Engine) -> tuple[Tensor, str]:
+    """Positions at all looks, shape ``(paths, L, d)``, and the name of the backend."""
     chain = isinstance(run.problem, ChainProblem)
-    parts = 1 if chain else settings.substeps
-    paths = _paths(run, start, settings)
+    parts = run.parts
+    paths = 1 if run.one_path else settings.paths
     try:
         found = simulate(
             run.problem,
-            start.points,
-            dt=settings.eta / parts,
+            run.start,
+            dt=settings.clock / parts,
             steps=settings.steps * parts,
             paths=paths,
             seed=settings.seed,
@@ -200,9 +173,9 @@ def _moved(run: _Process, start: Start, settings: CompareSettings, engine: Engin
             record=Record(every=settings.stride * parts, trajectories=paths, final=False),
             engine=engine,
         )
+        return run.seen(found.trajectories, settings.times.tolist()), found.backend
     except InputError as error:
         raise InputError(f"{run.name}: {error}") from error
-    return found.trajectories, found.backend
 
 
 def _values(observable: Observable, trajectories: Tensor) -> Array:

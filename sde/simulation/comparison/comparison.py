@@ -36,6 +36,7 @@ class Comparison:
         rounding: of values, relative to the observable's size: what differs by less is not told apart. Thousands of
             steps in double precision stay below 1e-12, in single precision below 1e-6.
         trajectories: by name, of the first paths, shape ``(k, L, d)`` at all looks: for a portrait; may be empty.
+        shifted: whether processes start apart on purpose, as an SDE of momentum does, see :func:`.shifted_start`.
 
     Raises:
         InputError: what cannot be compared: other times, observables, numbers of paths, two processes of one name,
@@ -59,9 +60,10 @@ class Comparison:
     state_times: Array = field(default_factory=lambda: np.empty(0))
     trajectories: Mapping[str, Array] = field(default_factory=dict)
     rounding: float = 1e-12
+    shifted: bool = False
 
     def __post_init__(self) -> None:
-        check_others(self.rule, self.others)
+        check_others(self.rule, self.others, together=not self.shifted)
         check_about(self.about)
         object.__setattr__(self, "others", tuple(self.others))
         states, times = check_states([self.rule, *self.others], self.states, self.state_times)

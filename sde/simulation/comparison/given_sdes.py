@@ -1,16 +1,54 @@
 """Whether what is to be compared with a rule are SDEs of it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 
 from ....ground.errors import InputError
 from ...derivation.derived_sde import SDE
+from ...rules.bindings import Values
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 
-__all__ = ["check_sdes"]
+__all__ = ["Control", "GivenSDE", "check_sdes"]
 
 
-def check_sdes(rule: Rule, sdes: Mapping[str, SDE]) -> None:
-    """Refuse anything but SDEs of the rule, by name.
+@dataclass(frozen=True)
+class Control:
+    """An SDE of *another* rule, run beside on purpose, such as SAM's beside SAM with momentum.
+
+    It has the learning rate with which both have the same effective rate, the same radius, and it starts where the
+    training starts.
+
+    Args:
+        sde: of the other rule.
+
+    Raises:
+        InputError: something else.
+    """
+
+    sde: SDE
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sde, SDE):
+            raise InputError(f"a control is of type {type(self.sde).__name__}; give an SDE: Control(derive(...))")
+
+    def learning_rate(self, eta: float, rate: Fraction) -> float:
+        """That of the control, where the rule has ``eta`` and the effective rate ``rate * eta``."""
+        return float(rate / self.sde.rate) * eta
+
+    def own(self, values: Values | None) -> dict[str, object]:
+        """Values of the symbols that the other rule has, too."""
+        names = {*self.sde.rule.parameters, *self.sde.rule.directions}
+        return {name: value for name, value in (values or {}).items() if name in names}
+
+
+GivenSDE = SDE | Control
+"""Of the rule, or of another one on purpose."""
+
+
+def check_sdes(rule: Rule | Recursion, sdes: Mapping[str, GivenSDE]) -> None:
+    """Refuse anything but SDEs of the rule, and controls, by name.
 
     Raises:
         InputError: what was found.
@@ -18,7 +56,20 @@ def check_sdes(rule: Rule, sdes: Mapping[str, SDE]) -> None:
     if not isinstance(sdes, Mapping):
         raise InputError(f"SDEs are of type {type(sdes).__name__}; give them by name: {{'drift order 2': sde}}")
     for name, sde in sdes.items():
+        if isinstance(sde, Control):
+            continue
         if not isinstance(sde, SDE):
             raise InputError(f"'{name}' is of type {type(sde).__name__}; expected an SDE: derive(...), truncate(...)")
-        if not isinstance(rule, Rule) or sde.rule.step != rule.step:
-            raise InputError(f"the SDE '{name}' is of the rule {sde.rule}; derive it of the rule that is compared")
+        if not isinstance(rule, Rule | Recursion) or not _same(rule, sde.rule):
+            raise InputError(
+                f"the SDE '{name}' is of the rule {sde.rule}; derive it of the rule that is compared, or give it as "
+                "Control(sde)"
+            )
+
+
+def _same(rule: Rule | Recursion, other: Rule | Recursion) -> bool:
+    if isinstance(rule, Rule) or isinstance(other, Rule):
+        return type(rule) is type(other) and rule.step == other.step
+    names = ("step", "sampling", "distinct", "inner_steps")
+    schedules = dict(rule.schedules) == dict(other.schedules)
+    return schedules and all(getattr(rule, name) == getattr(other, name) for name in names)

@@ -1,16 +1,20 @@
 """A derived SDE on a landscape as a problem to simulate."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from ....ground.errors import InputError
 from ....landscapes.landscape import Landscape
 from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values, bind
-from .coefficients import bound_coefficients
+from .coefficients import Coefficients, bound_coefficients
 from .covariance_problem import row_root
 from .problem import SDEProblem
+from .state import State
+from .timed_schedules import timed_schedules
 
 __all__ = ["Root", "check_type", "derived_problem"]
 
@@ -20,9 +24,10 @@ Root = Literal["minibatches", "coordinates"]
 def derived_problem(
     landscape: Landscape, sde: SDE, *, rho: float, eta: float, values: Values | None = None, root: Root = "minibatches"
 ) -> SDEProblem:
-    """``dX = b dt + sqrt(eta) Sigma^{1/2} dW`` with ``b`` and ``Sigma`` of a derived SDE.
+    """``dX = (b_0 + eps b_1) dt + sqrt(eps) Sigma^{1/2} dW`` of a derived SDE.
 
-    Time is ``t = k eta`` at step ``k`` of the rule.
+    ``eps`` is the learning rate ``eta``, and for the SDE of a recursion its effective rate ``sde.rate * eta``: time is
+    ``t = k eps`` after ``k`` steps of training. Schedules are read at that time.
 
     Args:
         landscape: the family of losses.
@@ -34,10 +39,14 @@ def derived_problem(
             ``(h_m - E h) / sqrt(M)``; nothing is factorised. "coordinates": ``d`` of them, by the columns' triangular
             factor: fewer random numbers where ``M > d``.
 
+    An SDE of several blocks, such as position and a momentum whose friction is small, takes a start of these names,
+    ``{"x": ..., "m": ...}``, or all components in one vector, in the order of ``sde.blocks``. That of a recursion with
+    memory that is averaged over starts at :func:`.shifted_start`.
+
     Raises:
         InputError: another object than an SDE, a learning rate or radius that is not positive, an unknown root, or a
             symbol of the rule without a value; when it is simulated, a start of another type or device than the
-            landscape, see :meth:`Landscape.to`.
+            landscape, see :meth:`Landscape.to`, or of other blocks.
 
     Example:
         >>> import torch
@@ -57,19 +66,48 @@ def derived_problem(
         raise InputError(f"unknown root {root!r}; choose one of: minibatches, coordinates")
 
     bound = bind(sde.rule, landscape, rho, values)  # once: it looks at numbers, which no recorded function may
+    rate, at = float(sde.rate) * eta, timed_schedules(sde.rule)
 
-    def drift(t: Tensor, x: Tensor) -> Tensor:
+    def found(t: Tensor, state: State) -> tuple[Coefficients, Sequence[str]]:
+        x, names = _flat(sde, landscape, state)
         check_type(landscape, x)
-        return bound_coefficients(landscape, sde, x, rho, bound).drift(eta)
+        return bound_coefficients(landscape, sde, x, rho, {**bound, **at(t)}), names
 
-    def columns(t: Tensor, x: Tensor) -> Tensor:
-        found: Tensor = bound_coefficients(landscape, sde, x, rho, bound).columns().mT
-        return found * float((eta / landscape.size) ** 0.5)
+    def drift(t: Tensor, state: State) -> State:
+        coefficients, names = found(t, state)
+        return _parted(coefficients.drift(rate), names)
 
-    def factor(t: Tensor, x: Tensor) -> Tensor:
-        return row_root(columns(t, x))
+    def columns(t: Tensor, state: State) -> State:
+        coefficients, names = found(t, state)
+        return _parted(coefficients.columns().mT * float((rate / landscape.size) ** 0.5), names)
 
+    def factor(t: Tensor, state: State) -> State:
+        coefficients, names = found(t, state)
+        return _parted(row_root(coefficients.columns().mT * float((rate / landscape.size) ** 0.5)), names)
+
+    if not sde.covariance:
+        return SDEProblem(drift, None)
     return SDEProblem(drift, columns if root == "minibatches" else factor)
+
+
+def _flat(sde: SDE, landscape: Landscape, state: State) -> tuple[Tensor, Sequence[str]]:
+    """One vector, and the names of its parts; none where it was one vector already."""
+    if not isinstance(state, Mapping):
+        expected = landscape.dim * len(sde.blocks)
+        if len(sde.blocks) > 1 and state.shape[-1] != expected:
+            raise InputError(
+                f"this is an SDE of {', '.join(sde.blocks)}; start at {{{', '.join(f'{n!r}: ...' for n in sde.blocks)}}}, "
+                f"or at a vector of {expected} components; found {state.shape[-1]}"
+            )
+        return state, ()
+    if tuple(state) != sde.blocks:
+        raise InputError(f"the start has the blocks {', '.join(state)}; this is an SDE of {', '.join(sde.blocks)}")
+    return torch.cat([*state.values()], -1), sde.blocks
+
+
+def _parted(vectors: Tensor, names: Sequence[str]) -> State:
+    """Rows by block."""
+    return dict(zip(names, vectors.chunk(len(names)), strict=True)) if names else vectors
 
 
 def check_type(landscape: Landscape, x: Tensor) -> None:

@@ -14,8 +14,9 @@ from ..given_numbers import finite_number
 from .chain_problem import ChainProblem
 from .coefficients import bound_increments
 from .derived_problem import check_type
+from .minibatch_laws import drawn_minibatch
 
-__all__ = ["Sampling", "drawn_minibatch", "rule_chain"]
+__all__ = ["Sampling", "rule_chain"]
 
 Sampling = Literal["independent", "reshuffled"]
 
@@ -89,17 +90,3 @@ def rule_chain(
 
     make = partial(ChainProblem, noise_dim=landscape.size, dt=eta, substeps=substeps)
     return make(independent) if sampling == "independent" else make(reshuffled, memory=(0.0,) * landscape.size)
-
-
-def drawn_minibatch(scores: Tensor) -> Tensor:
-    """1 in place of the largest number, the first of equal ones, and 0 elsewhere.
-
-    Args:
-        scores: shape ``(M,)``.
-
-    Example:
-        >>> drawn_minibatch(torch.tensor([0.5, 2.0, 2.0])).tolist()
-        [0.0, 1.0, 0.0]
-    """
-    largest = (scores == scores.amax()).to(scores.dtype)
-    return torch.where(largest.cumsum(0) <= 1, largest, torch.zeros_like(largest))

@@ -18,7 +18,8 @@ from eigensam.sde.simulation.problems import rule_chain as module
 from eigensam.sde.simulation.problems.chain_problem import ChainProblem
 from eigensam.sde.simulation.problems.coefficients import exact_increments
 from eigensam.sde.simulation.problems.derived_problem import derived_problem
-from eigensam.sde.simulation.problems.rule_chain import drawn_minibatch, rule_chain
+from eigensam.sde.simulation.problems.minibatch_laws import drawn_minibatch
+from eigensam.sde.simulation.problems.rule_chain import rule_chain
 from eigensam.sde.simulation.simulate import Engine, simulate
 from eigensam.sde.simulation.statistics.observables import Observable
 
