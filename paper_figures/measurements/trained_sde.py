@@ -1,4 +1,4 @@
-"""The SDE of a training with everything on, and what each part of it is for: slopes on a quadratic, without sampling."""
+"""The SDE of a training with everything on, and what each part of it is for: slopes on a quadratic, unsampled."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -69,8 +69,8 @@ def _landscape() -> "Landscape":
 def measure_trained_sde(progress: Callable[[int, int], None]) -> list[dict[str, Any]]:
     """Weak errors and slopes of each variant, with the order that it should have.
 
-    All are measured as if they had order 2, from the shifted start and in the slow variable, so that a variant lacks its
-    one term alone.
+    All are measured as if they had order 2, from the shifted start and in the slow variable, so that a variant lacks
+    its one term alone.
     """
     from ...sde.weak_order.moments import verify_moments
     from ...sde.weak_order.plans import MomentsPlan
