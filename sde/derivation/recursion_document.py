@@ -67,7 +67,7 @@ def _step(sde: SDE) -> str:
     ]
     draws = f"\nHere {', '.join(labels)}, and so with $H$ and $T$." if labels else ""
     memory = (
-        rf"The slow blocks, ${slow}$, stay where they are at $\eta = 0$. There a step contracts the fast ones, ${fast}$,"
+        rf"The slow blocks, ${slow}$, stay where they are at $\eta = 0$. There a step contracts the others, ${fast}$,"
         + "\nwhich have one invariant law with the slow blocks held, "
         r"$\mu$, whose averages are computed exactly."
         if fast
