@@ -1,7 +1,11 @@
 from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
-from .rules.rule import RULES, Rule, find_rule, multi_step_sam
+from .rules.finding import find_rule
+from .rules.known_recursions import RECURSIONS
+from .rules.momentum import heavy_ball
+from .rules.recursion import Recursion
+from .rules.rule import RULES, Rule, multi_step_sam
 from .simulation.comparison.compare import compare
 from .simulation.comparison.compare_settings import CompareSettings
 from .simulation.comparison.comparison import Comparison
@@ -42,6 +46,7 @@ from .weak_order.verdict import WeakOrder
 
 __all__ = [
     "ETAS",
+    "RECURSIONS",
     "RULES",
     "SCHEMES",
     "SDE",
@@ -60,6 +65,7 @@ __all__ = [
     "OneStepPlan",
     "PathSeries",
     "Record",
+    "Recursion",
     "Rule",
     "SDEProblem",
     "Scheme",
@@ -79,6 +85,7 @@ __all__ = [
     "exact_increments",
     "expand",
     "find_rule",
+    "heavy_ball",
     "in_coordinates",
     "mean_and_covariance",
     "multi_step_sam",

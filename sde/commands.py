@@ -46,7 +46,7 @@ def derive_command(
     from .derivation.proof_document import proof_document
     from .derivation.summary import latex_summary, summary
     from .derivation.torch_code import torch_code
-    from .rules.rule import find_rule
+    from .rules.finding import find_rule
 
     outputs = Outputs(json, files={"--proof": proof})
     beta = read_exponent(rho_exponent)

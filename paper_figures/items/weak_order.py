@@ -24,9 +24,9 @@ ORDER_2 = "order 2 (derived)"
 def curves(exponent: str) -> "dict[str, SDE]":
     """The SDEs of one panel: truncations where order 1 is the question, ablations where it is order 2."""
     from ...sde.derivation.derived_sde import derive, truncate
-    from ...sde.rules.rule import find_rule
+    from ...sde.rules.finding import find_memoryless
 
-    sam = find_rule("sam")
+    sam = find_memoryless("sam")
     if exponent != "2/3":
         return {label: truncate(sam, exponent, order) for order, label in enumerate((FIRST, SECOND, THIRD), start=1)}
     full = derive(sam, 2, exponent)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...sde.algebra.sums import Sum
 from ...sde.derivation.derived_sde import SDE, derive, truncate
-from ...sde.rules.rule import find_rule
+from ...sde.rules.finding import find_memoryless
 from ...sde.simulation.problems.coefficients import drift_and_covariance
 from ...sde.weak_order.claim import Progress
 from ...sde.weak_order.own_coefficients import CoefficientFunction
@@ -56,7 +56,7 @@ def transposed_cholesky(*arguments: Any) -> tuple[Tensor, Tensor]:
 
 def ablations() -> Iterator[Ablation]:
     """SAM at ``beta = 1/3`` and order 1, and at ``beta = 2/3`` and order 2."""
-    sam = find_rule("sam")
+    sam = find_memoryless("sam")
 
     def variant(group: str, change: str, sde: SDE) -> Ablation:
         return Ablation(group, change, sde, sde.weak_order)
@@ -69,7 +69,7 @@ def ablations() -> Iterator[Ablation]:
     yield Ablation(group, "Cholesky factor transposed", first, Fraction(1), transposed_cholesky)
     yield variant(group, "drift without ρ²", truncate(sam, "1/3", 2, covariance_order=3))
     yield variant(group, "ρ² in the drift halved", replace(first, increments=_scaled(first.increments, "1/2", 2)))
-    usam = truncate(find_rule("usam"), "1/3", 3)
+    usam = truncate(find_memoryless("usam"), "1/3", 3)
     yield variant(group, "the SDE of USAM", replace(usam, rule=sam))
 
     second, group = derive(sam, 2, "2/3"), "order 2, ρ = 0.8 η^(2/3)"

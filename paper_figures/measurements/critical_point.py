@@ -13,7 +13,7 @@ import torch
 
 from ...landscapes.analytic.quadratic import Quadratic
 from ...sde.derivation.derived_sde import derive
-from ...sde.rules.rule import find_rule
+from ...sde.rules.finding import find_memoryless
 from ...sde.weak_order.claim import Progress
 from ...sde.weak_order.divisor_check import divisors
 from ...sde.weak_order.one_step import verify_one_step
@@ -32,7 +32,7 @@ def measure_critical_point(progress: Progress = lambda done, total: None) -> lis
         step size: the assumption check of :func:`divisors`.
     """
     f = Quadratic([[2.0, 0.5], [0.5, 1.0]], centres=[[0.0, 0.0], [1.0, 1.0]])
-    sde = derive(find_rule("sam"), 2, "2/3")
+    sde = derive(find_memoryless("sam"), 2, "2/3")
     result = []
     for index, distance in enumerate(DISTANCES):
         x = distance * torch.tensor([[0.6, 0.8]], dtype=torch.float64)

@@ -10,7 +10,7 @@ from ...ground.errors import InputError
 from ...landscapes.networks.network import NetworkLandscape
 from ...landscapes.runs.data_set import DataSet
 from ...sde.derivation.derived_sde import truncate
-from ...sde.rules.rule import find_rule
+from ...sde.rules.finding import find_memoryless
 from ...sde.simulation.comparison.compare_settings import CompareSettings
 from ...sde.simulation.networks.compared_networks import compared_networks
 from ...sde.simulation.networks.network_observables import FIGURE_TWO, NetworkObservables
@@ -158,7 +158,7 @@ def compared_case(network: Network, case: Case, used: "Sequence[Tensor]", classe
     )
     x = torch.stack([nn.utils.parameters_to_vector(each.parameters()).detach() for each in modules])
     x = _after_sgd(f, x, network.eta, case.warm_up)
-    sam = find_rule("sam")
+    sam = find_memoryless("sam")
     found = compared_networks(
         sam,
         {f"drift order {k}": truncate(sam, EXPONENT, k) for k in (2, 3)},

@@ -10,7 +10,7 @@ import torch
 
 from ...landscapes.analytic.torus import TiltedTorus
 from ...sde.derivation.derived_sde import SDE, truncate
-from ...sde.rules.rule import find_rule
+from ...sde.rules.finding import find_memoryless
 from ...sde.weak_order.claim import Progress
 from ...sde.weak_order.torus import verify_on_torus
 
@@ -52,7 +52,7 @@ class Cell:
 
     def sde(self) -> SDE:
         """Truncated as the cell says."""
-        rule, beta = find_rule(self.rule), Fraction(self.rho_exponent)
+        rule, beta = find_memoryless(self.rule), Fraction(self.rho_exponent)
         if self.weak_order == 1:
             return truncate(rule, beta, self.drift_order)
         second = math.ceil(1 / beta)

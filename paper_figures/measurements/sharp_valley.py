@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...landscapes.landscape import Landscape
 from ...sde.derivation.derived_sde import SDE, derive, truncate
-from ...sde.rules.rule import find_rule
+from ...sde.rules.finding import find_memoryless
 from ...sde.simulation.comparison.compare import compare
 from ...sde.simulation.comparison.compare_settings import CompareSettings
 from ...sde.simulation.simulate import Engine
@@ -58,7 +58,7 @@ class BentValley(Landscape):
 
 def valley_sdes() -> dict[str, SDE]:
     """SAM's SDEs of drift order 1 to 3, and of weak order 2."""
-    sam = find_rule("sam")
+    sam = find_memoryless("sam")
     found = {f"drift order {m}": truncate(sam, "1/3", m) for m in (1, 2, 3)}
     return found | {"weak order 2": derive(sam, weak_order=2, rho_exponent="2/3")}
 
@@ -84,7 +84,7 @@ def compared_in_valley(
     """
     steps = max(looks)
     found = compare(
-        find_rule("sam"),
+        find_memoryless("sam"),
         sdes,
         BentValley(**SHARP_VALLEY),
         torch.tensor([start, SHARP_VALLEY["bend"] * start**2], dtype=torch.float64),

@@ -3,6 +3,7 @@
 Printing knows terms only, so that sums and series, above it, can say how they print.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from ..rules.plain_styles import TEXT, UNICODE
 from ..rules.style import Style, joined
 from .scopes import EXPECTATION, Terms, nested, opened
 from .terms import CONTRACTION, INNER, NUMBER, PARAMETER, SIGN, SUM, Atom, Factors, Term, samples
-from .trees import DIRECTION, EMPTY, GAMMA, INTO, MEAN, STATE, TEST, Tree, rootings
+from .trees import DIRECTION, EMPTY, GAMMA, INTO, MEAN, POSITION, STATE, TEST, Tree, rootings
 
 __all__ = [
     "factor",
@@ -108,7 +109,11 @@ def _product(term: Term, style: Style) -> str:
     vector, factors = term
     above: list[str] = []
     below: list[str] = []
-    for atom, e in _ordered(factors):
+    rest = _ordered(factors)
+    if roots := [atom[1] for atom, e in rest if _is_root(atom, e)]:
+        rest = [(atom, e) for atom, e in rest if not _is_root(atom, e)]
+        above.append(style.root(str(math.prod(roots))))
+    for atom, e in rest:
         number = atom[0] == NUMBER
         (above if e > 0 or number else below).append(factor(atom, e if number else abs(e), style))
     if not below:
@@ -117,6 +122,10 @@ def _product(term: Term, style: Style) -> str:
         return style.fraction(style.space.join(above) or "1", below)
     fraction = style.fraction(show_vector(vector, style), below)
     return style.space.join([*above, fraction])
+
+
+def _is_root(atom: Atom, e: Fraction) -> bool:
+    return atom[0] == NUMBER and e == Fraction(1, 2)
 
 
 def _ordered(factors: Factors) -> list[tuple[Atom, Fraction]]:
@@ -176,15 +185,27 @@ def show_vector(tree: Tree, style: Style) -> str:
 def _applied(tree: Tree, style: Style, order: int) -> str:
     kind, label, children = tree
     arguments = [show_vector(child, style) for child in children]
-    if kind in (DIRECTION, STATE):
+    if kind == DIRECTION:
         return style.direction(label)
-    if kind == INTO:
+    if kind == STATE:
+        return style.state(label)
+    if kind == INTO:  # by itself only where a vector of several blocks has not been taken apart
         return f"{arguments[0]}@{label}"
     if kind == EXPECTATION:
         return style.mean(_term(label, style))
     if kind == TEST:
-        return style.apply(style.derivative(order, "phi"), arguments, order)
+        return _test(children, style, order)
     if kind == EMPTY:
         return "."
     name = style.derivative(order, "f" if label == MEAN else "f_m") + "'" * max(0, MEAN - label)
     return style.apply(style.numbered(name, label) if label > GAMMA else name, arguments, order)
+
+
+def _test(children: tuple[Tree, ...], style: Style, order: int) -> str:
+    """A derivative of the test function: of one of several blocks, each argument has its block in the name."""
+    blocks = [child[1] if child[0] == INTO else POSITION for child in children]
+    arguments = [show_vector(child[2][0] if child[0] == INTO else child, style) for child in children]
+    name = style.derivative(order, "phi")
+    if any(child[0] == INTO for child in children):
+        name = style.block(name, blocks)
+    return style.apply(name, arguments, order)

@@ -1,6 +1,6 @@
 """What a derivation assumes, read off its terms."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from ..algebra.printing import factor, inside
@@ -8,23 +8,31 @@ from ..algebra.sums import Sum
 from ..algebra.terms import CONTRACTION, NESTED, SIGN, SUM, Atom, Term, is_positive, relabelled, samples
 from ..algebra.trees import GAMMA
 from ..rules.plain_styles import UNICODE
+from ..rules.recursion import Recursion
 from ..rules.rule import Rule
+from ..rules.sampling import Independent
 from ..rules.style import Style
 
 __all__ = ["assumptions"]
 
 
 def assumptions(
-    rule: Rule, rho_exponent: Fraction, smoothness: int, terms: Iterable[Sum], style: Style = UNICODE
+    rule: Rule | Recursion,
+    rho_exponent: Fraction,
+    smoothness: int,
+    terms: Iterable[Sum],
+    style: Style = UNICODE,
+    memory: Mapping[str, Fraction] | None = None,
 ) -> list[str]:
     """Sentences, those on smoothness first.
 
     Args:
-        rule: the update rule.
+        rule: the update rule, or a recursion.
         rho_exponent: ``beta``.
         smoothness: how many derivatives of the losses the SDE and its remainder hold.
         terms: expressions whose divisors, roots and signs must not vanish.
         style: how formulas are written.
+        memory: of a recursion's fast blocks, by how much a step multiplies them at ``eta = 0``.
     """
     math = style.math
     result = [
@@ -32,7 +40,7 @@ def assumptions(
         f"SDE's coefficients smooth enough for the backward equation ({math('2p + 2')} derivatives); all of polynomial "
         "growth",
         f"drift and diffusion are Lipschitz and all moments of the rule's iterates are bounded on {math('[0, T]')}",
-        "minibatches are drawn uniformly and independently of each other",
+        *([Independent.words] if isinstance(rule, Rule) else _of_training(rule, memory or {}, style)),
     ]
     if rule.perturbed:
         law = f"{style.parameter('rho')} = c {style.power(style.parameter('eta'), rho_exponent, False)}"
@@ -56,6 +64,26 @@ def assumptions(
         shown, eta = math(style.parameter(name)), math(style.parameter("eta"))
         result.append(f"{shown} is a positive constant that does not depend on {eta}")
     return result
+
+
+def _of_training(recursion: Recursion, memory: Mapping[str, Fraction], style: Style) -> Iterator[str]:
+    """What is assumed of a recursion's minibatches, memory and schedules."""
+    eta = style.math(style.parameter("eta"))
+    sampling = recursion.sampling
+    yield sampling.words
+    if sampling.epoch > 1:
+        family = f" of a family of {sampling.family}" if sampling.family is not None else ""
+        yield f"an epoch has {sampling.epoch} minibatches{family}, however small {eta} is"
+    if (named := [draw or "unlabelled" for draw in recursion.draws]) != ["unlabelled"] and named:
+        law = "independent" if recursion.distinct is None else f"different ones of a family of {recursion.distinct}"
+        yield f"the minibatches of one step ({', '.join(named)}) are {law if len(named) > 1 else 'drawn alike'}"
+    at_zero = style.math(f"{style.parameter('eta')} = 0")
+    for name, multiple in memory.items():
+        shown = style.math(("-" if multiple < 0 else "") + style.rational(abs(multiple)))
+        forgets = f"a step multiplies it by {shown}" if multiple else "a step writes it anew"
+        yield f"the memory {style.math(style.state(name))} forgets: at {at_zero} {forgets}; its moments are bounded"
+    for name in recursion.schedules:
+        yield f"{style.math(style.parameter(name))} is positive and has two continuous derivatives up to the horizon"
 
 
 def _factors(terms: Iterable[Sum]) -> Iterator[tuple[Atom, Fraction]]:

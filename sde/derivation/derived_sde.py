@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache, cached_property
@@ -10,7 +11,6 @@ from typing import Any
 
 from ...ground.errors import InputError
 from ..algebra.effort import limited_effort
-from ..algebra.printing import show
 from ..algebra.sums import Sum
 from ..rules.leaves import POSITION
 from ..rules.plain_styles import UNICODE
@@ -24,6 +24,7 @@ from .expansion import expand
 from .exponents import rational
 from .identities import Alignment, alignment_of
 from .proof import Proof, prove
+from .recursion_equations import RecursionEquations, block_texts, powers_texts, show_blocks
 from .rule_parts import RuleParts
 
 __all__ = ["SDE", "Dropped", "derive", "truncate"]
@@ -50,12 +51,13 @@ class Dropped:
 
     def __str__(self) -> str:
         where = f" of {power('ρ', self.rho_power)}" if self.rho_power else ""
-        return f"{self.part}: the coefficient{where}, {show(self.term, UNICODE)}, costs O({power('η', self.order)})"
+        term = show_blocks(self.term, UNICODE)
+        return f"{self.part}: the coefficient{where}, {term}, costs O({power('η', self.order)})"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in it for JSON; rationals as text, the term as text and LaTeX."""
         found = {"part": self.part, "rho_power": self.rho_power, "order": str(self.order)}
-        return found | expression_texts(self.term)
+        return found | block_texts(self.term)
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # compared as itself: the code generated from it is kept beside it
@@ -68,7 +70,10 @@ class SDE:
         increments: ``h_k``, the increment's coefficients of ``rho^k`` that the drift keeps.
         correction: the coefficients of ``rho^k`` of ``b_1 = -1/2 (Db) b`` that it keeps; empty for a weak order of 1.
         covariance: ``h_k`` that the covariance keeps; empty for an ODE.
-        dropped: the first terms left out.
+        dropped: the first terms left out; of a recursion, those of the drift.
+        ordered: what pairs of minibatches add to ``b_1`` in a given order, before its mean.
+        covariance_order: how many powers of ``rho`` the covariance keeps.
+        correction_order: how many ``b_1`` keeps.
 
     Example:
         It prints as its equations, and a notebook shows them as formulas:
@@ -89,6 +94,7 @@ class SDE:
     dropped: tuple[Dropped, ...]
     ordered: Mapping[int, Sum] = field(default_factory=dict)
     covariance_order: int = 0
+    correction_order: int = 0
 
     @cached_property
     def parts(self) -> RecursionParts | None:
@@ -118,6 +124,23 @@ class SDE:
     def rate(self) -> Fraction:
         """The effective rate ``eps``, the time of one step of training, as a multiple of the learning rate."""
         return Fraction(1) if self.parts is None else self.parts.rate
+
+    @property
+    def memory(self) -> dict[str, Fraction]:
+        """Of a recursion's fast blocks: by how much a step multiplies them at ``eta = 0``."""
+        return {} if self.parts is None else self.parts.effective(Fraction(1)).step.factors
+
+    @cached_property
+    def corrector(self) -> dict[str, dict[int, Sum]]:
+        """``chi``, by slow block: the SDE starts at ``x_0 + eta chi(x_0, m_0)``; empty where ``x_0`` will do."""
+        if self.parts is None or not self.correction_order:
+            return {}
+        largest = 2 + (self.correction_order - 1) * self.rho_exponent
+        found = {
+            name: {k: value for k, value in powers.items() if k < self.correction_order}
+            for name, powers in self.parts.effective(largest).corrector.items()
+        }
+        return {name: powers for name, powers in found.items() if powers}
 
     @property
     def drift(self) -> dict[int, Sum]:
@@ -161,7 +184,7 @@ class SDE:
     def assumptions_in(self, style: Style) -> list[str]:
         """The assumptions with formulas in a style."""
         terms = [*self._parts, *(d.term for d in self.dropped)]
-        return assumptions(self.rule, self.rho_exponent, self.smoothness, terms, style)
+        return assumptions(self.rule, self.rho_exponent, self.smoothness, terms, style, self.memory)
 
     @property
     def alignment(self) -> Alignment | None:
@@ -176,11 +199,22 @@ class SDE:
     def __repr__(self) -> str:
         proved = f", weak order {self.weak_order} proved" if "proof" in self.__dict__ else ""  # it may take minutes
         head = f"SDE of {self.rule.name} for ρ = c {power('η', self.rho_exponent)}{proved}"
-        return "\n".join([head, *unicode_equations(self.drift, self.correction, self.covariance)])
+        return "\n".join([head, *self.lines()])
+
+    def lines(self, *, statements: bool = False) -> list[str]:
+        """Its equations for a terminal; of a recursion with the effective rate, and, if asked for, its statements."""
+        if self.parts is None:
+            return unicode_equations(self.drift, self.correction, self.covariance)
+        return RecursionEquations(self, latex=False).lines(statements=statements)
+
+    def latex_lines(self) -> str:
+        """Its equations as the rows of an aligned equation."""
+        if self.parts is None:
+            return latex_equations(self.memoryless, self.drift, self.correction, self.covariance)
+        return RecursionEquations(self, latex=True).latex_lines()
 
     def _repr_latex_(self) -> str:
-        lines = latex_equations(self.rule, self.drift, self.correction, self.covariance)
-        return f"$$\\begin{{aligned}}\n{lines}\n\\end{{aligned}}$$"
+        return f"$$\\begin{{aligned}}\n{self.latex_lines()}\n\\end{{aligned}}$$"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that is known of it for JSON: rationals as text such as ``2/3``, expressions as text and LaTeX.
@@ -190,25 +224,22 @@ class SDE:
             >>> truncate(find_rule("sgd"), 1, 1).to_dict()["drift"]
             {'0': {'text': '-Df', 'latex': '-\\\\nabla f'}}
         """
-
-        def powers(coefficients: Mapping[int, Sum]) -> dict[str, dict[str, str]]:
-            return {str(k): expression_texts(c) for k, c in sorted(coefficients.items())}
-
         split = self.alignment
         return {
             "rule": self.rule.name,
             "step": str(self.rule.step),
             "rho_exponent": str(self.rho_exponent),
             "weak_order": str(self.weak_order),
-            "drift": powers(self.drift),
-            "correction": powers(self.correction),
-            "increments_of_the_covariance": powers(self.covariance),
+            "drift": powers_texts(self.drift),
+            "correction": powers_texts(self.correction),
+            "increments_of_the_covariance": powers_texts(self.covariance),
             "dropped": [term.to_dict() for term in self.dropped],
             **self.proof.to_dict(),
             "perturbation": None if split is None else expression_texts(split.perturbation),
             "share_of_eigenvalue_gradient": None if split is None else expression_texts(split.share),
             "highest_derivative": self.highest_derivative,
             "assumptions": self.assumptions,
+            **({} if self.parts is None else RecursionEquations(self, latex=False).to_dict()),
         }
 
     @property
@@ -254,17 +285,17 @@ def truncate(
         if not isinstance(value, Integral) or not least <= value <= _MOST_POWERS:
             raise InputError(f"{name} order {value} is not available; choose {least} to {_MOST_POWERS}")
     parts = RuleParts(rule) if isinstance(rule, Rule) else RecursionParts(rule, beta)
+    dropped = _first_dropped(parts.drift, "drift", drift_order, Fraction(0), beta)
+    if isinstance(rule, Rule):  # of a recursion the next power takes longer than all that is kept
+        dropped += _first_dropped(parts.correction, "correction", correction_order, Fraction(1), beta)
+        dropped += _first_dropped(parts.covariance, "covariance", covariance_order, Fraction(1), beta)
     increments, correction = parts.increments(drift_order), parts.correction(correction_order)
     covariance, ordered = parts.covariance(covariance_order), parts.ordered(correction_order)
-    dropped = [
-        *_first_dropped(parts.drift, "drift", drift_order, Fraction(0), beta),
-        *_first_dropped(parts.correction, "correction", correction_order, Fraction(1), beta),
-        *_first_dropped(parts.covariance, "covariance", covariance_order, Fraction(1), beta),
-    ]
     if not (increments or covariance or dropped):
         raise InputError(f"rule '{rule.name}': the step {rule.step} is 0; give one that moves x")
     dropped.sort(key=lambda d: d.order)
-    result = SDE(rule, beta, increments, correction, covariance, tuple(dropped), ordered, int(covariance_order))
+    orders = int(covariance_order), int(correction_order)
+    result = SDE(rule, beta, increments, correction, covariance, tuple(dropped), ordered, *orders)
     if rule.smoothness is not None and result.smoothness > rule.smoothness:
         raise InputError(
             f"rule '{rule.name}' with rho exponent {beta}: these terms and their remainder need derivatives of the "
@@ -279,13 +310,21 @@ def _first_dropped(
 ) -> list[Dropped]:
     """The first nonzero power of rho from ``kept`` on; a symmetric rule lacks every second one."""
     for k in range(kept, kept + 3):
-        try:
-            term = part(k + 1).get(k, Sum())
-        except InputError:  # a power that the SDE does not need, of a recursion that has no closed form for it
-            return []
-        if term:
+        if term := part(k + 1).get(k, Sum()):
             return [Dropped(name, k, order + k * beta, term)]
     return []
+
+
+def _covariance_powers(rule: Rule | Recursion, beta: Fraction, most: int) -> int:
+    """How many powers of the covariance are known, of a recursion for whose order 1 none is needed."""
+    if isinstance(rule, Rule):
+        return most
+    parts = RecursionParts(rule, beta)
+    for count in range(most, 0, -1):
+        with suppress(InputError):
+            parts.covariance(count)
+            return count
+    return 0
 
 
 def _check_rule(rule: Any) -> None:
@@ -336,13 +375,14 @@ def derive(rule: Rule | Recursion, weak_order: int, rho_exponent: Any) -> SDE:
             f"{drift_order + 1} derivatives of the losses; at most {_MOST_POWERS} powers are expanded, give a rho "
             f"exponent of at least {Fraction(weak_order, _MOST_POWERS)}"
         )
-    sde = truncate(
-        rule,
-        beta,
-        drift_order,
-        covariance_order=second if weak_order == 2 else drift_order,
-        correction_order=second,
-    )
+    kept = second if weak_order == 2 else drift_order
+    try:
+        sde = truncate(rule, beta, drift_order, covariance_order=kept, correction_order=second)
+    except InputError:
+        fewer = kept if weak_order == 2 else _covariance_powers(rule, beta, kept)
+        if fewer == kept:
+            raise
+        sde = truncate(rule, beta, drift_order, covariance_order=fewer, correction_order=second)
     if sde.weak_order < weak_order and isinstance(rule, Recursion):
         raise InputError(
             f"recursion '{rule.name}': the proof finds weak order {sde.weak_order} only, in "

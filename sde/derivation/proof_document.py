@@ -3,14 +3,16 @@ r"""The proof of an SDE's weak order as a LaTeX document.
 Only ``amsmath``, ``amssymb`` and ``geometry`` are needed.
 """
 
-from fractions import Fraction
-
 from ..algebra.printing import series_terms, signed_terms
 from ..rules.latex_styles import LATEX, RULE_LATEX
 from ..rules.nodes import Add
+from ..rules.recursion import Recursion
 from ..rules.style import signed
 from .derived_sde import SDE
+from .document_parts import ETA, RHO, RHO_LAW, equation, power, title
 from .proof import Match
+from .recursion_document import recursion_sections
+from .recursion_equations import block_terms
 
 __all__ = ["proof_document"]
 
@@ -21,9 +23,6 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 \begin{document}
 """
 
-_ETA, _RHO, _RHO_LAW = r"\eta", r"\rho", r"\rho = c\,\eta"
-_WIDTH = 230  # characters of LaTeX source that make about one line of the page
-
 
 def proof_document(sde: SDE) -> str:
     r"""A document that states the SDE and matches both one-step operators, power by power.
@@ -33,12 +32,12 @@ def proof_document(sde: SDE) -> str:
         >>> print(proof_document(derive(find_rule("sam"), 1, "1/3")).splitlines()[0])
         \documentclass[11pt]{article}
     """
+    first, *sections = _sections(sde) if sde.parts is None else recursion_sections(sde)
     parts = [
         _PREAMBLE,
-        _statement(sde),
-        _notation(),
-        _expansion(sde),
-        _operators(sde),
+        first,
+        _notation(len(sde.blocks) > 1),
+        *sections,
         _mismatch(sde),
         _dropped(sde),
         _assumptions(sde),
@@ -47,61 +46,42 @@ def proof_document(sde: SDE) -> str:
     return "\n".join(parts)
 
 
-def _power(base: str, exponent: Fraction | int) -> str:
-    return LATEX.power(base, Fraction(exponent), False)
-
-
-def _lines(terms: list[tuple[str, str]]) -> str:
-    """Signed terms as the right-hand side of an aligned equation, broken into lines."""
-    if not terms:
-        return "0"
-    lines, current = [], ""
-    for number, (sign, body) in enumerate(terms):
-        shown = body if number == 0 and sign == "+" else f"{sign} {body}"
-        if current and len(current) + len(shown) > _WIDTH:
-            lines.append(current)
-            current = ""
-        current += shown + " "
-    return "\\\\\n&\\quad ".join([*lines, current]).rstrip()
-
-
-def _equation(left: str, terms: list[tuple[str, str]], end: str = ".") -> str:
-    return f"\\begin{{align*}}\n{left} &= {_lines(terms)}{end}\n\\end{{align*}}"
-
-
-_ESCAPED = str.maketrans(
-    {c: "\\" + c for c in "_&%#${}"} | {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
-)
+def _sections(sde: SDE) -> list[str]:
+    return [_statement(sde), _expansion(sde), _operators(sde)]
 
 
 def _statement(sde: SDE) -> str:
     noise = series_terms(sde.covariance, LATEX)
-    correction = series_terms(sde.correction, LATEX, prefix=_ETA)
+    correction = series_terms(sde.correction, LATEX, prefix=ETA)
     covariance = (
-        _equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise, "") if noise else r"\[\Sigma = 0\]"
+        equation(r"\Sigma = \operatorname{Cov}_\gamma(h'), \qquad h'", noise, "") if noise else r"\[\Sigma = 0\]"
     )
-    name = " ".join(sde.rule.name.split())
-    title = f"The SDE of {name.translate(_ESCAPED)}" if len(name) < 30 else "The SDE"
-    parts = sde.rule.step.parts if isinstance(sde.rule.step, Add) else (sde.rule.step,)
-    step = [signed(part.written(RULE_LATEX)) for part in parts]
-    rule = _equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", step, ",")
-    return rf"""\section*{{{title} has weak order {sde.weak_order}}}
+    step = sde.memoryless.step
+    parts = step.parts if isinstance(step, Add) else (step,)
+    written = [signed(part.written(RULE_LATEX)) for part in parts]
+    rule = equation(r"x^+ = x - \eta\, d_\gamma(x), \qquad d_\gamma", written, ",")
+    return rf"""\section*{{{title(sde)} has weak order {sde.weak_order}}}
 The update rule is
 {rule}
-with ${_power(_RHO_LAW, sde.rho_exponent)}$ for a constant $c > 0$.
+with ${power(RHO_LAW, sde.rho_exponent)}$ for a constant $c > 0$.
 Claim: under the assumptions at the end, the solution of
 \[ dX = b(X)\,dt + \sqrt{{\eta}}\;\Sigma(X)^{{1/2}}\,dW \]
 with
-{_equation("b", [*series_terms(sde.drift, LATEX), *correction], "")}
+{equation("b", [*series_terms(sde.drift, LATEX), *correction], "")}
 and
 {covariance}
 approximates it with weak order ${sde.weak_order}$:
 $\max_{{k \le T/\eta}} |\mathbb{{E}}\,\varphi(x_k) - \mathbb{{E}}\,\varphi(X_{{k\eta}})|
-\le C\,{_power(_ETA, sde.weak_order)}$ for smooth $\varphi$ of polynomial growth."""
+\le C\,{power(ETA, sde.weak_order)}$ for smooth $\varphi$ of polynomial growth."""
 
 
-def _notation() -> str:
-    return r"""\section*{Notation}
+def _notation(several: bool) -> str:
+    return (_NOTATION + _BLOCKS) if several else _NOTATION
+
+
+_BLOCKS = r"""
+$\nabla^2\!\varphi_{m, x}[a, b]$ is a derivative of $\varphi$ in the block $m$ along $a$ and in $x$ along $b$."""
+_NOTATION = r"""\section*{Notation}
 $\gamma$ is the minibatch of the step, $f_\gamma$ its loss, $f = \mathbb{E} f_\gamma$; $g = \nabla f_\gamma$,
 $H = \nabla^2 f_\gamma$, $T = \nabla^3 f_\gamma$. A derivative in brackets, as $T[a, b]$,
 is contracted with its arguments; one slot fewer than its order leaves a vector, none leaves a number. $\mathbb{E}$ is
@@ -111,8 +91,10 @@ to independent minibatches 1, 2, \dots{}, over which $\mathbb{E}_{1,2}$ runs."""
 
 def _expansion(sde: SDE) -> str:
     last = max([sde.proof.largest_rho_power, *sde.increments])
-    terms = series_terms(sde.proof.expansion(last).coefficients, LATEX)
-    increment = _equation(r"h_\gamma", [*terms, ("+", rf"O(\rho^{{{last + 1}}})")])
+    expansion = sde.proof.expansion
+    assert expansion is not None
+    terms = series_terms(expansion(last).coefficients, LATEX)
+    increment = equation(r"h_\gamma", [*terms, ("+", rf"O(\rho^{{{last + 1}}})")])
     return rf"""\section*{{The increment}}
 Taylor's formula, applied from the inside out, expands the increment $h_\gamma = -d_\gamma$ in $\rho$:
 {increment}"""
@@ -132,14 +114,25 @@ $a + k\beta$ with $\beta = {sde.rho_exponent}$, agree identically, in this order
 
 
 def _match(match: Match) -> str:
-    name = _power(_ETA, match.eta_power) + (_power(_RHO, match.rho_power) if match.rho_power else "")
-    return f"\\paragraph{{${name}$, exponent ${match.exponent}$.}} Both operators have\n" + _equation(
+    name = power(ETA, match.eta_power) + (power(RHO, match.rho_power) if match.rho_power else "")
+    return f"\\paragraph{{${name}$, exponent ${match.exponent}$.}} Both operators have\n" + equation(
         rf"[{name}]\,P\varphi = [{name}]\,e^{{\eta L}}\varphi", signed_terms(match.chain, LATEX)
     )
 
 
+_WHERE = r"""
+On the left $\Phi\varphi$ is $\varphi$ of the slow variable, up to $O(\eta^2)$; on the right it is $\varphi$ at the
+shifted start. As $\mu(\chi) = 0$ and fast blocks forget geometrically, the expectation of a function of the slow blocks
+differs from that of the slow variable by $O(\eta^2)$ after $O(\log(1/\eta))$ steps."""
+_NEARBY = r"""
+On the left $\Phi\varphi$ is $\varphi$ of the slow blocks, on the right it is $\varphi$ at their start, both up to
+$O(\eta)$."""
+
+
 def _mismatch(sde: SDE) -> str:
     proof = sde.proof
+    recursion = isinstance(sde.rule, Recursion)
+    difference = r"(P\Phi - \Phi e^{W\eta L})\varphi" if recursion else r"(P - e^{\eta L})\varphi"
     if not proof.mismatch:
         body = "No power of exponent up to 3 differs."
         exponent = proof.weak_order + 1
@@ -147,26 +140,36 @@ def _mismatch(sde: SDE) -> str:
         exponent = proof.mismatch[0].exponent
         parts = []
         for match in proof.mismatch:
-            name = _power(_ETA, match.eta_power) + (_power(_RHO, match.rho_power) if match.rho_power else "")
-            parts.append(_equation(rf"[{name}]\,(P - e^{{\eta L}})\varphi", signed_terms(match.difference, LATEX)))
+            name = power(ETA, match.eta_power) + (power(RHO, match.rho_power) if match.rho_power else "")
+            parts.append(equation(rf"[{name}]\,{difference}", signed_terms(match.difference, LATEX)))
         body = rf"The first exponent at which they differ is ${exponent}$:" + "\n" + "\n".join(parts)
+    if recursion:
+        where = "" if not sde.memory else _WHERE if sde.correction_order else _NEARBY
+        return rf"""\section*{{The first mismatch, and the order}}
+{body}
+So with a second corrector $\eta^2\varphi_2$ in $\Phi$ the local error is
+${difference} = O({power(ETA, exponent)})$, uniformly where the assumptions hold, and as both $P$ and
+$e^{{W\eta L}}$ keep the growth of smooth functions bounded on $[0, T]$, the telescoping sum
+\[ P^k\Phi\varphi - \Phi e^{{kW\eta L}}\varphi
+   = \sum_{{j < k}} P^{{k - 1 - j}}\,(P\Phi - \Phi e^{{W\eta L}})\,e^{{jW\eta L}}\varphi, \qquad k \le T/(W\eta), \]
+adds $O(1/\eta)$ of them: the global error is $O({power(ETA, exponent - 1)})$.{where} $\square$"""
     return rf"""\section*{{The first mismatch, and the order}}
 {body}
-So the local error is $|(P - e^{{\eta L}})\varphi| = O({_power(_ETA, exponent)})$, uniformly where the assumptions
+So the local error is $|(P - e^{{\eta L}})\varphi| = O({power(ETA, exponent)})$, uniformly where the assumptions
 hold, and as both $P$ and $e^{{\eta L}}$ keep the growth of smooth functions bounded on $[0, T]$, the telescoping sum
 \[ P^k\varphi - e^{{k\eta L}}\varphi
    = \sum_{{j < k}} P^{{k - 1 - j}}\,(P - e^{{\eta L}})\,e^{{j\eta L}}\varphi, \qquad k \le T/\eta, \]
-adds at most $T/\eta$ of them: the global error is $O({_power(_ETA, exponent - 1)})$. $\square$"""
+adds at most $T/\eta$ of them: the global error is $O({power(ETA, exponent - 1)})$. $\square$"""
 
 
 def _dropped(sde: SDE) -> str:
     if not sde.dropped:
         return ""
     rows = "\n".join(
-        rf"\item {d.part}, ${_power(_RHO, d.rho_power) if d.rho_power else '1'}$ term, global error "
-        rf"$O({_power(_ETA, d.order)})$:"
+        rf"\item {d.part}, ${power(RHO, d.rho_power) if d.rho_power else '1'}$ term, global error "
+        rf"$O({power(ETA, d.order)})$:"
         + "\n"
-        + _equation(_dropped_name(d.part, d.rho_power), signed_terms(d.term, LATEX))
+        + equation(_dropped_name(d.part, d.rho_power), block_terms(d.term, LATEX))
         for d in sde.dropped
     )
     return rf"""\section*{{What was dropped}}

@@ -2,8 +2,10 @@
 
 from ..algebra.printing import show
 from ..rules.plain_styles import UNICODE
+from ..rules.statements import is_statements
 from .derived_sde import SDE
-from .equations import latex_equations, power, unicode_equations, wrapped
+from .equations import power, wrapped
+from .recursion_equations import RecursionEquations, show_blocks
 
 __all__ = ["latex_summary", "summary"]
 
@@ -17,19 +19,24 @@ def summary(sde: SDE) -> str:
           b  = -∇f - ½ η ∇²f ∇f
     """
     lines = [
-        str(sde.rule),
+        sde.rule.name if is_statements(sde.rule.name) else str(sde.rule),
         f"weak order {sde.weak_order} for ρ = c {power('η', sde.rho_exponent)}, proved",
         "",
-        *unicode_equations(sde.drift, sde.correction, sde.covariance),
+        *sde.lines(statements=True),
         "",
+        *_remarks(sde),
         "  g, H, T: first, second, third derivative of a minibatch's loss; f: the mean loss; E: over minibatches;",
         "  g₁, H₂, E₁₂: of several independent minibatches",
     ]
+    if len(sde.blocks) > 1:
+        lines += ["  ∇²φ_m,x[a,b]: the test function's derivative in the block m along a and in x along b"]
+    if "." in "".join(sde.lines()):
+        lines += ["  decimals are rounded to 6 digits; --format json has all of them"]
     if sde.dropped:
         lines += ["", "dropped, with the global error that it costs"]
         for d in sde.dropped:
             name = f"  {d.part:<10} {power('ρ', d.rho_power) or '1':<3} O({power('η', d.order)})  "
-            lines += wrapped(name, show(d.term, UNICODE))
+            lines += wrapped(name, show_blocks(d.term, UNICODE))
     lines += ["", f"both one-step operators agree at {', '.join(match.name for match in sde.proof.matched)}"]
     if sde.proof.mismatch:
         lines += [f"they differ first at exponent {sde.proof.mismatch[0].exponent}, the local error:"]
@@ -48,13 +55,20 @@ def summary(sde: SDE) -> str:
     return "\n".join(lines)
 
 
+def _remarks(sde: SDE) -> list[str]:
+    if sde.parts is None:
+        return []
+    found = [line for sentence in RecursionEquations(sde, latex=False).remarks() for line in wrapped("  ", sentence)]
+    return [*found, ""] if found else []
+
+
 def latex_summary(sde: SDE) -> str:
     r"""Write the SDE as LaTeX equations, to paste into a paper (the whole proof: :func:`proof_document`)."""
     return "\n".join(
         [
             rf"% {' '.join(sde.rule.name.split())}: weak order {sde.weak_order} for rho = c eta^({sde.rho_exponent})",
             r"\begin{align*}",
-            latex_equations(sde.rule, sde.drift, sde.correction, sde.covariance),
+            sde.latex_lines(),
             r"\end{align*}",
         ]
     )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .bindings import Values, bind
-from .interpretation import interpret
+from .interpretation import interpret, interpret_each
 from .leaves import POSITION
 from .nodes import Expression
 from .recursion import Recursion
@@ -17,7 +17,7 @@ from .recursion import Recursion
 if TYPE_CHECKING:
     from ...landscapes.landscape import Landscape
 
-__all__ = ["TorchNumbers", "evaluate", "evaluate_blocks", "recursion_step"]
+__all__ = ["TorchNumbers", "evaluate", "evaluate_blocks", "evaluate_in_state", "recursion_step", "spread_blocks"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,25 @@ def evaluate_blocks(
     draws = recursion.draws or [""]
     numbers = TorchNumbers(landscape, x, values, draws, blocks)
     shape = (*x.shape[: -1 - len(draws)], *([landscape.size] * len(draws)), landscape.dim)
-    return {name: interpret(value, x, numbers).expand(shape) for name, value in recursion.new_values.items()}
+    after = interpret_each(list(recursion.new_values.values()), x, numbers)
+    return {name: value.expand(shape) for name, value in zip(recursion.new_values, after, strict=True)}
+
+
+def evaluate_in_state(
+    expression: Expression,
+    recursion: Recursion,
+    landscape: "Landscape",
+    blocks: Mapping[str, Tensor],
+    values: Values,
+) -> Tensor:
+    """One expression in the blocks before a step; arguments as of :func:`evaluate_blocks`.
+
+    Returns:
+        Vectors of shape ``(..., M, d)``, scalars of shape ``(..., M)``; 1 for M where nothing depends on that draw.
+    """
+    x = blocks[POSITION]
+    result: Tensor = interpret(expression, x, TorchNumbers(landscape, x, values, recursion.draws or [""], blocks))
+    return result
 
 
 def recursion_step(
@@ -151,10 +169,15 @@ def recursion_step(
     """
     bound = {**bind(recursion, landscape, rho, values), "eta": float(eta)}
     bound |= {name: schedule(time) for name, schedule in recursion.schedules.items()}
+    return evaluate_blocks(recursion, landscape, spread_blocks(recursion, blocks), bound)
+
+
+def spread_blocks(recursion: Recursion, blocks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Blocks of shape ``(d,)`` or ``(..., 1, d)`` with an axis of length 1 for each of the step's draws."""
     draws = len(recursion.draws or [""])
 
     def spread(block: Tensor) -> Tensor:
         block = block[None] if block.ndim == 1 else block
         return block.reshape(*block.shape[:-1], *([1] * (draws - 1)), block.shape[-1])
 
-    return evaluate_blocks(recursion, landscape, {name: spread(block) for name, block in blocks.items()}, bound)
+    return {name: spread(block) for name, block in blocks.items()}

@@ -22,7 +22,7 @@ from .nodes import (
     Vector,
 )
 
-__all__ = ["Numbers", "interpret"]
+__all__ = ["Numbers", "interpret", "interpret_each"]
 
 
 class Numbers(Protocol):
@@ -68,6 +68,11 @@ class Numbers(Protocol):
 
 def interpret(expression: Expression, x: Any, numbers: Numbers) -> Any:
     """Compute the value of an expression at points ``x`` of shape ``(..., 1, d)``; equal parts are computed once."""
+    return interpret_each([expression], x, numbers)[0]
+
+
+def interpret_each(expressions: Sequence[Expression], x: Any, numbers: Numbers) -> list[Any]:
+    """Several expressions, which share what they have in common."""
     known: dict[int, Any] = {}
 
     def of(node: Expression) -> Any:
@@ -114,6 +119,6 @@ def interpret(expression: Expression, x: Any, numbers: Numbers) -> Any:
                 return product
         raise TypeError(f"{type(node).__name__} has no value")
 
-    result = of(expression)
+    result = [of(expression) for expression in expressions]
     known.clear()  # the functions refer to each other: without this, arrays would wait for the garbage collector
     return result

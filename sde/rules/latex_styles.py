@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from .letters import latex_name
-from .style import Style, joined, signed
+from .style import Style, joined, rounded, signed
 
 __all__ = ["LATEX", "RULE_LATEX"]
 
@@ -29,6 +29,9 @@ def _power(base: str, exponent: Fraction, brackets: bool) -> str:
 
 
 def _rational(value: Fraction) -> str:
+    if (short := rounded(value)) is not None:
+        digits, exponent = short
+        return rf"{digits} \cdot 10^{{{exponent}}}" if exponent else digits
     return str(value) if value.denominator == 1 else rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}"
 
 
@@ -82,6 +85,8 @@ LATEX = Style(
     state=latex_name,
     product=_product,
     brackets=_growing,
+    root=lambda a: rf"\sqrt{{{a}}}",
+    block=lambda name, blocks: f"{name}_{{{', '.join(latex_name(block) for block in blocks)}}}",
     space=r"\,",
     math=lambda formula: f"${formula}$",
 )

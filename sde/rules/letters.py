@@ -31,10 +31,11 @@ def unicode_name(name: str) -> str:
     """Write a name in Unicode.
 
     Example:
-        >>> unicode_name("theta"), unicode_name("step_size")
-        ('θ', 'step_size')
+        >>> unicode_name("theta"), unicode_name("step_size"), unicode_name("mu'")
+        ('θ', 'step_size', "μ'")
     """
-    return _GREEK.get(name, name)
+    bare = name.rstrip("'")
+    return _GREEK.get(bare, bare) + name[len(bare) :]
 
 
 def latex_name(name: str) -> str:
@@ -44,6 +45,10 @@ def latex_name(name: str) -> str:
         >>> latex_name("alpha"), latex_name("v"), latex_name("step_size")
         ('\\alpha', 'v', '\\mathrm{step\\_size}')
     """
+    if name.endswith("'"):  # the derivative of a schedule
+        return latex_name(name[:-1]) + "'"
+    if name == "epsilon":
+        return r"\varepsilon"
     if name in _GREEK:
         return "\\" + name
     escaped = name.replace("_", r"\_")

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from .letters import unicode_name
 from .names import KNOWN
-from .style import Style, joined, signed
+from .style import Style, joined, rounded, signed
 
 __all__ = ["PYTHON", "TEXT", "UNICODE"]
 
@@ -44,10 +44,11 @@ def _derivative_at(tensor: Callable[[int], str]) -> Callable[[str | None, list[s
     """Of a minibatch's loss, its tensor named by its order; its gradient at ``x`` is ``g`` in every style."""
 
     def written(shift: str | None, arguments: list[str], draw: str) -> str:
-        order, label = len(arguments) + 1, f"_{draw}" if draw else ""
+        order = len(arguments) + 1
         if shift is None and not arguments:
-            return f"g{label}"
-        return _brackets(_shifted(tensor(order) + label, shift), arguments, order)
+            return f"g_{draw}" if draw else "g"
+        name = tensor(order)
+        return _brackets(_shifted(f"{name[: name.rindex('_')]}_{draw}" if draw else name, shift), arguments, order)
 
     return written
 
@@ -79,6 +80,8 @@ TEXT = Style(
     state=lambda name: name,
     product=_slashed(str),
     brackets=lambda a: f"({a})",
+    root=lambda a: f"{a}^(1/2)",
+    block=lambda name, blocks: f"{name}_{''.join(blocks)}",
 )
 
 
@@ -93,6 +96,9 @@ def _nabla(order: int) -> str:
 
 
 def _unicode_rational(value: Fraction) -> str:
+    if (short := rounded(value)) is not None:
+        digits, exponent = short
+        return f"{digits}·10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else digits
     return _FRACTIONS.get(str(value), str(value))
 
 
@@ -127,6 +133,8 @@ UNICODE = replace(
     loss_at=lambda shift, draw: _shifted(f"f_{draw or 'γ'}", shift),
     state=unicode_name,
     product=_slashed(_unicode_rational),
+    root=lambda a: f"√{a}",
+    block=lambda name, blocks: f"{name}_{','.join(unicode_name(block) for block in blocks)}",
 )
 
 

@@ -1,6 +1,5 @@
 """Update rules (theory, section 1), each a few lines of the language."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
@@ -9,13 +8,12 @@ from ...ground.errors import InputError
 from .language import alpha, direction, eta, grad, hvp, inner, mean, norm, rho, sign, unit
 from .latex_styles import RULE_LATEX
 from .nodes import Direction, Parameter, Vector
-from .parsing import parse
 from .traversal import walk, written_size
 
 _LARGEST, _DEEPEST = 500_000, 100
 """Ours: what is printed has all parts; SAM with ten ascent steps has about 210 000, 50 deep."""
 
-__all__ = ["RULES", "Rule", "find_rule", "multi_step_sam"]
+__all__ = ["RULES", "Rule", "multi_step_sam"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,29 +131,3 @@ def _library() -> Iterator[Rule]:
 
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in _library()}
-
-
-def find_rule(name: str) -> Rule:
-    """Look a rule up by its name, or read it as an expression of the language.
-
-    Raises:
-        InputError: no rule has this name and it is not an expression; the message lists all names.
-
-    Example:
-        >>> from eigensam.sde import find_rule
-        >>> print(find_rule("dnsam"))
-        dnsam: grad(rho*g/norm(E[g]))
-        >>> print(find_rule("grad(rho * unit(g) / 2)").step)
-        grad(rho*g/norm(g)/2)
-    """
-    if name in RULES:
-        return RULES[name]
-    try:
-        return Rule(" ".join(name.split()), parse(name))
-    except InputError:
-        if re.fullmatch(r"[\w.-]*", name):  # not an expression, so a misspelt name
-            known = ", ".join(RULES)
-            raise InputError(
-                f"unknown rule '{name}'; choose one of: {known}; or write one, e.g. 'grad(rho*unit(g))'"
-            ) from None
-        raise

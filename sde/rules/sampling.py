@@ -3,8 +3,8 @@
 The slow position ``y`` of a recursion follows ``y+ = y + eps h_n(y - eps sum_l c_l h_{n-l})``, with weights ``c_l`` of
 what memory has of the step ``l`` steps ago. So the minibatches of two steps enter the SDE at ``eps^2``, and a law is
 what it says of pairs: what they add to ``b_1`` beyond independent ones, and ``Cov(h_1 + ... + h_M)/M`` over an epoch of
-``M`` steps. Where all pairs are alike, the former is a multiple of ``C = E (D h~) h~`` with ``h~ = h - E h``; in general
-it is ``E_b (D h_b)[sum_a K_ba h_a]`` with a matrix ``K``. Source: theory, section 8.
+``M`` steps. Where all pairs are alike, the former is a multiple of ``C = E (D h~) h~`` with ``h~ = h - E h``; in
+general it is ``E_b (D h_b)[sum_a K_ba h_a]`` with a matrix ``K``. Source: theory, section 8.
 """
 
 import itertools
@@ -16,7 +16,17 @@ from typing import ClassVar
 
 from ...ground.errors import InputError
 
-__all__ = ["Epochs", "GivenOrder", "Independent", "Matrix", "Reshuffled", "Sampling", "SingleShuffle", "repartitions"]
+__all__ = [
+    "Epochs",
+    "GivenOrder",
+    "Independent",
+    "Matrix",
+    "Reshuffled",
+    "Sampling",
+    "SingleShuffle",
+    "repartitions",
+    "within_epoch",
+]
 
 Matrix = list[list[float]]
 """Of the minibatches of a family, one row for each."""
@@ -33,6 +43,8 @@ class Sampling:
     """
 
     words: ClassVar[str] = ""
+    powers: ClassVar[int | None] = None
+    """Up to which power of ``rho`` it knows what pairs add, of a rule that is linear in examples at 0; None: all."""
 
     @property
     def epoch(self) -> int:
@@ -135,7 +147,7 @@ class Reshuffled(_OfFamily):
         """``-(M - 1)/(2(N - 1)) + sum_{l < M} c_l (1 - l/M)/(N - 1)``."""
         if self.batches == 1:
             return Fraction(0)
-        return _within_epoch(self.epoch, lags) / (1 - self.batches)
+        return within_epoch(self.epoch, lags) / (1 - self.batches)
 
 
 @dataclass(frozen=True)
@@ -226,7 +238,7 @@ class Epochs(Sampling):
         for epoch in self.epochs:
             for a, b in itertools.permutations(epoch, 2):
                 pairs[b][a] += n / (len(self.epochs) * m * (m - 1))
-        scale = float(_within_epoch(m, lags))
+        scale = float(within_epoch(m, lags))
         return [[scale * (pairs[b][a] - sum(pairs[b]) / n) for a in range(n)] for b in range(n)]
 
     def noise_matrix(self) -> Matrix:
@@ -280,7 +292,7 @@ def repartitions(examples: int, size: int) -> tuple[list[tuple[int, ...]], Epoch
     return batches, epochs
 
 
-def _within_epoch(steps: int, lags: Iterable[Fraction]) -> Fraction:
+def within_epoch(steps: int, lags: Iterable[Fraction]) -> Fraction:
     """``(M - 1)/2 - sum_{l < M} c_l (1 - l/M)``: how often two steps of one epoch meet, later ones after earlier."""
     total = Fraction(steps - 1, 2)
     for lag, weight in zip(range(1, steps), lags, strict=False):

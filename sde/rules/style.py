@@ -7,9 +7,12 @@ the same in both. The styles themselves: :mod:`.plain_styles`, :mod:`.latex_styl
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from fractions import Fraction
 
-__all__ = ["Style", "joined", "signed"]
+__all__ = ["Style", "joined", "rounded", "signed"]
+
+_MOST_DIGITS, _DECIMALS = 10, 6
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Style:
         product: in rules, (positive number, factors above, factors below, each with whether it is a sum or the like)
             -> the product.
         brackets: in rules, around a sum that is a factor.
+        root: in sums, the square root of a whole number.
+        block: in sums, (a derivative of the test function, the blocks that it is taken in) -> its name.
         space: between the factors of a product.
         math: a formula within a sentence.
     """
@@ -59,6 +64,8 @@ class Style:
     state: Callable[[str], str]
     product: Callable[[Fraction, list[str], list[tuple[str, bool]]], str]
     brackets: Callable[[str], str]
+    root: Callable[[str], str]
+    block: Callable[[str, list[str]], str]
     space: str = " "
     math: Callable[[str], str] = lambda formula: formula
 
@@ -82,3 +89,20 @@ def joined(terms: list[tuple[str, str]]) -> str:
     """
     result = "".join(f" {sign} {body}" for sign, body in terms)
     return (result[3:] if result.startswith(" + ") else "-" + result[3:]) if result else "0"
+
+
+def rounded(value: Fraction) -> tuple[str, int] | None:
+    """A long fraction as a decimal with 6 significant digits and a power of ten; None for what people read exactly.
+
+    Example:
+        >>> rounded(Fraction(54877, 6084)), rounded(Fraction(123456789, 1234567)), rounded(Fraction(1, 3 * 10**12))
+        (None, ('99.9999', 0), ('3.33333', -13))
+    """
+    if value.denominator == 1 or len(f"{abs(value.numerator)}{value.denominator}") <= _MOST_DIGITS:
+        return None
+    context = Context(prec=_DECIMALS)
+    found = context.divide(Decimal(value.numerator), Decimal(value.denominator))
+    exponent = found.adjusted()
+    if -5 <= exponent < _DECIMALS:
+        return f"{found.normalize(context):f}", 0
+    return f"{found.scaleb(-exponent).normalize(context):f}", exponent

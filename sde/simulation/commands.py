@@ -118,11 +118,11 @@ def simulate_command(
         )
     import torch  # here, and the rest: help waits for none
 
-    from ..rules.rule import find_rule
+    from ..rules.finding import find_memoryless
     from .simulated_landscape import named_landscape, run_landscape
 
     beta, target = read_exponent(rho_exponent), find_device(device)
-    found = find_rule(rule)
+    found = find_memoryless(rule)
     values = read_values(found, value or [])
     dtype = getattr(torch, settings.dtype)
     if _is_run(landscape):

@@ -176,14 +176,14 @@ def weak_order(
     Exit code 0 if the verdict is pass, 1 if it is fail or inconclusive.
     """
     # Here, so that --help loads no torch.
-    from ..rules.rule import find_rule
+    from ..rules.finding import find_memoryless
     from .chosen_landscape import default_landscape, given_landscape
     from .printing import print_weak_order
 
     outputs = Outputs(json, plot=plot, files={"--state": state}, inputs={"--landscape": landscape})
     steps = [float(parse_number("--etas", text)) for text in etas.split(",")] if etas else None
     beta = read_exponent(rho_exponent)
-    found = find_rule(rule)
+    found = find_memoryless(rule)
     sde = read_sde(found, weak_order, drift_order, beta)
     if landscape is None:
         f = default_landscape(method, dim)

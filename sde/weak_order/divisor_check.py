@@ -10,11 +10,12 @@ from ...landscapes.landscape import Landscape
 from ..rules.bindings import Values, bind
 from ..rules.exact_steps import evaluate
 from ..rules.nodes import Expression, Norm, Power, Sign
+from ..rules.recursion import Recursion
 from ..rules.rule import Rule
 from ..rules.traversal import walk
 from ..simulation.problems.coefficients import exact_increments
 
-__all__ = ["Divisor", "check_divisors", "divisor_values", "divisors"]
+__all__ = ["Divisor", "check_divisors", "divisor_values", "divisors", "needed_away_from_zero"]
 
 _ZERO = 1e-9  # of the largest value: closer to zero than any grid or path can resolve
 
@@ -91,11 +92,11 @@ def divisor_values(
     bound = bind(rule, landscape, rho, values)
     return {
         name: evaluate(what, landscape, x, bound).expand(*x.shape[:-2], landscape.size)
-        for name, what in _needed(rule.step).items()
+        for name, what in needed_away_from_zero(rule.step).items()
     }
 
 
-def _needed(direction: Expression) -> dict[str, Expression]:
+def needed_away_from_zero(direction: Expression) -> dict[str, Expression]:
     """Norms, bases of powers that are not whole and positive, arguments of signs; an even power of a norm is smooth."""
     nodes = walk(direction)
     smooth = {id(n.base) for n in nodes if isinstance(n, Power) and n.exponent > 0 and n.exponent % 2 == 0}
@@ -111,7 +112,7 @@ def _needed(direction: Expression) -> dict[str, Expression]:
     return result
 
 
-def check_divisors(found: list[Divisor], rule: Rule) -> None:
+def check_divisors(found: list[Divisor], rule: Rule | Recursion) -> None:
     """Refuse points where one vanishes.
 
     Raises:

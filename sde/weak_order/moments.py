@@ -6,8 +6,10 @@ with ``F_m = [[I - eta B_m, eta r_m], [0, 1]]``, and ``Z = E y y^T`` obeys ``Z' 
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -17,15 +19,15 @@ from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
-from ..rules.nodes import Derivative, Loss, Norm, Power, Sign
-from ..rules.rule import Rule
-from ..rules.traversal import walk
+from ..rules.recursion import Recursion
 from ..simulation.problems.coefficients import coefficients, exact_increments
+from .affine_maps import affine_probes, check_polynomial, homogeneous
 from .claim import Claim, Progress, step_count
 from .evidence import Evidence
 from .evolution import Evolution
 from .needed_terms import Term, needed_terms
 from .plans import MomentsPlan
+from .recursion_moments import RecursionMoments, inside_order, moment_sizes, recursion_etas
 from .verdict import WeakOrder, conclude
 
 __all__ = ["MOMENT_ETAS", "MOST_DIMENSIONS", "Moments", "affine_moments", "verify_moments"]
@@ -39,14 +41,14 @@ MOST_DIMENSIONS = 2000
 _ROUNDING = 1e-14
 _DROWNS = 0.01  # rounding in units of the last error
 _LEAST = 4  # step sizes: below, rounding is the verdict
-_AFFINE = 1e-9  # relative departure from the affine map through d + 1 points
 
 
 class Moments(NamedTuple):
-    """Of a chain and of its SDE at one time.
+    """Of a chain and of its SDE.
 
     Attributes:
-        chain: ``E y y^T`` with ``y = (x, 1)``, shape ``(d + 1, d + 1)``: the last column holds the mean.
+        chain: ``E y y^T`` with ``y = (x, 1)``, shape ``(d + 1, d + 1)``: the last column holds the mean. Of a
+            recursion: those of its slow variable, at several times, one after the other.
         solution: the same of the SDE.
     """
 
@@ -54,7 +56,7 @@ class Moments(NamedTuple):
     solution: Tensor
 
     def __repr__(self) -> str:
-        return f"Moments(dim={len(self.chain) - 1}, error={self.error():.4g})"
+        return f"Moments(dim={self.chain.shape[-1] - 1}, error={self.error():.4g})"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary of nested lists."""
@@ -71,9 +73,7 @@ class Moments(NamedTuple):
 
 
 def _size(difference: Tensor) -> float:
-    first = torch.linalg.vector_norm(difference[:-1, -1])
-    second = torch.linalg.matrix_norm(difference[:-1, :-1], ord=2)
-    return float(torch.maximum(first, second))
+    return float(moment_sizes(difference).max())
 
 
 def verify_moments(
@@ -90,21 +90,27 @@ def verify_moments(
     """Measure the weak order of an SDE over all linear and quadratic test functions at ``T``, exactly, on a quadratic.
 
     For rules whose increments are affine on the landscape (SGD, USAM, their multi-step variants; not SAM, which divides
-    by ``|g|``), in hundreds of dimensions.
+    by ``|g|``), in hundreds of dimensions. Of a recursion it is the slow variable ``x + eta chi`` that is compared, at
+    up to eight times, with the SDE from its own start; step sizes are effective rates, the time of a step.
 
     Args:
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: a :class:`Quadratic`, or anything else on which the rule is affine.
-        start: ``x_0``, shape ``(d,)``; default: all coordinates 1.
+        start: ``x_0``, shape ``(d,)``; default: all coordinates 1. Memory starts at 0, or at what follows ``x_0`` in
+            ``start``, block by block.
         etas: at least two step sizes, decreasing, at least three for a verdict; each divides the
-            plan's horizon; default: those of :data:`MOMENT_ETAS` that do not drown in rounding.
+            plan's horizon, into whole epochs; default: those of :data:`MOMENT_ETAS`, or of :func:`recursion_etas`,
+            that do not drown in rounding.
         rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
         values: of the rule's parameters and frozen directions.
         plan: the order to be confirmed and the horizon.
         progress: called with (done, total) from the start on, after each step size.
 
     Returns:
-        With the details ``horizon``, ``dim``, ``rounding`` and those of :class:`WeakOrder`.
+        With the details ``horizon``, ``dim``, ``rounding`` and those of :class:`WeakOrder`; of a recursion also
+        ``times``, how many are compared, ``inside_epochs``, and ``initial_layer``: errors and slopes of ``x`` itself
+        over all steps, after ``O(log 1/eta)`` of them, and from memory at the mean of its invariant law, beside those
+        of the slow variable (None without fast memory).
 
     Raises:
         InputError: a rule that is not affine here; moments that overflow; see also :func:`verify_on_torus`.
@@ -119,26 +125,30 @@ def verify_moments(
     """
     plan = MomentsPlan() if plan is None else plan
     default = etas is None
-    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, plan.expected)
-    horizon = float(plan.horizon)
+    horizon, expected = float(plan.horizon), plan.expected
+    recursion = sde.rule if isinstance(sde, SDE) and isinstance(sde.rule, Recursion) else None
+    if recursion and default:
+        etas = recursion_etas(recursion, horizon)
+    if recursion and plan.inside and expected is None:
+        expected = inside_order(sde)
+    claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, expected)
     for eta in claim.etas:
         step_count(horizon, eta)
+    kind = partial(_OfRecursion, inside=plan.inside) if recursion else _OfRule
+    measured_of: _Measured = kind(claim, start, horizon)
     terms = needed_terms(sde, claim.order)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
     total, done = sum(len(law.etas) for law in laws) + len(laws) * (len(terms) + 1 if terms else 0), 0
     progress(0, total)
 
-    def at(claim: Claim, sde: SDE, eta: float) -> Moments:
+    def counted(found: Any) -> Any:
         nonlocal done
-        found = affine_moments(
-            sde, landscape=landscape, start=start, eta=eta, horizon=horizon, rho=claim.rho(eta), values=values
-        )
         done += 1
         progress(done, total)
         return found
 
     def measured(law: Claim) -> tuple[Evidence, float]:
-        found = [at(law, sde, eta) for eta in law.etas]
+        found = [counted(measured_of(law, sde, eta)) for eta in law.etas]
         evidence = Evidence.of(law, [m.difference for m in found], chains=[m.chain for m in found], norm=_size)
         clear = len(found)
         rounding = _rounding(found[-1], law, horizon)
@@ -154,19 +164,72 @@ def verify_moments(
         return replace(evidence.upto(clear), doubt=doubt), rounding
 
     def influences(law: Claim) -> dict[Term, float]:
-        right = at(law, terms[0].right, law.etas[-1]).solution
-        return {term: _size(at(law, term.changed, law.etas[-1]).solution - right) for term in terms}
+        eta = law.etas[-1]
+        right = counted(measured_of.solution(law, terms[0].right, eta))
+        return {term: _size(counted(measured_of.solution(law, term.changed, eta)) - right) for term in terms}
 
     first, rounding = measured(claim)
     evidence = [first] + [measured(law)[0] for law in [first.claim.at_another_scale()] if law]
     if terms:
         evidence = [replace(each, influences=influences(each.claim)) for each in evidence]
-    return conclude("moments", evidence, horizon=horizon, dim=landscape.dim, rounding=rounding)
+    details = {"horizon": horizon, "dim": landscape.dim, "rounding": rounding, **measured_of.details(first.claim)}
+    return conclude("moments", evidence, **details)
+
+
+class _Measured(ABC):
+    """Moments at the step sizes of a claim."""
+
+    @abstractmethod
+    def __call__(self, law: Claim, sde: SDE, eta: float) -> Moments:
+        """Of the chain and of an SDE."""
+
+    @abstractmethod
+    def solution(self, law: Claim, sde: SDE, eta: float) -> Tensor:
+        """Of an SDE."""
+
+    def details(self, law: Claim) -> dict[str, Any]:
+        """What is reported beside them."""
+        return {}
+
+
+@dataclass(frozen=True)
+class _OfRule(_Measured):
+    claim: Claim
+    start: Tensor | None
+    horizon: float
+
+    def __call__(self, law: Claim, sde: SDE, eta: float) -> Moments:
+        f, values = law.landscape, law.values
+        return affine_moments(sde, f, self.start, eta=eta, horizon=self.horizon, rho=law.rho(eta), values=values)
+
+    def solution(self, law: Claim, sde: SDE, eta: float) -> Tensor:
+        return self(law, sde, eta).solution
+
+
+class _OfRecursion(_Measured):
+    def __init__(self, claim: Claim, start: Tensor | None, horizon: float, inside: bool) -> None:
+        self._moments = RecursionMoments(
+            claim.sde, claim.landscape, start, horizon, claim.order, claim.values, inside=inside
+        )
+        for eta in claim.etas:
+            self._moments.check_step(eta)
+        self._times = self._moments.times(claim.etas)
+
+    def __call__(self, law: Claim, sde: SDE, eta: float) -> Moments:
+        return Moments(self._moments.chain(eta, law.rho(eta), self._times), self.solution(law, sde, eta))
+
+    def solution(self, law: Claim, sde: SDE, eta: float) -> Tensor:
+        return self._moments.solution(sde, eta, law.rho(eta), self._times)
+
+    def details(self, law: Claim) -> dict[str, Any]:
+        layer = self._moments.initial_layer(law.etas, [law.rho(eta) for eta in law.etas])
+        found: dict[str, Any] = {"times": self._times, "inside_epochs": self._moments.inside}
+        return found | {"initial_layer": None if layer is None else layer.to_dict()}
 
 
 def _rounding(found: Moments, law: Claim, horizon: float) -> float:
     """Grows with the number of steps."""
-    size = float(torch.linalg.matrix_norm(found.chain, ord=2))
+    size = float(torch.linalg.matrix_norm(found.chain, ord=2).max())
     return _ROUNDING * size * math.sqrt(horizon / law.etas[-1])
 
 
@@ -200,19 +263,19 @@ def affine_moments(
             f"moments in {d} dimensions are {landscape.size} matrices of size {d + 1}; at most {MOST_DIMENSIONS} "
             "dimensions are computed, use --method one-step or monte-carlo"
         )
-    _check_polynomial(sde.memoryless)
+    check_polynomial(sde.memoryless)
     x = torch.ones(d) if start is None else start
     x = torch.as_tensor(x, dtype=dtype, device=landscape.device)
     if x.shape != (d,) or not bool(x.isfinite().all()):
         raise InputError(f"start has shape {tuple(x.shape)}; expected ({d},) finite numbers")
-    probes = torch.cat([torch.zeros(1, d, dtype=dtype), torch.eye(d, dtype=dtype), _elsewhere(d)])
-    probes = probes.to(landscape.device)[:, None]
+    points = affine_probes(d, landscape)
+    probes = points[:, None]
     exact = exact_increments(landscape, sde.memoryless, probes, rho, values)
     found = coefficients(landscape, sde, probes, rho, values)
-    scale = float(exact.abs().max())
-    steps = _homogeneous(exact, probes, sde, scale)
-    drift = _homogeneous(found.drift(eta)[:, None], probes, sde, scale)[0]
-    columns = _homogeneous(found.columns(), probes, sde, scale)
+    name, scale = sde.rule.name, float(exact.abs().max())
+    steps = homogeneous(exact, points, name, scale)
+    drift = homogeneous(found.drift(eta)[:, None], points, name, scale)[0]
+    columns = homogeneous(found.columns(), points, name, scale)
 
     def chain(z: Tensor) -> Tensor:  # (E F z F^T - z) / eta with F = I + eta steps
         mean = steps.mean(0)
@@ -232,43 +295,3 @@ def affine_moments(
                 f"moments overflow at eta = {eta:g}: the recursion is unstable here; use smaller step sizes"
             )
     return Moments(*moments)
-
-
-def _elsewhere(d: int) -> Tensor:
-    """Points that lie on no line through the others."""
-    k = torch.arange(1, d + 1, dtype=torch.float64)
-    return torch.stack([torch.sin(k), 2 * torch.cos(3 * k)])
-
-
-def _check_polynomial(rule: Rule) -> None:
-    """A sign or a norm of the gradient may be constant at all probes, in one dimension, and is not everywhere."""
-    for node in walk(rule.step):
-        broken = isinstance(node, Power) and (node.exponent < 0 or node.exponent.denominator > 1)
-        inside = any(isinstance(part, Derivative | Loss) for part in walk(node))
-        if inside and (broken or isinstance(node, Norm | Sign)):
-            raise InputError(
-                f"rule '{rule.name}' is not affine: it contains {node}; moments are closed only for affine rules, use "
-                "--method torus, one-step or monte-carlo"
-            )
-
-
-def _homogeneous(vectors: Tensor, probes: Tensor, sde: SDE, scale: float) -> Tensor:
-    """``(x, 1) -> (h_m(x), 0)`` as matrices ``(M, d + 1, d + 1)`` from values at 0, unit vectors and elsewhere.
-
-    Raises:
-        InputError: the values elsewhere are others than the affine map's, compared with ``scale``.
-    """
-    d = vectors.shape[-1]
-    origin = vectors[0]
-    columns = (vectors[1 : d + 1] - origin).movedim(0, -1)
-    result = vectors.new_zeros(len(origin), d + 1, d + 1)
-    result[:, :d, :d], result[:, :d, d] = columns, origin
-    predicted = torch.einsum("mij,pkj->pmi", columns, probes[d + 1 :]) + origin
-    departure, size = float((vectors[d + 1 :] - predicted).abs().max()), max(scale, float(vectors.abs().max()))
-    if not departure <= _AFFINE * max(size, 1e-300):
-        raise InputError(
-            f"rule '{sde.rule.name}' is not affine on this landscape: its increments depart from an affine map by "
-            f"{departure:.2g} where they are of size {size:.2g}; moments are closed only for affine ones, use "
-            "--method torus, one-step or monte-carlo"
-        )
-    return result

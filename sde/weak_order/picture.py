@@ -1,5 +1,6 @@
 """A verification as a picture: error against step size, intervals where there are, the expected slope as a guide."""
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...ground.pictures import LINES, new_figure
@@ -25,7 +26,7 @@ def draw_weak_order(result: dict[str, Any]) -> "Figure":
     else:
         axes.plot(etas, errors, label="measured", **LINES[0])
     guide = [errors[-1] * (eta / etas[-1]) ** result["expected"] for eta in etas]
-    axes.plot(etas, guide, color="0.6", linewidth=0.8, zorder=0, label=f"slope {result['expected']:.3g}, expected")
+    axes.plot(etas, guide, color="0.6", linewidth=0.8, zorder=0, label=f"slope {_exact(result['expected'])}, expected")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xlabel(r"step size $\eta$")
@@ -35,7 +36,7 @@ def draw_weak_order(result: dict[str, Any]) -> "Figure":
         if one_step
         else r"weak error $|E\varphi(x_k)-E\varphi(X_{k\eta})|$"
     )
-    exponent = f"{result['rho_exponent']:.3g}"
+    exponent = _exact(result["rho_exponent"])
     axes.set_title(
         f"{result['rule']}, {result['method']}: {result['verdict']}\n"
         rf"$\rho = {result['rho_scale']:g}\,\eta^{{{exponent}}}$, slope {result['slope']:.3f}",
@@ -43,3 +44,9 @@ def draw_weak_order(result: dict[str, Any]) -> "Figure":
     )
     axes.legend(fontsize=8)
     return figure
+
+
+def _exact(value: float) -> str:
+    """A float that stands for a fraction such as 2/3 as that fraction."""
+    nearby = Fraction(value).limit_denominator(12)
+    return str(nearby) if abs(nearby - Fraction(value)) < 1e-9 else f"{value:.3g}"

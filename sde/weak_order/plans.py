@@ -78,10 +78,13 @@ class MomentsPlan:
     Attributes:
         expected: the order to be confirmed; default: the one that the derivation proves.
         horizon: final time ``T``.
+        inside: of a recursion with epochs: whether to compare at all steps of an epoch, not at epoch ends alone; in a
+            given order the order inside is 1.
     """
 
     expected: float | None = None
     horizon: float = 1.0
+    inside: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

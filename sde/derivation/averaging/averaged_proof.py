@@ -46,11 +46,12 @@ def prove_recursion(
         rho_exponent: ``beta``.
     """
     powers = sorted((a + k * rho_exponent, a, k) for a in (1, 2) for k in range(math.ceil((_LAST - a) / rho_exponent)))
+    chain = cache(_chain)
     matched: list[Match] = []
     for exponent, group in itertools.groupby(powers, key=lambda power: power[0]):
         one = effective(exponent)
         semigroup = _semigroup(recursion, one.rate, *parts)
-        found = [Match(a, k, exponent, _chain(one, a).get(k, Sum()), semigroup(a, k)) for _, a, k in group]
+        found = [Match(a, k, exponent, chain(one, a).get(k, Sum()), semigroup(a, k)) for _, a, k in group]
         different = tuple(match for match in found if match.difference)
         matched += [match for match in found if not match.difference and match.chain]
         if different:

@@ -118,8 +118,8 @@ class EpochTerms:
     def _refusal(self) -> InputError:
         return InputError(
             f"recursion '{self.effective.step.recursion.name}': epochs are derived for memory that is a "
-            "weighted sum of past increments, as momentum is, and this is not; draw independently, or write the steps of one epoch as "
-            "statements with distinct draws"
+            "weighted sum of past increments, as momentum is, and this is not; draw independently, or write the "
+            "steps of one epoch as statements with distinct draws"
         )
 
     @cached_property

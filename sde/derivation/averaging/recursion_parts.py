@@ -12,8 +12,8 @@ from functools import cached_property
 from ....ground.errors import InputError
 from ...algebra.scopes import crossing
 from ...algebra.sums import Sum
-from ...algebra.terms import Collector
-from ...algebra.trees import INTO
+from ...algebra.terms import CONTRACTION, NESTED, Collector, samples
+from ...algebra.trees import GAMMA, INTO, LOSS, nodes
 from ...rules.leaves import POSITION
 from ...rules.recursion import Recursion
 from ...rules.sampling import Independent, Matrix
@@ -126,7 +126,26 @@ class RecursionParts:
                 f"recursion '{self.recursion.name}': epochs are derived for SDEs of the position alone, and "
                 f"{', '.join(self.blocks[1:])} is slow, too; draw independently, or give memory a factor below 1"
             )
+        known = self.recursion.sampling.powers
+        if known is not None:
+            self._check_examples(count, known)
         return EpochTerms(self._second(count), self.increments(count))
+
+    def _check_examples(self, count: int, known: int) -> None:
+        """Refuse powers of ``rho`` at which a law of examples does not know what pairs of minibatches add."""
+        recursion = self.recursion
+        if not _linear_in_examples(self.increments(1).get(0, Sum())):
+            raise InputError(
+                f"recursion '{recursion.name}': epochs of examples are derived for steps that are linear in the "
+                "examples at rho = 0, as SGD's; give Reshuffled(batches), of minibatches that stay what they are, or "
+                "draw independently"
+            )
+        if any(k > known for k in self.increments(count)):
+            raise InputError(
+                f"recursion '{recursion.name}': of epochs of examples the terms of pairs of minibatches are derived up "
+                f"to rho^{known}, and rho^{count - 1} is asked for; give a rho exponent of at least "
+                f"{Fraction(1, known + 1)}, or Reshuffled(batches), of minibatches that stay what they are"
+            )
 
     @cached_property
     def kernel(self) -> Matrix | None:
@@ -204,6 +223,22 @@ def by_block(vector: Sum) -> dict[str, Sum]:
         else:
             found.setdefault(POSITION, Collector()).add(tree, factors, c)
     return {name: Sum(each.terms) for name, each in found.items()}
+
+
+def _linear_in_examples(vector: Sum) -> bool:
+    """Whether each term has the minibatch once, in a numerator."""
+    for tree, factors in vector.terms:
+        found = [label for kind, label, _ in nodes(tree) if kind == LOSS] if tree else []
+        for atom, exponent in factors:
+            if atom[0] in NESTED:
+                if GAMMA in samples(((), ((atom, exponent),))):
+                    return False
+            elif atom[0] == CONTRACTION:
+                inside = [label for kind, label, _ in nodes(atom[1]) if kind == LOSS]
+                found += inside if exponent == 1 else 2 * inside
+        if found.count(GAMMA) > 1:
+            return False
+    return True
 
 
 def _apart(powers: Powers) -> dict[str, Powers]:

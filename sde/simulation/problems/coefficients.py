@@ -1,9 +1,11 @@
 """Increments, drift and covariance as numbers, generated from the derivation (theory, section 2).
 
-``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches.
+``dX = b(X) dt + sqrt(eta) Sigma(X)^{1/2} dW`` with ``b = E h + eta b_1`` and ``Sigma = Cov h'`` over minibatches. Of a
+recursion's SDE ``eta`` is the effective rate everywhere here: ``float(sde.rate)`` times the learning rate.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -11,13 +13,14 @@ from torch import Tensor
 
 from ....ground.errors import InputError
 from ....landscapes.landscape import Landscape
-from ...derivation.averaging.recursion_parts import LAGGED
+from ...derivation.averaging.recursion_parts import LAGGED, RecursionParts
 from ...derivation.compiled_code import compile_ordered_code, compile_torch_code
 from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values, bind
 from ...rules.exact_steps import evaluate
 from ...rules.recursion import Recursion
 from ...rules.rule import Rule
+from ...rules.sampling import Sampling
 
 __all__ = [
     "Coefficients",
@@ -84,7 +87,7 @@ class Coefficients(NamedTuple):
         return {name: part.tolist() for name, part in self._asdict().items()}
 
     def drift(self, eta: float) -> Tensor:
-        """``b = E h + eta b_1``, shape ``(..., d)``."""
+        """``b = E h + eta b_1``, shape ``(..., d)``; ``eta`` is the effective rate of a recursion."""
         return self.increments.mean(-2) + eta * self.correction
 
     def covariance_matrix(self) -> Tensor:
@@ -147,21 +150,28 @@ def bound_coefficients(
             f"recursion '{sde.rule.name}' has epochs of a family of {sampling.family} minibatches, and the landscape "
             f"has {landscape.size}; give the sampling that number"
         )
-    if sde.ordered and sde.parts is not None and (kernel := sde.parts.kernel) is not None:
-        lagged = torch.as_tensor(kernel).to(increments) @ increments
+    if sde.ordered and sde.parts is not None:
+        lagged = _kernel(sde.parts).to(increments) @ increments
         more = compile_ordered_code(sde)(landscape, x, rho, {**bound, LAGGED: lagged})
         correction = correction + more.expand(shape).mean(-2)
-    if sde.covariance and (matrix := sampling.noise_matrix()) is not None:
-        centred = covariance - covariance.mean(-2, keepdim=True)
-        covariance = _root(torch.tensor(matrix, dtype=torch.float64)).to(centred) @ centred
+    if sde.covariance and (root := _noise_root(sampling)) is not None:
+        covariance = root.to(covariance) @ (covariance - covariance.mean(-2, keepdim=True))
     return Coefficients(increments, correction, covariance)
 
 
-def _root(matrix: Tensor) -> Tensor:
-    """Of a symmetric matrix that is positive semidefinite."""
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.mT
-    return root
+@lru_cache(maxsize=64)
+def _kernel(parts: RecursionParts) -> Tensor:
+    return torch.tensor(parts.kernel, dtype=torch.float64)
+
+
+@lru_cache(maxsize=64)
+def _noise_root(sampling: Sampling) -> Tensor | None:
+    """The symmetric root of the matrix that mixes minibatches' increments; None where the noise is a multiple."""
+    matrix = sampling.noise_matrix()
+    if matrix is None:
+        return None
+    eigenvalues, vectors = torch.linalg.eigh(torch.tensor(matrix, dtype=torch.float64))
+    return vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.mT
 
 
 def drift_and_covariance(
@@ -174,7 +184,7 @@ def drift_and_covariance(
         sde: from :func:`derive` or :func:`truncate`.
         x: points, shape ``(d,)`` or ``(..., 1, d)``.
         rho: perturbation radius.
-        eta: learning rate, which multiplies the correction ``b_1``.
+        eta: learning rate, which multiplies the correction ``b_1``; the effective rate of a recursion.
         values: of the rule's other parameters and directions.
 
     Raises:

@@ -39,7 +39,7 @@ F = G.mean()
         (Sum.full_contraction(PHI, H(G)), "Dphi[H[g]]", "∇φ[Hg]", r"\nabla \varphi[H[g]]"),
         (Sum.full_contraction(PHI), "phi", "φ", r"\varphi"),
         (Sum.full_contraction((LOSS, GAMMA, ())), "f_m", "f_γ", r"f_\gamma"),
-        (Sum.number(2).power(Fraction(1, 2)) * V, "2^(1/2) v", "2^(1/2) v", r"2^{1/2}\,v"),
+        (Sum.number(2).power(Fraction(1, 2)) * V, "2^(1/2) v", "√2 v", r"\sqrt{2}\,v"),
         (Sum.parameter("alpha").power(-2) * V, "v/alpha^2", "v/α²", r"\frac{v}{\alpha^{2}}"),
         ((G.inner(V) + Sum.number(-2)).sign(), "-sign(2 - <g,v>)", "-sign(2 - ⟨g,v⟩)", None),
     ],
