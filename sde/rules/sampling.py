@@ -12,7 +12,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from numbers import Integral
+from typing import Any, ClassVar
 
 from ...ground.errors import InputError
 
@@ -94,7 +95,7 @@ class _OfFamily(Sampling):
     batches: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.batches, int) or isinstance(self.batches, bool) or self.batches < 1:
+        if not _is_whole(self.batches) or self.batches < 1:
             raise InputError(f"{self.batches!r} minibatches; give the number in the family, at least 1")
 
     @property
@@ -130,8 +131,7 @@ class Reshuffled(_OfFamily):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = isinstance(self.steps, int) and not isinstance(self.steps, bool)
-        if self.steps is not None and not (whole and 1 <= self.steps <= self.batches):
+        if self.steps is not None and not (_is_whole(self.steps) and 1 <= self.steps <= self.batches):
             raise InputError(f"an epoch of {self.steps} steps of {self.batches} minibatches; give 1 to {self.batches}")
 
     @property
@@ -208,11 +208,16 @@ class Epochs(Sampling):
     epochs: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
-        lengths = {len(epoch) for epoch in self.epochs}
+        try:
+            lengths = {len(epoch) for epoch in self.epochs}
+        except TypeError:
+            raise InputError(
+                f"epochs are {self.epochs!r}; give numbers of minibatches, e.g. ((0, 1), (2, 3))"
+            ) from None
         if not self.epochs or len(lengths) > 1 or 0 in lengths:
             raise InputError(f"epochs of {sorted(lengths) or 'no'} minibatches; give one length, at least 1, for all")
         every = list(itertools.chain(*self.epochs))
-        if not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in every):
+        if not all(_is_whole(i) and i >= 0 for i in every):
             raise InputError("epochs hold numbers of minibatches, 0, 1, ...; give whole numbers")
         counts = {every.count(i) for i in range(max(every) + 1)}
         if len(counts) > 1:
@@ -269,7 +274,8 @@ def repartitions(examples: int, size: int) -> tuple[list[tuple[int, ...]], Epoch
         >>> batches, epochs.epochs
         ([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)], ((0, 5), (1, 4), (2, 3)))
     """
-    if not 1 <= examples <= _MOST_EXAMPLES or not 1 <= size <= examples or examples % size:
+    whole = _is_whole(examples) and _is_whole(size)
+    if not whole or not 1 <= examples <= _MOST_EXAMPLES or not 1 <= size <= examples or examples % size:
         raise InputError(
             f"{examples} examples in minibatches of {size}; give at most {_MOST_EXAMPLES} examples and a size that "
             "divides their number"
@@ -290,6 +296,10 @@ def repartitions(examples: int, size: int) -> tuple[list[tuple[int, ...]], Epoch
     count = math.factorial(examples) // (math.factorial(size) ** epochs.epoch * math.factorial(epochs.epoch))
     assert len(epochs.epochs) == count
     return batches, epochs
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def within_epoch(steps: int, lags: Iterable[Fraction]) -> Fraction:
