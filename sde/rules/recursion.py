@@ -137,9 +137,8 @@ class Recursion:
     def _check_draws(self) -> None:
         draws = self.draws
         used = self._drawn(self.new_values.values())
-        if lost := [
-            f"the draw '{label}'" if label else "the step's own minibatch" for label in draws if label not in used
-        ]:
+        if lost := [label for label in draws if label not in used]:
+            named = [f"the draw '{label}'" if label else "the step's own minibatch" for label in lost]
             raise InputError(
                 f"recursion '{self.name}': no block of the state depends on {', '.join(named)}, though a statement has "
                 "it; use that, or leave it out"
