@@ -33,6 +33,7 @@ Matrix = list[list[float]]
 """Of the minibatches of a family, one row for each."""
 
 _MOST_EXAMPLES = 8
+_MOST_IN_PAIRS = 2000  # ours: matrices of a hundred megabytes
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class _OfFamily(Sampling):
     def __post_init__(self) -> None:
         if not _is_whole(self.batches) or self.batches < 1:
             raise InputError(f"{self.batches!r} minibatches; give the number in the family, at least 1")
+        object.__setattr__(self, "batches", int(self.batches))
 
     @property
     def epoch(self) -> int:
@@ -133,6 +135,7 @@ class Reshuffled(_OfFamily):
         super().__post_init__()
         if self.steps is not None and not (_is_whole(self.steps) and 1 <= self.steps <= self.batches):
             raise InputError(f"an epoch of {self.steps} steps of {self.batches} minibatches; give 1 to {self.batches}")
+        object.__setattr__(self, "steps", None if self.steps is None else int(self.steps))
 
     @property
     def epoch(self) -> int:
@@ -172,6 +175,10 @@ class GivenOrder(_OfFamily):
     """All epochs take the minibatches in the order in which the family has them: nothing is random."""
 
     words: ClassVar[str] = "all epochs take the minibatches in the order of the family"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_pairs(self.batches)
 
     def kernel(self, lags: Iterable[Fraction]) -> Matrix:
         """1 for each pair of an epoch in its order, less the weight of memory, less the average of both.
@@ -219,6 +226,7 @@ class Epochs(Sampling):
         every = list(itertools.chain(*self.epochs))
         if not all(_is_whole(i) and i >= 0 for i in every):
             raise InputError("epochs hold numbers of minibatches, 0, 1, ...; give whole numbers")
+        _check_pairs(max(every) + 1)
         counts = {every.count(i) for i in range(max(every) + 1)}
         if len(counts) > 1:
             raise InputError(
@@ -296,6 +304,14 @@ def repartitions(examples: int, size: int) -> tuple[list[tuple[int, ...]], Epoch
     count = math.factorial(examples) // (math.factorial(size) ** epochs.epoch * math.factorial(epochs.epoch))
     assert len(epochs.epochs) == count
     return batches, epochs
+
+
+def _check_pairs(batches: int) -> None:
+    if batches > _MOST_IN_PAIRS:
+        raise InputError(
+            f"a family of {batches} minibatches has {batches}^2 pairs, each with a weight of its own; at most "
+            f"{_MOST_IN_PAIRS} minibatches are taken in pairs, use larger ones, Reshuffled or SingleShuffle"
+        )
 
 
 def _is_whole(value: Any) -> bool:
