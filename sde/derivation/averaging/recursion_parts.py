@@ -103,6 +103,7 @@ class RecursionParts:
         """Where pairs are not all alike: ``(D h)[lagged]`` of the step's minibatch, whose mean ``b_1`` has besides."""
         if not count or self.recursion.sampling.kernel([]) is None:
             return {}
+        next(self.epochs(count).lags(), None)  # refuses memory that takes up other increments at some power of rho
         lagged = Sum.direction(LAGGED)
         return {k: found for k, h in self.increments(count).items() if (found := h.along(lagged))}
 
