@@ -67,8 +67,6 @@ def parse_statements(text: str, schedules: Sequence[str] = ()) -> list[tuple[str
                 ) from None
             raise
         if not isinstance(value, Vector):
-            raise InputError(
-                f"{name} = {right.strip()[:80]} is not a vector; blocks of a state are, write it where it is used"
-            )
+            raise InputError(f"{name} = {right.strip()[:80]} is not a vector; write scalars where they are used")
         result.append((name, value))
     return result
