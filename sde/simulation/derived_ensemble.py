@@ -1,6 +1,7 @@
 """The ensemble that the ``simulate`` command is asked for: landscape, start, problem, run."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from .command_settings import SimulateSettings
 from .ensembles.looks import Record
 from .horizons import whole_steps
 from .problems.derived_problem import derived_problem
+from .problems.shifted_start import sde_start
 from .results.result import Simulation
 from .scheme import SCHEMES
 from .simulate import Engine, simulate
@@ -50,6 +52,8 @@ def simulate_derived(
 ) -> Simulation:
     """Simulate a derived SDE as settings say; final states are not kept.
 
+    That of a recursion starts where :func:`.sde_start` says, with memory of 0; its step is the effective rate.
+
     Args:
         landscape: an analytic one.
         sde: from :func:`derive` or :func:`truncate`.
@@ -70,15 +74,17 @@ def simulate_derived(
         (100, 10, None)
     """
     check_count("--seed", settings.seed, low=0)
-    dt = settings.step_length
+    dt = settings.dt or float(sde.rate) * settings.eta
     steps = settings.steps or whole_steps(settings.horizon, dt)
     SCHEMES[settings.scheme]  # refuses an unknown name before the problem is made
     f = landscape.to(getattr(torch, settings.dtype), device)
     x0 = read_start(settings.start, f)
-    problem = derived_problem(f, sde, rho=settings.rho, eta=settings.eta, values=values, root=settings.root)  # type: ignore[arg-type]
+    own: Any = {"rho": settings.rho, "eta": settings.eta, "values": values}
+    problem = derived_problem(f, sde, **own, root=settings.root)  # type: ignore[arg-type]
+    start = sde_start(sde, f, x0, **own)
     return simulate(
         problem,
-        x0,
+        start,
         dt=dt,
         steps=steps,
         paths=settings.number(),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....ground.settings import check_settings, setting
-from .compare_settings import EIGENVECTORS, SAMPLINGS
+from .compare_settings import EIGENVECTORS, OBSERVED, SAMPLINGS
 
 __all__ = ["ComparisonOptions"]
 
@@ -13,7 +13,7 @@ _COUNT: dict[str, Any] = {"holds": lambda value: value >= 1, "otherwise": "must 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonOptions:
-    """See :class:`CompareSettings` for the first five.
+    """See :class:`CompareSettings` for the first five and observed.
 
     Args:
         sampling: how the rule draws minibatches.
@@ -24,6 +24,7 @@ class ComparisonOptions:
         minibatches: of a run's training examples.
         batch_size: examples of each.
         initial: whether paths start at the run's initialisation, and not where it ended.
+        observed: of a recursion with memory, the slow variable or the position.
         observables: of a network, separated by commas; empty: those of the paper's figures.
 
     Raises:
@@ -46,6 +47,11 @@ class ComparisonOptions:
     minibatches: int = setting(8, "Minibatches of the run's first training examples.", **_COUNT)
     batch_size: int = setting(64, "Examples of each.", **_COUNT)
     initial: bool = setting(False, "Start at the run's initialisation, not where the training ended.")
+    observed: str = setting(
+        "slow",
+        "Of a recursion with memory: its slow variable, which the SDE follows, or its position x.",
+        choices=lambda: OBSERVED,
+    )
     observables: str = setting("", "Observables of the network, separated by commas; those of the paper if left out.")
 
     def __post_init__(self) -> None:

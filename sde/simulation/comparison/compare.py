@@ -68,6 +68,13 @@ def compare(
     if isinstance(landscape, NetworkLandscape):
         if isinstance(observables, Mapping):
             raise InputError("found functions as observables of a network; give NetworkObservables(landscape, names)")
+        if isinstance(rule, Recursion):
+            raise InputError(
+                f"recursion '{rule.name}' is compared with its SDEs on toys; a network's minibatches move rules without "
+                "memory: give a torus, a quadratic or a formula, or the rule itself"
+            )
+        if isinstance(x0, Mapping):
+            raise InputError(f"the start has blocks {', '.join(x0)}; a network's parameters are one vector")
         return compared_networks(
             rule, sdes, landscape, x0, settings, values=values, observe=observables, engine=engine or Engine()
         )

@@ -89,7 +89,8 @@ def compared_ensembles(
     """
     if not isinstance(settings, CompareSettings):
         raise InputError(f"settings are of type {type(settings).__name__}; expected CompareSettings(...)")
-    engine, position = engine or Engine(), x0[POSITION] if isinstance(x0, Mapping) and POSITION in x0 else x0
+    engine = engine or Engine()
+    position: Any = x0[POSITION] if isinstance(x0, Mapping) and POSITION in x0 else x0
     if isinstance(x0, Mapping) and not (isinstance(rule, Recursion) and POSITION in x0):
         raise InputError(f"the start has blocks {', '.join(map(str, x0))}; give one tensor")
     start = start_of(position, settings.paths)

@@ -1,4 +1,4 @@
-"""What is moved where a rule is compared with its SDEs on a toy: problems, where they start, and what is seen of them."""
+"""What is moved where a rule is compared with its SDEs on a toy: problems, where they start, what is seen."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from ..problems.derived_problem import derived_problem
 from ..problems.problem import SDEProblem
 from ..problems.recursion_chain import blocks_at, effective_rate, recursion_chain
 from ..problems.rule_chain import rule_chain
-from ..problems.shifted_start import shifted_start
+from ..problems.shifted_start import sde_start, shifted_start
 from ..problems.untruncated_problem import untruncated_problem
 from .compare_settings import CompareSettings
 from .given_sdes import Control, GivenSDE
@@ -63,7 +63,7 @@ class EnsembleProcess:
 
     def seen(self, trajectories: Any, times: list[float]) -> Tensor:
         """Positions along paths, shape ``(paths, L, d)``."""
-        blocks = trajectories if isinstance(trajectories, Mapping) else {POSITION: trajectories}
+        blocks: Blocks = dict(trajectories) if isinstance(trajectories, Mapping) else {POSITION: trajectories}
         if self.view is None:
             return blocks[POSITION]
         found = []
@@ -144,15 +144,13 @@ class _Place:
         return EnsembleProcess(self.rule.name, problem, start, view=lambda t, blocks: self._slow(sde, t, blocks))
 
     def _slow(self, sde: SDE, t: float, blocks: Mapping[str, Tensor]) -> Tensor:
-        """``x + eta chi(x, q)``: shape of the position's block."""
-        return self._shifted(sde, t, blocks)[..., : self.landscape.dim]
-
-    def _shifted(self, sde: SDE, t: float, blocks: Mapping[str, Tensor]) -> Tensor:
+        """``x + eta chi(x, q)``."""
         assert sde.parts is not None
         flat = torch.cat([blocks[name] for name in sde.blocks], -1)
         memory = {name: blocks[name] for name in sde.parts.fast}
         eta, rho = self.settings.eta, self.settings.rho
-        return shifted_start(sde, self.landscape, flat, eta, rho, memory=memory, values=self.values, time=t)
+        own: Any = {"memory": memory, "values": self.values, "time": t}
+        return shifted_start(sde, self.landscape, flat, eta, rho, **own)[..., : self.landscape.dim]
 
     def solution(self, name: str, given: GivenSDE) -> EnsembleProcess:
         """An SDE of the rule, from its shifted start; or a control, from the start itself."""
@@ -165,19 +163,24 @@ class _Place:
         problem = derived_problem(self.landscape, sde, rho=self.settings.rho, eta=eta, values=values)
         draws = len(self.rule.draws or [""]) if isinstance(self.rule, Recursion) else 1
         problem = _repeated(problem, draws)
-        start: Any = self.position
-        if isinstance(sde.rule, Recursion):
-            blocks = blocks_at(sde.rule, self.position, None if control else self.memory)
-            blocks = blocks if isinstance(blocks, Mapping) else {POSITION: blocks}
-            flat = torch.cat([blocks[each] for each in sde.blocks], -1) if control else self._shifted(sde, 0.0, blocks)
-            start = dict(zip(sde.blocks, flat.chunk(len(sde.blocks), -1), strict=True))
-            start = start if len(start) > 1 else start[POSITION]
+        if control:
+            start = _control_start(sde, self.position)
+        else:
+            own: Any = {"memory": self.memory, "values": values}
+            start = sde_start(sde, self.landscape, self.position, eta, self.settings.rho, **own)
         return EnsembleProcess(name, problem, start, self.parts)
 
     @property
     def _rate(self) -> Fraction:
         """The rule's effective rate as a multiple of the learning rate."""
         return effective_rate(self.rule) if isinstance(self.rule, Recursion) else Fraction(1)
+
+
+def _control_start(sde: SDE, x0: Tensor) -> Any:
+    """Where the training starts, and memory at 0."""
+    if len(sde.blocks) == 1:
+        return x0
+    return {name: x0 if name == POSITION else torch.zeros_like(x0) for name in sde.blocks}
 
 
 def _repeated(problem: SDEProblem, draws: int) -> SDEProblem:

@@ -1,24 +1,28 @@
 """The comparison that ``eigensam simulate --drift-orders`` is asked for: landscape, SDEs, start, run."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import torch
 
 from ....ground.errors import InputError
 from ....landscapes.networks.network import NetworkLandscape
-from ...derivation.derived_sde import SDE, derive, truncate
+from ...derivation.derived_sde import derive, truncate
 from ...rules.bindings import Values
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 from ..command_settings import SimulateSettings
 from ..derived_ensemble import read_start
 from ..horizons import whole_steps
 from ..networks.network_observables import NetworkObservables
+from ..problems.recursion_chain import effective_rate
 from ..simulate import Engine
 from ..simulated_landscape import SimulatedLandscape
 from .command_settings import ComparisonOptions
 from .compare import compare
 from .compare_settings import CompareSettings
 from .comparison import Comparison
+from .given_sdes import Control, GivenSDE
 
 __all__ = ["chosen_sdes", "read_orders", "run_comparison"]
 
@@ -42,23 +46,39 @@ def read_orders(text: str) -> list[int]:
     return orders
 
 
-def chosen_sdes(rule: Rule, orders: list[int], weak_order: int | None, exponent: Fraction) -> dict[str, SDE]:
+def chosen_sdes(
+    rule: Rule | Recursion,
+    orders: list[int],
+    weak_order: int | None,
+    exponent: Fraction,
+    control: Rule | Recursion | None = None,
+) -> dict[str, GivenSDE]:
     """Truncations by drift order, and the SDE of a weak order where one is asked for, by name.
+
+    Args:
+        rule: what is compared.
+        orders: of the drift.
+        weak_order: of one more; None: of none.
+        exponent: of the radius.
+        control: a rule whose last SDE of these is run beside at the same effective rate; None: none.
 
     Example:
         >>> from eigensam.sde import find_rule
         >>> list(chosen_sdes(find_rule("sam"), [1, 3], 2, Fraction(2, 3)))
         ['drift order 1', 'drift order 3', 'weak order 2']
     """
-    sdes = {f"drift order {order}": truncate(rule, exponent, order) for order in orders}
+    sdes: dict[str, GivenSDE] = {f"drift order {order}": truncate(rule, exponent, order) for order in orders}
     if weak_order is not None:
         sdes[f"weak order {weak_order}"] = derive(rule, weak_order, exponent)
+    if control is not None:
+        last = truncate(control, exponent, orders[-1]) if weak_order is None else derive(control, weak_order, exponent)
+        sdes[f"{control.name}, {list(sdes)[-1]}"] = Control(last)
     return sdes
 
 
 def run_comparison(
-    rule: Rule,
-    sdes: dict[str, SDE],
+    rule: Rule | Recursion,
+    sdes: Mapping[str, GivenSDE],
     where: SimulatedLandscape,
     settings: SimulateSettings,
     options: ComparisonOptions,
@@ -82,7 +102,10 @@ def run_comparison(
     Raises:
         InputError: a step that does not divide the rule's, and errors of :func:`compare`.
     """
-    steps = settings.steps or whole_steps(settings.horizon, settings.eta, dt_name="eta")
+    rate, name, inner = settings.eta, "eta", 1
+    if isinstance(rule, Recursion):
+        rate, name, inner = float(effective_rate(rule)) * settings.eta, "the effective rate", rule.inner_steps
+    steps = settings.steps or whole_steps(settings.horizon, rate * inner, dt_name=name)
     chosen = CompareSettings(
         eta=settings.eta,
         rho=settings.rho,
@@ -91,12 +114,13 @@ def run_comparison(
         seed=settings.seed,
         sampling=options.sampling,
         scheme=settings.scheme,
-        substeps=whole_steps(settings.eta, settings.step_length, horizon_name="eta"),
+        substeps=whole_steps(rate, settings.dt or rate, horizon_name=name),
         every=settings.every or None,
         exact_drift=options.exact_drift,
         flows=options.flows,
         eigenvector=options.eigenvector,
         power_iterations=options.power_iterations,
+        observed=options.observed,
     )
     f = where.landscape
     if not isinstance(f, NetworkLandscape):

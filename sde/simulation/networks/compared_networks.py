@@ -16,14 +16,13 @@ from ....ground.identities import code_identity
 from ....landscapes.landscape import Landscape
 from ....landscapes.networks.kinks import kinked_operations
 from ....landscapes.networks.network import NetworkLandscape
-from ...derivation.derived_sde import SDE
 from ...derivation.torch_code import torch_code
 from ...rules.bindings import Values, bind
 from ...rules.exact_steps import evaluate
 from ...rules.rule import Rule
 from ..comparison.compare_settings import CompareSettings
 from ..comparison.comparison import Comparison
-from ..comparison.given_sdes import check_sdes
+from ..comparison.given_sdes import Control, GivenSDE, check_sdes
 from ..comparison.path_series import PathSeries
 from ..simulate import Engine
 from .directions import Directions
@@ -43,7 +42,7 @@ _SPREAD = 0.1  # of the second point, relative to 1 + |x|
 
 def compared_networks(
     rule: Rule,
-    sdes: Mapping[str, SDE],
+    sdes: Mapping[str, GivenSDE],
     landscape: Landscape,
     x0: Tensor,
     settings: CompareSettings,
@@ -157,7 +156,7 @@ def _start(x0: Tensor, landscape: Landscape, paths: int) -> Tensor:
 
 def _processes(
     rule: Rule,
-    sdes: Mapping[str, SDE],
+    sdes: Mapping[str, GivenSDE],
     landscape: Landscape,
     settings: CompareSettings,
     bound: Mapping[str, float | Tensor],
@@ -168,7 +167,7 @@ def _processes(
     yield rule.name, RuleChain(landscape, rule, bound, directions, settings.eta, sampling)
     fields: dict[str, MinibatchField] = {}
     for name, sde in sdes.items():
-        fields[name] = SDEField(landscape, sde, settings.eta)
+        fields[name] = SDEField(landscape, sde.sde if isinstance(sde, Control) else sde, settings.eta)
     if rule.name in fields or "exact drift" in fields:
         raise InputError(f"an SDE is called {rule.name} or 'exact drift', as another process; give it another name")
     if settings.exact_drift:
@@ -209,9 +208,9 @@ def _identity(
     }
 
 
-def _code_of(name: str, sdes: Mapping[str, SDE]) -> str:
+def _code_of(name: str, sdes: Mapping[str, GivenSDE]) -> str:
     sde = sdes.get(name.removeprefix("flow of "))
-    return "" if sde is None else fingerprint(torch_code(sde))
+    return "" if sde is None else fingerprint(torch_code(sde.sde if isinstance(sde, Control) else sde))
 
 
 @contextmanager

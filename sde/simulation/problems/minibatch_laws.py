@@ -68,7 +68,9 @@ def minibatch_law(recursion: Recursion, size: int) -> MinibatchLaw:
     if isinstance(sampling, GivenOrder):
         return MinibatchLaw(0, (0.0,), _given_order(size))
     if not isinstance(sampling, Independent):
-        raise InputError(f"a chain of minibatches with the law {type(sampling).__name__} is not known; simulate another")
+        raise InputError(
+            f"a chain of minibatches with the law {type(sampling).__name__} is not known; simulate another"
+        )
     count = len(recursion.draws or [""])
     return MinibatchLaw(size * count, (), _independent(count, recursion.distinct is not None))
 

@@ -41,8 +41,8 @@ def recursion_chain(
 ) -> ChainProblem:
     """The recursion itself: all blocks of its state after a step with random minibatches of its law.
 
-    A step takes the time ``inner_steps * eps`` with the effective rate ``eps = effective_rate(recursion) * eta``, as its
-    SDE counts it; schedules are read where the step begins. Each draw has ``M`` normal numbers, see
+    A step takes the time ``inner_steps * eps`` with the effective rate ``eps = effective_rate(recursion) * eta``, as
+    its SDE counts it; schedules are read where the step begins. Each draw has ``M`` normal numbers, see
     :func:`.minibatch_law`; with one draw they are those that kick an SDE of :func:`derived_problem` with the root
     "minibatches" and the same seed, in steps of ``1 / substeps`` of the chain's: so both are coupled, path by path.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +12,12 @@ from ....landscapes.landscape import Landscape
 from ...derivation.compiled_code import compile_corrector_code
 from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values, bind
+from ...rules.leaves import POSITION
+from ...rules.recursion import Recursion
 from .coefficients import schedule_values
+from .recursion_chain import blocks_at
 
-__all__ = ["shifted_start"]
+__all__ = ["sde_start", "shifted_start"]
 
 
 def shifted_start(
@@ -45,7 +49,7 @@ def shifted_start(
         time: at which schedules are read.
 
     Raises:
-        InputError: a block of memory that the recursion has not, or that the SDE itself moves; a symbol without a value.
+        InputError: a block of memory that the recursion has not, or that the SDE itself moves; a symbol without value.
 
     Example:
         Heavy ball with factor 1/2 from rest, ``f = x^2``: one step's way of the flow, ``2 eta f'``, back:
@@ -81,9 +85,46 @@ def shifted_start(
     return found
 
 
+def sde_start(
+    sde: SDE,
+    landscape: Landscape,
+    x0: Tensor,
+    eta: float,
+    rho: float,
+    *,
+    memory: Mapping[str, Tensor] | None = None,
+    values: Values | None = None,
+) -> Any:
+    """Where the SDE of a training that starts at ``x_0`` is started: a position, or all slow blocks by name.
+
+    Arguments and errors as of :func:`shifted_start`; memory that is not given is 0, slow or fast.
+
+    Example:
+        Friction of the size of ``eta`` makes position and momentum both slow:
+
+        >>> from eigensam.landscapes import Quadratic
+        >>> from eigensam.sde import derive
+        >>> from eigensam.sde.rules.recursion import Recursion
+        >>> from eigensam.sde.rules.statements import parse_statements
+        >>> sde = derive(Recursion("friction", parse_statements("m = m + 2*eta*(-1*g - m); x = x + eta*m")), 2, 1)
+        >>> sde_start(sde, Quadratic([[2.0]], centres=[[0.0]]), torch.ones(1, dtype=torch.float64), eta=0.01, rho=0.0)
+        {'x': tensor([1.], dtype=torch.float64), 'm': tensor([0.], dtype=torch.float64)}
+    """
+    if not isinstance(sde.rule, Recursion):
+        return shifted_start(sde, landscape, x0, eta, rho, memory=memory, values=values)
+    blocks = blocks_at(sde.rule, x0, memory)
+    blocks = blocks if isinstance(blocks, Mapping) else {POSITION: blocks}
+    flat = torch.cat([blocks[name] for name in sde.blocks], -1)
+    fast = {name: block for name, block in blocks.items() if name not in sde.blocks}
+    found = shifted_start(sde, landscape, flat, eta, rho, memory=fast, values=values)
+    return found if len(sde.blocks) == 1 else dict(zip(sde.blocks, found.chunk(len(sde.blocks), -1), strict=True))
+
+
 def _points(given: Tensor | None, x: Tensor, dim: int) -> Tensor:
     """A block of memory with an axis for minibatches."""
     block = torch.zeros_like(x[..., :dim]) if given is None else given
     if block.shape[-1:] != (dim,) or (block.ndim > 1 and block.shape[:-1] != x.shape[:-1]):
-        raise InputError(f"a block of memory has shape {tuple(block.shape)}; expected ({dim},), or a row for each point")
+        raise InputError(
+            f"a block of memory has shape {tuple(block.shape)}; expected ({dim},), or a row for each point"
+        )
     return block.to(x)[..., None, :]
