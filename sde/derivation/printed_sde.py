@@ -59,5 +59,9 @@ class PrintedSDE(Protocol):
         """What pairs of minibatches add to ``b_1``, before its mean."""
 
     @property
+    def covariance_order(self) -> int:
+        """How many powers the covariance keeps."""
+
+    @property
     def correction_order(self) -> int:
         """How many powers ``b_1`` keeps."""

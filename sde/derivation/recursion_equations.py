@@ -164,6 +164,10 @@ class RecursionEquations:
             found.append(f"step number {style.math('n')} is at the time {now}")
         if sentence := self.slow_variable():
             found.append(sentence)
+        if not self.sde.covariance_order:
+            found.append("the noise is left out, which order 1 does not notice")
+        elif not self._noise():
+            found.append("the noise of the minibatches cancels at this order: this is an ODE")
         if isinstance(recursion.sampling, GivenOrder):
             found.append("the order holds at the ends of epochs; inside an epoch the error is of order 1")
         if self.sde.ordered:
