@@ -51,7 +51,7 @@ class Recursion:
         >>> from eigensam.sde.rules.language import eta, grad, rho, state, unit
         >>> x, m = state("x"), state("m")
         >>> print(Recursion("momentum", [("m", 9 * m / 10 + grad(rho * unit(grad()))), ("x", x - eta * m)]))
-        momentum: m = 9 m/10 + grad(rho*g/norm(g)); x = x - eta*m
+        momentum: m = 9*m/10 + grad(rho*g/norm(g)); x = x - eta*m
     """
 
     name: str
