@@ -131,4 +131,4 @@ def _meant(name: str) -> str:
         fitting.append(f"{kind}('{name}') for {meaning}")
     if not fitting:
         return f"{known}; choose another name, e.g. parameter('tau') for a number"
-    return f"{known}; write {' or '.join(fitting)}"
+    return f"{known}; write {' or '.join(fitting)} (in statements, a schedule has a formula: --schedule {name}=...)"

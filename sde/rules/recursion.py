@@ -24,7 +24,8 @@ _LARGEST, _DEEPEST = 500_000, 100
 _DEEPEST_STEP = 200
 """Ours: of all statements put into each other; an expansion goes down one part at a time."""
 
-_LAGGED = "lagged"  # a direction of the equations in a given order
+_PRINTED = {"epsilon": "the effective rate", "chi": "the corrector", "lagged": "a sum over other minibatches"}
+"""Names that an SDE's equations have taken."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -53,7 +54,7 @@ class Recursion:
         >>> from eigensam.sde.rules.language import eta, grad, rho, state, unit
         >>> x, m = state("x"), state("m")
         >>> print(Recursion("momentum", [("m", 9 * m / 10 + grad(rho * unit(grad()))), ("x", x - eta * m)]))
-        momentum: m = 9 m/10 + grad(rho*g/norm(g)); x = x - eta*m
+        momentum: m = 9*m/10 + grad(rho*g/norm(g)); x = x - eta*m
     """
 
     name: str
@@ -175,13 +176,13 @@ class Recursion:
                 f"recursion '{self.name}': no block of the state depends on the schedule {', '.join(unused)}; leave "
                 "its statement out"
             )
-        if _LAGGED in self.directions:
-            raise InputError(
-                f"recursion '{self.name}': the direction '{_LAGGED}' is that of the other minibatches of an epoch; "
-                f"choose another name, e.g. 'my_{_LAGGED}'"
-            )
         numbers = {*self.parameters, "rho", "eta", *found}
         taken = [*self.directions, *given_names(self.statements)]
+        for name in sorted({*numbers, *taken} & _PRINTED.keys()):
+            raise InputError(
+                f"recursion '{self.name}': the name '{name}' is {_PRINTED[name]} in what is printed of its SDE; choose "
+                f"another, e.g. 'my_{name}'"
+            )
         both = [*numbers, *taken]
         if clash := sorted({name for name in both if both.count(name) > 1}):
             raise InputError(f"recursion '{self.name}': {', '.join(clash)} names two things; rename one")

@@ -36,7 +36,7 @@ def parse_statements(text: str, schedules: Sequence[str] = ()) -> list[tuple[str
 
     Example:
         >>> parse_statements("m = 9/10*m + g; x = x - eta*m")
-        [('m', 9 m/10 + g), ('x', x - eta*m)]
+        [('m', 9*m/10 + g), ('x', x - eta*m)]
     """
     if not isinstance(text, str):
         raise InputError(f"found {text!r}; expected statements as text: 'm = 9/10*m + g; x = x - eta*m'")
