@@ -233,7 +233,7 @@ def test_what_is_neglected_is_said():
 
     assert neglected() == ""
     assert "noise of augmentation is left out" in neglected(augment=True)
-    assert "passes round to bfloat16" in neglected(precision="bfloat16")
+    assert "Passes round to bfloat16" in recursion_of({**PLAIN, "precision": "bfloat16"}, 1437).remarks[0]
     micro = {"name": "m-sam", "rho": 0.1, "micro_batches": 4}
     assert "4 micro-batches of a step are taken as independent" in neglected(optimizer=micro)
     assert isinstance(recursion_of({**PLAIN, "optimizer": micro}, 1437).recursion.sampling, Independent)
