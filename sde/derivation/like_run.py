@@ -47,7 +47,7 @@ class RunSDE:
     @property
     def scale(self) -> float:
         """``c`` in ``rho = c eps^beta``."""
-        return float(self.trained.rho) / float(self.trained.effective_rate) ** float(self.sde.rho_exponent)
+        return float(float(self.trained.rho) / float(self.trained.effective_rate) ** float(self.sde.rho_exponent))
 
     @property
     def summary(self) -> str:

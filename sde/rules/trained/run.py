@@ -116,7 +116,7 @@ def recursion_of(settings: Mapping[str, Any], examples: int, epochs: int | None 
         ...     examples=1437,
         ... )
         >>> print(found.recursion)
-        sam: m = 9 m/10 + grad(rho*g/norm(g)) + x/20000; x = x - eta*m
+        sam: m = 9*m/10 + grad(rho*g/norm(g)) + x/20000; x = x - eta*m
         >>> found.recursion.sampling, found.effective_rate, found.horizon
         (Repartitioned(examples=1437, size=64), Fraction(1, 1), Fraction(440, 1))
     """
