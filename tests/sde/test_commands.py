@@ -82,7 +82,7 @@ def test_proof_is_written(cli, tmp_path):
             ["derive", "sam", "--proof", "same", "--json", "./same"],
             "--json and --proof are both .*same; give two files",
         ),
-        (["derive"], "Missing argument 'RULE'"),
+        (["derive"], "derive takes a RULE, such as sam, or --like RUN"),
         (["derive", "sam", "--format", "word"], "word"),
         (["derive", "sam", "--weak-order", "1.5"], "Invalid value for '--weak-order'"),
         (["derive", "-(g)"], "No such option.*put -- before"),
