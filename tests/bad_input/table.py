@@ -1,5 +1,6 @@
 """Command lines that must be refused; a new option, file or format gets its lines here."""
 
+from .derive import DERIVE
 from .files import CONFIGS, LANDSCAPES, SIDECARS, TENSORS
 
 WEAK = ("weak-order", "usam", "--rho-exponent", "1/2")
@@ -34,16 +35,7 @@ TABLE = [
     ("nope",),
     ("",),
     ("--nope",),
-    ("derive",),
-    ("derive", "sam", "usam"),
-    ("derive", "sam", "--nope"),
-    ("derive", "sam", "--like", "run"),
-    ("derive", "sam", "--curvature", 1),
-    *(("derive", "--like", path) for path in ("", "file", "folder", "pipe", "nothing")),
-    *(("derive", "--like", "run", "--curvature", number) for number in ("much", "nan", "1/0", "")),
-    ("derive", "--like", "run", "--weak-order", 3),
-    ("derive", "--like", "run", "--epochs", "reshuffled", "--batches", 4),
-    ("derive", "sam", "--json"),
+    *DERIVE,
     *((name,) for name in ("train", "spectrum", "bound", "assumptions")),
     ("figures", "quick"),
     ("order-table", "now"),
@@ -75,8 +67,6 @@ TABLE = [
     ("order-table", "--out", "new", "--json", "new/order_table.json"),
     ("order-table", "--out", "new", "--json", "new/../new"),
     ("derive", "sam", "--json", "a", "--proof", "./a"),
-    ("derive", "--like", "run", "--json", "run/settings.json"),
-    ("derive", "--like", "run", "--proof", "run"),
     ("derive", "sam", "--json", "to-folder/a", "--proof", "folder/a"),
     ("derive", "sam", "--json", "a", "--proof", "a/b"),
     (*WEAK, "--json", "a.svg", "--plot", "a.svg"),
