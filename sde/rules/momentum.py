@@ -98,7 +98,7 @@ class SGDStep:
     @property
     def rate(self) -> Fraction:
         """The effective learning rate as a multiple of ``eta``, of a step that is a gradient's at ``rho = 0``."""
-        return (1 - self.dampening) / (1 - self.beta)
+        return Fraction((1 - self.dampening) / (1 - self.beta))
 
     @property
     def schedules(self) -> Mapping[str, Schedule]:

@@ -49,6 +49,11 @@ def period_of(recursion: Recursion, size: int) -> Period:
         Period(steps=2, worlds=[[(0, 1), (1, 0)]])
     """
     law = recursion.sampling
+    if not isinstance(law, Independent | Reshuffled | SingleShuffle | GivenOrder):
+        raise InputError(
+            f"recursion '{recursion.name}': {law.words}; orders are listed of the minibatches of a family: give "
+            "Reshuffled, SingleShuffle, GivenOrder, or independent draws"
+        )
     if recursion.distinct not in (None, size) or (not isinstance(law, Independent) and law.batches != size):
         wanted = recursion.distinct if isinstance(law, Independent) else law.batches
         raise InputError(

@@ -299,7 +299,7 @@ def test_statements_of_other_types():
 def test_names_of_two_things():
     refused("tau names two things", Recursion, "r", [("tau", grad()), ("x", X - parameter("tau") * state("tau"))])
     refused("w names two things", Recursion, "r", [("w", grad()), ("x", X - eta * direction("w"))])
-    refused("the direction 'lagged' is that of the other minibatches", Recursion, "r", [("x", X - direction("lagged"))])
+    refused("the name 'lagged' is a sum over other minibatches", Recursion, "r", [("x", X - direction("lagged"))])
 
 
 def test_too_many_statements():
