@@ -23,7 +23,8 @@ from .paper_figures.commands import figures, order_table
 from .paper_figures.preset import PRESETS
 from .paper_figures.registry import ITEMS
 from .sde.arguments import rule_names
-from .sde.commands import derive_command
+from .sde.commands import DERIVE_OPTIONS, derive_command
+from .sde.recursion_arguments import derivable_names
 from .sde.simulation.commands import SimulateCommand, simulate_command
 from .sde.weak_order.commands import WEAK_ORDER_OPTIONS, weak_order
 
@@ -57,7 +58,7 @@ def _options(
 
 
 app.command("figures", cls=with_choices(strict({}), preset=PRESETS, only=ITEMS))(figures)
-app.command("derive", cls=with_choices(strict({}), rule=rule_names))(derive_command)
+app.command("derive", cls=with_choices(strict(DERIVE_OPTIONS), rule=derivable_names))(derive_command)
 app.command("weak-order", cls=with_choices(strict(WEAK_ORDER_OPTIONS), rule=rule_names))(weak_order)
 app.command("simulate", cls=SimulateCommand)(simulate_command)
 app.command("order-table", cls=strict({}))(order_table)

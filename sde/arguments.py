@@ -11,6 +11,7 @@ from ..ground.errors import InputError
 if TYPE_CHECKING:
     from .derivation.derived_sde import SDE
     from .rules.bindings import Values
+    from .rules.recursion import Recursion
     from .rules.rule import Rule
 
 __all__ = [
@@ -80,7 +81,7 @@ def read_exponent(text: str) -> Fraction:
         raise InputError(f"--rho-exponent '{text}' is not rational; give a fraction such as 1/3 or 0.5") from None
 
 
-def read_sde(rule: "Rule", weak_order: int | None, drift_order: int | None, exponent: Fraction) -> "SDE":
+def read_sde(rule: "Rule | Recursion", weak_order: int | None, drift_order: int | None, exponent: Fraction) -> "SDE":
     """The SDE of a weak order, or with so many powers of ``rho`` in its drift.
 
     Raises:
@@ -100,7 +101,7 @@ def read_sde(rule: "Rule", weak_order: int | None, drift_order: int | None, expo
     return derive(rule, weak_order or 1, exponent)
 
 
-def read_values(rule: "Rule", given: list[str]) -> "Values":
+def read_values(rule: "Rule | Recursion", given: list[str]) -> "Values":
     """``NAME=NUMBER`` as a parameter, ``NAME=NUMBER,NUMBER`` as a direction, which is normalised.
 
     Example:

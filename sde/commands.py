@@ -8,11 +8,28 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..ground.console import JsonFile, read_file_path
+from ..ground.console import JsonFile, parse_number, read_file_path, read_path
+from ..ground.errors import InputError
+from ..ground.options import Only, only_with
 from ..ground.outputs import Outputs
 from .arguments import RhoExponent, RuleName, read_exponent
+from .recursion_arguments import (
+    TRAINED_OPTIONS,
+    Batches,
+    Distinct,
+    Epochs,
+    EpochSteps,
+    InnerSteps,
+    ScheduleFormula,
+    Trained,
+    read_rule,
+)
 
-__all__ = ["derive_command"]
+__all__ = ["DERIVE_OPTIONS", "derive_command"]
+
+_REGIME = "The regime"  # panel of the help
+
+DERIVE_OPTIONS: dict[str, Only] = {**TRAINED_OPTIONS, "eta": only_with("landscape")}
 
 
 class Format(StrEnum):
@@ -28,6 +45,25 @@ def derive_command(
     rule: RuleName,
     weak_order: Annotated[int, typer.Option(help="Weak order that the SDE shall have, 1 or 2.")] = 1,
     rho_exponent: RhoExponent = "1/3",
+    epochs: Epochs = None,
+    batches: Batches = None,
+    epoch_steps: EpochSteps = None,
+    schedule: ScheduleFormula = None,
+    distinct: Distinct = None,
+    inner_steps: InnerSteps = None,
+    landscape: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=read_path,
+            help="JSON file with a quadratic, torus or formula: is memory fast beside its largest curvature?",
+            rich_help_panel=_REGIME,
+        ),
+    ] = None,
+    eta: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="The learning rate at which that is asked.", rich_help_panel=_REGIME),
+    ] = None,
     format: Annotated[
         Format,
         typer.Option(help="What is printed: the SDE as text, as LaTeX, as torch code that computes it, or as JSON."),
@@ -42,23 +78,28 @@ def derive_command(
 ) -> None:
     """Derive the SDE of an update rule that has a given weak order, and prove it."""
     from ..ground.records import provenance  # here: help and version need no derivation
+    from .derivation.averaging.regime import regime_of_file
     from .derivation.derived_sde import derive
     from .derivation.proof_document import proof_document
     from .derivation.summary import latex_summary, summary
     from .derivation.torch_code import torch_code
-    from .rules.finding import find_rule
 
     outputs = Outputs(json, files={"--proof": proof})
     beta = read_exponent(rho_exponent)
+    trained = read_rule(rule, Trained(epochs, batches, epoch_steps, schedule or (), distinct, inner_steps))
+    rate = None if eta is None else parse_number("--eta", eta)
+    if landscape is not None and rate is None:
+        raise InputError("--landscape says whether memory is fast beside a curvature, at a learning rate; give --eta")
     with Console(stderr=True).status("deriving and proving"):  # many powers of rho take minutes
-        sde = derive(find_rule(rule), weak_order, beta)
-        found = sde.to_dict()
+        sde = derive(trained, weak_order, beta)
+        regime = None if landscape is None or rate is None else regime_of_file(sde, rate, landscape)
+        found = sde.to_dict() | ({} if regime is None else {"regime": regime.to_dict()})
     outputs.save(found)
     outputs.save_text("--proof", lambda: proof_document(sde))
     if format is Format.JSON:
         found["made_with"] = provenance()
     shown = {
-        Format.TEXT: lambda: summary(sde),
+        Format.TEXT: lambda: summary(sde) + ("" if regime is None else f"\n\n{regime.summary}"),
         Format.LATEX: lambda: latex_summary(sde),
         Format.TORCH: lambda: torch_code(sde),
         Format.JSON: lambda: dumps(found, indent=2, ensure_ascii=False),

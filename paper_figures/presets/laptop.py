@@ -41,6 +41,7 @@ def laptop() -> Preset:
     from ..items.spectral_posterior import SpectralPosterior
     from ..items.table1 import Table1
     from ..items.table2 import Table2
+    from ..items.trained_sde import TrainedSDE
     from ..items.weak_order import WeakOrder
     from ..measurements.control_plan import QUICK
     from ..trainings import Trainings
@@ -58,6 +59,7 @@ def laptop() -> Preset:
         "figure1": Figure1(along),
         "bound_terms": BoundTerms(),
         "certificates_along": CertificatesAlong(),
+        "trained_sde": TrainedSDE(),
         "order_table": OrderTable(),
         "ablations": Ablations(),
         "critical_point": CriticalPoint(),

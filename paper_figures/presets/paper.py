@@ -40,6 +40,7 @@ def paper() -> Preset:
     from ..items.spectral_posterior import SpectralPosterior
     from ..items.table1 import Table1
     from ..items.table2 import Table2
+    from ..items.trained_sde import TrainedSDE
     from ..items.weak_order import WeakOrder
     from ..measurements.minima import MinimumSize
     from ..measurements.network_comparison import Network
@@ -75,6 +76,7 @@ def paper() -> Preset:
         "weak_order": WeakOrder(),
         "figure1": Figure1(along),
         "bound_terms": BoundTerms(along),
+        "trained_sde": TrainedSDE(),
         "order_table": OrderTable(),
         "ablations": Ablations(),
         "critical_point": CriticalPoint(),

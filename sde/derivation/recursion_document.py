@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from ..algebra.printing import series_terms, signed_terms
 from ..rules.latex_styles import LATEX
-from ..rules.sampling import GivenOrder, Reshuffled, Sampling, SingleShuffle
+from ..rules.sampling import GivenOrder, Sampling, SingleShuffle
 from .derived_sde import SDE
 from .document_parts import ETA, RHO_LAW, aligned, equation, power, title
 from .proof import Match
@@ -67,7 +67,7 @@ def _step(sde: SDE) -> str:
     ]
     draws = f"\nHere {', '.join(labels)}, and so with $H$ and $T$." if labels else ""
     memory = (
-        rf"The slow blocks, ${slow}$, stay where they are at $\eta = 0$. There a step contracts the fast ones, ${fast}$,"
+        rf"The slow blocks, ${slow}$, stay where they are at $\eta = 0$. There a step contracts the others, ${fast}$,"
         + "\nwhich have one invariant law with the slow blocks held, "
         r"$\mu$, whose averages are computed exactly."
         if fast
@@ -143,7 +143,8 @@ def _epochs(sde: SDE) -> list[str]:
     sampling, rate = written.recursion.sampling, written.rate
     if sampling.epoch == 1 or not sde.correction_order or sde.parts is None:
         return []
-    family = f", from a family of $N = {sampling.family}$ minibatches," if sampling.family else ""
+    batches = getattr(sampling, "batches", sampling.family)
+    family = f", from a family of $N = {batches}$ minibatches," if batches else ""
     return [
         rf"""\section*{{Epochs}}
 Here {sampling.words}.
@@ -162,8 +163,8 @@ b_1 &= b_1^{\mathrm{ind}} + \frac1M \sum_{a<b} \bigl(\mathbb{E}\,(D h_b) h_a - (
  - \sum_{l \ge 1} c_l\,\operatorname{avg}_n \bigl(\mathbb{E}\,(D h_n) h_{n-l} - (D\bar h)\bar h\bigr), \\
 \Sigma &= \tfrac1M \operatorname{Cov}(h_1 + \dots + h_M),
 \end{align*}"""
+_RESHUFFLED = r"-\frac{1}{N-1}\Bigl[\frac{M-1}{2} - \sum_{l<M} c_l\Bigl(1 - \frac lM\Bigr)\Bigr]"
 _ALIKE: dict[type[Sampling], str] = {
-    Reshuffled: r"-\frac{1}{N-1}\Bigl[\frac{M-1}{2} - \sum_{l<M} c_l\Bigl(1 - \frac lM\Bigr)\Bigr]",
     SingleShuffle: r"-\Bigl[\frac12 + \sum_{N \mid l} c_l - \frac{1}{N-1}\sum_{N \nmid l} c_l\Bigr]",
 }
 _LAGGED = r"The sums are $\mathbb{E}_b\,(D h_b)[\ell]$ with the $\ell$ of the claim."
@@ -174,13 +175,13 @@ def _pairs(sde: SDE, sampling: Sampling) -> str:
         return rf"""Nothing is random, so that $\Sigma = 0$. {_LAGGED}
 The first sum is not symmetric in the order of a pair, and inside an epoch partial sums differ from their mean at order
 1."""
-    if type(sampling) not in _ALIKE or sde.parts is None:
+    if sde.ordered or sde.parts is None:
         return f"The law of a pair depends on the pair. {_LAGGED}"
     terms = sde.parts.epochs(sde.correction_order)
     sign = "-" if terms.share < 0 else ""
     added = equation(r"\kappa\,C", series_terms(terms.correction, LATEX))
     return rf"""All pairs are alike, so that with $\tilde h = h - \bar h$ and $C = \mathbb{{E}}\,(D\tilde h)\tilde h$
 the sums are $\kappa\,C$,
-\[ \kappa = {_ALIKE[type(sampling)]} = {sign}{LATEX.rational(abs(terms.share))}, \qquad
+\[ \kappa = {_ALIKE.get(type(sampling), _RESHUFFLED)} = {sign}{LATEX.rational(abs(terms.share))}, \qquad
 \Sigma = {LATEX.rational(sampling.noise())}\,\operatorname{{Cov}} h, \]
 {added}"""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..algebra.printing import series_terms, show, signed_terms
 from ..algebra.sums import Sum
@@ -16,16 +16,13 @@ from ..rules.sampling import GivenOrder
 from ..rules.style import Style, joined, signed
 from .averaging.recursion_parts import LAGGED, by_block
 from .equations import expression_texts, wrapped
-
-if TYPE_CHECKING:
-    from .derived_sde import SDE
+from .printed_sde import Powers, PrintedSDE
 
 __all__ = ["Equation", "RecursionEquations", "block_terms", "block_texts", "powers_texts", "show_blocks"]
 
 _LARGEST_KERNEL = 64  # rows in JSON
 
 Terms = list[tuple[str, str]]
-Powers = Mapping[int, Sum]
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class RecursionEquations:
         latex: whether in LaTeX.
     """
 
-    sde: "SDE"
+    sde: PrintedSDE
     latex: bool
 
     @property
@@ -96,7 +93,7 @@ class RecursionEquations:
 
     def equations(self) -> list[Equation]:
         """``dX``, drift and covariance; with several slow blocks a line for each of their equations."""
-        sde, blocks = self.sde, self.sde.blocks
+        blocks = self.sde.blocks
         noisy = self._noise()
         if blocks == (POSITION,):
             change = Equation("dX", [("+", self._dt("b")), *([("+", self._dw(""))] if noisy else [])])
@@ -110,7 +107,6 @@ class RecursionEquations:
                 terms.append(("+", self._dw(name if several else "")))
             changes.append(Equation(f"d{self.style.state(name)}", terms))
         drift = [Equation(self._sub("b", name), terms) for name, terms in drifts.items() if terms]
-        assert sde.increments or drift
         return [*changes, *drift, *self._covariance(noisy)]
 
     def start(self) -> list[Equation]:
@@ -168,6 +164,10 @@ class RecursionEquations:
             found.append(f"step number {style.math('n')} is at the time {now}")
         if sentence := self.slow_variable():
             found.append(sentence)
+        if not self.sde.covariance_order:
+            found.append("the noise is left out, which order 1 does not notice")
+        elif not self._noise():
+            found.append("the noise of the minibatches cancels at this order: this is an ODE")
         if isinstance(recursion.sampling, GivenOrder):
             found.append("the order holds at the ends of epochs; inside an epoch the error is of order 1")
         if self.sde.ordered:

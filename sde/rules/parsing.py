@@ -28,8 +28,17 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
 _LONGEST = 5_000  # characters; ours, far beyond what a person writes
 
 _MEANT = {
-    "x": "the point itself is not part of the language: a rule is made of gradients, which are the same wherever the "
-    "origin is; for weight decay, add a multiple of |x|^2 to each loss of the landscape",
+    "x": "the point itself is part of statements only: a rule is what is subtracted, made of gradients; for weight "
+    "decay write the step as statements, x = x - eta*(g + x/1000), or add a multiple of |x|^2 to each loss of the "
+    "landscape",
+    "t": "time is part of the formulas of schedules only: write a name, such as s, in statements, and give it "
+    "--schedule s='(1 + cos(pi*t))/2', or schedules={'s': Schedule('(1 + cos(pi*t))/2')} in Python",
+    **dict.fromkeys(
+        ("state", "schedule"),
+        "statements have names of their own: m = 9/10*m + g; x = x - eta*s*m has the state m, and the schedule s if it "
+        "is given a formula, --schedule s='(1 + cos(pi*t))/2'",
+    ),
+    "draw": "it is an argument: grad(draw='a'), grad(rho*g, draw='b') are gradients of further minibatches",
     "H": "write hvp(a) for the Hessian times a vector a",
     "T": "write derivative(a, b) for the third derivative applied to vectors a and b",
     "f": "write loss() for the minibatch's loss, or E[loss()] for the mean loss",
@@ -122,4 +131,4 @@ def _meant(name: str) -> str:
         fitting.append(f"{kind}('{name}') for {meaning}")
     if not fitting:
         return f"{known}; choose another name, e.g. parameter('tau') for a number"
-    return f"{known}; write {' or '.join(fitting)}"
+    return f"{known}; write {' or '.join(fitting)} (in statements, a schedule has a formula: --schedule {name}=...)"

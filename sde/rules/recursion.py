@@ -21,6 +21,9 @@ __all__ = ["Recursion"]
 _LARGEST, _DEEPEST = 500_000, 100
 """As of rules without memory."""
 
+_PRINTED = {"epsilon": "the effective rate", "chi": "the corrector", "lagged": "a sum over other minibatches"}
+"""Names that an SDE's equations have taken."""
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Recursion:
@@ -100,6 +103,11 @@ class Recursion:
             )
         numbers = {*self.parameters, "rho", "eta", *found}
         taken = [*self.directions, *given_names(self.statements)]
+        for name in sorted({*numbers, *taken} & _PRINTED.keys()):
+            raise InputError(
+                f"recursion '{self.name}': the name '{name}' is {_PRINTED[name]} in what is printed of its SDE; choose "
+                f"another, e.g. 'my_{name}'"
+            )
         both = [*numbers, *taken]
         if clash := sorted({name for name in both if both.count(name) > 1}):
             raise InputError(f"recursion '{self.name}': {', '.join(clash)} names two things; rename one")

@@ -41,7 +41,10 @@ class Repartitioned(Sampling):
         Fraction(0, 1)
     """
 
-    words: ClassVar[str] = "every epoch cuts the examples anew into minibatches at random, and leaves out the rest"
+    words: ClassVar[str] = (
+        "every epoch cuts the examples anew into minibatches at random, and leaves out the rest; a minibatch's loss is "
+        "the mean of its examples' losses"
+    )
     powers: ClassVar[int | None] = 1
     examples: int
     size: int

@@ -30,6 +30,17 @@ from ..arguments import (
     read_sde,
     read_values,
 )
+from ..recursion_arguments import (
+    TRAINED_OPTIONS,
+    Distinct,
+    EpochLaw,
+    Epochs,
+    EpochSteps,
+    InnerSteps,
+    ScheduleFormula,
+    Trained,
+    read_rule,
+)
 from .plans import MomentsPlan, MonteCarloPlan, OneStepPlan, Precision, TorusPlan
 
 if TYPE_CHECKING:
@@ -66,6 +77,7 @@ _SDE, _LANDSCAPE, _METHOD = "The SDE", "The landscape", "The measurement"  # pan
 _SAMPLED = only("method", MethodName.MONTE_CARLO)
 _RUN = Only("a --landscape that is a run directory", lambda given: _is_run(given["landscape"]))
 WEAK_ORDER_OPTIONS: dict[str, Only] = {
+    **{name: when for name, when in TRAINED_OPTIONS.items() if name != "batches"},  # the landscape has their number
     "dim": Only("the default landscapes, without --landscape", lambda given: given["landscape"] is None),
     "horizon": only("method", MethodName.TORUS, MethodName.MOMENTS, MethodName.MONTE_CARLO),
     "resolution": only("method", MethodName.TORUS),
@@ -93,6 +105,11 @@ def weak_order(
         ),
     ] = 0.8,
     value: SymbolValue = None,
+    epochs: Epochs = None,
+    epoch_steps: EpochSteps = None,
+    schedule: ScheduleFormula = None,
+    distinct: Distinct = None,
+    inner_steps: InnerSteps = None,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -176,19 +193,19 @@ def weak_order(
     Exit code 0 if the verdict is pass, 1 if it is fail or inconclusive.
     """
     # Here, so that --help loads no torch.
-    from ..rules.finding import find_memoryless
     from .chosen_landscape import default_landscape, given_landscape
     from .printing import print_weak_order
 
     outputs = Outputs(json, plot=plot, files={"--state": state}, inputs={"--landscape": landscape})
     steps = [float(parse_number("--etas", text)) for text in etas.split(",")] if etas else None
     beta = read_exponent(rho_exponent)
-    found = find_memoryless(rule)
-    sde = read_sde(found, weak_order, drift_order, beta)
     if landscape is None:
         f = default_landscape(method, dim)
     else:
         f = given_landscape(landscape, batches, batch_size, data_root, many_paths=method is MethodName.MONTE_CARLO)
+    family = None if epochs in (None, EpochLaw.INDEPENDENT) else f.size
+    found = read_rule(rule, Trained(epochs, family, epoch_steps, schedule or (), distinct, inner_steps))
+    sde = read_sde(found, weak_order, drift_order, beta)
     options: dict[str, Any] = {
         "landscape": f,
         "rho_scale": rho_scale,

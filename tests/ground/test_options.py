@@ -62,7 +62,7 @@ def test_conditions_are_of_options_that_exist(command):
     found = typer.main.get_command(app).commands[command]
     names = {parameter.name for parameter in found.get_params(click_context(found))}
     assert found.known_conditions.keys() <= names
-    assert found.known_conditions or command in ("figures", "derive", "order-table", "bound", "order-models")
+    assert found.known_conditions or command in ("figures", "order-table", "bound", "order-models")
 
 
 def click_context(command):

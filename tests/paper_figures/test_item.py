@@ -118,7 +118,7 @@ def test_each_item_is_keyed_by_its_own_code():
         assert "eigensam.paper_figures.report" not in modules
         assert ("eigensam.optim.training.train" in modules) == (name in TRAIN)
         assert any(m.startswith("eigensam.sde.weak_order.") for m in modules) == (
-            name in ("weak_order", "order_table", "ablations", "critical_point")
+            name in ("weak_order", "trained_sde", "order_table", "ablations", "critical_point")
         )
     everything = code.modules("eigensam.cli").keys()
     assert {home + name for name in ITEMS} | {"eigensam.bounds.families.theorem41"} <= everything

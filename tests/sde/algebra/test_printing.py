@@ -40,6 +40,13 @@ F = G.mean()
         (Sum.full_contraction(PHI), "phi", "φ", r"\varphi"),
         (Sum.full_contraction((LOSS, GAMMA, ())), "f_m", "f_γ", r"f_\gamma"),
         (Sum.number(2).power(Fraction(1, 2)) * V, "2^(1/2) v", "√2 v", r"\sqrt{2}\,v"),
+        (Sum.number(6).power(Fraction(1, 2)) * V, "2^(1/2) 3^(1/2) v", "√6 v", r"\sqrt{6}\,v"),
+        (Sum.number(2).power(Fraction(1, 3)) * V, "2^(1/3) v", "2^(1/3) v", r"2^{1/3}\,v"),
+        (V * Fraction(54877, 60844), "54877/60844 v", "54877/60844 v", r"\tfrac{54877}{60844}\,v"),
+        (V * Fraction(-548771, 60845), "-548771/60845 v", "-9.01916 v", r"-9.01916\,v"),
+        (V * Fraction(10**12, 7), "1000000000000/7 v", "1.42857·10¹¹ v", r"1.42857 \cdot 10^{11}\,v"),
+        (V * Fraction(1, 3 * 10**12), "1/3000000000000 v", "3.33333·10⁻¹³ v", r"3.33333 \cdot 10^{-13}\,v"),
+        (V * 12345678901, "12345678901 v", "12345678901 v", r"12345678901\,v"),
         (Sum.parameter("alpha").power(-2) * V, "v/alpha^2", "v/α²", r"\frac{v}{\alpha^{2}}"),
         ((G.inner(V) + Sum.number(-2)).sign(), "-sign(2 - <g,v>)", "-sign(2 - ⟨g,v⟩)", None),
     ],
@@ -48,6 +55,17 @@ def test_three_styles(expression, ascii_, unicode_, latex_):
     assert (text(expression), unicode(expression)) == (ascii_, unicode_)
     assert latex_ is None or latex(expression) == latex_
     assert repr(expression) == ascii_
+
+
+def test_derivatives_of_the_test_function_in_several_blocks():
+    slots = [(EMPTY, 1, ()), (EMPTY, 2, ())]
+    slope = Sum.full_contraction(PHI).differentiated(block="m")
+    assert text(slope.fill(G)) == "Dphi_m[g]"
+    mixed = Sum.full_contraction(PHI).differentiated(slots[0], "m").differentiated(slots[1])
+    shown = mixed.fill(G, slots[0]).fill(V, slots[1])
+    assert unicode(shown) == "∇²φ_m,x[g,v]"
+    assert latex(shown) == r"\nabla^{2}\!\varphi_{m, x}[g, v]"
+    assert unicode(Sum.full_contraction(PHI).along(Sum.state("m"))) == "∇φ[m]"
 
 
 def test_equal_sums_print_alike():

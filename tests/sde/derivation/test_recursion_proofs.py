@@ -174,7 +174,7 @@ def test_what_is_left_out_costs_what_it_says():
     for count, order in ((1, Q(1, 2)), (2, Q(1)), (3, Q(1))):
         sde = truncate(rule, "1/2", count)
         assert sde.weak_order == order
-        assert sde.dropped[0].order == order
+        assert [term.order for term in sde.dropped] == [Q(count, 2)]
     assert truncate(rule, "1/2", 4, correction_order=1, covariance_order=2).weak_order == Q(3, 2)
     assert truncate(rule, "1/2", 4, correction_order=2, covariance_order=1).weak_order == Q(3, 2)
     assert truncate(rule, "1/2", 4, correction_order=2, covariance_order=2).weak_order == 2

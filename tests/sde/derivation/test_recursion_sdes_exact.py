@@ -13,7 +13,7 @@ from eigensam.ground import InputError
 from eigensam.sde import derive
 from eigensam.sde.algebra.sums import Sum
 from eigensam.sde.derivation.averaging.recursion_parts import LAGGED, RecursionParts, by_block
-from eigensam.sde.rules.sampling import GivenOrder, Independent, SingleShuffle
+from eigensam.sde.rules.sampling import Epochs, GivenOrder, Independent, SingleShuffle
 
 from .composed_recursions import family, memory_of
 from .exact_values import Values
@@ -86,16 +86,23 @@ def covariance(left, right):
     return sum((a * b for a, b in zip(left, right, strict=True)), Fraction(0)) / n - sum(left) * sum(right) / n**2
 
 
+def orders_of(sampling):
+    """Of the minibatches of an epoch, equally likely."""
+    if isinstance(sampling, GivenOrder):
+        return [tuple(range(sampling.batches))]
+    if isinstance(sampling, Epochs):
+        return [order for epoch in sampling.epochs for order in itertools.permutations(epoch)]
+    return list(itertools.permutations(range(sampling.batches), sampling.epoch))
+
+
 def both(trained, dim, most, members=2):
     """The engine's SDE and the long run's."""
     rule, settings = trained.recursion, {}
     if rule.distinct:
         members = rule.distinct
     if not isinstance(rule.sampling, Independent):
-        members = rule.sampling.batches
-        orders = list(itertools.permutations(range(members), rule.sampling.epoch))
-        orders = orders[:1] if isinstance(rule.sampling, GivenOrder) else orders
-        settings = {"orders": orders, "single": isinstance(rule.sampling, SingleShuffle)}
+        members = rule.sampling.family
+        settings = {"orders": orders_of(rule.sampling), "single": isinstance(rule.sampling, SingleShuffle)}
     most = most if rule.perturbed else 0
     losses, memory = family(dim, members), memory_of(rule, dim)
     truth = LongRun(trained, losses, memory, most, SLOPES if rule.schedules else {}, **settings)
@@ -163,16 +170,43 @@ def test_a_given_order(text, weight):
     assert ours.drift == truth.drift
     assert not any(any(powers) for powers in truth.covariance.values())
     right = at_the_corrector(truth, weight, memory_of(rule, 1))
-    found = ours.correction[x]
-    assert not np.allclose(np.array(found, dtype=float), np.array(right, dtype=float), rtol=1e-2)
-    members, kernel = ours.losses.members, ours.parts.order_kernel
+    assert not np.allclose(np.array(ours.correction[x], dtype=float), np.array(right, dtype=float), rtol=1e-2)
+    with_pairs = in_pairs(ours, memory_of(rule, 1))
+    np.testing.assert_allclose(with_pairs, np.array(right, dtype=float), rtol=1e-13)
+
+
+def in_pairs(ours, memory):
+    """The correction with ``E_b (D h_b)[sum_a K_ba h_a]``, to the first power of ``rho``."""
+    members, kernel = ours.losses.members, ours.parts.kernel
+    ((x, found),) = ours.correction.items()
+    found = np.array(found, dtype=float)
     h = [ours.coordinates(ours.parts.increments(2), 1, {0: m})[x] for m in members]
     for k, expression in ours.parts.ordered(2).items():
         for b, j in itertools.product(members, range(2 - k)):
-            lagged = [sum(Fraction(kernel[b, a]) * h[a][j] for a in members)]
-            values = Values(ours.losses, memory_of(rule, 1), {LAGGED: lagged})
+            lagged = [sum(Fraction(kernel[b][a]) * h[a][j] for a in members)]
+            values = Values(ours.losses, memory, {LAGGED: lagged})
             found[k + j] += values.vector(expression, {0: b})[0] * ours.scale / len(members)
-    np.testing.assert_allclose(np.array(found, dtype=float), np.array(right, dtype=float), rtol=1e-13)
+    return found
+
+
+@pytest.mark.parametrize("text", ["x = x - eta*grad(rho*g)", "m = 1/2*m + grad(rho*g); x = x - eta*m"])
+@pytest.mark.parametrize("epochs", [((0, 1), (2, 3)), ((0, 1), (1, 2), (2, 0)), ((0, 1), (0, 1), (2, 3), (2, 3))])
+def test_epochs_of_given_sets(text, epochs):
+    """Re-partitioned minibatches, for example: pairs that are not all alike, and noise of a matrix of pairs."""
+    settings = (Fraction(2), (Fraction(1, 2),)) if "m" in text else (ONE, ())
+    trained = Trained(text, *settings, settings={"sampling": Epochs(epochs)})
+    ours, truth = both(trained, 1, 1)
+    (x,) = truth.slow
+    right = np.array(truth.correction[x], dtype=float)
+    assert ours.drift == truth.drift
+    assert not np.allclose(np.array(ours.correction[x], dtype=float), right, rtol=1e-2)
+    np.testing.assert_allclose(in_pairs(ours, memory_of(trained.recursion, 1)), right, rtol=1e-13)
+    matrix, members = trained.recursion.sampling.noise_matrix(), ours.losses.members
+    h = [ours.coordinates(ours.parts.covariance(2), 1, {0: m})[x] for m in members]
+    h = np.array([[c - sum(one[k] for one in h) / len(h) for k, c in enumerate(row)] for row in h], dtype=float)
+    square = np.array(matrix) / len(members) * float(ours.scale)
+    found = [h[:, 0] @ square @ h[:, 0], 2 * h[:, 0] @ square @ h[:, 1]]
+    np.testing.assert_allclose(found, np.array(truth.covariance[x, x], dtype=float), rtol=1e-12)
 
 
 def at_the_corrector(truth, weight, memory):

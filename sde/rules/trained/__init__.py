@@ -1,0 +1,1 @@
+"""What a training run did, as a recursion of the language: read from its settings, which are data here."""
