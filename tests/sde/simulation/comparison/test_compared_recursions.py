@@ -67,9 +67,9 @@ def test_without_the_shifted_start_it_is_order_1(monkeypatch):
     """Of the position itself, after the initial layer."""
     r = recursion(MEAN)
     sde = derive(r, 2, 1)
-    assert slopes(r, sde, observed="x") > 1.85
+    assert slopes(r, sde, eta=0.005, observed="x") > 1.85
     monkeypatch.setattr(ensemble_processes, "sde_start", lambda sde, f, x0, *_, **__: x0)
-    assert 0.8 < slopes(r, sde, observed="x") < 1.2
+    assert slopes(r, sde, eta=0.005, observed="x") < 1.2
 
 
 def test_a_reshuffled_training_has_no_noise_at_order_eta_and_its_sde_none_at_all():
