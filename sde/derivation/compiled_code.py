@@ -40,7 +40,7 @@ def compile_ordered_code(sde: SDE) -> OrderedFunction:
 def compile_corrector_code(sde: SDE, count: int) -> Callable[["Landscape", Tensor, float, Values], Tensor]:
     """Compile the function that :func:`.torch_code.corrector_code` is the source of, once for each SDE."""
     source = corrector_code(sde, count)
-    function: Callable[["Landscape", Tensor, float, Values], Tensor] = _compiled(source, sde, "corrector")
+    function: Callable[[Landscape, Tensor, float, Values], Tensor] = _compiled(source, sde, "corrector")
     return function
 
 

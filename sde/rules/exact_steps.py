@@ -31,23 +31,28 @@ class TorchNumbers:
     blocks: Mapping[str, Tensor] = field(default_factory=dict)
 
     def number(self, value: Fraction) -> Tensor:
+        """A constant."""
         return self.x.new_tensor([float(value)])
 
     def parameter(self, name: str) -> Tensor:
+        """Its value."""
         value = self.values[name]
         return value.reshape(1) if isinstance(value, Tensor) else self.x.new_tensor([value])
 
     scheduled = parameter
 
     def direction(self, name: str) -> Tensor:
+        """As a row."""
         vector = self.values[name]
         assert isinstance(vector, Tensor)
         return vector[None] if vector.ndim == 1 else vector
 
     def state(self, name: str) -> Tensor:
+        """As it was given."""
         return self.blocks[name]
 
     def gradients(self, x: Tensor, directions: Sequence[Tensor], draw: str) -> Tensor:
+        """Of all minibatches, on the axis of the draw."""
         if len(self.draws) == 1:
             return self.landscape.contracted_gradients(x, [(1.0, directions)])
         axis = self._axis(draw)
@@ -55,22 +60,27 @@ class TorchNumbers:
         return self.landscape.contracted_gradients(self._last(x, axis - 1), [(1.0, arguments)]).movedim(-2, axis - 1)
 
     def losses(self, x: Tensor, draw: str) -> Tensor:
+        """Of all minibatches, on the axis of the draw."""
         if len(self.draws) == 1:
             return self.landscape.losses(x)
         axis = self._axis(draw)
         return self.landscape.losses(self._last(x, axis - 1)).movedim(-1, axis)
 
     def norm(self, vector: Tensor) -> Tensor:
+        """Over the last axis."""
         length: Tensor = torch.linalg.vector_norm(vector, dim=-1)
         return length
 
     def sign(self, scalar: Tensor) -> Tensor:
+        """Of each."""
         return scalar.sign()
 
     def power(self, base: Tensor, exponent: Fraction) -> Tensor:
+        """Of each."""
         return base ** float(exponent)
 
     def mean(self, values: Tensor, last: int) -> Tensor:
+        """Over the axes of all draws."""
         first = last - len(self.draws) + 1
         return values.mean(tuple(range(first, last + 1)), keepdim=True)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,10 +22,26 @@ from ..arguments import (
     read_exponent,
     read_sde,
     read_values,
-    rule_names,
+)
+from ..recursion_arguments import (
+    TRAINED_OPTIONS,
+    Batches,
+    Distinct,
+    Epochs,
+    EpochSteps,
+    InnerSteps,
+    ScheduleFormula,
+    Trained,
+    derivable_names,
+    read_rule,
 )
 from .command_settings import SimulateSettings
 from .comparison.command_settings import ComparisonOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .comparison.given_sdes import GivenSDE
 
 __all__ = ["SimulateCommand", "simulate_command"]
 
@@ -44,11 +60,14 @@ SimulateCommand = with_choices(
             **dict.fromkeys(("minibatches", "batch_size", "initial", "observables", "data_root"), _RUN),
             **dict.fromkeys(("start", "backend"), _TOY),
             "portrait": _COMPARED,
+            "control": _COMPARED,
+            "observed": _COMPARED,
+            **TRAINED_OPTIONS,
         },
         settings=SimulateSettings,
         comparison=ComparisonOptions,
     ),
-    rule=rule_names,
+    rule=derivable_names,
 )
 """Its options are the fields of the settings."""
 
@@ -70,6 +89,21 @@ def simulate_command(
             rich_help_panel="The SDE",
         ),
     ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="In a comparison: also the SDE of this other rule, at the learning rate with the same effective rate, "
+            "such as sam beside SAM with momentum.",
+            rich_help_panel="The SDE",
+        ),
+    ] = None,
+    epochs: Epochs = None,
+    batches: Batches = None,
+    epoch_steps: EpochSteps = None,
+    schedule: ScheduleFormula = None,
+    distinct: Distinct = None,
+    inner_steps: InnerSteps = None,
     rho_exponent: RhoExponent = "1/3",
     value: SymbolValue = None,
     landscape: Annotated[
@@ -104,7 +138,8 @@ def simulate_command(
 ) -> None:
     """Simulate many paths of a rule's SDE on a landscape; or the rule beside its SDEs, with --drift-orders.
 
-    Time is the rule's number of steps times eta.
+    RULE may be statements, 'm = 9/10*m + g; x = x - eta*m', with epochs and schedules: what is trained. Time is the
+    number of steps times eta, of what has memory times its effective rate, which is printed.
     """
     folders = [] if checkpoint is None else [Folder("--checkpoint", checkpoint)]
     source = Path(landscape) if landscape is not None and Path(landscape).exists() else None
@@ -118,11 +153,12 @@ def simulate_command(
         )
     import torch  # here, and the rest: help waits for none
 
-    from ..rules.finding import find_memoryless
+    from ..rules.recursion import Recursion
     from .simulated_landscape import named_landscape, run_landscape
 
     beta, target = read_exponent(rho_exponent), find_device(device)
-    found = find_memoryless(rule)
+    trained = Trained(epochs, batches, epoch_steps, schedule or (), distinct, inner_steps)
+    found = read_rule(rule, trained)
     values = read_values(found, value or [])
     dtype = getattr(torch, settings.dtype)
     if _is_run(landscape):
@@ -152,9 +188,9 @@ def simulate_command(
         from .simulate import Engine
 
         engine = Engine(backend=settings.backend, checkpoint=checkpoint)
-        drawn = (len(read_orders(drift_orders)) + (weak_order is not None) + comparison.exact_drift) * (
-            2 if comparison.flows else 1
-        )
+        exact = comparison.exact_drift and not isinstance(found, Recursion)
+        drawn = (len(read_orders(drift_orders)) + (weak_order is not None) + exact) * (2 if comparison.flows else 1)
+        drawn += control is not None
         if (plot or portrait) and drawn > len(MANY_LINES):
             raise InputError(
                 f"{drawn} processes beside the rule are too many for one picture; ask for {len(MANY_LINES)} at most: "
@@ -162,11 +198,14 @@ def simulate_command(
             )
         if portrait is not None and where.landscape.dim != 2:
             raise InputError(f"--portrait is of two dimensions; the landscape has {where.landscape.dim}: leave it out")
-        sdes = chosen_sdes(found, read_orders(drift_orders), weak_order, beta)
+        other = None if control is None else read_rule(control)
+        sdes = chosen_sdes(found, read_orders(drift_orders), weak_order, beta, other)
         compared = run_comparison(found, sdes, where, settings, comparison, values=values, device=target, engine=engine)
         about |= {"comparison": asdict(comparison)}
         outputs.save({**about, **compared.to_dict()}, compared.plot, device=target, dtype=dtype)
         outputs.save_picture("--portrait", lambda: compared.plot_portrait(None, where.heights))
+        if isinstance(found, Recursion):
+            outputs.console.print(_clock(sdes, settings.eta), markup=False)
         print_comparison(outputs.console, compared, list(sdes))
     else:
         from .derived_ensemble import simulate_derived
@@ -176,8 +215,16 @@ def simulate_command(
         result = simulate_derived(where.landscape, sde, settings, values=values, device=target, checkpoint=checkpoint)
         about |= {"weak_order": str(sde.weak_order)}
         outputs.save({**about, **result.to_dict()}, result.plot, device=target, dtype=dtype)
-        order = f"SDE of weak order {sde.weak_order}"
-        print_simulation(outputs.console, result, f"{rule}, {order}, rho = {settings.rho:g}, eta = {settings.eta:g}")
+        title = f"{rule}, SDE of weak order {sde.weak_order}, rho = {settings.rho:g}, eta = {settings.eta:g}"
+        if isinstance(found, Recursion):
+            title += f", eps = {sde.rate} eta = {float(sde.rate) * settings.eta:g}"
+        print_simulation(outputs.console, result, title)
     if checkpoint is not None:
         outputs.console.print(f"kept in {checkpoint}", markup=False)
     outputs.say_written()
+
+
+def _clock(sdes: "Mapping[str, GivenSDE]", eta: float) -> str:
+    """The effective rate, in which time is measured."""
+    rate = next(iter(sdes.values())).rate  # type: ignore[union-attr]  # the first is of the rule
+    return f"A step of training takes the time eps = {rate} eta = {float(rate) * eta:g}."

@@ -70,8 +70,8 @@ def compare(
             raise InputError("found functions as observables of a network; give NetworkObservables(landscape, names)")
         if isinstance(rule, Recursion):
             raise InputError(
-                f"recursion '{rule.name}' is compared with its SDEs on toys; a network's minibatches move rules without "
-                "memory: give a torus, a quadratic or a formula, or the rule itself"
+                f"recursion '{rule.name}' is compared with its SDEs on toys; a network's minibatches move rules "
+                "without memory: give a torus, a quadratic or a formula, or the rule itself"
             )
         if isinstance(x0, Mapping):
             raise InputError(f"the start has blocks {', '.join(x0)}; a network's parameters are one vector")

@@ -96,7 +96,8 @@ def _flat(sde: SDE, landscape: Landscape, state: State) -> tuple[Tensor, Sequenc
         expected = landscape.dim * len(sde.blocks)
         if len(sde.blocks) > 1 and state.shape[-1] != expected:
             raise InputError(
-                f"this is an SDE of {', '.join(sde.blocks)}; start at a dictionary of these blocks, or at a vector of {expected} components; found {state.shape[-1]}"
+                f"this is an SDE of {', '.join(sde.blocks)}; start at a dictionary of these blocks, or at a vector of "
+                f"{expected} components; found {state.shape[-1]}"
             )
         return state, ()
     if tuple(state) != sde.blocks:

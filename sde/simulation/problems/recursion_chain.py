@@ -13,7 +13,7 @@ from ....landscapes.landscape import Landscape
 from ...derivation.averaging.recursion_parts import RecursionParts
 from ...rules.bindings import Values, bind
 from ...rules.exact_steps import TorchNumbers, evaluate_blocks
-from ...rules.interpretation import interpret
+from ...rules.interpretation import interpret_each
 from ...rules.leaves import POSITION
 from ...rules.nodes import Mean
 from ...rules.recursion import Recursion
@@ -174,7 +174,8 @@ def _alone(landscape: Landscape, recursion: Recursion) -> Any:
     def moved(blocks: Mapping[str, Tensor], drawn: Sequence[Tensor], bound: Values) -> dict[str, Tensor]:
         rows = {name: block[None] for name, block in blocks.items()}
         numbers = _Drawn(landscape, rows[POSITION], bound, draws, rows, drawn)
-        found = {name: interpret(value, rows[POSITION], numbers) for name, value in recursion.new_values.items()}
+        after = interpret_each(list(recursion.new_values.values()), rows[POSITION], numbers)
+        found = dict(zip(recursion.new_values, after, strict=True))
         return {name: found[name].expand(1, landscape.dim)[0] for name in blocks}
 
     return moved
