@@ -114,7 +114,7 @@ class RecursionMoments:
         shifted: whether the SDE starts at ``x_0 + eta chi``; False is wrong on purpose.
 
     Raises:
-        InputError: a start of another shape.
+        InputError: a start of another shape; minibatches that the landscape does not have.
     """
 
     sde: SDE
@@ -136,6 +136,7 @@ class RecursionMoments:
             every = f", or ({n},) for the blocks {', '.join(recursion.blocks)}" if n > d else ""
             raise InputError(f"start has shape {tuple(x.shape)}; expected ({d},) finite numbers{every}")
         self._z = torch.cat([x, x.new_zeros(n - len(x)), x.new_ones(1)])
+        chain_law(recursion, self._z, self.landscape.size)  # refuses a family of another size
 
     @property
     def recursion(self) -> Recursion:
@@ -179,10 +180,10 @@ class RecursionMoments:
         apart, epoch = total // times, self.recursion.sampling.epoch
         if not self.inside:
             return [apart * (k + 1) for k in range(times)]
-        return [apart * k + j + 1 for k in range(times) for j in range(epoch)]
+        return [apart * (k + 1) - epoch + j + 1 for k in range(times) for j in range(epoch)]
 
     def chain(self, eta: float, rho: float, times: int) -> Tensor:
-        """Moments of the slow variable, shape ``(times, d + 1, d + 1)``; ``times`` epochs of them if ``inside``."""
+        """Moments of the slow variable, shape ``(times, d + 1, d + 1)``; all of the last epochs if ``inside``."""
         key = (eta, rho, times)
         if key not in self._chains:
             wanted = self._indices(eta, times)
