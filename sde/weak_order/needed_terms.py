@@ -48,7 +48,7 @@ class Term:
 
     @property
     def alone(self) -> SDE:
-        """The change itself, without any other term: for the drift and the correction, which are sums."""
+        """The change itself, without any other term: for the drift and the correction of rules without memory."""
         field = (_FIELDS | _OF_RECURSIONS)[self.part]
         before, after = (getattr(each, field)[self.rho_power] for each in (self.right, self.changed))
         empty: dict[str, Mapping[int, Sum]] = {each: {} for each in [*_FIELDS.values(), "ordered"]}
