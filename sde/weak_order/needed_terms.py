@@ -20,7 +20,7 @@ __all__ = ["CHANGE", "Term", "needed_terms"]
 CHANGE = Fraction(1, 10)
 """The relative change of a coefficient whose influence is measured."""
 
-_FIELDS = {"drift": "increments", "correction": "correction", "noise": "covariance"}
+_FIELDS = {"drift": "increments", "correction": "correction", "order": "ordered", "noise": "covariance"}
 _EQUAL = 1e-9  # orders are rational, the claim may be a float
 
 
@@ -29,7 +29,8 @@ class Term:
     """One coefficient of the SDE that has the claimed order.
 
     Attributes:
-        part: ``drift``, ``correction`` or ``noise``.
+        part: ``drift``, ``correction``, ``order`` (what a law of the minibatches adds to the correction where not all
+            pairs are alike) or ``noise``.
         rho_power: ``k``.
         order: what is left without it.
         right: the SDE that has all needed terms.
@@ -51,7 +52,7 @@ class Term:
         return replace(self.right, **empty | {field: {self.rho_power: coefficient * CHANGE}})
 
     def __str__(self) -> str:
-        return f"rho^{self.rho_power} of the {self.part}"
+        return f"rho^{self.rho_power} of the {'order of minibatches' if self.part == 'order' else self.part}"
 
 
 def needed_terms(sde: SDE, order: float) -> list[Term]:

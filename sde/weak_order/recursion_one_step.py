@@ -24,11 +24,13 @@ from ..derivation.derived_sde import SDE
 from ..derivation.multiprecision import exact_blocks
 from ..rules.bindings import bind
 from ..rules.recursion import Recursion
-from ..simulation.problems.coefficients import coefficients
+from ..simulation.problems.coefficients import Coefficients, coefficients
 from ..simulation.splitting import splitting_mean
 from .claim import Claim
 from .invariant_quadrature import invariant_weights, nodes_of_box
+from .divisor_check import Divisor
 from .needed_terms import Term
+from .recursion_divisors import recursion_divisors
 from .recursion_draws import Blocks, after_period, period_of
 from .slow_variable import Moment, SlowVariable
 
@@ -57,7 +59,7 @@ class RecursionOneStep:
     def __init__(self, claim: Claim, points: Tensor, *, corrected: bool = True) -> None:
         recursion, f = claim.sde.rule, claim.landscape
         assert isinstance(recursion, Recursion)
-        self.sde: SDE = claim.sde
+        self.claim, self.sde = claim, claim.sde
         self.landscape, self.recursion, self.corrected = f, recursion, corrected
         self.values, self.dim = claim.values, f.dim
         bound = bind(recursion, f, claim.rho_scale, claim.values)
@@ -75,6 +77,14 @@ class RecursionOneStep:
             )
         others = [points.roll(i, -1) / (i + 1) + 0.3 for i, _ in enumerate(self.slow[1:], 1)]
         self.points = torch.cat([points, *others], -1)
+
+    def divisors(self) -> list[Divisor]:
+        """What the recursion divides by at its points, with memory 0."""
+        law, eta = self.claim, self.claim.etas[0]
+        parts = self.points[:, None].split(self.dim, -1)
+        blocks = dict(zip(self.slow, parts, strict=True)) | {name: torch.zeros_like(parts[0]) for name in self.fast}
+        learning = eta / float(self.sde.rate)
+        return recursion_divisors(self.recursion, self.landscape, blocks, law.rho(eta), learning, self.values, _TIME)
 
     @property
     def length(self) -> int:
@@ -187,9 +197,8 @@ class RecursionOneStep:
         epsilon = claim.etas[-1]
         rho, h, here = claim.rho(epsilon), self.length * epsilon, test_functions(x)
 
-        def changes(sde: SDE) -> tuple[Tensor, Tensor]:
-            found = coefficients(self.landscape, sde, x[:, None], rho, self.values, time=_TIME)
-            return found.drift(epsilon), found.columns()
+        def at(sde: SDE) -> Coefficients:
+            return coefficients(self.landscape, sde, x[:, None], rho, self.values, time=_TIME)
 
         def second(columns: Tensor) -> Tensor:
             size = float(torch.linalg.vector_norm(columns, dim=-1).max()) or 1.0
@@ -198,11 +207,13 @@ class RecursionOneStep:
 
         result = {}
         for term in terms:
-            (b, c), (b_changed, c_changed) = changes(term.right), changes(term.changed)
             if term.part == "noise":
-                moved = epsilon * h * (second(c_changed) - second(c))
+                moved = epsilon * h * (second(at(term.changed).columns()) - second(at(term.right).columns()))
             else:
-                more = b_changed - b
+                if term.part == "drift":  # alone: beside the others it would drown in rounding
+                    more = at(term.alone).increments.mean(-2)
+                else:
+                    more = epsilon * (at(term.changed).correction - at(term.right).correction)
                 size = float(torch.linalg.vector_norm(more, dim=-1).max()) or 1.0
                 step = more * (_CHANGE / size)
                 moved = h * (test_functions(x + step) - test_functions(x - step)) * (size / _CHANGE) / 2
