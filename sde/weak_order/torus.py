@@ -1,6 +1,5 @@
 """Weak order on tilted tori, without Monte-Carlo noise (theory, sections 3 and 4)."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -13,13 +12,13 @@ from ..rules.bindings import Values
 from ..rules.nodes import Loss
 from ..rules.traversal import walk
 from ..simulation.problems.coefficients import drift_and_covariance
-from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
+from .claim import ETAS, Claim, Progress, step_count, visible_etas
 from .evidence import Evidence
 from .needed_terms import needed_terms
 from .own_coefficients import checked_coefficients
 from .plans import TorusPlan
+from .torus_checks import check_periodic, common_times
 from .torus_errors import COARSE, DIMENSIONS, TorusErrors, finer
-from .torus_grid import TorusGrid
 from .torus_steps import Steps
 from .verdict import WeakOrder, conclude
 
@@ -106,8 +105,8 @@ def verify_on_torus(
     horizon, resolution, memory = float(plan.horizon), plan.resolution, plan.memory
     test_functions = periodic_test_functions if plan.test_functions is None else plan.test_functions
     counts = [step_count(horizon, eta) for eta in claim.etas]
-    times = _common_times(horizon, counts, _TIMES[landscape.dim])
-    _check_periodic(test_functions, landscape)
+    times = common_times(horizon, counts, _TIMES[landscape.dim])
+    check_periodic(test_functions, landscape)
     terms = needed_terms(sde, claim.order)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
     evaluations = sum(len(law.etas) for law in laws) + 1 + len(laws) * bool(terms)
@@ -160,28 +159,3 @@ def verify_on_torus(
         rounding=rounding,
         divisors=[d.to_dict() for d in torus.found],
     )
-
-
-def _common_times(horizon: float, counts: list[int], most: int) -> list[float]:
-    """At most so many equally spaced times up to the horizon that are whole numbers of steps for every step size."""
-    common = math.gcd(*counts)
-    parts = max(k for k in range(1, most + 1) if common % k == 0)
-    return [horizon * (k + 1) / parts for k in range(parts)]
-
-
-def _check_periodic(test_functions: TestFunctions, landscape: TiltedTorus) -> None:
-    points = TorusGrid(landscape.dim, 7, landscape.device).points + 0.1
-    values = test_functions(points)
-    if values.ndim != 2 or len(values) != len(points) or not values.is_floating_point():
-        raise InputError(
-            f"test functions give shape {tuple(values.shape)}, {values.dtype}, at {len(points)} points; expected "
-            f"floats of shape ({len(points)}, K)"
-        )
-    for axis in range(landscape.dim):
-        shift = 2 * torch.pi * torch.eye(landscape.dim, dtype=points.dtype, device=points.device)[axis]
-        change = float((test_functions(points + shift) - values).abs().max())
-        if not change <= 1e-9 * max(1.0, float(values.abs().max())):
-            raise InputError(
-                f"a test function changes by {change:.3g} when coordinate {axis + 1} grows by 2 pi; the torus method "
-                "needs functions of period 2 pi, such as sin(x): use another one or another method"
-            )
