@@ -12,10 +12,13 @@ from ..rules.recursion import Recursion
 from .memory_grid import Interval
 from .torus_grid import TorusGrid
 
-__all__ = ["MemoryBox", "check_step_periodic", "memory_box"]
+__all__ = ["MEAN", "MemoryBox", "check_step_periodic", "memory_box"]
 
 Step = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 """From blocks ``(P, d)`` to blocks ``(P, outcomes, d)``."""
+
+MEAN = 1
+"""The number of the start that is the mean of memory."""
 
 _MOST_ROUNDS = 10_000
 _ROOM = 0.02  # of its length, more on each side than is reached: step sizes move where memory goes a little
@@ -76,8 +79,8 @@ def memory_box(recursion: Recursion, fast: Sequence[str], dim: int, steps: Seque
             intervals = [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
             return MemoryBox(intervals, torch.stack([torch.zeros_like(mean), mean, edge]))
     raise InputError(
-        f"recursion '{recursion.name}': its memory {', '.join(fast)} is not bounded on the torus; use verify_one_step, or "
-        "verify_moments on a quadratic"
+        f"recursion '{recursion.name}': its memory {', '.join(fast)} is not bounded on the torus; use verify_one_step, "
+        "or verify_moments on a quadratic"
     )
 
 

@@ -1,8 +1,8 @@
 """Functions of a position on the torus and of bounded memory, by values on a grid, and a recursion's operator on them.
 
-Positions are trigonometric, on an equispaced grid, as in :mod:`.torus_grid`; each block of memory, of one component, is
-polynomial, on the Chebyshev nodes of an interval that it cannot leave. Rows of a grid: positions first, the last block of
-memory varying fastest.
+Positions are trigonometric, on an equispaced grid, as in :mod:`.torus_grid`; each block of memory, of one component,
+is polynomial, on the Chebyshev nodes of an interval that it cannot leave. Rows of a grid: positions first, the last
+block of memory varying fastest.
 """
 
 import math
@@ -58,9 +58,11 @@ class MemoryGrid:
         every = every.reshape(-1, 1 + len(self.axes))
         self.x = self.positions.points[every[:, 0]]
         """Positions of all rows, shape ``(rows, d)``."""
-        self.memory = torch.stack([axis[i] for axis, i in zip(self.axes, every[:, 1:].unbind(1), strict=True)], 1) if (
-            self.axes
-        ) else self.x.new_empty(len(self.x), 0)
+        self.memory = (
+            torch.stack([axis[i] for axis, i in zip(self.axes, every[:, 1:].unbind(1), strict=True)], 1)
+            if (self.axes)
+            else self.x.new_empty(len(self.x), 0)
+        )
         """Memory of all rows, shape ``(rows, blocks)``."""
 
     def __len__(self) -> int:

@@ -143,9 +143,9 @@ def verify_one_step(
     trained = isinstance(sde, SDE) and isinstance(sde.rule, Recursion)
     if trained and (own or not multi):
         raise InputError(
-            f"'{sde.rule.name}' is a recursion, whose one step is measured in multi-precision with its own coefficients; "
-            f"give a landscape with formulas of at most {_MOST_MULTI} coordinates, and neither precision='float64' nor "
-            "coefficients, or use verify_moments on a quadratic"
+            f"'{sde.rule.name}' is a recursion, whose one step is measured in multi-precision with its own "
+            f"coefficients; give a landscape with formulas of at most {_MOST_MULTI} coordinates, and neither "
+            "precision='float64' nor coefficients, or use verify_moments on a quadratic"
         )
     if multi and own:
         raise InputError("coefficients of one's own are numbers in double precision; use precision='float64'")

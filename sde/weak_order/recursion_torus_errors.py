@@ -1,15 +1,15 @@
 """Weak errors of a recursion's SDE on a tilted torus, in the slow variable, by step size and grid.
 
-From ``(x_0, q_0)`` the recursion's ``E phi(y_k)`` of the slow variable ``y = x + eta chi(x, q)`` is ``P^k`` applied to the
-function ``phi(x + eta chi(x, q))`` of position and memory, a matrix on a grid; the SDE's is ``(e^{k eps L} phi)(y_0)``. In
-``y`` the right SDE has its order at all times; in ``x`` the memory's first steps leave an error of order 1, the initial
-layer, which is measured besides.
+From ``(x_0, q_0)`` the recursion's ``E phi(y_k)`` of the slow variable ``y = x + eta chi(x, q)`` is ``P^k`` applied to
+the function ``phi(x + eta chi(x, q))`` of position and memory, a matrix on a grid; the SDE's is
+``(e^{k eps L} phi)(y_0)``. In ``y`` the right SDE has its order at all times; in ``x`` the memory's first steps leave an
+error of order 1, the initial layer, which is measured besides.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,17 +24,17 @@ from ..rules.leaves import POSITION
 from ..rules.recursion import Recursion
 from ..simulation.problems.coefficients import coefficients
 from .claim import Claim, TestFunctions
-from .memory_box import MemoryBox, check_step_periodic, memory_box
+from .memory_box import MEAN, MemoryBox, check_step_periodic, memory_box
 from .memory_grid import MemoryGrid
 from .needed_terms import Term
-from .over_time import OverTime, backwards
+from .over_time import OverTime, Product, backwards
 from .own_coefficients import CoefficientFunction
 from .recursion_draws import Blocks, after_period, period_of
 from .slow_variable import Moment, SlowVariable
 from .torus_errors import Compared
 from .torus_grid import TorusGrid
 
-__all__ = ["Layer", "Resolution", "RecursionTorus"]
+__all__ = ["Layer", "RecursionTorus", "Resolution"]
 
 _START_POINTS = {1: 31, 2: 11}  # per axis
 _LAYER = 2.0  # powers of the step size to which memory of the start has faded after the layer
@@ -64,6 +64,7 @@ class RecursionTorus:
         times: at which chain and SDE are compared.
         test_functions: periodic.
         own: coefficients of one's own, or None.
+        shifted: whether the SDE starts at ``x_0 + eta chi(x_0, q_0)``, as it must, or at ``x_0``.
 
     Raises:
         InputError: a step that is not periodic; slow memory; memory of more blocks than a grid holds.
@@ -76,24 +77,30 @@ class RecursionTorus:
         times: list[float],
         test_functions: TestFunctions,
         own: CoefficientFunction | None = None,
+        *,
+        shifted: bool = True,
     ) -> None:
         recursion = claim.sde.rule
         assert isinstance(recursion, Recursion)
         self.claim, self.landscape, self.recursion, self.times = claim, landscape, recursion, times
-        self.test_functions, self._own = test_functions, own
+        self.test_functions, self._own, self.shifted = test_functions, own, shifted
         bound = bind(recursion, landscape, claim.rho_scale, claim.values)
         self.variable = SlowVariable(claim.sde, landscape, bound, "numpy")
         self.rate = float(claim.sde.rate)
         self.period = period_of(recursion, landscape.size)
         self.length = self.period.steps * recursion.inner_steps
         self.fast = self.variable.fast
-        extremes = [self._at(claim, eta, t) for eta in (claim.etas[0], claim.etas[-1]) for t in (0.0, *times)]
+        moments = (0.0, times[-1] / 2, times[-1]) if recursion.schedules else (0.0,)
+        extremes = [self._at(claim, eta, t) for eta in (claim.etas[0], claim.etas[-1]) for t in moments]
         check_step_periodic(recursion, landscape.dim, extremes[0])
         self.box: MemoryBox = memory_box(recursion, self.fast, landscape.dim, extremes)
         points = TorusGrid(landscape.dim, _START_POINTS[landscape.dim]).points
         count = len(self.box.starts)
         self.start_x = points.repeat_interleave(count, 0)
         self.start_memory = self.box.starts.repeat(len(points), 1)
+        which = torch.arange(len(self.start_x)) % count
+        self.groups: list[Any] = [slice(None), (which == MEAN).numpy()] if self.fast else [slice(None)]
+        """Starts whose errors are evidence of their own: all, and those from the mean, with the smallest constants."""
 
     def _at(self, law: Claim, eta: float, time: float) -> Callable[[Blocks], dict[str, Tensor]]:
         def step(blocks: Blocks) -> dict[str, Tensor]:
@@ -164,17 +171,16 @@ class RecursionTorus:
                     end = power @ end
                 found.append(end)
             return found
-        over, state = OverTime(matrix, self.times[-1]), ends[-1]
-        for n in reversed(range(counts[-1])):
-            state = over(n * self.length * eta) @ state
-            if n in counts[:-1]:
-                state = torch.cat([ends[counts.index(n)], state], 1)
+        product = Product(matrix, self.length * eta, self.times[-1])
+        state = ends[-1][:, :0]
+        for before, count, end in reversed(list(zip([0, *counts], counts, ends, strict=False))):
+            state = product.applied(torch.cat([end, state], 1), before * self.length * eta, count - before)
         return list(state.unflatten(1, (len(ends), -1)).unbind(1))
 
     def solution(self, law: Claim, sde: SDE, eta: float, resolution: int) -> Tensor:
         """The SDE's expectations from the slow variable's start: shape ``(times, starts, K)``."""
         grid = TorusGrid(self.landscape.dim, resolution)
-        start = self.slow(law, eta, 0.0, self.start_x, self.start_memory)
+        start = self.slow(law, eta, 0.0, self.start_x, self.start_memory) if self.shifted else self.start_x
         at_start = MemoryGrid(self.landscape.dim, resolution, [], 1).weights(start, start[:, :0])
         phi = self.test_functions(grid.points)
         states = []
@@ -235,12 +241,11 @@ class RecursionTorus:
             errors.append(float((chain - line @ phi(slow_grid.points)).abs().max()))
         return Layer(periods, max(errors), max(errors[periods - 1 :]))
 
-    def influences(self, law: Claim, terms: list[Term], resolution: int) -> dict[Term, float]:
-        """How far a change of each coefficient moves the right SDE's expectations at the last step size."""
+    def influences(self, law: Claim, terms: list[Term], resolution: int) -> list[dict[Term, float]]:
+        """How far a change of each coefficient moves the right SDE's expectations at the last step size, by group."""
         if not terms:
-            return {}
+            return [{} for _ in self.groups]
         eta = law.etas[-1]
         right = self.solution(law, terms[0].right, eta, resolution)
-        return {
-            term: float((self.solution(law, term.changed, eta, resolution) - right).abs().max()) for term in terms
-        }
+        moved = {term: (self.solution(law, term.changed, eta, resolution) - right).abs().numpy() for term in terms}
+        return [{term: float(each[:, group].max()) for term, each in moved.items()} for group in self.groups]

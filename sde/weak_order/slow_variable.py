@@ -1,8 +1,8 @@
 """A recursion's SDE and its slow variable in coordinates, compiled from the derivation.
 
-The SDE follows ``y = z + eta chi(z, q)``, with ``z`` the slow blocks, ``q`` the fast ones and ``chi`` the corrector; where
-memory is fast, ``z`` itself is ``y`` less something of size ``eta``. An evaluation that is independent of the torch code
-of an SDE, by partial derivatives written out.
+The SDE follows ``y = z + eta chi(z, q)``, with ``z`` the slow blocks, ``q`` the fast ones and ``chi`` the corrector;
+where memory is fast, ``z`` itself is ``y`` less something of size ``eta``. An evaluation that is independent of the
+torch code of an SDE, by partial derivatives written out.
 """
 
 from collections.abc import Callable, Mapping, Sequence

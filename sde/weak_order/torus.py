@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
 from ...ground.errors import InputError
 from ...landscapes.analytic.torus import TiltedTorus
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
 from ..rules.nodes import Loss
+from ..rules.recursion import Recursion
 from ..rules.traversal import walk
 from ..simulation.problems.coefficients import drift_and_covariance
 from .claim import ETAS, Claim, Progress, step_count, visible_etas
@@ -17,24 +15,19 @@ from .evidence import Evidence
 from .needed_terms import needed_terms
 from .own_coefficients import checked_coefficients
 from .plans import TorusPlan
-from .torus_checks import check_periodic, common_times
+from .recursion_torus import verify_recursion_on_torus
+from .torus_checks import check_periodic, common_times, periodic_test_functions
 from .torus_errors import COARSE, DIMENSIONS, TorusErrors, finer
 from .torus_steps import Steps
 from .verdict import WeakOrder, conclude
 
-__all__ = ["periodic_test_functions", "verify_on_torus"]
+__all__ = ["verify_on_torus"]
 
 _TIMES = {1: 8, 2: 8, 3: 4}  # at which chain and SDE are compared
 _ETAS = {1: ETAS, 2: ETAS, 3: ETAS[::2]}
 _LEAST = 4  # step sizes: below, rounding is the verdict
 
 _ROUNDING = 1e-12  # of the largest value of a test function: more than what pure shifts leave, see the tests
-
-
-def periodic_test_functions(points: Tensor) -> Tensor:
-    """Three smooth periodic test functions, shape ``(N, 3)``."""
-    first, last = points[:, 0], points[:, -1]
-    return torch.stack([first.sin() + 0.5 * last.cos(), (0.5 * (first - 1).cos()).exp(), (2 * last + 0.3).cos()], 1)
 
 
 def verify_on_torus(
@@ -57,12 +50,15 @@ def verify_on_torus(
     A pass says more than a slope, see :mod:`.evidence`: the errors fall like ``eta^p`` as functions, at two values of
     ``c``, and a mistake of 10 % in any coefficient that the order needs would have been seen here.
 
+    SDEs of recursions are measured in their slow variable, see :func:`.verify_recursion_on_torus`, which adds details.
+
     Args:
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
-        landscape: default ``TiltedTorus.default(2)``.
+        landscape: default ``TiltedTorus.default(2)``, of a recursion ``TiltedTorus.default(1)``.
         etas: at least two step sizes, decreasing; each divides the plan's horizon; at least three, over a factor of 4,
             for a verdict. Default: :data:`ETAS`, every second one in three dimensions, less those that drown in
-            rounding.
+            rounding. Of a recursion they are effective rates, ``sde.rate`` times the learning rate, and by default
+            :data:`.RECURSION_ETAS`.
         rho_scale: ``c > 0`` (default as in theory, section 4); the smallest step sizes are measured at 1.25 of it, too.
         values: of the rule's parameters and frozen directions.
         plan: the order to be confirmed, the horizon, the grid, test functions and coefficients of one's own.
@@ -90,6 +86,11 @@ def verify_on_torus(
         ('pass', 1.0)
     """
     plan = TorusPlan() if plan is None else plan
+    if isinstance(sde, SDE) and isinstance(sde.rule, Recursion):
+        landscape = TiltedTorus.default(1) if landscape is None else landscape
+        return verify_recursion_on_torus(
+            sde, landscape, etas=etas, rho_scale=rho_scale, values=values, plan=plan, progress=progress
+        )
     landscape = TiltedTorus.default(2) if landscape is None else landscape
     own = etas is not None
     if etas is None:

@@ -3,13 +3,20 @@
 import math
 
 import torch
+from torch import Tensor
 
 from ...ground.errors import InputError
 from ...landscapes.analytic.torus import TiltedTorus
 from .claim import TestFunctions
 from .torus_grid import TorusGrid
 
-__all__ = ["check_periodic", "common_times"]
+__all__ = ["check_periodic", "common_times", "periodic_test_functions"]
+
+
+def periodic_test_functions(points: Tensor) -> Tensor:
+    """Three smooth periodic test functions, shape ``(N, 3)``."""
+    first, last = points[:, 0], points[:, -1]
+    return torch.stack([first.sin() + 0.5 * last.cos(), (0.5 * (first - 1).cos()).exp(), (2 * last + 0.3).cos()], 1)
 
 
 def common_times(horizon: float, counts: list[int], most: int) -> list[float]:
