@@ -31,7 +31,7 @@ from eigensam.sde import (
 )
 from eigensam.sde.simulation.noise import PathNoise
 from eigensam.sde.weak_order.evolution import Evolution
-from eigensam.sde.weak_order.torus import periodic_test_functions
+from eigensam.sde.weak_order.torus_checks import periodic_test_functions
 
 ETA, RESOLUTION = 2.0**-12, 27
 PATHS, STEPS = 20_000, (1 / 16, 1 / 32, 1 / 64)
