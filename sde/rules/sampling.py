@@ -254,6 +254,16 @@ class Epochs(Sampling):
         scale = float(within_epoch(m, lags))
         return [[scale * (pairs[b][a] - sum(pairs[b]) / n) for a in range(n)] for b in range(n)]
 
+    def noise(self) -> Fraction:
+        """0 where all epochs have the same sum, else 1, of what :meth:`noise_matrix` says."""
+        return Fraction(len({tuple(sorted(epoch)) for epoch in self.epochs}) > 1 or self._uneven)
+
+    @property
+    def _uneven(self) -> bool:
+        """Whether an epoch has some minibatches more often than others."""
+        n = self.family or 0
+        return any(len({epoch.count(i) for i in range(n)}) > 1 for epoch in self.epochs)
+
     def noise_matrix(self) -> Matrix:
         """``N/M`` times the mean product of how often an epoch has each of two minibatches."""
         n = self.family or 0

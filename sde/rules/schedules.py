@@ -43,10 +43,13 @@ class Schedule:
                 f"the schedule {self.formula} has no derivative where a sign, an absolute value or a step changes; "
                 "write a smooth function of t, such as (1 + cos(pi*t))/2, or derive each stage by itself"
             )
+        if expression == 0:
+            raise InputError(f"the schedule {self.formula} is 0; give a positive function of t")
+        self._at(0.0)
 
-        start, _ = self._at(0.0)
-        if start < 0 or expression == 0:
-            raise InputError(f"the schedule {self.formula} is {start:g} at t = 0; give a positive function of t")
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is compiled stays behind when it goes to another process."""
+        return Schedule, (self.formula,)
 
     @cached_property
     def expression(self) -> "sympy.Expr":
@@ -86,6 +89,11 @@ class Schedule:
             raise InputError(
                 f"the schedule {self.formula} has no value or no derivative at t = {t}; give a function of t that is "
                 "smooth from 0 to the horizon"
+            )
+        if value < 0:
+            raise InputError(
+                f"the schedule {self.formula} is {value:g} at t = {t:g}; give a function of t that is positive from 0 to "
+                "the horizon"
             )
         return value, slope
 

@@ -97,8 +97,8 @@ class Effective:
         return {k: value for k, value in result.items() if value}
 
     @cached_property
-    def martingale(self) -> dict[str, Powers]:
-        """``G + chi(z, q+) - chi(z, q) - b_0``, averaged over the fast blocks but not over the step's minibatches."""
+    def unaveraged(self) -> dict[str, Powers]:
+        """``G + chi(z, q+) - chi(z, q) - b_0``, in the fast blocks and the step's minibatches."""
         result = {}
         for name, increments in self._increments.items():
             total = dict(increments)
@@ -109,6 +109,14 @@ class Effective:
                 total[k] = total.get(k, Sum()) - chi
             for k, value in self.drift[name].items():
                 total[k] = total.get(k, Sum()) - value
+            result[name] = {k: value for k, value in total.items() if value}
+        return result
+
+    @cached_property
+    def martingale(self) -> dict[str, Powers]:
+        """The same averaged over the fast blocks, but not over the step's minibatches."""
+        result = {}
+        for name, total in self.unaveraged.items():
             kept = {k: self.step.protected(value) for k, value in total.items()}
             found = average(self.step, kept, 1)
             result[name] = {k: self.step.exposed(value) for k, value in sorted(found.items()) if value}

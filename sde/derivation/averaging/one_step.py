@@ -166,7 +166,9 @@ class OneStep:
         """The inverse of :meth:`protected`."""
         return renamed(expression, {_PROTECTED - i: s for i, s in enumerate(self.draws.values())})
 
-    def stepped(self, function: Sum, most: int, time: Fraction, kept: Callable[[int], bool]) -> Powers:
+    def stepped(
+        self, function: Sum, most: int, time: Fraction, kept: Callable[[int], bool], *, mean: bool = True
+    ) -> Powers:
         """The coefficient of ``eta^most`` of a function of the state after one step, ``E psi(z+, t + time eta)``.
 
         Args:
@@ -174,6 +176,7 @@ class OneStep:
             most: the power of ``eta``.
             time: how far time moves in one step, in units of ``eta``.
             kept: whether a power of ``rho`` is.
+            mean: whether to average over the step's minibatches.
         """
         total: Powers = {}
         variables = [*self.slow, *([_TIME] if self.recursion.schedules else [])]
@@ -203,10 +206,12 @@ class OneStep:
                 )
                 for (a, k), value in found.items():
                     if a + shift == most:
-                        total[k] = total.get(k, Sum()) + self.mean(value) * weight
+                        total[k] = total.get(k, Sum()) + (self.mean(value) if mean else value) * weight
         return {power: value for power, value in total.items() if value}
 
-    def stepped_powers(self, functions: Powers, most: int, time: Fraction, level: int = 0) -> Powers:
+    def stepped_powers(
+        self, functions: Powers, most: int, time: Fraction, level: int = 0, *, mean: bool = True
+    ) -> Powers:
         """As :meth:`stepped`, of a function that is a series in ``rho`` and stands with a power of ``eta`` already.
 
         Args:
@@ -214,10 +219,17 @@ class OneStep:
             most: the power of ``eta`` that the step contributes.
             time: how far time moves in one step.
             level: the power of ``eta`` that the function stands with: with it, fewer powers of ``rho`` count.
+            mean: whether to average over the step's minibatches.
         """
         total: Powers = {}
         for k, function in functions.items():
-            found = self.stepped(function, most, time, lambda j, k=k: self.fits(most + level, j + k))  # type: ignore[misc]
+            found = self.stepped(
+                function,
+                most,
+                time,
+                lambda j, k=k: self.fits(most + level, j + k),  # type: ignore[misc]
+                mean=mean,
+            )
             for j, value in found.items():
                 total[j + k] = total.get(j + k, Sum()) + value
         return {power: value for power, value in total.items() if value}
