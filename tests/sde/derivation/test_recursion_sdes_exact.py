@@ -3,12 +3,16 @@
 Drift, corrector, correction and covariance to ``rho^3``; see :mod:`.long_run`.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
 
 from eigensam.ground import InputError
 from eigensam.sde import derive
+from eigensam.sde.derivation.averaging.recursion_parts import RecursionParts
+from eigensam.sde.rules.known_recursions import RECURSIONS
+from eigensam.sde.rules.recursion import Recursion
 
 from .derived_numbers import both, check
 from .long_run import LongRun
@@ -28,6 +32,29 @@ def test_drift_corrector_correction_and_covariance_in_two_dimensions(name):
 @pytest.mark.parametrize("name", ["SAM with momentum", "VaSSO", "friction", "schedule inside"])
 def test_drift_corrector_correction_and_covariance_in_three_dimensions(name):
     check(TRAINED[name], 3, 1)
+
+
+@pytest.mark.parametrize("name", list(RECURSIONS))
+def test_recursions_of_the_library(name):
+    """With the engine's own factors: with wrong ones the moments would not lie on the fitted curve."""
+    rule = RECURSIONS[name]
+    parts = RecursionParts(rule, Fraction(1))
+    one = parts.effective(Fraction(1)).step
+    factors = tuple(sorted(set(one.factors.values())))
+    radical = 2 if name == "m-sam" else 1
+    known = Known(rule.step, parts.rate * rule.inner_steps, factors, one.slow, radical=radical, noise=2, rule=rule)
+    check(known, 1, 1)
+
+
+@dataclass(frozen=True)
+class Known(Trained):
+    """A recursion that is not read from its text."""
+
+    rule: Recursion | None = None
+
+    @property
+    def recursion(self):
+        return self.rule
 
 
 def test_where_the_noise_is_no_covariance_over_one_minibatch():
