@@ -1,5 +1,6 @@
 """Truths: all sequences of minibatches as loops, Kronecker exponentials, scipy's integrator, correctors by hand."""
 
+import io
 import itertools
 import json
 import math
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
@@ -21,6 +23,7 @@ from eigensam.sde.simulation.problems.coefficients import coefficients
 from eigensam.sde.weak_order.moment_flow import MomentFlow, TimedMatrix
 from eigensam.sde.weak_order.needed_terms import needed_terms
 from eigensam.sde.weak_order.plans import MomentsPlan
+from eigensam.sde.weak_order.printing import print_weak_order
 from eigensam.sde.weak_order.recursion_maps import RecursionMaps
 from eigensam.sde.weak_order.recursion_moments import RecursionMoments, recursion_etas
 
@@ -173,6 +176,18 @@ def test_initial_layer():
     for name in ("slow_variable", "after_layer", "from_mean"):
         assert last[name] == pytest.approx(2, abs=0.1)
     assert found["steps"][-1] == math.ceil(2 * 13 * math.log(2) / -math.log(0.9))
+
+
+def test_initial_layer_is_printed():
+    """Also where no step size is so small that memory of the start is forgotten."""
+    text = "m = 1/2*m + g; x = x - eta*m"
+    for etas, words in (
+        ([2.0**-7, 2.0**-9], r"and x itself 1\.\d\d: 1\.9\d after the 18 steps of the initial layer"),
+        ([2.0**-2, 2.0**-3], r"unknown after the \d steps"),
+    ):
+        console = Console(file=io.StringIO(), width=400)
+        print_weak_order(console, verify_moments(derived(text), pulling(), etas=etas), "ball", "1")
+        assert re.search(words, console.file.getvalue()), console.file.getvalue()
 
 
 @pytest.mark.parametrize(
