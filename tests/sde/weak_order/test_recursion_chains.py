@@ -1,5 +1,6 @@
 """Truths: all sequences of minibatches as loops, Kronecker exponentials, scipy's integrator, correctors by hand."""
 
+import io
 import itertools
 import json
 import math
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
@@ -21,6 +23,7 @@ from eigensam.sde.simulation.problems.coefficients import coefficients
 from eigensam.sde.weak_order.moment_flow import MomentFlow, TimedMatrix
 from eigensam.sde.weak_order.needed_terms import needed_terms
 from eigensam.sde.weak_order.plans import MomentsPlan
+from eigensam.sde.weak_order.printing import print_weak_order
 from eigensam.sde.weak_order.recursion_maps import RecursionMaps
 from eigensam.sde.weak_order.recursion_moments import RecursionMoments, recursion_etas
 
@@ -28,6 +31,7 @@ from .recursion_cases import HEAVY_BALL, NESTEROV, SGD, USAM_BALL, derived, pull
 
 F64 = torch.float64
 BALL = "m = 1/2*m + s*grad(rho*g) + 1/10*x; x = x - eta*m"
+HALF_BALL = "m = 1/2*m + g; x = x - eta*m"
 GROWING = {"s": Schedule("1 + t*t")}
 
 
@@ -175,6 +179,17 @@ def test_initial_layer():
     assert found["steps"][-1] == math.ceil(2 * 13 * math.log(2) / -math.log(0.9))
 
 
+def test_initial_layer_is_printed():
+    """Also where no step size is so small that memory of the start is forgotten."""
+    for text, etas, words in (
+        (HALF_BALL, [2.0**-7, 2.0**-9], r"and x itself 1\.\d\d: 1\.9\d after the 18 steps of the initial layer"),
+        (HEAVY_BALL, [2.0**-5, 2.0**-6], r"unknown after the 79 steps"),
+    ):
+        console = Console(file=io.StringIO(), width=400)
+        print_weak_order(console, verify_moments(derived(text), pulling(), etas=etas), "ball", "1")
+        assert re.search(words, console.file.getvalue()), console.file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("settings", "inside", "slope"),
     [
@@ -187,7 +202,7 @@ def test_initial_layer():
 )
 def test_verdicts(settings, inside, slope):
     """Every needed term is seen: what epochs, orders and schedules add is one of its own."""
-    text = "m = 1/2*m + s*g; x = x - eta*m" if "schedules" in settings else "m = 1/2*m + g; x = x - eta*m"
+    text = "m = 1/2*m + s*g; x = x - eta*m" if "schedules" in settings else HALF_BALL
     sde, etas = derived(text, **settings), [2.0**-7, 2.0**-9, 2.0**-11]
     result = verify_moments(sde, pulling(), etas=etas, plan=MomentsPlan(inside=inside))
     assert result.verdict == "pass", result.reason
