@@ -56,7 +56,7 @@ class RunSDE:
         factor = f"η/(1 - {float(t.base.beta):g}) = " if t.base.beta else "η = "
         numbers = [f"η = {float(t.eta):.6g}", f"ε = {factor}{float(t.effective_rate):.6g}"]
         if t.rho:
-            numbers.append(f"ρ = {float(t.rho):.6g}, that is c = {self.scale:.6g}")
+            numbers.append(f"ρ = {float(t.rho):.6g}, that is c = ρ/ε^β = {self.scale:.6g}")
         numbers += [f"{name} = {float(value):g}" for name, value in t.values.items()]
         lines = [
             f"the training in {self.directory}",

@@ -92,8 +92,8 @@ class Schedule:
             )
         if value < 0:
             raise InputError(
-                f"the schedule {self.formula} is {value:g} at t = {t:g}; give a function of t that is positive from 0 to "
-                "the horizon"
+                f"the schedule {self.formula} is {value:g} at t = {t:g}; give a function of t that is positive from 0 "
+                "to the horizon"
             )
         return value, slope
 
