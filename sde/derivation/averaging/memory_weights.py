@@ -2,7 +2,8 @@
 
 Up to ``eta^2`` the slow variable ``y = x + eta chi`` moves by ``eta M_gamma(y)`` and by a part that holds both the
 step's own minibatch and memory, ``-eta^2 sum_i v_i (D h~_gamma) q_i``. Where memory is a weighted sum of past
-increments, ``q_n = sum_l A^{l-1} B h~_{n-l}``, that is ``-eps^2 sum_l c_l (D h~_n) h~_{n-l}`` with ``c_l = v A^{l-1} B / W^2``.
+increments, ``q_n = sum_l A^{l-1} B h~_{n-l}``, that is ``-eps^2 sum_l c_l (D h~_n) h~_{n-l}`` with
+``c_l = v A^{l-1} B / W^2``.
 """
 
 from collections.abc import Iterator, Mapping
