@@ -44,7 +44,7 @@ class Torus:
         f, sde = TiltedTorus.default(2), derive(find_rule("sam"), 2, "2/3")
         self.grid = TorusGrid(2, RESOLUTION)
         x, rho = self.grid.points[:, None], 0.8 * ETA ** (2 / 3)
-        self.increments = exact_increments(f, sde.rule, x, rho)
+        self.increments = exact_increments(f, sde.memoryless, x, rho)
         self.coefficients = drift_and_covariance(f, sde, x, rho, ETA)
         self.phi = periodic_test_functions(self.grid.points)
 

@@ -87,7 +87,7 @@ def test_a_schedule_without_a_derivative_at_the_start(formula):
 
 @pytest.mark.parametrize(("formula", "start"), [("-1", "-1"), ("0", "0"), ("t - 2", "-2")])
 def test_a_schedule_that_is_not_positive(formula, start):
-    refused(f"is {start} at t = 0; give a positive function of t", Schedule, formula)
+    refused(f"is {start} at t = 0; give a function of t that is positive", Schedule, formula)
 
 
 def test_schedules_of_other_types_and_at_impossible_times():
