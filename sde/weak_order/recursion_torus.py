@@ -59,7 +59,8 @@ def verify_recursion_on_torus(
         With details as there, and ``memory``, the intervals of memory; ``nodes``, Chebyshev points of each; and
         ``initial_layer``: errors of ``phi(x_k)`` itself from memory 0, over ``all`` first steps, where the slope is 1
         even with the right SDE, and ``after`` ``periods`` ones, so that what memory had at the start has faded to
-        ``eps^2``; None without fast memory and with schedules.
+        ``eps^2``; None without fast memory and with schedules. In a given order of the minibatches the slope is 1
+        ``after``, too: memory at the end of an epoch is that of its last minibatches, so that ``x`` stays behind ``y``.
 
     Raises:
         InputError: see :func:`.verify_on_torus`; a recursion that is not periodic, whose slow blocks are others than

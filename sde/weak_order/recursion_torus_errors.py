@@ -2,7 +2,7 @@
 
 From ``(x_0, q_0)`` the recursion's ``E phi(y_k)`` of the slow variable ``y = x + eta chi(x, q)`` is ``P^k`` applied to
 the function ``phi(x + eta chi(x, q))`` of position and memory, a matrix on a grid; the SDE's is
-``(e^{k eps L} phi)(y_0)``. In ``y`` the right SDE has its order at all times; in ``x`` the memory's first steps leave
+``(e^{k eps L} phi)(y_0)``. In ``y`` the right SDE has its order at all times; in ``x`` the first steps of memory leave
 an error of order 1, the initial layer, which is measured besides.
 """
 
