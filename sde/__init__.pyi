@@ -9,6 +9,7 @@ from .rules.rule import RULES, Rule, multi_step_sam
 from .simulation.comparison.compare import compare
 from .simulation.comparison.compare_settings import CompareSettings
 from .simulation.comparison.comparison import Comparison
+from .simulation.comparison.given_sdes import Control
 from .simulation.comparison.path_series import PathSeries
 from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
@@ -27,7 +28,9 @@ from .simulation.problems.coefficients import (
 from .simulation.problems.covariance_problem import covariance_problem
 from .simulation.problems.derived_problem import derived_problem
 from .simulation.problems.problem import SDEProblem
+from .simulation.problems.recursion_chain import blocks_at, recursion_chain
 from .simulation.problems.rule_chain import rule_chain
+from .simulation.problems.shifted_start import sde_start, shifted_start
 from .simulation.problems.untruncated_problem import untruncated_problem
 from .simulation.results.result import Simulation
 from .simulation.scheme import SCHEMES, Scheme
@@ -55,6 +58,7 @@ __all__ = [
     "Coefficients",
     "CompareSettings",
     "Comparison",
+    "Control",
     "Divisor",
     "EigenvectorEstimate",
     "Engine",
@@ -74,6 +78,7 @@ __all__ = [
     "TorusPlan",
     "WeakOrder",
     "affine_moments",
+    "blocks_at",
     "coefficients",
     "compare",
     "converted",
@@ -91,7 +96,10 @@ __all__ = [
     "multi_step_sam",
     "observed_slopes",
     "paths_along",
+    "recursion_chain",
     "rule_chain",
+    "sde_start",
+    "shifted_start",
     "simulate",
     "step_count",
     "truncate",
