@@ -31,7 +31,7 @@ from eigensam.sde import (
 )
 from eigensam.sde.simulation.noise import PathNoise
 from eigensam.sde.weak_order.evolution import Evolution
-from eigensam.sde.weak_order.torus import periodic_test_functions
+from eigensam.sde.weak_order.torus_checks import periodic_test_functions
 
 ETA, RESOLUTION = 2.0**-12, 27
 PATHS, STEPS = 20_000, (1 / 16, 1 / 32, 1 / 64)
@@ -44,7 +44,7 @@ class Torus:
         f, sde = TiltedTorus.default(2), derive(find_rule("sam"), 2, "2/3")
         self.grid = TorusGrid(2, RESOLUTION)
         x, rho = self.grid.points[:, None], 0.8 * ETA ** (2 / 3)
-        self.increments = exact_increments(f, sde.rule, x, rho)
+        self.increments = exact_increments(f, sde.memoryless, x, rho)
         self.coefficients = drift_and_covariance(f, sde, x, rho, ETA)
         self.phi = periodic_test_functions(self.grid.points)
 

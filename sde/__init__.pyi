@@ -1,11 +1,13 @@
 from .derivation.coordinates import in_coordinates
 from .derivation.derived_sde import SDE, derive, truncate
 from .derivation.expansion import expand
+from .derivation.like_run import RunSDE, sde_of_run
 from .rules.finding import find_rule
 from .rules.known_recursions import RECURSIONS
 from .rules.momentum import heavy_ball
 from .rules.recursion import Recursion
 from .rules.rule import RULES, Rule, multi_step_sam
+from .rules.trained.run import recursion_of
 from .simulation.comparison.compare import compare
 from .simulation.comparison.compare_settings import CompareSettings
 from .simulation.comparison.comparison import Comparison
@@ -71,6 +73,7 @@ __all__ = [
     "Record",
     "Recursion",
     "Rule",
+    "RunSDE",
     "SDEProblem",
     "Scheme",
     "Simulation",
@@ -97,7 +100,9 @@ __all__ = [
     "observed_slopes",
     "paths_along",
     "recursion_chain",
+    "recursion_of",
     "rule_chain",
+    "sde_of_run",
     "sde_start",
     "shifted_start",
     "simulate",

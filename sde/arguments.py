@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DerivedOrder",
     "DriftOrder",
+    "OptionalRuleName",
     "RhoExponent",
     "RuleName",
     "SymbolValue",
@@ -31,6 +32,14 @@ _SDE = "The SDE"  # panel of the help
 RuleName = Annotated[
     str,
     typer.Argument(metavar="RULE", help="An update rule by its name, or an expression such as 'grad(rho*g/norm(g))'."),
+]
+OptionalRuleName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RULE]",
+        help="An update rule by its name, an expression such as 'grad(rho*g/norm(g))', or statements.",
+        show_default=False,
+    ),
 ]
 RhoExponent = Annotated[str, typer.Option(help="The rational number beta in rho = c eta^beta, such as 1/3.")]
 DerivedOrder = Annotated[

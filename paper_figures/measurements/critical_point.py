@@ -37,7 +37,7 @@ def measure_critical_point(progress: Progress = lambda done, total: None) -> lis
     for index, distance in enumerate(DISTANCES):
         x = distance * torch.tensor([[0.6, 0.8]], dtype=torch.float64)
         found = verify_one_step(sde, landscape=f, points=x, etas=CRITICAL_ETAS)
-        change = [divisors(sde.rule, f, x[:, None], 0.8 * eta ** (2 / 3), eta)[0].change for eta in CRITICAL_ETAS]
+        change = [divisors(sde.memoryless, f, x[:, None], 0.8 * eta ** (2 / 3), eta)[0].change for eta in CRITICAL_ETAS]
         result.append(
             {
                 "distance": distance,

@@ -12,7 +12,7 @@ from .sums import Sum
 from .terms import CONTRACTION, NESTED, PARAMETER, Collector, Factors, Term, bound_samples, relabelled, samples, shifted
 from .trees import EMPTY, STATE, Tree, attach, nodes
 
-__all__ = ["Graded", "averaged", "degree", "frozen", "inserted", "leaf_labels", "time_derivative"]
+__all__ = ["Graded", "averaged", "degree", "inserted", "leaf_labels", "time_derivative"]
 
 Graded = Mapping[tuple[int, int], Sum]
 """Coefficients by powers ``(a, k)`` of ``eta^a rho^k``."""
@@ -202,15 +202,6 @@ def time_derivative(expression: Sum, schedules: Collection[str]) -> Sum:
             if kind == PARAMETER and value.rstrip("'") in schedules:
                 moved = ((atom, e - 1), ((PARAMETER, value + "'"), _ONE))
                 result.add(vector, (*factors[:i], *factors[i + 1 :], *moved), c * e)
-    return Sum(result.terms)
-
-
-def frozen(expression: Sum, schedules: Collection[str]) -> Sum:
-    """With every schedule at 1."""
-    result = Collector()
-    for (vector, factors), c in expression.terms.items():
-        kept = tuple(factor for factor in factors if not _has_parameter(((), (factor,)), schedules))
-        result.add(vector, kept, c)
     return Sum(result.terms)
 
 

@@ -102,6 +102,11 @@ class SDE:
         return RecursionParts(self.rule, self.rho_exponent) if isinstance(self.rule, Recursion) else None
 
     @property
+    def rate_letter(self) -> str:
+        """What its rate is called in print."""
+        return "η" if self.rate == 1 else "ε"
+
+    @property
     def memoryless(self) -> Rule:
         """The rule, where it has no memory.
 
@@ -198,7 +203,7 @@ class SDE:
 
     def __repr__(self) -> str:
         proved = f", weak order {self.weak_order} proved" if "proof" in self.__dict__ else ""  # it may take minutes
-        head = f"SDE of {self.rule.name} for ρ = c {power('η', self.rho_exponent)}{proved}"
+        head = f"SDE of {self.rule.name} for ρ = c {power(self.rate_letter, self.rho_exponent)}{proved}"
         return "\n".join([head, *self.lines()])
 
     def lines(self, *, statements: bool = False) -> list[str]:

@@ -31,7 +31,7 @@ from ..rules.nodes import (
 from ..rules.rule import Rule
 from ..rules.traversal import walk
 
-__all__ = ["Grading", "expand", "expand_expression"]
+__all__ = ["Grading", "expand", "expand_expression", "poles"]
 
 ETA = Parameter("eta")
 
@@ -74,12 +74,8 @@ def expand(rule: Rule, order: int) -> Series:
     """
     if order < 0:
         raise InputError(f"expansion to rho^{order}; give at least 0")
-    divided = [n for n in walk(rule.step) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0]
-    poles = sum(math.ceil(-node.exponent) for node in divided)
-    if poles > _MOST_POLES:
-        raise InputError(f"rule '{rule.name}': it divides by rho^{poles} in all; at most rho^{_MOST_POLES} is expanded")
     try:
-        series = expand_expression(rule.step, order + poles, Grading())
+        series = expand_expression(rule.step, order + poles(rule.step), Grading())
     except InputError as error:
         raise InputError(f"rule '{rule.name}': {error}") from None
     if series.lowest < 0:
@@ -89,6 +85,19 @@ def expand(rule: Rule, order: int) -> Series:
     if series.order < order:
         raise InputError(f"rule '{rule.name}': the expansion ends at rho^{series.order}; simplify its powers of rho")
     return series.truncated(order).map(lambda c: -c)
+
+
+def poles(expression: Expression) -> int:
+    """How many powers of ``rho`` it divides by in all: so many more have to be expanded.
+
+    Raises:
+        InputError: too many.
+    """
+    divided = [n for n in walk(expression) if isinstance(n, Power) and n.base == Parameter("rho") and n.exponent < 0]
+    found = sum(math.ceil(-node.exponent) for node in divided)
+    if found > _MOST_POLES:
+        raise InputError(f"it divides by rho^{found} in all; at most rho^{_MOST_POLES} is expanded")
+    return found
 
 
 def expand_expression(expression: Expression, order: int, grading: Grading) -> Series:

@@ -138,10 +138,10 @@ class RecursionEquations:
         log = r"\log" if self.latex else "log"
         law = style.math(f"O({log}(1/{eta}))")
         memory = ", ".join(style.math(style.state(name)) for name in self.sde.memory)
-        return (
-            f"the SDE follows the slow variable {', '.join(names)} from the first step on; {own} "
-            f"itself has this order after {law} steps, when {memory} has forgotten where it started"
-        )
+        follows = f"the SDE follows the slow variable {', '.join(names)} from the first step on; {own} itself has "
+        if isinstance(self.recursion.sampling, GivenOrder):
+            return f"{follows}order 1: at the end of an epoch {memory} always holds most of the same, last minibatches"
+        return f"{follows}this order after {law} steps, when {memory} has forgotten where it started"
 
     def remarks(self) -> list[str]:
         """Sentences on the rate, on time, on where the order holds, on pairs of minibatches, on decimals."""

@@ -20,7 +20,7 @@ def summary(sde: SDE) -> str:
     """
     lines = [
         sde.rule.name if is_statements(sde.rule.name) else str(sde.rule),
-        f"weak order {sde.weak_order} for ρ = c {power('η', sde.rho_exponent)}, proved",
+        f"weak order {sde.weak_order} for ρ = c {power(sde.rate_letter, sde.rho_exponent)}, proved",
         "",
         *sde.lines(statements=True),
         "",

@@ -15,10 +15,10 @@ from ...ground.errors import InputError
 from ..algebra.printing import factor, show_vector
 from ..algebra.scopes import EXPECTATION, nested, opened
 from ..algebra.sums import Sum
-from ..algebra.terms import CONTRACTION, NUMBER, PARAMETER, SUM, Atom, Factors, bound_samples, samples
+from ..algebra.terms import CONTRACTION, NESTED, NUMBER, PARAMETER, SUM, Atom, Factors, Term, bound_samples, samples
 from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, STATE, Tree, loss, nodes, rootings
 from ..rules.plain_styles import TEXT
-from .averaging.recursion_parts import by_block
+from .averaging.recursion_parts import LAGGED, by_block
 from .derived_sde import SDE
 
 __all__ = ["corrector_code", "ordered_code", "torch_code"]
@@ -166,6 +166,8 @@ class _Writer:
         call = any(tree[:2] == (LOSS, GAMMA) and tree[2] and ("v", tree) not in self._names for _, tree in terms)
         for c, tree in terms:
             kind, label, children = tree
+            if kind == EXPECTATION:
+                self._refuse_lagged(label)
             if kind == EXPECTATION and not c.depends:
                 vector, factors = label
                 averaged.append((c * self._product(factors), vector))
@@ -183,6 +185,16 @@ class _Writer:
         elif averaged:
             parts.append(f"({self._combination(averaged)}).mean(-2, keepdim=True)")
         return " + ".join([*parts, *rest]) or "0.0 * x"
+
+    @staticmethod
+    def _refuse_lagged(term: Term) -> None:
+        """An expectation over minibatches within which each would need the sum that belongs to another one."""
+        if (term[0] and any(node[:2] == (DIRECTION, LAGGED) for node in nodes(term[0]))) or _lagged(term[1]):
+            raise InputError(
+                f"what the order of minibatches adds holds {Sum({term: Fraction(1)})}, for which no code is written: "
+                "the rule has a mean over minibatches whose derivative is one of a product; take reshuffled epochs, or "
+                "leave the mean out"
+            )
 
     def vector(self, tree: Tree) -> str:
         """The name of a vector."""
@@ -218,7 +230,7 @@ class _Writer:
 
     def _atom(self, atom: Atom) -> _Scalar:
         kind, value = atom
-        depends = GAMMA in samples(((), ((atom, Fraction(1)),)))
+        depends = GAMMA in samples(((), ((atom, Fraction(1)),))) or _lagged(((atom, Fraction(1)),))
         if kind == NUMBER:
             return _Scalar(_float(Fraction(value)))
         if kind == PARAMETER:
@@ -227,6 +239,7 @@ class _Writer:
             text = factor(atom, Fraction(1), TEXT)
             return _Scalar(self._named("s", value, lambda: self._contraction(value), text), depends, True)
         if kind == EXPECTATION:
+            self._refuse_lagged(value)
             return _Scalar(f"({self._product(value[1]).code}).mean(-1, keepdim=True)", False, True)
         parts = [self._product(factors, c) for (_, factors), c in opened(atom)]
         total, tensor = " + ".join(part.code for part in parts), any(part.tensor for part in parts)
@@ -260,6 +273,19 @@ def _float(value: Fraction) -> str:
     return repr(float(value))
 
 
+_OF_MINIBATCH = ((LOSS, GAMMA), (DIRECTION, LAGGED))
+
+
 def _depends(children: tuple[Tree, ...]) -> bool:
     """Whether vectors depend on the minibatch of the step."""
-    return any(node[:2] == (LOSS, GAMMA) for child in children for node in nodes(child))
+    return any(node[:2] in _OF_MINIBATCH for child in children for node in nodes(child))
+
+
+def _lagged(factors: Iterable[tuple[Atom, Fraction]]) -> bool:
+    """Whether factors hold a sum over other minibatches, which is another one for each minibatch of the step."""
+    for (kind, value), _ in factors:
+        if kind == CONTRACTION and any(node[:2] == (DIRECTION, LAGGED) for node in nodes(value)):
+            return True
+        if kind in NESTED and any(_lagged(term[1]) for term, _ in value):
+            return True
+    return False

@@ -20,6 +20,7 @@ from .language import (
 )
 from .momentum import heavy_ball
 from .recursion import Recursion
+from .repartitioned import Repartitioned
 from .rule import RULES, Rule, multi_step_sam
 from .sampling import GivenOrder, Independent, Reshuffled, SingleShuffle
 from .schedules import Schedule
@@ -30,6 +31,7 @@ __all__ = [
     "GivenOrder",
     "Independent",
     "Recursion",
+    "Repartitioned",
     "Reshuffled",
     "Rule",
     "Schedule",

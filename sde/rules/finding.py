@@ -32,7 +32,7 @@ def find_rule(name: str, schedules: Mapping[str, Schedule] | None = None) -> Rul
         >>> print(find_rule("grad(rho * unit(g) / 2)").step)
         grad(rho*g/norm(g)/2)
         >>> print(find_rule("nesterov"))
-        nesterov: q = g; m = 9 m/10 + q; x = x - eta*(q + 9 m/10)
+        nesterov: q = g; m = 9*m/10 + q; x = x - eta*(q + 9*m/10)
         >>> find_rule("m = m/2 + g; x = x - eta*m").blocks
         ['x', 'm']
     """

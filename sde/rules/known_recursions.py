@@ -43,7 +43,7 @@ def vasso(theta: Any = Fraction(9, 10), *, normalised: bool = False, beta: Any =
 
     Example:
         >>> print(vasso("1/10"))
-        vasso: d = 9 d/10 + g/10; x = x - eta*grad(rho*d)
+        vasso: d = 9*d/10 + g/10; x = x - eta*grad(rho*d)
     """
     theta = exact(theta, "theta")
     if not 0 < theta <= 1:
@@ -74,7 +74,7 @@ def momentum_sam(beta: Any = Fraction(9, 10), *, normalised: bool = False) -> Re
 
     Example:
         >>> print(momentum_sam())
-        momentum-sam: m = 9 m/10 + grad(-rho*m); x = x - eta*m
+        momentum-sam: m = 9*m/10 + grad(-rho*m); x = x - eta*m
     """
     base, m = SGDStep(beta), state("m")
     if not base.beta:

@@ -157,7 +157,7 @@ eta = parameter("eta")
 
 
 def _label(draw: Any) -> str:
-    if not isinstance(draw, str) or (draw and not draw.isalnum()):
+    if not isinstance(draw, str) or (draw and not (draw.isalnum() and draw.isascii())):
         raise InputError(f"the label {draw!r} of a draw is not made of letters and digits; give e.g. draw='ascent'")
     return draw
 

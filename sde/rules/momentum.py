@@ -70,7 +70,7 @@ class SGDStep:
     Example:
         >>> from eigensam.sde.rules import grad, rho
         >>> SGDStep(beta=Fraction(9, 10), weight_decay=Fraction(1, 2000)).statements(grad(rho * grad()))
-        [('m', 9 m/10 + grad(rho*g) + x/2000), ('x', x - eta*m)]
+        [('m', 9*m/10 + grad(rho*g) + x/2000), ('x', x - eta*m)]
     """
 
     beta: Any = Fraction(9, 10)
@@ -98,7 +98,7 @@ class SGDStep:
     @property
     def rate(self) -> Fraction:
         """The effective learning rate as a multiple of ``eta``, of a step that is a gradient's at ``rho = 0``."""
-        return (1 - self.dampening) / (1 - self.beta)
+        return Fraction((1 - self.dampening) / (1 - self.beta))
 
     @property
     def schedules(self) -> Mapping[str, Schedule]:
@@ -143,9 +143,9 @@ def heavy_ball(rule: "Rule | Vector", name: str = "", summary: str = "", **setti
     Example:
         >>> from eigensam.sde import find_rule
         >>> print(heavy_ball(find_rule("usam")))
-        usam-momentum: m = 9 m/10 + grad(rho*g); x = x - eta*m
+        usam-momentum: m = 9*m/10 + grad(rho*g); x = x - eta*m
         >>> print(heavy_ball(find_rule("sgd"), nesterov=True, weight_decay=0.01).step)
-        q = g + x/100; m = 9 m/10 + q; x = x - eta*(q + 9 m/10)
+        q = g + x/100; m = 9*m/10 + q; x = x - eta*(q + 9*m/10)
     """
     base = SGDStep(**settings)
     found = rule.name if isinstance(rule, Rule) else str(step_of(rule))

@@ -1,6 +1,6 @@
 """Rules with memory, several draws, schedules, and a law of the minibatches: what is actually trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
@@ -20,6 +20,9 @@ __all__ = ["Recursion"]
 
 _LARGEST, _DEEPEST = 500_000, 100
 """As of rules without memory."""
+
+_DEEPEST_STEP = 200
+"""Ours: of all statements put into each other; an expansion goes down one part at a time."""
 
 _PRINTED = {"epsilon": "the effective rate", "chi": "the corrector", "lagged": "a sum over other minibatches"}
 """Names that an SDE's equations have taken."""
@@ -51,7 +54,7 @@ class Recursion:
         >>> from eigensam.sde.rules.language import eta, grad, rho, state, unit
         >>> x, m = state("x"), state("m")
         >>> print(Recursion("momentum", [("m", 9 * m / 10 + grad(rho * unit(grad()))), ("x", x - eta * m)]))
-        momentum: m = 9 m/10 + grad(rho*g/norm(g)); x = x - eta*m
+        momentum: m = 9*m/10 + grad(rho*g/norm(g)); x = x - eta*m
     """
 
     name: str
@@ -64,7 +67,8 @@ class Recursion:
     smoothness: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "statements", tuple((str(name), value) for name, value in self.statements))
+        object.__setattr__(self, "statements", self._pairs())
+        self._check_settings()
         for name, value in self.statements:
             State(name)  # whose name is checked
             if not isinstance(value, Vector):
@@ -77,9 +81,85 @@ class Recursion:
                 f"recursion '{self.name}': the state {', '.join(lost)} is read but no statement gives it a value; "
                 f"write e.g. {lost[0]} = 9/10*{lost[0]} + g"
             )
+        self._check_sizes()
         self._check_names()
-        if not (isinstance(self.inner_steps, Integral) and self.inner_steps >= 1):
-            raise InputError(f"recursion '{self.name}': {self.inner_steps} inner steps; give at least 1")
+        self._check_draws()
+
+    def _pairs(self) -> tuple[tuple[str, Any], ...]:
+        if not isinstance(self.name, str):
+            raise InputError(f"the recursion's name is {self.name!r}; give a text")
+        try:
+            return tuple((str(name), value) for name, value in self.statements)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"recursion '{self.name}': its statements are {str(self.statements)[:80]!r}; give pairs such as "
+                "('x', state('x') - eta*grad()), or parse_statements('x = x - eta*g')"
+            ) from None
+
+    def _check_settings(self) -> None:
+        if not isinstance(self.sampling, Sampling) or type(self.sampling) is Sampling:
+            raise InputError(
+                f"recursion '{self.name}': its sampling is {self.sampling!r}; give e.g. Independent() or Reshuffled(4)"
+            )
+        if not isinstance(self.schedules, Mapping):
+            raise InputError(
+                f"recursion '{self.name}': schedules are {self.schedules!r}; give {{'s': Schedule('...')}}"
+            )
+        for name, value in self.schedules.items():
+            Scheduled(name)  # whose name is checked
+            if not isinstance(value, Schedule):
+                raise InputError(
+                    f"recursion '{self.name}': the schedule {name} is {value!r}; give its formula in t, such as "
+                    "Schedule('(1 + cos(pi*t))/2')"
+                )
+        for word, count, least in (
+            ("inner steps", self.inner_steps, 1),
+            ("minibatches for distinct draws", self.distinct, 2),
+            ("continuous derivatives", self.smoothness, 1),
+        ):
+            whole = isinstance(count, Integral) and not isinstance(count, bool)
+            if count is not None and not (whole and count >= least):
+                raise InputError(f"recursion '{self.name}': {count!r} {word}; give a whole number, at least {least}")
+
+    def _check_sizes(self) -> None:
+        for _, value in self.statements:
+            size, depth = written_size(value)
+            if size > _LARGEST or depth > _DEEPEST:
+                raise InputError(
+                    f"recursion '{self.name}': a statement has {size:.6g} parts, {depth} deep; simplify it"
+                )
+        deepest = max(written_size(value)[1] for value in self.new_values.values())
+        if deepest > _DEEPEST_STEP:
+            raise InputError(
+                f"recursion '{self.name}': its {len(self.statements)} statements, put into each other, are {deepest} "
+                f"parts deep; at most {_DEEPEST_STEP} are expanded, write fewer"
+            )
+
+    def _check_draws(self) -> None:
+        draws = self.draws
+        used = self._drawn(self.new_values.values())
+        if lost := [label for label in draws if label not in used]:
+            named = [f"the draw '{label}'" if label else "the step's own minibatch" for label in lost]
+            raise InputError(
+                f"recursion '{self.name}': no block of the state depends on {', '.join(named)}, though a statement has "
+                "it; use that, or leave it out"
+            )
+        if self.distinct is not None and len(draws) < 2:
+            raise InputError(f"recursion '{self.name}': distinct draws, but it has one; label several, grad(draw='a')")
+        if self.distinct is not None and len(draws) > self.distinct:
+            raise InputError(
+                f"recursion '{self.name}': {len(draws)} different minibatches of a family of {self.distinct}; draw "
+                f"fewer, or give distinct={len(draws)} or more"
+            )
+        if self.sampling.epoch > 1 and len(draws) > 1:
+            raise InputError(
+                f"recursion '{self.name}': epochs are of one minibatch a step, and it draws {len(draws)}; draw "
+                "independently, or write the minibatches of an epoch as distinct draws"
+            )
+
+    @staticmethod
+    def _drawn(values: Iterable[Vector]) -> set[str]:
+        return {node.draw for value in values for node in walk(value) if isinstance(node, Derivative | Loss)}
 
     def _check_names(self) -> None:
         found = {node.name for node in self._nodes if isinstance(node, Scheduled)}
@@ -90,16 +170,11 @@ class Recursion:
                 f"recursion '{self.name}': the schedule {', '.join(missing)} has no formula; give schedules="
                 f"{{'{missing[0]}': Schedule('(1 + cos(pi*t))/2')}}"
             )
-        if self.distinct is not None and len(self.draws) > self.distinct:
+        needed = {n.name for value in self.new_values.values() for n in walk(value) if isinstance(n, Scheduled)}
+        if unused := sorted(found - needed):
             raise InputError(
-                f"recursion '{self.name}': {len(self.draws)} different minibatches of a family of {self.distinct}"
-            )
-        if self.distinct is not None and len(self.draws) < 2:
-            raise InputError(f"recursion '{self.name}': distinct draws, but it has one; label several, grad(draw='a')")
-        if self.sampling.epoch > 1 and len(self.draws) > 1:
-            raise InputError(
-                f"recursion '{self.name}': epochs are of one minibatch a step, and it draws {len(self.draws)}; draw "
-                "independently, or write the minibatches of an epoch as distinct draws"
+                f"recursion '{self.name}': no block of the state depends on the schedule {', '.join(unused)}; leave "
+                "its statement out"
             )
         numbers = {*self.parameters, "rho", "eta", *found}
         taken = [*self.directions, *given_names(self.statements)]
@@ -111,12 +186,6 @@ class Recursion:
         both = [*numbers, *taken]
         if clash := sorted({name for name in both if both.count(name) > 1}):
             raise InputError(f"recursion '{self.name}': {', '.join(clash)} names two things; rename one")
-        for _, value in self.statements:
-            size, depth = written_size(value)
-            if size > _LARGEST or depth > _DEEPEST:
-                raise InputError(
-                    f"recursion '{self.name}': a statement has {size:.6g} parts, {depth} deep; simplify it"
-                )
 
     def __str__(self) -> str:
         return f"{self.name}: {self.step}"
@@ -163,7 +232,7 @@ class Recursion:
     @property
     def draws(self) -> list[str]:
         """Labels of the minibatches of one step; the step's own, without a label, is ``''``."""
-        return sorted({node.draw for node in self._nodes if isinstance(node, Derivative | Loss)})
+        return sorted(self._drawn(value for _, value in self.statements))
 
     @property
     def parameters(self) -> list[str]:

@@ -59,7 +59,7 @@ class Repartitioned(Sampling):
             )
 
     @property
-    def batches(self) -> Fraction:
+    def ratio(self) -> Fraction:
         """``N = n/b``."""
         return Fraction(self.examples, self.size)
 
@@ -70,8 +70,8 @@ class Repartitioned(Sampling):
 
     def noise(self) -> Fraction:
         """``(N - M)/(N - 1)``; with one minibatch of all examples there is none."""
-        return Fraction(0) if self.batches == 1 else (self.batches - self.epoch) / (self.batches - 1)
+        return Fraction(0) if self.ratio == 1 else (self.ratio - self.epoch) / (self.ratio - 1)
 
     def share(self, lags: Iterable[Fraction]) -> Fraction:
         """``-(M - 1)/(2(N - 1)) + sum_{l < M} c_l (1 - l/M)/(N - 1)``."""
-        return Fraction(0) if self.batches == 1 else within_epoch(self.epoch, lags) / (1 - self.batches)
+        return Fraction(0) if self.ratio == 1 else within_epoch(self.epoch, lags) / (1 - self.ratio)

@@ -12,7 +12,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from numbers import Integral
+from typing import Any, ClassVar
 
 from ...ground.errors import InputError
 
@@ -32,6 +33,7 @@ Matrix = list[list[float]]
 """Of the minibatches of a family, one row for each."""
 
 _MOST_EXAMPLES = 8
+_MOST_IN_PAIRS = 2000  # ours: matrices of a hundred megabytes
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,9 @@ class _OfFamily(Sampling):
     batches: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.batches, int) or isinstance(self.batches, bool) or self.batches < 1:
+        if not _is_whole(self.batches) or self.batches < 1:
             raise InputError(f"{self.batches!r} minibatches; give the number in the family, at least 1")
+        object.__setattr__(self, "batches", int(self.batches))
 
     @property
     def epoch(self) -> int:
@@ -130,9 +133,9 @@ class Reshuffled(_OfFamily):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = isinstance(self.steps, int) and not isinstance(self.steps, bool)
-        if self.steps is not None and not (whole and 1 <= self.steps <= self.batches):
+        if self.steps is not None and not (_is_whole(self.steps) and 1 <= self.steps <= self.batches):
             raise InputError(f"an epoch of {self.steps} steps of {self.batches} minibatches; give 1 to {self.batches}")
+        object.__setattr__(self, "steps", None if self.steps is None else int(self.steps))
 
     @property
     def epoch(self) -> int:
@@ -173,6 +176,10 @@ class GivenOrder(_OfFamily):
 
     words: ClassVar[str] = "all epochs take the minibatches in the order of the family"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_pairs(self.batches)
+
     def kernel(self, lags: Iterable[Fraction]) -> Matrix:
         """1 for each pair of an epoch in its order, less the weight of memory, less the average of both.
 
@@ -208,12 +215,18 @@ class Epochs(Sampling):
     epochs: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
-        lengths = {len(epoch) for epoch in self.epochs}
+        try:
+            lengths = {len(epoch) for epoch in self.epochs}
+        except TypeError:
+            raise InputError(
+                f"epochs are {self.epochs!r}; give numbers of minibatches, e.g. ((0, 1), (2, 3))"
+            ) from None
         if not self.epochs or len(lengths) > 1 or 0 in lengths:
             raise InputError(f"epochs of {sorted(lengths) or 'no'} minibatches; give one length, at least 1, for all")
         every = list(itertools.chain(*self.epochs))
-        if not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in every):
+        if not all(_is_whole(i) and i >= 0 for i in every):
             raise InputError("epochs hold numbers of minibatches, 0, 1, ...; give whole numbers")
+        _check_pairs(max(every) + 1)
         counts = {every.count(i) for i in range(max(every) + 1)}
         if len(counts) > 1:
             raise InputError(
@@ -240,6 +253,16 @@ class Epochs(Sampling):
                 pairs[b][a] += n / (len(self.epochs) * m * (m - 1))
         scale = float(within_epoch(m, lags))
         return [[scale * (pairs[b][a] - sum(pairs[b]) / n) for a in range(n)] for b in range(n)]
+
+    def noise(self) -> Fraction:
+        """0 where all epochs have the same sum, else 1, of what :meth:`noise_matrix` says."""
+        return Fraction(len({tuple(sorted(epoch)) for epoch in self.epochs}) > 1 or self._uneven)
+
+    @property
+    def _uneven(self) -> bool:
+        """Whether an epoch has some minibatches more often than others."""
+        n = self.family or 0
+        return any(len({epoch.count(i) for i in range(n)}) > 1 for epoch in self.epochs)
 
     def noise_matrix(self) -> Matrix:
         """``N/M`` times the mean product of how often an epoch has each of two minibatches."""
@@ -269,7 +292,8 @@ def repartitions(examples: int, size: int) -> tuple[list[tuple[int, ...]], Epoch
         >>> batches, epochs.epochs
         ([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)], ((0, 5), (1, 4), (2, 3)))
     """
-    if not 1 <= examples <= _MOST_EXAMPLES or not 1 <= size <= examples or examples % size:
+    whole = _is_whole(examples) and _is_whole(size)
+    if not whole or not 1 <= examples <= _MOST_EXAMPLES or not 1 <= size <= examples or examples % size:
         raise InputError(
             f"{examples} examples in minibatches of {size}; give at most {_MOST_EXAMPLES} examples and a size that "
             "divides their number"
@@ -290,6 +314,18 @@ def repartitions(examples: int, size: int) -> tuple[list[tuple[int, ...]], Epoch
     count = math.factorial(examples) // (math.factorial(size) ** epochs.epoch * math.factorial(epochs.epoch))
     assert len(epochs.epochs) == count
     return batches, epochs
+
+
+def _check_pairs(batches: int) -> None:
+    if batches > _MOST_IN_PAIRS:
+        raise InputError(
+            f"a family of {batches} minibatches has {batches}^2 pairs, each with a weight of its own; at most "
+            f"{_MOST_IN_PAIRS} minibatches are taken in pairs, use larger ones, Reshuffled or SingleShuffle"
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def within_epoch(steps: int, lags: Iterable[Fraction]) -> Fraction:

@@ -1,5 +1,6 @@
 """Schedules: positive functions of time that a recursion's learning rate or radius is multiplied by."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,12 +35,21 @@ class Schedule:
     def __post_init__(self) -> None:
         import sympy  # here, since a derivation without schedules needs none
 
+        if not isinstance(self.formula, str):
+            raise InputError(f"the schedule is {self.formula!r}; give its formula in t as text, e.g. '1 - t/2'")
         expression = self.expression
         if expression.atoms(sympy.sign, sympy.Abs, sympy.Piecewise, sympy.Heaviside):
             raise InputError(
                 f"the schedule {self.formula} has no derivative where a sign, an absolute value or a step changes; "
                 "write a smooth function of t, such as (1 + cos(pi*t))/2, or derive each stage by itself"
             )
+        if expression == 0:
+            raise InputError(f"the schedule {self.formula} is 0; give a positive function of t")
+        self._at(0.0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is compiled stays behind when it goes to another process."""
+        return Schedule, (self.formula,)
 
     @cached_property
     def expression(self) -> "sympy.Expr":
@@ -69,13 +79,31 @@ class Schedule:
     def _compiled(self) -> Callable[[Any], Any]:
         return self.compiled("math")
 
+    def _at(self, t: float) -> tuple[float, float]:
+        """Value and derivative."""
+        try:
+            value, slope = (float(found) for found in self._compiled(t))
+        except (ArithmeticError, TypeError, ValueError):
+            value = slope = math.nan
+        if not (math.isfinite(value) and math.isfinite(slope)):
+            raise InputError(
+                f"the schedule {self.formula} has no value or no derivative at t = {t}; give a function of t that is "
+                "smooth from 0 to the horizon"
+            )
+        if value < 0:
+            raise InputError(
+                f"the schedule {self.formula} is {value:g} at t = {t:g}; give a function of t that is positive from 0 "
+                "to the horizon"
+            )
+        return value, slope
+
     def __call__(self, t: float) -> float:
         """Its value at a time."""
-        return float(self._compiled(t)[0])
+        return self._at(t)[0]
 
     def derivative(self, t: float) -> float:
         """``ds/dt``."""
-        return float(self._compiled(t)[1])
+        return self._at(t)[1]
 
 
 def cosine(horizon: Any, least: Any = 0) -> Schedule:

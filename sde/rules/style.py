@@ -95,8 +95,8 @@ def rounded(value: Fraction) -> tuple[str, int] | None:
     """A long fraction as a decimal with 6 significant digits and a power of ten; None for what people read exactly.
 
     Example:
-        >>> rounded(Fraction(54877, 6084)), rounded(Fraction(123456789, 1234567)), rounded(Fraction(1, 3 * 10**12))
-        (None, ('99.9999', 0), ('3.33333', -13))
+        >>> rounded(Fraction(54877, 6084)), rounded(Fraction(54321987, 1234567)), rounded(Fraction(1, 3 * 10**12))
+        (None, ('44.0008', 0), ('3.33333', -13))
     """
     if value.denominator == 1 or len(f"{abs(value.numerator)}{value.denominator}") <= _MOST_DIGITS:
         return None

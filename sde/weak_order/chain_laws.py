@@ -60,25 +60,38 @@ class _ShuffledLaw(ChainLaw):
     """Epochs without replacement, each from one of some lists of minibatches, all equally likely."""
 
     def __init__(self, start: Tensor, lists: Sequence[Sequence[int]], epoch: int) -> None:
-        self._z, self._lists, self.epoch = torch.outer(start, start), lists, epoch
+        self._z, self.epoch = torch.outer(start, start), epoch
+        device = start.device
+        self._levels = [[each.to(device) for each in _level(lists, j)] for j in range(epoch)]
+        self._lists, self._length = len(lists), len(lists[0])
+        self._sets = [len(lists) * math.comb(self._length, j + 1) for j in range(epoch)]
 
     def advance(self, steps: Tensor) -> Tensor:
         """Over sets of used minibatches, in the order of their sizes."""
-        result = steps.new_zeros(self.epoch, *self._z.shape)
-        for family in self._lists:
-            used = {0: self._z}
-            for j in range(self.epoch):
-                images: dict[int, list[Tensor]] = {}
-                for taken, z in used.items():
-                    for i, number in enumerate(family):
-                        if not taken >> i & 1:
-                            step = steps[j, number]
-                            images.setdefault(taken | 1 << i, []).append(step @ z @ step.mT)
-                share = 1 / (len(family) - j)
-                used = {taken: sum(found[1:], found[0]) * share for taken, found in images.items()}
-                result[j] += torch.stack(list(used.values())).sum(0) / len(self._lists)
+        used = self._z.expand(self._lists, *self._z.shape) / self._lists
+        result = []
+        for j, (sources, minibatches, targets) in enumerate(self._levels):
+            step = steps[j][minibatches]
+            images = step @ used[sources] @ step.mT / (self._length - j)
+            used = images.new_zeros(self._sets[j], *self._z.shape).index_add(0, targets, images)
+            result.append(used.sum(0))
         self._z = result[-1]
-        return result
+        return torch.stack(result)
+
+
+def _level(lists: Sequence[Sequence[int]], size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """All ways from a set of so many used places to the next: both sets' numbers, and the minibatch between them."""
+    length = len(lists[0])
+    before, after = (
+        {chosen: i for i, chosen in enumerate(itertools.combinations(range(length), n))} for n in (size, size + 1)
+    )
+    rows = []
+    for number, family in enumerate(lists):
+        for chosen, source in before.items():
+            for place in set(range(length)) - set(chosen):
+                target = after[tuple(sorted((*chosen, place)))]
+                rows.append((number * len(before) + source, family[place], number * len(after) + target))
+    return tuple(torch.tensor(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]  # three
 
 
 class _OrderedLaw(ChainLaw):

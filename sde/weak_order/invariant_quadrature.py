@@ -22,8 +22,8 @@ def nodes_of_box(radius: Any, degree: int, dim: int) -> Array:
 def invariant_weights(moved: Callable[[Array], Array], nodes: Array, degree: int) -> list[Any]:
     """Weights that integrate polynomials up to the degree in each coordinate as the invariant law does.
 
-    The operator of one step on polynomials is a matrix on the nodes, exactly where a step is affine; the law is its left
-    eigenvector of eigenvalue 1.
+    The operator of one step on polynomials is a matrix on the nodes, exactly where a step is affine; the law is its
+    left eigenvector of eigenvalue 1.
 
     Args:
         moved: from a node ``(n,)`` to where one step leads with equal probability, ``(outcomes, n)``.

@@ -82,7 +82,8 @@ class TimedMatrix:
         degrees = np.arange(count)
         transform = np.cos(np.outer(degrees, np.arccos(self._nodes))) * np.where(degrees[:, None], 2.0, 1.0) / count
         weights = np.cos(np.outer(np.arccos(np.clip(u, -1, 1)), degrees)) @ transform
-        return torch.tensordot(torch.from_numpy(weights).to(self._values), self._values, 1)
+        found: Tensor = torch.tensordot(torch.from_numpy(weights).to(self._values), self._values, 1)
+        return found
 
 
 class MomentFlow:

@@ -128,7 +128,7 @@ def verify_moments(
     horizon, expected = float(plan.horizon), plan.expected
     recursion = sde.rule if isinstance(sde, SDE) and isinstance(sde.rule, Recursion) else None
     if recursion and default:
-        etas = recursion_etas(recursion, horizon)
+        etas = recursion_etas(sde, horizon)
     if recursion and plan.inside and expected is None:
         expected = inside_order(sde)
     claim = Claim.checked(sde, landscape, MOMENT_ETAS if etas is None else etas, rho_scale, values, expected)

@@ -15,6 +15,7 @@ from ...landscapes.landscape import Landscape
 from ..derivation.derived_sde import SDE
 from ..derivation.multiprecision import exact_step, sde_coefficients
 from ..rules.bindings import Values, bind
+from ..rules.recursion import Recursion
 from ..simulation.problems.coefficients import coefficients, drift_and_covariance, exact_increments
 from ..simulation.splitting import splitting_mean
 from .claim import Claim, Progress
@@ -23,6 +24,7 @@ from .evidence import Evidence
 from .needed_terms import Term, needed_terms
 from .own_coefficients import CoefficientFunction, checked_coefficients
 from .plans import OneStepPlan
+from .recursion_one_step import RecursionOneStep
 from .verdict import WeakOrder, conclude
 
 __all__ = [
@@ -100,12 +102,15 @@ def verify_one_step(
     local orders up to 3 are told apart, all that an SDE driven by Brownian motion has. In multi-precision ``eta`` is so
     small that the slope is clean to two digits.
 
+    Of a recursion one step of the slow variable is measured, or one epoch, on the average over the invariant law of
+    memory, see :mod:`.recursion_one_step`; in multi-precision only.
+
     Args:
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
         landscape: any in double precision; one with formulas in multi-precision.
         points: where, shape ``(P, d)``; default: :func:`default_points`.
         etas: at least two step sizes, decreasing, at least three for a verdict; default :data:`MULTI_ETAS`, or those of
-            :data:`FLOAT64_ETAS` that do not drown in rounding.
+            :data:`FLOAT64_ETAS` that do not drown in rounding. Of a recursion they are effective rates.
         rho_scale: ``c > 0``; the smallest step sizes are measured at 1.25 of it, too.
         values: of the rule's parameters and frozen directions.
         plan: the order to be confirmed, the precision, test functions and coefficients of one's own.
@@ -135,6 +140,13 @@ def verify_one_step(
         formulas = _has_formulas(landscape) and landscape.dim <= _MOST_MULTI
         precision = "multi" if formulas and not own else "float64"
     multi = precision == "multi"
+    trained = isinstance(sde, SDE) and isinstance(sde.rule, Recursion)
+    if trained and (own or not multi):
+        raise InputError(
+            f"'{sde.rule.name}' is a recursion, whose one step is measured in multi-precision with its own "
+            f"coefficients; give a landscape with formulas of at most {_MOST_MULTI} coordinates, and neither "
+            "precision='float64' nor coefficients, or use verify_moments on a quadratic"
+        )
     if multi and own:
         raise InputError("coefficients of one's own are numbers in double precision; use precision='float64'")
     default = etas is None
@@ -152,7 +164,11 @@ def verify_one_step(
     if x.ndim != 2 or x.shape[1] != landscape.dim or not len(x) or not bool(x.isfinite().all()):
         raise InputError(f"points have shape {tuple(x.shape)}; expected finite numbers of shape (P, {landscape.dim})")
     largest = claim.etas[0]
-    found_divisors = divisors(sde.memoryless, landscape, x[:, None], claim.rho(largest), largest, values)
+    recursion = RecursionOneStep(claim, x) if trained else None
+    if recursion is not None:
+        x, found_divisors = recursion.points, recursion.divisors()
+    else:
+        found_divisors = divisors(sde.memoryless, landscape, x[:, None], claim.rho(largest), largest, values)
     for divisor in found_divisors:
         if not divisor.smallest > 0:
             raise InputError(f"rule '{sde.rule.name}' needs {divisor.name} away from 0, but it is 0 at a point")
@@ -164,7 +180,10 @@ def verify_one_step(
     terms = needed_terms(sde, claim.order)
     evidence = []
     with mpmath.workdps(digits):
-        step = _multi(claim) if multi else _float64(claim, checked_coefficients(coefficients))
+        if recursion is not None:
+            step: Callable[..., tuple[Any, Any]] = recursion.step
+        else:
+            step = _multi(claim) if multi else _float64(claim, checked_coefficients(coefficients))
     for law in laws:
         steps = []
         with mpmath.workdps(digits):
@@ -191,7 +210,10 @@ def verify_one_step(
             used = found.upto(clear)
             if law is claim:
                 whole, last = found, rounding[clear - 1]
-            influences = _influences(used.claim, terms, x, test_functions, multi)
+            if recursion is not None:
+                influences = recursion.influences(used.claim, terms, x, test_functions)
+            else:
+                influences = _influences(used.claim, terms, x, test_functions, multi)
             evidence.append(replace(used, influences=influences, doubt=doubt))
         if law is claim and clear < len(law.etas):
             laws[1:] = [] if (other := used.claim.at_another_scale()) is None else [other]

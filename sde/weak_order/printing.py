@@ -1,5 +1,7 @@
 """A measured order in a terminal."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -56,6 +58,8 @@ def _remarks(result: WeakOrder) -> str:
             text = f"local order of weak order + 1, at {details['points']} points, {details['digits']} digits"
         case "moments":
             text = f"over all linear and quadratic test functions in {details['dim']} dimensions"
+            if "times" in details:
+                text += f", at {details['times']} times{_layer(details['initial_layer'])}"
         case _:
             text = (
                 f"{details['paths']} paths (seed {details['seed']}), intervals of {details['confidence']:.0%}; slope "
@@ -69,3 +73,15 @@ def _remarks(result: WeakOrder) -> str:
                 f"{result.etas[0]:g}: too close to 0 for the expansion there"
             )
     return text
+
+
+def _layer(found: dict[str, Any] | None) -> str:
+    """What the position itself does, where memory is fast."""
+    if found is None:
+        return ""
+    last = {name: "unknown" if slopes[-1] is None else f"{slopes[-1]:.2f}" for name, slopes in found["slopes"].items()}
+    return (
+        f"; over all steps the slow variable x + eta chi has slope {last['slow_variable']}, and x itself "
+        f"{last['position']}: {last['after_layer']} after the {found['steps'][-1]} steps of the initial layer, "
+        f"{last['from_mean']} from memory at its mean"
+    )

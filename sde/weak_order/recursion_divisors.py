@@ -76,6 +76,6 @@ def recursion_divisor_values(
     shape = (*blocks[POSITION].shape[:-2], *([landscape.size] * draws))
     result = {}
     for name, what in found.items():
-        value = evaluate_in_state(what, recursion, landscape, spread, bound)
-        result[name] = value.expand(shape).flatten(len(shape) - draws)
+        here = evaluate_in_state(what, recursion, landscape, spread, bound)
+        result[name] = here.expand(shape).flatten(len(shape) - draws)
     return result

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...ground.errors import InputError
 from ..rules.recursion import Recursion
-from ..rules.sampling import GivenOrder, Independent, Reshuffled, SingleShuffle
+from ..rules.sampling import Epochs, GivenOrder, Independent, Reshuffled, SingleShuffle
 
 __all__ = ["Period", "after_period", "period_of"]
 
@@ -49,26 +49,37 @@ def period_of(recursion: Recursion, size: int) -> Period:
         Period(steps=2, worlds=[[(0, 1), (1, 0)]])
     """
     law = recursion.sampling
-    if recursion.distinct not in (None, size) or (not isinstance(law, Independent) and law.batches != size):
-        wanted = recursion.distinct if isinstance(law, Independent) else law.batches
+    if not isinstance(law, Independent | Reshuffled | SingleShuffle | GivenOrder | Epochs):
         raise InputError(
-            f"recursion '{recursion.name}' draws of {wanted} minibatches, and the landscape has {size}; give it that many"
+            f"recursion '{recursion.name}': {law.words}; orders are listed of the minibatches of a family: give "
+            "Reshuffled, SingleShuffle, GivenOrder, or independent draws"
         )
+    for wanted in (recursion.distinct, law.family):
+        if wanted not in (None, size):
+            raise InputError(
+                f"recursion '{recursion.name}' draws from {wanted} minibatches, and the landscape has {size}; give it "
+                "that many"
+            )
     if isinstance(law, Independent):
         count = max(1, len(recursion.draws))
         chosen = enumerate(itertools.product(range(size), repeat=count))
         return Period(1, [[(i,) for i, one in chosen if recursion.distinct is None or len(set(one)) == count]])
-    orders = math.perm(size, law.epoch)
-    if orders > _MOST and not isinstance(law, GivenOrder):
+    if isinstance(law, GivenOrder):
+        return Period(size, [[tuple(range(size))]])
+    orders = len(law.epochs) * math.factorial(law.epoch) if isinstance(law, Epochs) else math.perm(size, law.epoch)
+    if orders > _MOST:
         raise InputError(
             f"recursion '{recursion.name}': an epoch has {orders} orders, at most {_MOST} are computed; verify on a "
             "landscape of fewer minibatches, or with verify_moments on a quadratic"
         )
-    if isinstance(law, Reshuffled):
-        return Period(law.epoch, [list(itertools.permutations(range(size), law.epoch))])
+    if isinstance(law, Epochs):
+        return Period(law.epoch, [[order for epoch in law.epochs for order in itertools.permutations(epoch)]])
+    every = list(itertools.permutations(range(size), law.epoch))
     if isinstance(law, SingleShuffle):
-        return Period(size, [[order] for order in itertools.permutations(range(size))])
-    return Period(size, [[tuple(range(size))]])
+        return Period(law.epoch, [[order] for order in every])
+    if isinstance(law, Reshuffled):
+        return Period(law.epoch, [every])
+    raise InputError(f"recursion '{recursion.name}': {law} has no list of its orders; use verify_moments")
 
 
 def after_period(

@@ -25,12 +25,11 @@ from .evidence import observed_slopes
 from .moment_flow import MomentFlow, TimedMatrix
 from .recursion_maps import RecursionMaps
 
-__all__ = ["InitialLayer", "RecursionMoments", "moment_sizes", "recursion_etas"]
+__all__ = ["InitialLayer", "RecursionMoments", "inside_order", "moment_sizes", "recursion_etas"]
 
 _TIMES = 8  # ours: at which errors are compared, equally spaced
 _EXPONENTS = range(4, 14, 2)
-_LARGEST_LAYER = 100  # coordinates of the state: beyond, moments at all steps take too long
-_CHUNK = 512
+_LARGEST_LAYER, _LONGEST_LAYER = 100, 2**13  # coordinates of the state, and steps: beyond, all steps take too long
 
 
 def moment_sizes(difference: Tensor) -> Tensor:
@@ -44,21 +43,27 @@ def moment_sizes(difference: Tensor) -> Tensor:
     return torch.maximum(first, second)
 
 
-def recursion_etas(recursion: Recursion, horizon: float) -> list[float]:
-    """Effective rates ``2^-4 .. 2^-12``, divided by 3, 5, ... where epochs have such numbers of steps.
+def recursion_etas(sde: SDE, horizon: float) -> list[float]:
+    """Effective rates ``2^-4 .. 2^-12``; smaller with long memory, whose constants are large.
+
+    They are divided by 3, 5, ... where epochs have such numbers of steps.
 
     Example:
+        >>> from eigensam.sde import derive
         >>> from eigensam.sde.rules.sampling import Reshuffled
         >>> from eigensam.sde.rules.statements import parse_statements
         >>> sgd = Recursion("sgd", parse_statements("x = x - eta*g"), sampling=Reshuffled(3))
-        >>> [round(1 / eta) for eta in recursion_etas(sgd, 1.0)]
-        [48, 192, 768, 3072, 12288]
+        >>> [round(1 / eta) for eta in recursion_etas(derive(sgd, 1, 1), 1.0)]
+        [24, 96, 384, 1536, 6144]
     """
+    recursion = sde.rule
+    assert isinstance(recursion, Recursion)
     block = recursion.sampling.epoch * recursion.inner_steps
     odd = block
     while odd % 2 == 0:
         odd //= 2
-    found = [2.0**-k / odd for k in _EXPONENTS]
+    finer = 2 * math.floor(math.log(max(1.0, float(sde.rate)), 4)) - math.floor(math.log2(odd))
+    found = [2.0 ** -(k + finer) / odd for k in _EXPONENTS]
     return [eta for eta in found if (horizon / eta / block).is_integer()] or [horizon / block / 4**k for k in range(5)]
 
 
@@ -70,7 +75,7 @@ class InitialLayer:
         etas: effective rates.
         slow_variable: of ``y = x + eta chi``.
         position: of ``x``, from memory at 0.
-        after_layer: of ``x`` from the step on that :attr:`steps` counts.
+        after_layer: of ``x`` from the step on that :attr:`steps` counts; NaN where there are fewer.
         from_mean: of ``x``, from memory at the mean of its invariant law.
         steps: ``p log(1/eta) / log(1/factor)``, after which memory of the start is below ``eta^p``.
     """
@@ -83,11 +88,15 @@ class InitialLayer:
     steps: list[int]
 
     def to_dict(self) -> dict[str, Any]:
-        """Errors and their slopes for JSON."""
+        """Errors and their slopes for JSON; None where there is no such number."""
         names = ("slow_variable", "position", "after_layer", "from_mean")
         errors = {name: getattr(self, name) for name in names}
         slopes = {name: observed_slopes(self.etas, each) for name, each in errors.items()}
-        return {"etas": self.etas, "steps": self.steps, "errors": errors, "slopes": slopes}
+        written = {
+            kind: {name: [None if math.isnan(x) else x for x in each] for name, each in found.items()}
+            for kind, found in (("errors", errors), ("slopes", slopes))
+        }
+        return {"etas": self.etas, "steps": self.steps, **written}
 
 
 @dataclass
@@ -105,7 +114,7 @@ class RecursionMoments:
         shifted: whether the SDE starts at ``x_0 + eta chi``; False is wrong on purpose.
 
     Raises:
-        InputError: a start of another shape.
+        InputError: a start of another shape; minibatches that the landscape does not have.
     """
 
     sde: SDE
@@ -127,6 +136,7 @@ class RecursionMoments:
             every = f", or ({n},) for the blocks {', '.join(recursion.blocks)}" if n > d else ""
             raise InputError(f"start has shape {tuple(x.shape)}; expected ({d},) finite numbers{every}")
         self._z = torch.cat([x, x.new_zeros(n - len(x)), x.new_ones(1)])
+        chain_law(recursion, self._z, self.landscape.size)  # refuses a family of another size
 
     @property
     def recursion(self) -> Recursion:
@@ -147,11 +157,12 @@ class RecursionMoments:
         """
         steps = step_count(self.horizon, eta)
         if steps % self._block:
-            what = "steps of an epoch" if self.recursion.inner_steps == 1 else "steps of one recursion"
+            epoch, inner = self.recursion.sampling.epoch, self.recursion.inner_steps
+            what = f"epochs of {epoch} steps" if inner == 1 else f"cycles of {inner} inner steps"
+            near = max(1, round(steps / self._block)) * self._block
             raise InputError(
-                f"T/eta = {steps} steps are no whole number of epochs: the {self._block} {what} must divide it; give "
-                f"e.g. --etas with {self.horizon:g}/{max(1, round(steps / self._block)) * self._block} "
-                f"or another horizon"
+                f"T/eta = {steps} steps are no whole number of {what}; give step sizes such as "
+                f"{self.horizon:g}/{near}, or another horizon"
             )
 
     def times(self, etas: Sequence[float]) -> int:
@@ -169,10 +180,10 @@ class RecursionMoments:
         apart, epoch = total // times, self.recursion.sampling.epoch
         if not self.inside:
             return [apart * (k + 1) for k in range(times)]
-        return [apart * k + j + 1 for k in range(times) for j in range(epoch)]
+        return [apart * (k + 1) - epoch + j + 1 for k in range(times) for j in range(epoch)]
 
     def chain(self, eta: float, rho: float, times: int) -> Tensor:
-        """Moments of the slow variable, shape ``(times, d + 1, d + 1)``; ``times`` epochs of them if ``inside``."""
+        """Moments of the slow variable, shape ``(times, d + 1, d + 1)``; all of the last epochs if ``inside``."""
         key = (eta, rho, times)
         if key not in self._chains:
             wanted = self._indices(eta, times)
@@ -211,13 +222,20 @@ class RecursionMoments:
         return at @ z @ at.mT
 
     def initial_layer(self, etas: Sequence[float], rhos: Sequence[float]) -> InitialLayer | None:
-        """Errors over all steps; None where the state is too large for that, or nothing is fast."""
+        """Errors over all steps; None where the state is too large for that, or nothing is fast.
+
+        Step sizes with more than 8192 steps are left out.
+        """
         small = self.landscape.dim * len(self.recursion.blocks) <= _LARGEST_LAYER
         if not small or len(self.sde.blocks) == len(self.recursion.blocks) or self.order <= 1:
             return None
-        rows = [self._layer(eta, rho) for eta, rho in zip(etas, rhos, strict=True)]
-        slow, position, after, mean, steps = zip(*rows, strict=True)
-        return InitialLayer(list(etas), list(slow), list(position), list(after), list(mean), list(steps))
+        pairs = zip(etas, rhos, strict=True)
+        kept = [(eta, rho) for eta, rho in pairs if self.horizon / self._step_time(eta) <= _LONGEST_LAYER]
+        if len(kept) < 2:
+            return None
+        slow, position, after, mean, steps = zip(*(self._layer(eta, rho) for eta, rho in kept), strict=True)
+        used = [eta for eta, _ in kept]
+        return InitialLayer(used, list(slow), list(position), list(after), list(mean), list(steps))
 
     def _layer(self, eta: float, rho: float) -> tuple[float, float, float, float, int]:
         maps = self.maps(eta, rho)
@@ -228,7 +246,8 @@ class RecursionMoments:
         flow = self._flow(maps, self.sde, slow.first @ self._z)
         rested = maps.rested(self._z)
         flow_of_mean = self._flow(maps, self.sde, slow.first @ rested)
-        y = x = after = mean = 0.0
+        y = x = mean = 0.0
+        after = math.nan
         for begin, z in self._walked(maps, self._z):
             indices, z = self._compared(begin, z)
             truth = flow.at([k * self._step_time(eta) for k in indices])
@@ -236,7 +255,7 @@ class RecursionMoments:
             errors = moment_sizes(self._seen(position, z, indices, eta) - truth)
             y = max(y, float(moment_sizes(self._seen(slow, z, indices, eta) - truth).max()))
             x = max(x, float(errors.max()))
-            after = max([after, *errors[late].tolist()])
+            after = max([*errors[late].tolist(), *([] if math.isnan(after) else [after])], default=math.nan)
         for begin, z in self._walked(maps, rested):
             indices, z = self._compared(begin, z)
             truth = flow_of_mean.at([k * self._step_time(eta) for k in indices])

@@ -1,16 +1,18 @@
 """The local error of a recursion's SDE, in many digits: one step, or one epoch, of the corrected test function.
 
-A fast state ``q`` forgets within some steps, while the slow blocks ``z`` hardly move: so one step alone tells nothing, and
-``phi(z)`` with memory held has a local error of order 1 even where the SDE is right. What the proof compares is the slow
-variable ``y = z + eta chi(z, q)``: ``D = E phi(y+) - (e^{h L} phi)(y)``. At ``eta^2`` it is 0 on the average over the
-invariant law of ``q`` where ``z`` is held, and then a second corrector exists that makes it 0 for each ``q``. So the local
-error is that average. It needs no corrector of the second order, since it is a sum over nodes: memory is affine, so a
-matrix on polynomials has its invariant law, see :mod:`.invariant_quadrature`.
+A fast state ``q`` forgets within some steps, while the slow blocks ``z`` hardly move: so one step alone tells nothing,
+and ``phi(z)`` has a local error of order 2, averaged over ``q``, or 1, for each ``q``, even where the SDE is right.
+What the proof compares is the slow variable ``y = z + eta chi(z, q)``: ``D = E phi(y+) - (e^{h L} phi)(y)``. At
+``eta^2`` it is 0 on the average over the invariant law of ``q`` where ``z`` is held, and then a second corrector exists
+that makes it 0 for each ``q``. So the local error is that average. It needs no corrector of the second order, since it
+is a sum over nodes: memory is affine, so a matrix on polynomials has its invariant law, see
+:mod:`.invariant_quadrature`.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -24,11 +26,13 @@ from ..derivation.derived_sde import SDE
 from ..derivation.multiprecision import exact_blocks
 from ..rules.bindings import bind
 from ..rules.recursion import Recursion
-from ..simulation.problems.coefficients import coefficients
+from ..simulation.problems.coefficients import Coefficients, coefficients
 from ..simulation.splitting import splitting_mean
 from .claim import Claim
+from .divisor_check import Divisor
 from .invariant_quadrature import invariant_weights, nodes_of_box
 from .needed_terms import Term
+from .recursion_divisors import recursion_divisors
 from .recursion_draws import Blocks, after_period, period_of
 from .slow_variable import Moment, SlowVariable
 
@@ -57,7 +61,7 @@ class RecursionOneStep:
     def __init__(self, claim: Claim, points: Tensor, *, corrected: bool = True) -> None:
         recursion, f = claim.sde.rule, claim.landscape
         assert isinstance(recursion, Recursion)
-        self.sde: SDE = claim.sde
+        self.claim, self.sde = claim, claim.sde
         self.landscape, self.recursion, self.corrected = f, recursion, corrected
         self.values, self.dim = claim.values, f.dim
         bound = bind(recursion, f, claim.rho_scale, claim.values)
@@ -70,11 +74,19 @@ class RecursionOneStep:
         if (self.degree + 1) ** components > _MOST_NODES:
             raise InputError(
                 f"recursion '{recursion.name}' has memory of {components} components, whose invariant law takes "
-                f"{self.degree + 1}^{components} nodes here, at most {_MOST_NODES} are solved for; verify on a landscape "
-                "of fewer coordinates, with a larger rho exponent, or by verify_moments on a quadratic"
+                f"{self.degree + 1}^{components} nodes here, at most {_MOST_NODES} are solved for; verify on a "
+                "landscape of fewer coordinates, with a larger rho exponent, or by verify_moments on a quadratic"
             )
         others = [points.roll(i, -1) / (i + 1) + 0.3 for i, _ in enumerate(self.slow[1:], 1)]
         self.points = torch.cat([points, *others], -1)
+
+    def divisors(self) -> list[Divisor]:
+        """What the recursion divides by at its points, with memory 0."""
+        law, eta = self.claim, self.claim.etas[0]
+        parts = self.points[:, None].split(self.dim, -1)
+        blocks = dict(zip(self.slow, parts, strict=True)) | {name: torch.zeros_like(parts[0]) for name in self.fast}
+        learning = eta / float(self.sde.rate)
+        return recursion_divisors(self.recursion, self.landscape, blocks, law.rho(eta), learning, self.values, _TIME)
 
     @property
     def length(self) -> int:
@@ -105,11 +117,8 @@ class RecursionOneStep:
         nodes = self._nodes(slow, rho, t)
         chains, weights = [], []
         for sequences in self.period.worlds:
-            weights.append(
-                invariant_weights(lambda q, s=sequences: self._held(slow, q, rho, t, s), nodes, self.degree)
-                if self.fast
-                else [mpmath.mpf(1)]
-            )
+            held = partial(self._held, slow, rho, t, sequences)
+            weights.append(invariant_weights(held, nodes, self.degree) if self.fast else [mpmath.mpf(1)])
             total: Any = 0
             for weight, node in zip(weights[-1], nodes, strict=True):
                 ends = after_period(self._trained(eta, rho, t), {**slow, **self._memory(node)}, sequences)
@@ -167,7 +176,8 @@ class RecursionOneStep:
 
         return trained
 
-    def _held(self, slow: Blocks, node: Array, rho: Any, t: Any, sequences: Sequence[tuple[int, ...]]) -> Array:
+    def _held(self, slow: Blocks, rho: Any, t: Any, sequences: Sequence[tuple[int, ...]], node: Array) -> Array:
+        """Memory after a period with the slow blocks held: ``(outcomes, components)``."""
         ends = after_period(self._trained(mpmath.mpf(0), rho, t, True), {**slow, **self._memory(node)}, sequences)
         return np.stack([np.concatenate([blocks[name] for name in self.fast]) for blocks in ends])
 
@@ -176,7 +186,8 @@ class RecursionOneStep:
         if not self.fast:
             return np.empty((1, 0), dtype=object)
         first = self._exact({**slow, **self._unused()}, mpmath.mpf(0), rho, t)
-        size = max(abs(entry) for name in self.fast for entry in first[name].flat)
+        entries: list[Any] = [abs(entry) for name in self.fast for entry in first[name].flat]
+        size = max(entries)
         parts = self.sde.parts
         assert parts is not None
         factor = max(abs(value) for value in parts.effective(Fraction(1)).step.factors.values())
@@ -187,22 +198,24 @@ class RecursionOneStep:
         epsilon = claim.etas[-1]
         rho, h, here = claim.rho(epsilon), self.length * epsilon, test_functions(x)
 
-        def changes(sde: SDE) -> tuple[Tensor, Tensor]:
-            found = coefficients(self.landscape, sde, x[:, None], rho, self.values, time=_TIME)
-            return found.drift(epsilon), found.columns()
+        def at(sde: SDE) -> Coefficients:
+            return coefficients(self.landscape, sde, x[:, None], rho, self.values, time=_TIME)
 
         def second(columns: Tensor) -> Tensor:
             size = float(torch.linalg.vector_norm(columns, dim=-1).max()) or 1.0
             both = [test_functions(x + s * k * _CHANGE / size) - here for k in columns.unbind(1) for s in (1.0, -1.0)]
-            return sum(both[1:], both[0]) * (size / _CHANGE) ** 2 / (2 * columns.shape[1])
+            result: Tensor = sum(both[1:], both[0]) * (size / _CHANGE) ** 2 / (2 * columns.shape[1])
+            return result
 
         result = {}
         for term in terms:
-            (b, c), (b_changed, c_changed) = changes(term.right), changes(term.changed)
             if term.part == "noise":
-                moved = epsilon * h * (second(c_changed) - second(c))
+                moved = epsilon * h * (second(at(term.changed).columns()) - second(at(term.right).columns()))
             else:
-                more = b_changed - b
+                if term.part == "drift":  # alone: beside the others it would drown in rounding
+                    more = at(term.alone).increments.mean(-2)
+                else:
+                    more = epsilon * (at(term.changed).correction - at(term.right).correction)
                 size = float(torch.linalg.vector_norm(more, dim=-1).max()) or 1.0
                 step = more * (_CHANGE / size)
                 moved = h * (test_functions(x + step) - test_functions(x - step)) * (size / _CHANGE) / 2

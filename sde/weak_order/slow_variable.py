@@ -1,13 +1,13 @@
 """A recursion's SDE and its slow variable in coordinates, compiled from the derivation.
 
-The SDE follows ``y = z + eta chi(z, q)``, with ``z`` the slow blocks, ``q`` the fast ones and ``chi`` the corrector; where
-memory is fast, ``z`` itself is ``y`` less something of size ``eta``. An evaluation that is independent of the torch code
-of an SDE, by partial derivatives written out.
+The SDE follows ``y = z + eta chi(z, q)``, with ``z`` the slow blocks, ``q`` the fast ones and ``chi`` the corrector;
+where memory is fast, ``z`` itself is ``y`` less something of size ``eta``. An evaluation that is independent of the
+torch code of an SDE, by partial derivatives written out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import mpmath
@@ -58,7 +58,8 @@ class SlowVariable:
     """
 
     def __init__(self, sde: SDE, landscape: Landscape, values: Values, library: Literal["mpmath", "numpy"]) -> None:
-        assert isinstance(sde.rule, Recursion) and sde.parts is not None
+        assert isinstance(sde.rule, Recursion)
+        assert sde.parts is not None
         self.sde, self.landscape, self.library = sde, landscape, library
         self.recursion, self.parts, self._values = sde.rule, sde.parts, values
         self.slow = sde.blocks
@@ -77,7 +78,11 @@ class SlowVariable:
         """Drift ``(D,)`` and centred noise ``(M, D)``, the blocks' components one after the other, at one point."""
         found = np.array(self._coefficients(*self._arguments(blocks, at)), dtype=object)
         drift, correction, *noise = found.reshape(-1, self.landscape.dim * len(self.slow))
-        return drift + epsilon * correction, np.stack(noise)
+        columns = np.stack(noise)
+        matrix = self.recursion.sampling.noise_matrix()
+        if matrix is not None and self.sde.covariance:
+            columns = _root(tuple(map(tuple, matrix)), mpmath.mp.prec) @ columns
+        return drift + epsilon * correction, columns
 
     def _arguments(self, blocks: Mapping[str, Sequence[Any]], at: Moment) -> list[Any]:
         number = mpmath.mpf if self.library == "mpmath" else float
@@ -138,16 +143,24 @@ class SlowVariable:
 
     def _of_order(self, increments: list[list[Any]]) -> list[Any]:
         """What a given order adds to the correction, see :func:`.coefficients`."""
-        kernel = self.parts.order_kernel
+        kernel = self.parts.kernel
         assert kernel is not None
         total = []
-        for m, (member, weights) in enumerate(zip(self._members(self.sde.ordered), kernel, strict=True)):
-            lagged = {
-                symbol: sum(w * increments[a][i] for a, w in enumerate(weights) if a != m or w)
-                for i, symbol in enumerate(self._components.direction(LAGGED))
-            }
-            total.append([entry.subs(lagged) for entry in member])
+        members, symbols = self._members(self.sde.ordered), self._components.direction(LAGGED)
+        for m, weights in enumerate(kernel):
+            lagged = [sum(w * increments[a][i] for a, w in enumerate(weights)) for i, _ in enumerate(symbols)]
+            substituted = dict(zip(symbols, lagged, strict=True))
+            total.append([entry.subs(substituted) for entry in members[m % len(members)]])
         return _mean(total)
+
+
+@lru_cache(maxsize=8)
+def _root(matrix: tuple[tuple[float, ...], ...], precision: int) -> Any:
+    """The symmetric root in many digits, mpmath's precision."""
+    values, vectors = mpmath.eigsy(mpmath.matrix(matrix))
+    scaled = np.array([[vectors[i, j] for j in range(len(matrix))] for i in range(len(matrix))])
+    roots = np.array([mpmath.sqrt(max(value, 0)) for value in values])
+    return (scaled * roots) @ scaled.T
 
 
 def _mean(members: list[list[Any]]) -> list[Any]:

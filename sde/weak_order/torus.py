@@ -1,41 +1,33 @@
 """Weak order on tilted tori, without Monte-Carlo noise (theory, sections 3 and 4)."""
 
-import math
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
 
 from ...ground.errors import InputError
 from ...landscapes.analytic.torus import TiltedTorus
 from ..derivation.derived_sde import SDE
 from ..rules.bindings import Values
 from ..rules.nodes import Loss
+from ..rules.recursion import Recursion
 from ..rules.traversal import walk
 from ..simulation.problems.coefficients import drift_and_covariance
-from .claim import ETAS, Claim, Progress, TestFunctions, step_count, visible_etas
+from .claim import ETAS, Claim, Progress, step_count, visible_etas
 from .evidence import Evidence
 from .needed_terms import needed_terms
 from .own_coefficients import checked_coefficients
 from .plans import TorusPlan
+from .recursion_torus import verify_recursion_on_torus
+from .torus_checks import check_periodic, common_times, periodic_test_functions
 from .torus_errors import COARSE, DIMENSIONS, TorusErrors, finer
-from .torus_grid import TorusGrid
 from .torus_steps import Steps
 from .verdict import WeakOrder, conclude
 
-__all__ = ["periodic_test_functions", "verify_on_torus"]
+__all__ = ["verify_on_torus"]
 
 _TIMES = {1: 8, 2: 8, 3: 4}  # at which chain and SDE are compared
 _ETAS = {1: ETAS, 2: ETAS, 3: ETAS[::2]}
 _LEAST = 4  # step sizes: below, rounding is the verdict
 
 _ROUNDING = 1e-12  # of the largest value of a test function: more than what pure shifts leave, see the tests
-
-
-def periodic_test_functions(points: Tensor) -> Tensor:
-    """Three smooth periodic test functions, shape ``(N, 3)``."""
-    first, last = points[:, 0], points[:, -1]
-    return torch.stack([first.sin() + 0.5 * last.cos(), (0.5 * (first - 1).cos()).exp(), (2 * last + 0.3).cos()], 1)
 
 
 def verify_on_torus(
@@ -58,12 +50,15 @@ def verify_on_torus(
     A pass says more than a slope, see :mod:`.evidence`: the errors fall like ``eta^p`` as functions, at two values of
     ``c``, and a mistake of 10 % in any coefficient that the order needs would have been seen here.
 
+    SDEs of recursions are measured in their slow variable, see :func:`.verify_recursion_on_torus`, which adds details.
+
     Args:
         sde: from :func:`derive` or :func:`truncate`; it has ``beta`` in ``rho = rho_scale * eta^beta``.
-        landscape: default ``TiltedTorus.default(2)``.
+        landscape: default ``TiltedTorus.default(2)``, of a recursion ``TiltedTorus.default(1)``.
         etas: at least two step sizes, decreasing; each divides the plan's horizon; at least three, over a factor of 4,
             for a verdict. Default: :data:`ETAS`, every second one in three dimensions, less those that drown in
-            rounding.
+            rounding. Of a recursion they are effective rates, ``sde.rate`` times the learning rate, and by default
+            :data:`.RECURSION_ETAS`.
         rho_scale: ``c > 0`` (default as in theory, section 4); the smallest step sizes are measured at 1.25 of it, too.
         values: of the rule's parameters and frozen directions.
         plan: the order to be confirmed, the horizon, the grid, test functions and coefficients of one's own.
@@ -91,6 +86,11 @@ def verify_on_torus(
         ('pass', 1.0)
     """
     plan = TorusPlan() if plan is None else plan
+    if isinstance(sde, SDE) and isinstance(sde.rule, Recursion):
+        landscape = TiltedTorus.default(1) if landscape is None else landscape
+        return verify_recursion_on_torus(
+            sde, landscape, etas=etas, rho_scale=rho_scale, values=values, plan=plan, progress=progress
+        )
     landscape = TiltedTorus.default(2) if landscape is None else landscape
     own = etas is not None
     if etas is None:
@@ -106,8 +106,8 @@ def verify_on_torus(
     horizon, resolution, memory = float(plan.horizon), plan.resolution, plan.memory
     test_functions = periodic_test_functions if plan.test_functions is None else plan.test_functions
     counts = [step_count(horizon, eta) for eta in claim.etas]
-    times = _common_times(horizon, counts, _TIMES[landscape.dim])
-    _check_periodic(test_functions, landscape)
+    times = common_times(horizon, counts, _TIMES[landscape.dim])
+    check_periodic(test_functions, landscape)
     terms = needed_terms(sde, claim.order)
     laws = [claim] if (other := claim.at_another_scale()) is None else [claim, other]
     evaluations = sum(len(law.etas) for law in laws) + 1 + len(laws) * bool(terms)
@@ -160,28 +160,3 @@ def verify_on_torus(
         rounding=rounding,
         divisors=[d.to_dict() for d in torus.found],
     )
-
-
-def _common_times(horizon: float, counts: list[int], most: int) -> list[float]:
-    """At most so many equally spaced times up to the horizon that are whole numbers of steps for every step size."""
-    common = math.gcd(*counts)
-    parts = max(k for k in range(1, most + 1) if common % k == 0)
-    return [horizon * (k + 1) / parts for k in range(parts)]
-
-
-def _check_periodic(test_functions: TestFunctions, landscape: TiltedTorus) -> None:
-    points = TorusGrid(landscape.dim, 7, landscape.device).points + 0.1
-    values = test_functions(points)
-    if values.ndim != 2 or len(values) != len(points) or not values.is_floating_point():
-        raise InputError(
-            f"test functions give shape {tuple(values.shape)}, {values.dtype}, at {len(points)} points; expected "
-            f"floats of shape ({len(points)}, K)"
-        )
-    for axis in range(landscape.dim):
-        shift = 2 * torch.pi * torch.eye(landscape.dim, dtype=points.dtype, device=points.device)[axis]
-        change = float((test_functions(points + shift) - values).abs().max())
-        if not change <= 1e-9 * max(1.0, float(values.abs().max())):
-            raise InputError(
-                f"a test function changes by {change:.3g} when coordinate {axis + 1} grows by 2 pi; the torus method "
-                "needs functions of period 2 pi, such as sin(x): use another one or another method"
-            )

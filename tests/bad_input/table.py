@@ -1,5 +1,6 @@
 """Command lines that must be refused; a new option, file or format gets its lines here."""
 
+from .derive import DERIVE
 from .files import CONFIGS, LANDSCAPES, SIDECARS, TENSORS
 
 WEAK = ("weak-order", "usam", "--rho-exponent", "1/2")
@@ -34,10 +35,7 @@ TABLE = [
     ("nope",),
     ("",),
     ("--nope",),
-    ("derive",),
-    ("derive", "sam", "usam"),
-    ("derive", "sam", "--nope"),
-    ("derive", "sam", "--json"),
+    *DERIVE,
     *((name,) for name in ("train", "spectrum", "bound", "assumptions")),
     ("figures", "quick"),
     ("order-table", "now"),

@@ -187,7 +187,7 @@ def test_refusals_of_what_is_trained(refused, arguments, message):
             ["derive", "sam", "--proof", "same", "--json", "./same"],
             "--json and --proof are both .*same; give two files",
         ),
-        (["derive"], "Missing argument 'RULE'"),
+        (["derive"], "derive takes a RULE, such as sam, or --like RUN"),
         (["derive", "sam", "--format", "word"], "word"),
         (["derive", "sam", "--weak-order", "1.5"], "Invalid value for '--weak-order'"),
         (["derive", "-(g)"], "No such option.*put -- before"),

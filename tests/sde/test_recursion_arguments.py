@@ -71,7 +71,7 @@ def test_schedules_draws_and_cycles():
         ("x = x - eta*s*g", Trained(schedules=["s=Abs(t)"]), "has no derivative"),
         ("x = x - eta*s*g", Trained(), "unbound symbol 's'"),
         (MOMENTUM, Trained(distinct=5), "distinct draws, but it has one"),
-        (MOMENTUM, Trained(inner_steps=0), "0 inner steps; give at least 1"),
+        (MOMENTUM, Trained(inner_steps=0), "0 inner steps; give a whole number, at least 1"),
         ("x - eta*g", Trained(), "write the step as statements, x = x - eta*"),
         ("momentum", Trained(), "unknown rule 'momentum'; choose one of: sgd"),
     ],

@@ -75,19 +75,13 @@ def _chain(one: Effective, a: int) -> Powers:
     """The coefficient of ``eta^a`` of the recursion's side."""
     phi: Powers = {0: Sum.full_contraction(PHI)}
     corrected = _along_corrector(one, phi)
-    moved = one.step.stepped_powers(phi, a, one.rate)
-    lifted = one.step.stepped_powers(corrected, a - 1, one.rate)
-    total: Powers = {}
-    for (power, k), value in moved.items():
-        if power == a:
-            total[k] = total.get(k, Sum()) + value
-    for (power, k), value in lifted.items():
-        if power == a - 1:
-            total[k] = total.get(k, Sum()) + value
+    total = one.step.stepped_powers(phi, a, one.rate)
+    for k, value in one.step.stepped_powers(corrected, a - 1, one.rate, 1).items():
+        total[k] = total.get(k, Sum()) + value
     taken = corrected if a == 1 else _along_corrector(one, one.along_drift(phi))
     for k, value in taken.items():
         total[k] = total.get(k, Sum()) - value
-    return total if a == 1 else average(one.step, total)
+    return total if a == 1 else average(one.step, total, 2)
 
 
 def _semigroup(

@@ -41,7 +41,7 @@ class Effective:
     @cached_property
     def _first(self) -> dict[str, tuple[Powers, Powers]]:
         self.step.factors  # noqa: B018  # refuses memory that is not affine or does not forget
-        return {name: poisson(self.step, self._mean(powers)) for name, powers in self._increments.items()}
+        return {name: poisson(self.step, self._mean(powers), 1) for name, powers in self._increments.items()}
 
     @property
     def drift(self) -> dict[str, Powers]:
@@ -72,12 +72,10 @@ class Effective:
         result = {}
         for name in self.step.slow:
             second = self._mean({k: v for (a, k), v in self.step.moves[name].items() if a == 2})
-            moved = self.step.stepped_powers(self.corrector[name], 1, self.rate)
             total = dict(second)
-            for (a, k), value in moved.items():
-                if a == 1:
-                    total[k] = total.get(k, Sum()) + value
-            found = average(self.step, total)
+            for k, value in self.step.stepped_powers(self.corrector[name], 1, self.rate, 1).items():
+                total[k] = total.get(k, Sum()) + value
+            found = average(self.step, total, 2)
             for k, value in self.along_drift(self.drift[name]).items():
                 found[k] = found.get(k, Sum()) - value * Fraction(1, 2)
             result[name] = {k: value for k, value in sorted(found.items()) if value}
@@ -99,20 +97,28 @@ class Effective:
         return {k: value for k, value in result.items() if value}
 
     @cached_property
-    def martingale(self) -> dict[str, Powers]:
-        """``G + chi(z, q+) - chi(z, q) - b_0``, averaged over the fast blocks but not over the step's minibatches."""
+    def unaveraged(self) -> dict[str, Powers]:
+        """``G + chi(z, q+) - chi(z, q) - b_0``, in the fast blocks and the step's minibatches."""
         result = {}
         for name, increments in self._increments.items():
             total = dict(increments)
             for k, chi in self.corrector[name].items():
-                after = inserted(chi, self.step.maps, [], lambda a, j, k=k: a == 0 and self.step.fits(0, j + k))  # type: ignore[misc]
+                after = inserted(chi, self.step.maps, [], lambda a, j, k=k: a == 0 and self.step.fits(1, j + k))  # type: ignore[misc]
                 for (_, j), value in after.items():
                     total[j + k] = total.get(j + k, Sum()) + value
                 total[k] = total.get(k, Sum()) - chi
             for k, value in self.drift[name].items():
                 total[k] = total.get(k, Sum()) - value
+            result[name] = {k: value for k, value in total.items() if value}
+        return result
+
+    @cached_property
+    def martingale(self) -> dict[str, Powers]:
+        """The same averaged over the fast blocks, but not over the step's minibatches."""
+        result = {}
+        for name, total in self.unaveraged.items():
             kept = {k: self.step.protected(value) for k, value in total.items()}
-            found = average(self.step, kept)
+            found = average(self.step, kept, 1)
             result[name] = {k: self.step.exposed(value) for k, value in sorted(found.items()) if value}
         return result
 

@@ -17,31 +17,36 @@ __all__ = ["average", "poisson"]
 _MOST_ROUNDS = 60
 
 
-def poisson(step: OneStep, function: Powers) -> tuple[Powers, Powers]:
+def poisson(step: OneStep, function: Powers, level: int) -> tuple[Powers, Powers]:
     """``(chi, m)`` with ``(I - P_0) chi = function - m``, where the average of ``chi`` is 0.
+
+    Args:
+        step: whose fast blocks.
+        function: by power of ``rho``.
+        level: the power of ``eta`` that it stands with, by which powers of ``rho`` are kept.
 
     Raises:
         InputError: the function is no polynomial in the fast blocks.
     """
-    chi, mean = _eliminated(step, function)
-    centre = _eliminated(step, chi)[1]
+    chi, mean = _eliminated(step, function, level)
+    centre = _eliminated(step, chi, level)[1]
     return _difference(chi, centre), mean
 
 
-def average(step: OneStep, function: Powers) -> Powers:
-    """The mean of a function over the invariant law of the fast blocks."""
-    return _eliminated(step, function)[1]
+def average(step: OneStep, function: Powers, level: int) -> Powers:
+    """The mean of a function over the invariant law of the fast blocks; arguments as of :func:`poisson`."""
+    return _eliminated(step, function, level)[1]
 
 
-def _eliminated(step: OneStep, function: Powers) -> tuple[Powers, Powers]:
-    rest = {k: value for k, value in function.items() if value}
+def _eliminated(step: OneStep, function: Powers, level: int) -> tuple[Powers, Powers]:
+    rest = {k: value for k, value in function.items() if value and step.fits(level, k)}
     chi: Powers = {}
     try:
         rounds = 0
         while (found := _highest(step, rest)) is not None:
             k, piece = found
             chi[k] = chi.get(k, Sum()) + piece
-            image = {j: value for (a, j), value in step.stepped_powers({k: piece}, 0, Fraction(0)).items() if a == 0}
+            image = step.stepped_powers({k: piece}, 0, Fraction(0), level)
             rest = _difference(_difference(rest, {k: piece}), {j: -value for j, value in image.items()})
             rounds += 1
             if rounds > _MOST_ROUNDS:

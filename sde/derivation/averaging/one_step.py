@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -15,7 +15,7 @@ from ...algebra.terms import PARAMETER, Collector, relabelled
 from ...algebra.trees import EMPTY, GAMMA, STATE, Tree
 from ...rules.leaves import POSITION, State
 from ...rules.recursion import Recursion
-from ..expansion import Grading, expand_expression
+from ..expansion import Grading, expand_expression, poles
 
 __all__ = ["OneStep", "Powers", "renamed"]
 
@@ -60,13 +60,18 @@ class OneStep:
     def _expanded(self, name: str) -> dict[tuple[int, int], Sum]:
         p, q = self.rho_exponent.numerator, self.rho_exponent.denominator
         grading = Grading(p, q, self.draws)
-        order = math.floor(self.largest * q)
+        order, change = math.floor(self.largest * q), self.recursion.new_values[name] - State(name)
         try:
-            series = expand_expression(self.recursion.new_values[name] - State(name), order, grading)
+            series = expand_expression(change, order + p * poles(change), grading)
         except InputError as error:
             raise InputError(f"recursion '{self.recursion.name}', block {name}: {error}") from None
+        if series.order < order:
+            raise InputError(
+                f"recursion '{self.recursion.name}', block {name}: its expansion ends before the powers that are asked "
+                "for; simplify its powers of rho"
+            )
         result: dict[tuple[int, int], Collector] = {}
-        for power, coefficient in series.coefficients.items():
+        for power, coefficient in series.truncated(order).coefficients.items():
             for (vector, factors), c in coefficient.terms.items():
                 a = sum(int(e) for atom, e in factors if atom == (PARAMETER, "eta"))
                 rest = tuple(factor for factor in factors if factor[0] != (PARAMETER, "eta"))
@@ -83,8 +88,10 @@ class OneStep:
         """The position and the blocks that move by a multiple of ``eta``."""
         found = tuple(name for name, change in self._changes.items() if not any(a == 0 for a, _ in change))
         if POSITION not in found:
+            k, moved = min((k, value) for (a, k), value in self._changes[POSITION].items() if a == 0)
+            shown = f"{moved}" if k == 0 else f"rho^{k} times {moved}"
             raise InputError(
-                f"recursion '{self.recursion.name}': x moves by {self._changes[POSITION][0, 0]} without a factor eta, "
+                f"recursion '{self.recursion.name}': x moves by {shown} without a factor eta, "
                 "so no differential equation is near it; multiply what is added to x by eta"
             )
         return found
@@ -119,7 +126,15 @@ class OneStep:
         found: dict[str, Fraction] = {}
         for name, graded in self.maps.items():
             for term, c in graded.get((0, 0), Sum()).terms.items():
-                if not (inside := list(leaf_labels(term, self.fast))):
+                try:
+                    inside = list(leaf_labels(term, self.fast))
+                except InputError as error:
+                    raise InputError(
+                        f"recursion '{self.recursion.name}': at eta = rho = 0 the new value of {name} contains "
+                        f"{Sum({term: c})}: {error}; only affine memory, such as 9/10*{name} + g, has an average in "
+                        "closed form"
+                    ) from None
+                if not inside:
                     continue
                 vector = term[0]
                 if term[1] or not vector or vector[0] != STATE:
@@ -151,16 +166,19 @@ class OneStep:
         """The inverse of :meth:`protected`."""
         return renamed(expression, {_PROTECTED - i: s for i, s in enumerate(self.draws.values())})
 
-    def stepped(self, function: Sum, most: int, time: Fraction, *, mean: bool = True) -> dict[tuple[int, int], Sum]:
-        """A function of the state after one step, up to ``eta^most``: ``E psi(z+, t + time eta)``.
+    def stepped(
+        self, function: Sum, most: int, time: Fraction, kept: Callable[[int], bool], *, mean: bool = True
+    ) -> Powers:
+        """The coefficient of ``eta^most`` of a function of the state after one step, ``E psi(z+, t + time eta)``.
 
         Args:
             function: of the blocks, a scalar or a vector.
-            most: the largest power of ``eta``.
+            most: the power of ``eta``.
             time: how far time moves in one step, in units of ``eta``.
-            mean: whether to average over the minibatches.
+            kept: whether a power of ``rho`` is.
+            mean: whether to average over the step's minibatches.
         """
-        total: dict[tuple[int, int], Sum] = {}
+        total: Powers = {}
         variables = [*self.slow, *([_TIME] if self.recursion.schedules else [])]
         for count in range(most + 1):
             for chosen in itertools.combinations_with_replacement(variables, count):
@@ -184,20 +202,36 @@ class OneStep:
                     moved,
                     self.maps,
                     fillings,
-                    lambda a, k, shift=shift: a + shift <= most and self.fits(a + shift, k),  # type: ignore[misc]
+                    lambda a, k, shift=shift: a + shift <= most and kept(k),  # type: ignore[misc]
                 )
                 for (a, k), value in found.items():
-                    value = (self.mean(value) if mean else value) * weight
-                    total[a + shift, k] = total.get((a + shift, k), Sum()) + value
+                    if a + shift == most:
+                        total[k] = total.get(k, Sum()) + (self.mean(value) if mean else value) * weight
         return {power: value for power, value in total.items() if value}
 
-    def stepped_powers(self, functions: Mapping[int, Sum], most: int, time: Fraction) -> dict[tuple[int, int], Sum]:
-        """As :meth:`stepped`, of a function that is a series in ``rho``."""
-        total: dict[tuple[int, int], Sum] = {}
+    def stepped_powers(
+        self, functions: Powers, most: int, time: Fraction, level: int = 0, *, mean: bool = True
+    ) -> Powers:
+        """As :meth:`stepped`, of a function that is a series in ``rho`` and stands with a power of ``eta`` already.
+
+        Args:
+            functions: by power of ``rho``.
+            most: the power of ``eta`` that the step contributes.
+            time: how far time moves in one step.
+            level: the power of ``eta`` that the function stands with: with it, fewer powers of ``rho`` count.
+            mean: whether to average over the step's minibatches.
+        """
+        total: Powers = {}
         for k, function in functions.items():
-            for (a, j), value in self.stepped(function, most, time).items():
-                if self.fits(a, j + k):
-                    total[a, j + k] = total.get((a, j + k), Sum()) + value
+            found = self.stepped(
+                function,
+                most,
+                time,
+                lambda j, k=k: self.fits(most + level, j + k),  # type: ignore[misc]
+                mean=mean,
+            )
+            for j, value in found.items():
+                total[j + k] = total.get(j + k, Sum()) + value
         return {power: value for power, value in total.items() if value}
 
 

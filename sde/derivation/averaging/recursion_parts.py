@@ -16,7 +16,7 @@ from ...algebra.terms import CONTRACTION, NESTED, Collector, samples
 from ...algebra.trees import GAMMA, INTO, LOSS, nodes
 from ...rules.leaves import POSITION
 from ...rules.recursion import Recursion
-from ...rules.sampling import Independent, Matrix
+from ...rules.sampling import GivenOrder, Independent, Matrix
 from ..proof import Proof
 from .averaged_proof import prove_recursion
 from .effective import Effective
@@ -103,6 +103,13 @@ class RecursionParts:
         """Where pairs are not all alike: ``(D h)[lagged]`` of the step's minibatch, whose mean ``b_1`` has besides."""
         if not count or self.recursion.sampling.kernel([]) is None:
             return {}
+        if self.recursion.schedules and isinstance(self.recursion.sampling, GivenOrder):
+            raise InputError(
+                f"recursion '{self.recursion.name}': in a given order minibatches at the beginning of an epoch always "
+                "have another value of a schedule than those at its end, which is not derived at order 2; shuffle "
+                "(SingleShuffle, Reshuffled), leave the schedule out, or ask for weak order 1"
+            )
+        next(self.epochs(count).lags(), None)  # refuses memory that takes up other increments at some power of rho
         lagged = Sum.direction(LAGGED)
         return {k: found for k, h in self.increments(count).items() if (found := h.along(lagged))}
 
@@ -125,6 +132,11 @@ class RecursionParts:
             raise InputError(
                 f"recursion '{self.recursion.name}': epochs are derived for SDEs of the position alone, and "
                 f"{', '.join(self.blocks[1:])} is slow, too; draw independently, or give memory a factor below 1"
+            )
+        if not isinstance(self.recursion.sampling, Independent) and self.recursion.inner_steps > 1:
+            raise InputError(
+                f"recursion '{self.recursion.name}': an epoch is counted in steps of training, and its statements are "
+                f"{self.recursion.inner_steps} of them; leave inner steps at 1, or draw independently"
             )
         known = self.recursion.sampling.powers
         if known is not None:
@@ -194,6 +206,8 @@ class RecursionParts:
         noise = covariance
         most = max([-1, *correction, *ordered]) + 1
         if not isinstance(self.recursion.sampling, Independent):
+            silent = not self.recursion.sampling.random and not covariance
+            kept = max(increments, default=0) + 1 if silent else kept
             plain = self._family(kept, None)[0] if kept else {}
             noise = plain if covariance == self.covariance(kept) else {}
             if most:

@@ -116,7 +116,7 @@ def recursion_of(settings: Mapping[str, Any], examples: int, epochs: int | None 
         ...     examples=1437,
         ... )
         >>> print(found.recursion)
-        sam: m = 9 m/10 + grad(rho*g/norm(g)) + x/20000; x = x - eta*m
+        sam: m = 9*m/10 + grad(rho*g/norm(g)) + x/20000; x = x - eta*m
         >>> found.recursion.sampling, found.effective_rate, found.horizon
         (Repartitioned(examples=1437, size=64), Fraction(1, 1), Fraction(440, 1))
     """
@@ -148,7 +148,10 @@ def recursion_of(settings: Mapping[str, Any], examples: int, epochs: int | None 
         schedules=base.schedules,
         summary="what a training run does",
     )
-    said = tuple(method.remarks), tuple(_neglected(settings, method))
+    remarks = list(method.remarks)
+    if (precision := settings.get("precision", "float32")) != "float32":
+        remarks.append(f"Passes round to {precision}, which the SDE's losses do not.")
+    said = tuple(remarks), tuple(_neglected(settings, method))
     return TrainedRecursion(recursion, base, eta, rho, method.values, examples, size, epochs or whole, *said)
 
 
@@ -181,6 +184,4 @@ def _neglected(settings: Mapping[str, Any], method: TrainedMethod) -> list[str]:
             "images are cropped and flipped at random, and the sum over an epoch varies with that: at order 2 the "
             "noise of augmentation is left out; order 1 is the same, with E over crops and flips, too"
         )
-    if (precision := settings.get("precision", "float32")) != "float32":
-        found.append(f"passes round to {precision}, which the SDE's losses do not")
     return found

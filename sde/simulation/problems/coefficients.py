@@ -171,7 +171,8 @@ def _noise_root(sampling: Sampling) -> Tensor | None:
     if matrix is None:
         return None
     eigenvalues, vectors = torch.linalg.eigh(torch.tensor(matrix, dtype=torch.float64))
-    return vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.mT
+    root: Tensor = vectors * eigenvalues.clamp(min=0).sqrt() @ vectors.mT
+    return root
 
 
 def drift_and_covariance(

@@ -1,5 +1,6 @@
 """The schedules of a recursion as functions of a time that is a tensor, as compiled kernels have it."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -14,6 +15,8 @@ __all__ = ["timed_schedules"]
 
 def timed_schedules(rule: Rule | Recursion) -> Callable[[Tensor], Mapping[str, Tensor]]:
     """A function of a time to every schedule and its derivative, shape ``(1,)``, by the names that an SDE has.
+
+    A schedule that is negative, which no learning rate is, becomes NaN, so that paths of it are not taken for numbers.
 
     Args:
         rule: whose schedules; a rule without memory has none.
@@ -35,6 +38,7 @@ def timed_schedules(rule: Rule | Recursion) -> Callable[[Tensor], Mapping[str, T
             for key, value in zip((name, f"{name}'"), function(t), strict=True):
                 number = value if isinstance(value, Tensor) else torch.full_like(t, float(value))
                 found[key] = number.to(t.dtype).reshape(1)
+            found[name] = torch.where(found[name] < 0, math.nan, found[name])
         return found
 
     return at

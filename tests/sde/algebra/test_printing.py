@@ -40,7 +40,7 @@ F = G.mean()
         (Sum.full_contraction(PHI), "phi", "φ", r"\varphi"),
         (Sum.full_contraction((LOSS, GAMMA, ())), "f_m", "f_γ", r"f_\gamma"),
         (Sum.number(2).power(Fraction(1, 2)) * V, "2^(1/2) v", "√2 v", r"\sqrt{2}\,v"),
-        (Sum.number(6).power(Fraction(1, 2)) * V, "2^(1/2) 3^(1/2) v", "√6 v", r"\sqrt{6}\,v"),
+        (Sum.number(6).power(Fraction(1, 2)) * V, "6^(1/2) v", "√6 v", r"\sqrt{6}\,v"),
         (Sum.number(2).power(Fraction(1, 3)) * V, "2^(1/3) v", "2^(1/3) v", r"2^{1/3}\,v"),
         (V * Fraction(54877, 60844), "54877/60844 v", "54877/60844 v", r"\tfrac{54877}{60844}\,v"),
         (V * Fraction(-548771, 60845), "-548771/60845 v", "-9.01916 v", r"-9.01916\,v"),

@@ -142,6 +142,9 @@ class _Machine:
             case lang.Norm(vector):
                 found = self.value(vector)
                 return ring.power(self._inner(found, found), Fraction(1, 2))
+            case lang.Power(lang.Parameter("rho"), exponent) if exponent < 0:
+                ((powers, c),) = self.values["rho"].items()
+                return {tuple(int(k * exponent) for k in powers): c}
             case lang.Power(base, exponent):
                 return ring.power(self.value(base), exponent)
             case lang.Sign(scalar):

@@ -10,10 +10,11 @@ left is the SDE's (theory, section 8): with ``B_0, B_1, S`` those of one step in
 """
 
 import itertools
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 
 from .composed_recursions import Family, execute
 from .exact_polynomials import Ring
@@ -70,7 +71,7 @@ class LongRun:
         small = 3 + len(self.slow)
 
         def keeps(powers):
-            return powers[1] <= self.most and powers[0] + sum(powers[2:small]) <= 2
+            return powers[1] <= self.most + self.trained.poles and powers[0] + sum(powers[2:small]) <= 2
 
         return Ring(names, keeps)
 
@@ -146,27 +147,11 @@ class LongRun:
         return 1 if self.orders is None else len(self.orders[0])
 
     @cached_property
-    def _modes(self):
-        """(factor, multiplicity): products of the memory's factors."""
-        factors = [c**self._epoch for c in self.trained.factors if c]
-        degree = self.most + 2
-        found = {Fraction(1): 3}
-        for powers in itertools.product(range(degree + 1), repeat=len(factors)):
-            if 0 < sum(powers) <= degree:
-                product = Fraction(1)
-                for factor, k in zip(factors, powers, strict=True):
-                    product *= factor**k
-                found[product] = self.most + 3
-        return found
-
-    @cached_property
     def _weights(self):
-        """Of the sequence's numbers in the coefficients of ``n^0, n^1, n^2``; and tests that have to vanish."""
-        modes = [(factor, k) for factor, times in self._modes.items() for k in range(times)]
+        """The first moment that is used; weights of moments in the coefficients of ``n^0, n^1, n^2``; and tests."""
+        factors = tuple(c**self._epoch for c in self.trained.factors if c)
         first = 4 if _ZERO in self.trained.factors else 0
-        rows = [[Fraction(n) ** k * factor**n for factor, k in modes] for n in range(first, first + len(modes) + _MORE)]
-        growth = [modes.index((Fraction(1), k)) for k in range(3)]
-        return first, _dual(rows, growth)
+        return first, _fit(factors, self.most, first)
 
     def _growth(self, numbers):
         """The coefficients of ``n^0, n^1, n^2``."""
@@ -280,6 +265,19 @@ class _Operator:
                 if keeps(monomial):
                     total[monomial] = total.get(monomial, _ZERO) + c * value
         return {monomial: c for monomial, c in total.items() if c}
+
+
+@cache
+def _fit(factors, most, first):
+    """Of sequences of polynomials in ``n`` and of ``n^k`` times products of the factors' powers ``^n``."""
+    modes = [(Fraction(1), k) for k in range(3)]
+    found = set()
+    for powers in itertools.product(range(most + 3), repeat=len(factors)):
+        if 0 < sum(powers) <= most + 2:
+            found.add(math.prod((c**k for c, k in zip(factors, powers, strict=True)), start=Fraction(1)))
+    modes += [(factor, k) for factor in sorted(found) for k in range(most + 3)]
+    rows = [[Fraction(n) ** k * factor**n for factor, k in modes] for n in range(first, first + len(modes) + _MORE)]
+    return _dual(rows, range(3))
 
 
 def _dual(rows, wanted):

@@ -32,6 +32,7 @@ class Trained:
         settings: of :class:`Recursion`.
         radical: the noise is given in multiples of the root of this number.
         noise: how many powers of ``rho`` the covariance has over one minibatch; beyond, it has none.
+        poles: by how many powers of ``rho`` a step divides.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Trained:
     settings: dict = field(default_factory=dict)
     radical: int = 1
     noise: int = 4
+    poles: int = 0
 
     @property
     def recursion(self):
@@ -88,6 +90,7 @@ TRAINED = {
     "one ascent for both": Trained(
         f"x = x - eta*(grad(rho*{_TOGETHER}, draw='a') + grad(rho*{_TOGETHER}, draw='b'))/2", settings={"distinct": 3}
     ),
+    "difference quotient": Trained("m = 1/2*m + g + (grad(rho*g) - g)/rho; x = x - eta*m", Q(2), (Q(1, 2),), poles=1),
     "ascent along the mean": Trained("m = 1/2*m + grad(rho*E[g]); x = x - eta*m", Q(2), (Q(1, 2),)),
     "schedule inside": Trained(
         f"m = 1/2*m + s*{_SAM}; x = x - eta*m", Q(2), (Q(1, 2),), settings={"schedules": SCHEDULE}

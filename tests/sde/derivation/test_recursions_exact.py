@@ -35,10 +35,10 @@ def compared_steps(trained, others, dim):
         if rule.distinct and len(set(choice)) < len(choice):
             continue
         draws = dict(zip(rule.draws, choice, strict=True))
-        truth = one_step(others.recursion, losses, memory, draws, GIVEN, kept)
+        truth = one_step(others.recursion, losses, memory, draws, GIVEN, lambda a, k: kept(a, k - others.poles))
         for name, powers in truth.items():
             engine = one.moves[name] if name in one.slow else one.maps[name]
-            for power in {*powers, *(power for power in engine if kept(*power))}:
+            for power in {power for power in {*powers, *engine} if kept(*power)}:
                 found = values.vector(engine.get(power, Sum()), {one.draws[label]: m for label, m in draws.items()})
                 start = values.blocks[name] if name in one.slow and power == (0, 0) else [0] * dim
                 right = [c - z for c, z in zip(powers.get(power, [0] * dim), start, strict=True)]

@@ -131,12 +131,6 @@ def test_refusals(make, message):
         make()
 
 
-@pytest.mark.parametrize("command", ["weak-order", "simulate"])
-def test_commands_without_memory_say_so(refused, command):
-    said = refused(command, "m = m/2 + g; x = x - eta*m")
-    assert "is a rule written in statements, which this does not take" in said
-
-
 def test_derive_takes_all_of_them(cli):
     outcome = cli("derive", "m = 9/10*m + g; x = x - eta*m", "--weak-order", "2", "--rho-exponent", "1")
     assert outcome.code == 0

@@ -9,10 +9,11 @@ import sympy
 import torch
 
 from eigensam.ground import InputError
-from eigensam.landscapes import FormulaLandscape
-from eigensam.sde import RECURSIONS, derive, drift_and_covariance, find_rule
+from eigensam.landscapes import FormulaLandscape, Quadratic
+from eigensam.sde import RECURSIONS, derive, drift_and_covariance, find_rule, verify_moments
 from eigensam.sde.rules.repartitioned import Repartitioned
 from eigensam.sde.rules.sampling import Epochs, Reshuffled
+from eigensam.sde.weak_order.recursion_draws import period_of
 
 X, Y = sympy.symbols("x y")
 EXAMPLES = [X**2 + X**4 / 3 + Y**2 / 2, X**2 / 2 - X + Y**4 / 5, X * Y / 3 + Y**2, X**3 / 4 - Y, (X - Y) ** 2 + Y]
@@ -81,6 +82,15 @@ def test_higher_powers_are_refused():
     first = derive(replace(RECURSIONS["sam-momentum"], sampling=law), 1, "1/3")  # needs no noise: powers that are known
     assert (first.weak_order, sorted(first.drift), sorted(first.covariance)) == (1, [0, 1, 2], [0, 1])
     assert derive(replace(RECURSIONS["heavy-ball"], sampling=law), 2, "1/3").weak_order == 2
+
+
+def test_chains_of_a_family_refuse_a_law_of_examples():
+    """Four minibatches are not what 8 examples in pairs are."""
+    recursion = replace(RECURSIONS["heavy-ball"], sampling=Repartitioned(8, 2))
+    with pytest.raises(InputError, match=r"every epoch cuts the examples anew.*; orders are listed of the minibatches"):
+        period_of(recursion, 4)
+    with pytest.raises(InputError, match="moments are not computed for Repartitioned"):
+        verify_moments(derive(recursion, 2, 1), landscape=Quadratic.random(2))
 
 
 def test_whole_numbers_of_minibatches_are_reshuffled():

@@ -217,6 +217,18 @@ def test_numbers_of_a_run():
     assert recursion_of(PLAIN, 1437, epochs=3).horizon == 66
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_derived_or_it_is_said_why_not(method):
+    trained = recursion_of(settings_of(method, "momentum", "decay").to_dict(), 1437)
+    if method in ("vasso", "friendly-sam", "momentum-sam"):
+        with pytest.raises(InputError, match="is no polynomial in it; only memory that is affine"):
+            derive(trained.recursion, 1, "2/3")
+        return
+    sde = derive(trained.recursion, 1, "2/3")
+    assert sde.weak_order == 1
+    assert sde.rate == trained.base.rate
+
+
 def test_the_law_is_one_that_the_order_knows():
     sam, sgd = (recursion_of({**PLAIN, "optimizer": {"name": name, "rho": 0.1}}, 1437) for name in ("sam", "sgd"))
     for trained, order, exponent in [(sam, 2, "1/2"), (sam, 1, "1/5"), (sgd, 2, "1/5")]:
@@ -233,7 +245,7 @@ def test_what_is_neglected_is_said():
 
     assert neglected() == ""
     assert "noise of augmentation is left out" in neglected(augment=True)
-    assert "passes round to bfloat16" in neglected(precision="bfloat16")
+    assert "Passes round to bfloat16" in recursion_of({**PLAIN, "precision": "bfloat16"}, 1437).remarks[0]
     micro = {"name": "m-sam", "rho": 0.1, "micro_batches": 4}
     assert "4 micro-batches of a step are taken as independent" in neglected(optimizer=micro)
     assert isinstance(recursion_of({**PLAIN, "optimizer": micro}, 1437).recursion.sampling, Independent)

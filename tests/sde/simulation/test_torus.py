@@ -8,7 +8,7 @@ from eigensam.landscapes import TiltedTorus
 from eigensam.sde import Observable, Record, derived_problem, drift_and_covariance, find_rule, simulate, truncate
 from eigensam.sde.simulation.problems.problem import SDEProblem
 from eigensam.sde.weak_order.evolution import Evolution
-from eigensam.sde.weak_order.torus import periodic_test_functions
+from eigensam.sde.weak_order.torus_checks import periodic_test_functions
 from eigensam.sde.weak_order.torus_grid import TorusGrid
 
 ETA, RHO, HORIZON, STEPS, PATHS = 0.25, 0.2, 1.0, 8, 80_000
