@@ -11,6 +11,7 @@ from .rules.trained.run import recursion_of
 from .simulation.comparison.compare import compare
 from .simulation.comparison.compare_settings import CompareSettings
 from .simulation.comparison.comparison import Comparison
+from .simulation.comparison.given_sdes import Control
 from .simulation.comparison.path_series import PathSeries
 from .simulation.ensembles.looks import Record
 from .simulation.horizons import whole_steps
@@ -29,7 +30,9 @@ from .simulation.problems.coefficients import (
 from .simulation.problems.covariance_problem import covariance_problem
 from .simulation.problems.derived_problem import derived_problem
 from .simulation.problems.problem import SDEProblem
+from .simulation.problems.recursion_chain import blocks_at, recursion_chain
 from .simulation.problems.rule_chain import rule_chain
+from .simulation.problems.shifted_start import sde_start, shifted_start
 from .simulation.problems.untruncated_problem import untruncated_problem
 from .simulation.results.result import Simulation
 from .simulation.scheme import SCHEMES, Scheme
@@ -57,6 +60,7 @@ __all__ = [
     "Coefficients",
     "CompareSettings",
     "Comparison",
+    "Control",
     "Divisor",
     "EigenvectorEstimate",
     "Engine",
@@ -77,6 +81,7 @@ __all__ = [
     "TorusPlan",
     "WeakOrder",
     "affine_moments",
+    "blocks_at",
     "coefficients",
     "compare",
     "converted",
@@ -94,9 +99,12 @@ __all__ = [
     "multi_step_sam",
     "observed_slopes",
     "paths_along",
+    "recursion_chain",
     "recursion_of",
     "rule_chain",
     "sde_of_run",
+    "sde_start",
+    "shifted_start",
     "simulate",
     "step_count",
     "truncate",

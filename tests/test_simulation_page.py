@@ -25,7 +25,7 @@ def _elsewhere(monkeypatch, tmp_path):
 
 def test_there_are_some():
     assert len(SCRIPTS) == TEXT.count("```python") >= 12
-    assert len(COMMANDS) == TEXT.count("\neigensam ") == 4
+    assert len(COMMANDS) == TEXT.count("\neigensam ") == 5
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))

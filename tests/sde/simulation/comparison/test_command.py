@@ -141,3 +141,45 @@ def test_gradients_that_vanish_at_the_start_are_refused(refused, tmp_path):
     path.write_text(json.dumps(formula))
     said = refused("simulate", "sam", "--landscape", path, "--start", 0, "--drift-orders", 2, "--steps", 2)
     assert "not finite" in said
+
+
+MOMENTUM = ("simulate", "m = 1/2*m + grad(rho*g); x = x - eta*s*m", "--schedule", "s=1/(1+t)", "--rho-exponent", 1)
+FEW = ("--backend", "eager", "--dim", 1, "--start", "1.5", "--eta", 0.05, "--paths", 20, "--steps", 4)
+
+
+def test_what_is_trained_beside_its_sde_and_a_control(cli, tmp_path):
+    law = ("--epochs", "reshuffled", "--batches", 3)
+    outcome = cli(
+        *(*MOMENTUM, *FEW, *law),
+        *("--drift-orders", 1, "--control", "usam", "--observed", "x", "--json", tmp_path / "a.json"),
+    )
+    assert outcome.code == 0
+    assert "A step of training takes the time eps = 2 eta = 0.1." in outcome.out
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert record["times"] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert list(record["distances"]) == ["drift order 1", "usam, drift order 1"]
+
+
+def test_one_sde_of_what_is_trained(cli):
+    outcome = cli(*MOMENTUM, *FEW, "--weak-order", 2)
+    assert outcome.code == 0
+    assert "eps = 2 eta = 0.1: at t = 0.4" in " ".join(outcome.out.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--epochs", "reshuffled", "--batches", 4), "draws among 4 minibatches, and the landscape has"),
+        (("--sampling", "reshuffled"), "a recursion has its own"),
+    ],
+)
+def test_what_a_training_refuses(cli, options, words):
+    outcome = cli(*MOMENTUM, *FEW, "--drift-orders", 1, *options)
+    assert outcome.code == 2
+    assert words in " ".join((outcome.out + outcome.err).split())
+
+
+def test_a_network_refuses_what_has_memory(cli, run):
+    outcome = cli(*MOMENTUM, "--landscape", run, "--drift-orders", 1, "--steps", 1)
+    assert outcome.code == 2
+    assert "is compared with its SDEs on toys" in " ".join((outcome.out + outcome.err).split())
