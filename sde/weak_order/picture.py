@@ -29,7 +29,9 @@ def draw_weak_order(result: dict[str, Any]) -> "Figure":
     axes.plot(etas, guide, color="0.6", linewidth=0.8, zorder=0, label=f"slope {_exact(result['expected'])}, expected")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xlabel(r"step size $\eta$")
+    averaged = result.get("effective_rate", "1") != "1"
+    rate = r"\varepsilon" if averaged else r"\eta"
+    axes.set_xlabel(rf"effective rate ${rate}={result['effective_rate']}\,\eta$" if averaged else r"step size $\eta$")
     one_step = result["method"] == "one-step"
     axes.set_ylabel(
         r"local error $|E\varphi(x+\eta h)-e^{\eta L}\varphi(x)|$"
@@ -39,7 +41,7 @@ def draw_weak_order(result: dict[str, Any]) -> "Figure":
     exponent = _exact(result["rho_exponent"])
     axes.set_title(
         f"{result['rule']}, {result['method']}: {result['verdict']}\n"
-        rf"$\rho = {result['rho_scale']:g}\,\eta^{{{exponent}}}$, slope {result['slope']:.3f}",
+        rf"$\rho = {result['rho_scale']:g}\,{rate}^{{{exponent}}}$, slope {result['slope']:.3f}",
         fontsize=10,
     )
     axes.legend(fontsize=8)

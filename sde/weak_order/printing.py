@@ -24,11 +24,13 @@ def print_weak_order(console: Console, result: WeakOrder, rule: str, beta: str) 
     table = Table(
         *columns,
         title=f"{rule}, drift to rho^{max(result.drift, default=0)}{correction}, "
-        f"rho = {result.rho_scale:g} eta^({beta}), {result.method}",
+        f"rho = {result.rho_scale:g} {result.rate_name}^({beta}), {result.method}",
     )
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    if result.rate_name != "eta":
+        console.print(f"eps = {result.details['effective_rate']} eta is the effective rate, the time of one step")
     console.print(f"{result.verdict}: {result.reason}", markup=False)
     console.print("measured at " + "; ".join(result.details["measured"]), markup=False)
     if result.details["visible"]:

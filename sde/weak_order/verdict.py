@@ -84,11 +84,16 @@ class WeakOrder:
             lines.append("  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         return "\n".join(lines)
 
+    @property
+    def rate_name(self) -> str:
+        """``eta``, or ``eps`` where that is the effective rate of a recursion, another one than the learning rate."""
+        return "eta" if self.details.get("effective_rate", "1") == "1" else "eps"
+
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of step sizes, errors and slopes, as text."""
         half_widths = self.details.get("half_widths")
         error_name = "local error" if self.method == "one-step" else "weak error"
-        columns = ["eta", error_name, *(["+-"] if half_widths else []), "slope"]
+        columns = [self.rate_name, error_name, *(["+-"] if half_widths else []), "slope"]
         rows = []
         for i, (eta, error, slope) in enumerate(zip(self.etas, self.errors, [None, *self.slopes], strict=True)):
             width = [f"{half_widths[i]:.2g}"] if half_widths else []
@@ -154,6 +159,8 @@ def conclude(
         }
         for term, change in visible.items()
     ]
+    if claim.sde.parts is not None:
+        details["effective_rate"] = str(claim.sde.rate)
     etas, errors = list(etas or claim.etas), list(errors or first.errors)
     return WeakOrder(
         method=method,
