@@ -22,12 +22,12 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import provenance, write_json
 from eigensam.landscapes import NetworkLandscape, build_model, load_data
-from eigensam.sde import coefficients, exact_increments, find_rule, truncate
+from eigensam.sde import RULES, coefficients, exact_increments, truncate
 from eigensam.sde.simulation.networks.minibatch_fields import SDEField
 
 RHO, MEMBERS, BATCH, PER_PASS = 0.05, 100, 100, 10
 PATHS, SMALL_MEMBERS = 5, 10
-SAM = find_rule("sam")
+SAM = RULES["sam"]
 ORDERS = {"second order": truncate(SAM, "1/2", 2), "third order": truncate(SAM, "1/3", 3)}
 
 Tasks = dict[str, Callable[[], object]]

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from eigensam.ground import provenance, write_json
 from eigensam.landscapes import NetworkLandscape, build_model, load_data
-from eigensam.sde import coefficients, derive, exact_increments, find_rule, truncate
+from eigensam.sde import RULES, coefficients, derive, exact_increments, truncate
 
 RHO, MEMBERS, BATCH = 0.05, 4, 128
 
@@ -61,7 +61,7 @@ def main() -> None:
     torch.set_num_threads(1)
     f = landscape()
     x = f.point()
-    sam, eigen_sam = find_rule("sam"), find_rule("eigen-sam")
+    sam, eigen_sam = RULES["sam"], RULES["eigen-sam"]
     v = torch.nn.functional.normalize(torch.ones_like(x), dim=0)
     sdes = {
         "SAM, second order": (truncate(sam, "1/2", 2), None),

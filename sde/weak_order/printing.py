@@ -54,6 +54,8 @@ def _remarks(result: WeakOrder) -> str:
                 f"{details['resolution']} grid points per axis; another grid changes the last error by "
                 f"{details['discretisation']:.1%}, rounding by some {rounding:.1%}"
             )
+            if details.get("nodes"):
+                text += f"; {details['nodes']} nodes of memory{_layer(details['initial_layer'])}"
         case "one-step":
             text = f"local order of weak order + 1, at {details['points']} points, {details['digits']} digits"
         case "moments":

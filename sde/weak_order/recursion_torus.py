@@ -15,11 +15,11 @@ from ..rules.traversal import walk
 from ..simulation.problems.coefficients import drift_and_covariance
 from .claim import Claim, Progress, step_count
 from .divisor_check import check_divisors
-from .evidence import Evidence, largest, observed_slopes
+from .evidence import Evidence, largest
 from .needed_terms import needed_terms
 from .own_coefficients import checked_coefficients
 from .plans import TorusPlan
-from .recursion_torus_errors import Layer, RecursionTorus, Resolution
+from .recursion_torus_errors import RecursionTorus, Resolution
 from .torus_checks import check_periodic, common_times, periodic_test_functions
 from .torus_divisors import torus_divisors
 from .torus_errors import COARSE, Compared, finer
@@ -57,9 +57,10 @@ def verify_recursion_on_torus(
 
     Returns:
         With details as there, and ``memory``, the intervals of memory; ``nodes``, Chebyshev points of each; and
-        ``initial_layer``: errors of ``phi(x_k)`` itself from memory 0, over ``all`` first steps, where the slope is 1
-        even with the right SDE, and ``after`` ``periods`` ones, so that what memory had at the start has faded to
-        ``eps^2``; None without fast memory and with schedules.
+        ``initial_layer``, as :func:`.verify_moments` has it: errors of ``phi(x_k)`` itself, from memory 0, where the
+        slope is 1 even with the right SDE, after the layer, and from memory at its mean; None without fast memory and
+        with schedules. In a given order of the minibatches the slope is 1 after the layer, too: memory at the end of an
+        epoch is that of its last minibatches, so that ``x`` stays behind ``y``.
 
     Raises:
         InputError: see :func:`.verify_on_torus`; a recursion that is not periodic, whose slow blocks are others than
@@ -123,7 +124,7 @@ def verify_recursion_on_torus(
                     doubt=doubt,
                 )
             )
-    layers = [torus.layer(claim, eta, resolution) for eta in claim.etas]
+    layer = torus.initial_layer(claim, resolution)
     steps.finish()
     return conclude(
         "torus",
@@ -135,21 +136,8 @@ def verify_recursion_on_torus(
         discretisation=settled.change,
         rounding=rounding(claim.etas[-1]),
         divisors=[d.to_dict() for d in found_divisors],
-        initial_layer=_layer_details(claim, [layer for layer in layers if layer is not None]),
+        initial_layer=None if layer is None else layer.to_dict(),
     )
-
-
-def _layer_details(claim: Claim, layers: list[Layer]) -> dict[str, Any] | None:
-    if not layers:
-        return None
-    every, after = [layer.every for layer in layers], [layer.after for layer in layers]
-    return {
-        "periods": [layer.periods for layer in layers],
-        "all": every,
-        "after": after,
-        "slope_of_all": observed_slopes(claim.etas, every)[-1],
-        "slope_after": observed_slopes(claim.etas, after)[-1],
-    }
 
 
 class _Settled(NamedTuple):

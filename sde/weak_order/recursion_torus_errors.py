@@ -2,7 +2,7 @@
 
 From ``(x_0, q_0)`` the recursion's ``E phi(y_k)`` of the slow variable ``y = x + eta chi(x, q)`` is ``P^k`` applied to
 the function ``phi(x + eta chi(x, q))`` of position and memory, a matrix on a grid; the SDE's is
-``(e^{k eps L} phi)(y_0)``. In ``y`` the right SDE has its order at all times; in ``x`` the memory's first steps leave
+``(e^{k eps L} phi)(y_0)``. In ``y`` the right SDE has its order at all times; in ``x`` the first steps of memory leave
 an error of order 1, the initial layer, which is measured besides.
 """
 
@@ -30,13 +30,16 @@ from .needed_terms import Term
 from .over_time import OverTime, Product, backwards
 from .own_coefficients import CoefficientFunction
 from .recursion_draws import Blocks, after_period, period_of
+from .recursion_moments import InitialLayer
 from .slow_variable import Moment, SlowVariable
 from .torus_errors import Compared
 from .torus_grid import TorusGrid
 
-__all__ = ["Layer", "RecursionTorus", "Resolution"]
+__all__ = ["RecursionTorus", "Resolution"]
 
 _START_POINTS = {1: 31, 2: 11}  # per axis
+_LAYER_POINTS = 15  # positions from which the initial layer is measured
+_MOST_ROUNDS, _ROUNDING = 10_000, 1e-13
 _LAYER = 2.0  # powers of the step size to which memory of the start has faded after the layer
 
 
@@ -45,14 +48,6 @@ class Resolution(NamedTuple):
 
     position: int
     memory: int
-
-
-class Layer(NamedTuple):
-    """Errors of ``phi(x_k)`` after so many periods: over all of the first, and over those after the initial layer."""
-
-    periods: int
-    every: float
-    after: float
 
 
 class RecursionTorus:
@@ -215,31 +210,55 @@ class RecursionTorus:
 
         return matrix
 
-    def layer(self, law: Claim, eta: float, resolution: Resolution) -> Layer | None:
-        """The initial layer from memory 0, at all times up to twice its length; None with schedules."""
-        parts = self.claim.sde.parts
-        if self.recursion.schedules or not self.fast or parts is None:
+    def initial_layer(self, law: Claim, resolution: Resolution) -> InitialLayer | None:
+        """Errors at all periods up to twice the length of the layer; None with schedules or without fast memory."""
+        if self.recursion.schedules or not self.fast:
             return None
+        every = [self._layer(law, eta, resolution) for eta in law.etas]
+        slow, position, after, mean = (list(each) for each in zip(*(errors for errors, _ in every), strict=True))
+        return InitialLayer(list(law.etas), slow, position, after, mean, [steps for _, steps in every])
+
+    def _layer(self, law: Claim, eta: float, resolution: Resolution) -> tuple[list[float], int]:
+        """Of the slow variable, of the position, of it after the layer and from the mean, and steps of the layer."""
+        parts = self.claim.sde.parts
+        assert parts is not None
         factor = max(abs(float(value)) for value in parts.effective(Fraction(1)).step.factors.values())
         steps = _LAYER * math.log(eta) / math.log(factor) if factor else 1.0
-        periods = max(1, math.ceil(steps / self.period.steps))
-        grid, phi = self.grid(resolution), self.test_functions
-        first = self.start_memory.abs().sum(1) == 0
-        x, memory = self.start_x[first], self.start_memory[first]
-        values = phi(grid.x)
-        rows = [grid.weights(x, memory)] * len(self.period.worlds)
+        periods = max(1, math.ceil(steps / self.length))
+        grid, x = self.grid(resolution), TorusGrid(1, _LAYER_POINTS).points
         matrices = [self.transition(law, eta, grid, sequences)(0.0) for sequences in self.period.worlds]
-        slow_grid = TorusGrid(self.landscape.dim, resolution.position)
-        y = self.slow(law, eta, 0.0, x, memory)
-        line = MemoryGrid(self.landscape.dim, resolution.position, [], 1).weights(y, y[:, :0])
-        step = torch.matrix_exp(self.length * eta * self.generator(law, law.sde, eta, slow_grid)(0.0))
-        errors = []
-        for _ in range(2 * periods):
-            rows = [row @ matrix for row, matrix in zip(rows, matrices, strict=True)]
-            line = line @ step
-            chain = torch.stack([row @ values for row in rows]).mean(0)
-            errors.append(float((chain - line @ phi(slow_grid.points)).abs().max()))
-        return Layer(periods, max(errors), max(errors[periods - 1 :]))
+        line = MemoryGrid(1, resolution.position, [], 1)
+        step = torch.matrix_exp(self.length * eta * self.generator(law, law.sde, eta, line.positions)(0.0))
+        values = self.test_functions(grid.x), self.test_functions(self.slow(law, eta, 0.0, grid.x, grid.memory))
+        truth_values = self.test_functions(line.x)
+
+        def errors(memory: Tensor) -> tuple[list[float], list[float]]:
+            rows = [grid.weights(x, memory)] * len(matrices)
+            y = self.slow(law, eta, 0.0, x, memory)
+            truth = line.weights(y, y[:, :0])
+            found: tuple[list[float], list[float]] = ([], [])
+            for _ in range(2 * periods):
+                rows = [row @ matrix for row, matrix in zip(rows, matrices, strict=True)]
+                truth = truth @ step
+                mean = sum(rows[1:], rows[0]) / len(rows)
+                for each, function in zip(found, values, strict=True):
+                    each.append(float((mean @ function - truth @ truth_values).abs().max()))
+            return found
+
+        position, slow = errors(torch.zeros(len(x), len(self.fast), dtype=torch.float64))
+        from_mean = errors(self._rested(law, eta, x))[0]
+        return [max(slow), max(position), max(position[periods - 1 :]), max(from_mean)], periods * self.length
+
+    def _rested(self, law: Claim, eta: float, x: Tensor) -> Tensor:
+        """The mean of memory with the position held, shape ``(P, blocks)``."""
+        memory = self.box.starts[MEAN].expand(len(x), -1)
+        for _ in range(_MOST_ROUNDS):
+            after = self._at(law, eta, 0.0)({POSITION: x, **self._named(memory)})
+            moved = torch.cat([after[name].mean(1) for name in self.fast], 1)
+            if float((moved - memory).abs().max()) <= _ROUNDING * float(memory.abs().max() + 1):
+                break
+            memory = moved
+        return memory
 
     def influences(self, law: Claim, terms: list[Term], resolution: int) -> list[dict[Term, float]]:
         """How far a change of each coefficient moves the right SDE's expectations at the last step size, by group."""

@@ -207,9 +207,9 @@ class RecursionParts:
         most = max([-1, *correction, *ordered]) + 1
         if not isinstance(self.recursion.sampling, Independent):
             silent = not self.recursion.sampling.random and not covariance
-            kept = max(increments, default=0) + 1 if silent else kept
+            kept = kept or (max(increments, default=0) + 1 if silent else 0)
             plain = self._family(kept, None)[0] if kept else {}
-            noise = plain if covariance == self.covariance(kept) else {}
+            noise = plain if silent or covariance == self.covariance(kept) else {}
             if most:
                 epochs = {k: v for k, v in self.epochs(most).correction.items() if k < most}
                 correction = _sum(correction, {k: -v for k, v in epochs.items()})

@@ -127,6 +127,18 @@ EPOCHS = {
     "reshuffled, two memories": Trained(
         "m = 1/2*m + g; n = 1/3*n + m; x = x - eta*n", Q(3), (Q(1, 2), Q(1, 3)), settings={"sampling": Reshuffled(2)}
     ),
+    "reshuffled, gradient ahead": Trained(
+        "m = 1/2*m + grad(-1/2*eta*m); x = x - eta*m", **_HALF, settings={"sampling": Reshuffled(3, steps=2)}, radical=2
+    ),
+    "reshuffled, gradient after the move": Trained(
+        f"x = x - eta*m; m = 1/2*m + {_SAM}", **_HALF, settings={"sampling": Reshuffled(2)}
+    ),
+    "single shuffle, moved twice": Trained(
+        "m = 1/2*m + g; x = x - eta*m; x = x - eta*g", Q(3), (Q(1, 2),), settings={"sampling": SingleShuffle(2)}
+    ),
+    "reshuffled, a mean in the step": Trained(
+        "m = 1/2*m + g; x = x - eta*(m + mean(g))", Q(3), (Q(1, 2),), settings={"sampling": Reshuffled(2)}
+    ),
     "single shuffle": Trained("x = x - eta*grad(rho*g)", settings={"sampling": SingleShuffle(3)}),
     "single shuffle with momentum": Trained(
         f"m = 1/2*m + {_SAM}; x = x - eta*m", **_HALF, settings={"sampling": SingleShuffle(3)}

@@ -48,14 +48,14 @@ def test_numbers_are_printed(run, cli):
     assert outcome.code == 0
     for part in (
         f"the training in {run.directory}\n",
-        "η = 0.1; ε = η/(1 - 0.9) = 1; ρ = 0.05, that is c = 0.05\n",
+        "η = 0.1; ε = η/(1 - 0.9) = 1; ρ = 0.05, that is c = ρ/ε^β = 0.05\n",
         "2 epochs of 3 steps of 64 of 200 examples: n = 6, T = nε = 6\n",
         "eta*lambda_1/(1 - sqrt(beta))^2 = ",
         "the largest of 2 that the",
         "with label smoothing 0.1",
         "s(t) = cos(pi*t/6)/2 + 1/2",
         "every epoch cuts the examples anew",
-        "weak order 2 for ρ = c",
+        "weak order 2 for ρ = c ε",
     ):
         assert part in outcome.out
 

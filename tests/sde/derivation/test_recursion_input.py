@@ -1,10 +1,13 @@
 """What recursions refuse, with the sentence that says what to change."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from eigensam.ground import InputError
-from eigensam.sde import derive
+from eigensam.sde import derive, truncate
+from eigensam.sde.derivation.torch_code import ordered_code
 from eigensam.sde.rules.language import direction, eta, grad, parameter, schedule, state
 from eigensam.sde.rules.recursion import Recursion
 from eigensam.sde.rules.sampling import Epochs, GivenOrder, Reshuffled, Sampling, SingleShuffle, repartitions
@@ -85,7 +88,7 @@ def test_a_schedule_without_a_derivative_at_the_start(formula):
     refused(r"has no value or no derivative at t = 0.0; give a function of t that is smooth from 0", Schedule, formula)
 
 
-@pytest.mark.parametrize(("formula", "start"), [("-1", "-1"), ("0", "0"), ("t - 2", "-2")])
+@pytest.mark.parametrize(("formula", "start"), [("-1", "-1"), ("t - 2", "-2")])
 def test_a_schedule_that_is_not_positive(formula, start):
     refused(f"is {start} at t = 0; give a function of t that is positive", Schedule, formula)
 
@@ -213,7 +216,7 @@ def test_epochs_of_recursions_that_have_none():
     refused(message, derived, slow, sampling=Reshuffled(3))
     refused("epochs are of one minibatch a step, and it draws 3", recursion, THREE, sampling=Reshuffled(3))
     average = "m = 9/10*m + 1/10*g; x = x - eta*grad(rho*m)"
-    message = "epochs are derived for memory that is a weighted sum of past increments, as momentum is, and this is not"
+    message = "epochs are derived for memory that is a weighted sum of past increments, as momentum is, and here "
     for law in (Reshuffled(3), SingleShuffle(3), GivenOrder(3), Epochs(((0, 1), (2, 3)))):
         refused(message, derived, average, sampling=law)
         # the increment and what memory takes up differ from rho on, not before
@@ -310,3 +313,53 @@ def test_too_many_statements():
 def test_smoothness_that_is_declared():
     message = "need derivatives of the losses up to order .*; the rule declares 2; ask for a lower weak order"
     refused(message, derived, "m = 9/10*m + grad(rho*g); x = x - eta*m", smoothness=2)
+
+
+def test_a_schedule_that_is_nothing_and_one_that_becomes_negative():
+    refused("the schedule t - t is 0; give a positive function of t", Schedule, "t - t")
+    falling = Schedule("1 - 2*t")
+    assert falling(0.5) == 0
+    refused("the schedule 1 - 2\\*t is -1 at t = 1; give a function of t that is positive", falling, 1.0)
+
+
+def test_a_schedule_goes_to_another_process():
+    assert pickle.loads(pickle.dumps(Schedule("1/(1 + t)")))(1.0) == 0.5
+
+
+def test_epochs_with_weights_that_change_with_a_schedule():
+    s = {"s": Schedule("2 + cos(3*t)")}
+    parts = Recursion("r", parse_statements("m = 1/2*m + g; x = x - eta*(m + s*g)", ["s"]), Reshuffled(2), s)
+    refused("its parts have other weights than the step's own increment", derive, parts, 2, 1)
+    inside = Recursion("r", parse_statements("m = 1/2*m + s*g; x = x - eta*(m + g)", ["s"]), Reshuffled(2), s)
+    refused("its parts have other weights", derive, inside, 2, 1)
+
+
+def test_schedules_in_a_given_order():
+    s = {"s": Schedule("2 + cos(3*t)")}
+    ordered = Recursion("r", parse_statements("x = x - eta*s*g", ["s"]), GivenOrder(2), s)
+    refused(
+        "have another value of a schedule than those at its end, which is not derived at order 2", derive, ordered, 2, 1
+    )
+    assert derive(ordered, 1, 1).weak_order == 1
+
+
+def test_epochs_of_several_steps_at_once():
+    two = Recursion("r", parse_statements("x = x - eta*g; x = x - eta*g"), Reshuffled(2), inner_steps=2)
+    refused("its statements are 2 of them; leave inner steps at 1", derive, two, 2, 1)
+
+
+def test_means_of_products_in_a_given_order_have_no_code():
+    sde = derive(Recursion("r", parse_statements("x = x - eta*g*mean(norm(g))"), GivenOrder(2)), 2, 1)
+    refused("for which no code is written: the rule has a mean over minibatches", ordered_code, sde)
+
+
+def test_epochs_with_one_sum_have_no_noise():
+    law = Epochs(((0, 1), (1, 0)))
+    assert law.noise() == 0
+    assert not law.random
+    assert Epochs(((0, 1), (2, 3))).random
+    silent = truncate(
+        Recursion("r", parse_statements("x = x - eta*g"), Reshuffled(2)), 1, 1, covariance_order=0, correction_order=1
+    )
+    assert silent.weak_order == 2
+    assert not silent.covariance

@@ -63,7 +63,7 @@ def test_statements_rate_and_shifted_start():
     assert "ε = 10 η is the effective rate: one step of training takes the time ε" in summary(SDES["momentum"])
     assert "m ← 9/10 m + ∇f_γ(x + ρ g/‖g‖)" in lines(SDES["sam"])
     shown = repr(SDES["sam-2"]).splitlines()
-    assert shown[0] == "SDE of mine for ρ = c η^(2/3), weak order 2 proved"
+    assert shown[0] == "SDE of mine for ρ = c ε^(2/3), weak order 2 proved"
     assert shown[1] == "  ε  = 10 η"
 
 

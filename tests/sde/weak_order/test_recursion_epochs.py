@@ -41,6 +41,23 @@ def test_shuffled_epochs(law, text):
     assert slope(replace(sde, correction=plain.correction), f) == near(1)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m = 3/4*m + grad(-3/4*eta*m); x = x - eta*m",  # Nesterov as published
+        "x = x - eta*m; m = 3/4*m + g",
+        "m = 1/2*m + g; x = x - eta*m; x = x - eta*g",
+        "m = 1/2*m + g - 1/2*mean(g); x = x - eta*m",
+    ],
+)
+@pytest.mark.parametrize("law", [Reshuffled(4, steps=2), GivenOrder(4)], ids=lambda law: type(law).__name__)
+def test_memory_that_the_step_reads_in_its_gradient(text, law):
+    f, sde = pulling(), derived(text, sampling=law)
+    assert slope(sde, f) == near(2)
+    wrong = {"ordered": {}} if sde.ordered else {"correction": derived(text).correction}
+    assert slope(replace(sde, **wrong), f) < 1.3
+
+
 @pytest.mark.parametrize("text", [SGD, USAM, HEAVY_BALL])
 def test_given_order(text):
     f, sde = pulling(), derived(text, sampling=GivenOrder(4))

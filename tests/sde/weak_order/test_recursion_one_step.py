@@ -152,7 +152,7 @@ def test_what_an_order_adds_is_needed():
     sde = derive(recursion("x = x - eta*g", sampling=GivenOrder(3)), 2, 1)
     result = verified(sde)
     assert result.verdict == "pass"
-    assert "order" in {term["part"] for term in result.details["visible"]}
+    assert "order of the minibatches" in {term["part"] for term in result.details["visible"]}
     assert verified(replace(sde, ordered={}), plan=ORDER_2).verdict == "fail"
 
 
