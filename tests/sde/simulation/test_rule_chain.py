@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde.derivation.derived_sde import truncate
-from eigensam.sde.rules.rule import find_rule
+from eigensam.sde.rules.finding import find_rule
 from eigensam.sde.simulation.ensembles.ensemble import Ensemble
 from eigensam.sde.simulation.ensembles.looks import Record
 from eigensam.sde.simulation.kernels.draws import Draws, key_of

@@ -5,7 +5,7 @@ import torch
 
 from eigensam.landscapes import TiltedTorus
 from eigensam.sde.derivation.derived_sde import truncate
-from eigensam.sde.rules.rule import find_rule
+from eigensam.sde.rules.finding import find_rule
 from eigensam.sde.simulation.problems.coefficients import exact_increments, mean_and_covariance
 from eigensam.sde.simulation.problems.derived_problem import derived_problem
 from eigensam.sde.simulation.problems.untruncated_problem import untruncated_problem

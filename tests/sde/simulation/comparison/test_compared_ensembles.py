@@ -12,7 +12,7 @@ import torch
 from eigensam.ground.errors import InputError
 from eigensam.landscapes import Quadratic, TiltedTorus
 from eigensam.sde.derivation.derived_sde import truncate
-from eigensam.sde.rules.rule import find_rule
+from eigensam.sde.rules.finding import find_rule
 from eigensam.sde.simulation.comparison import compared_ensembles as module
 from eigensam.sde.simulation.comparison.compare_settings import CompareSettings
 from eigensam.sde.simulation.comparison.compared_ensembles import compared_ensembles, landscape_observables
