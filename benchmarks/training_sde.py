@@ -10,7 +10,7 @@ import torch
 
 from eigensam.ground import provenance, write_json
 from eigensam.landscapes import TiltedTorus
-from eigensam.sde import derive, find_rule
+from eigensam.sde import SDE, derive, find_rule
 from eigensam.sde.rules.recursion import Recursion
 from eigensam.sde.rules.statements import parse_statements
 from eigensam.sde.simulation.comparison.compare import compare
@@ -23,7 +23,7 @@ def measured(observed: str, paths: int) -> Comparison:
     """The training beside its SDEs of both orders, and the control."""
     f = TiltedTorus.default(2)
     trained = Recursion("SAM with momentum 0.9", parse_statements("m = 9/10*m + grad(rho*unit(g)); x = x - eta*m"))
-    sdes = {
+    sdes: dict[str, SDE | Control] = {
         "its SDE, weak order 2": derive(trained, 2, 1),
         "its SDE, weak order 1": derive(trained, 1, 1),
         "SAM's SDE at eta = 0.01": Control(derive(find_rule("sam"), 2, 1)),
