@@ -15,7 +15,8 @@ from eigensam.sde.rules.statements import parse_statements
 TEXT = (Path(eigensam.__file__).parent / "docs" / "training_sdes.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 COMMANDS = re.findall(r"^eigensam (derive .*)$", TEXT, re.MULTILINE)
-VALLEY = next(script for script in SCRIPTS if "valley.json" in script)
+MEASURED = re.findall(r"^eigensam (weak-order .*|simulate .*)$", TEXT, re.MULTILINE)
+VALLEY, THREE = (next(script for script in SCRIPTS if file in script) for file in ("valley.json", "three.json"))
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +31,10 @@ def run(script):
 
 
 def test_there_are_some():
-    assert len(SCRIPTS) == TEXT.count("```python") == 3
-    assert len(COMMANDS) == TEXT.count("\neigensam ") == 13
+    assert len(SCRIPTS) == TEXT.count("```python") == 4
+    assert len(COMMANDS) == 13
+    assert len(MEASURED) == 3
+    assert len(COMMANDS) + len(MEASURED) == TEXT.count("\neigensam ")
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
@@ -82,3 +85,12 @@ def test_the_table_of_statements():
 def test_decimals_are_fractions():
     one, other = (Recursion("r", parse_statements(f"m = {beta}*m + g; x = x - eta*m")) for beta in ("9/10", "0.9"))
     assert one.step == other.step
+
+
+@pytest.mark.parametrize("command", MEASURED)
+def test_measured(cli, command):
+    run(THREE)
+    outcome = cli(*shlex.split(command))
+    assert outcome.code == 0, outcome.err
+    assert "eps = 2 eta" in outcome.out or "eps = 10 eta" in outcome.out
+    assert ("pass: slope" in outcome.out) == command.startswith("weak-order")
