@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...ground.pictures import LINES, new_figure
+from ...ground.pictures import MANY_LINES, new_figure
 from ..item import Claim, Item, Progress, Table
 from ..registry import ITEMS
 from ..resources import Resources
@@ -33,7 +33,7 @@ class TrainedSDE(Item):
         """Weak error against the effective rate, with the expected slopes as thin guides."""
         figure = new_figure(1, width=6.4, height=4.4)
         (axes,) = figure.axes
-        for each, line in zip(result, LINES, strict=False):
+        for each, line in zip(result, MANY_LINES, strict=True):
             etas, errors = each["etas"], each["errors"]
             axes.loglog(etas, errors, label=f"{each['label']}: slope {each['slopes'][-1]:.2f}", **line)
         for each in (result[0], result[-1]):

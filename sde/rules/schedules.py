@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Schedule", "cosine"]
 
+_ROUNDING = 1e-9  # of a learning rate's factor that ends at 0
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -90,6 +92,8 @@ class Schedule:
                 f"the schedule {self.formula} has no value or no derivative at t = {t}; give a function of t that is "
                 "smooth from 0 to the horizon"
             )
+        if -_ROUNDING < value < 0:
+            value = 0.0
         if value < 0:
             raise InputError(
                 f"the schedule {self.formula} is {value:g} at t = {t:g}; give a function of t that is positive from 0 "

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from ...ground.errors import InputError
 from .leaves import POSITION, State
-from .nodes import Derivative, Expression, Loss, Vector
+from .nodes import Derivative, Expression, Loss, Mean, Vector
+from .traversal import walk
 
 __all__ = ["substituted"]
 
@@ -35,7 +37,20 @@ def substituted(expression: Expression, values: Mapping[str, Vector]) -> Any:
             known[id(node)] = rebuilt(node)
         return known[id(node)]
 
+    def check_mean(node: Mean) -> None:
+        """Refuse an average over minibatches of what holds the step's own: it would be averaged, too."""
+        for part in walk(node.of):
+            value = moved if isinstance(part, Derivative | Loss) else values.get(getattr(part, "name", ""))
+            if isinstance(part, State | Derivative | Loss) and value is not None and _drawn(value):
+                what = part.name if isinstance(part, State) else "the position, which has moved,"
+                raise InputError(
+                    f"{node} would average {what} over minibatches, too, which holds the step's own one; take the mean "
+                    "of gradients at the start of the step, or leave it out"
+                )
+
     def rebuilt(node: Expression) -> Any:
+        if isinstance(node, Mean):
+            check_mean(node)
         if isinstance(node, State):
             return values.get(node.name, node)
         parts = [of(getattr(node, field.name)) for field in fields(node)]
@@ -51,3 +66,14 @@ def substituted(expression: Expression, values: Mapping[str, Vector]) -> Any:
     result = of(expression)
     known.clear()
     return result
+
+
+def _drawn(expression: Expression) -> bool:
+    """Whether it depends on a minibatch of the step: a gradient that is not within an average."""
+    if isinstance(expression, Mean):
+        return False
+    if isinstance(expression, Derivative | Loss):
+        return True
+    parts = [getattr(expression, field.name) for field in fields(expression)]
+    each = [part for value in parts for part in (value if isinstance(value, tuple) else (value,))]
+    return any(_drawn(part) for part in each if isinstance(part, Expression))

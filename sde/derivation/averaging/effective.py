@@ -139,5 +139,5 @@ class Effective:
                         alone[k] = mean
                 parts[name] = alone
             if any(parts.values()):
-                result[label] = parts
+                result["" if number == GAMMA else label] = parts
         return result

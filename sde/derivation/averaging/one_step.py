@@ -46,6 +46,8 @@ class OneStep:
     def draws(self) -> dict[str, int]:
         """Label of a minibatch to its number in sums: the step's own is ``GAMMA``."""
         named = [label for label in self.recursion.draws if label]
+        if len(self.recursion.draws) == 1:  # the step's own, whatever it is called
+            return {"": GAMMA} | dict.fromkeys(named, GAMMA)
         return {"": GAMMA} | {label: -2 - i for i, label in enumerate(named)}
 
     def fits(self, a: int, k: int) -> bool:

@@ -45,6 +45,10 @@ class RecursionParts:
     def _cache(self) -> dict[Fraction, Effective]:
         return {}
 
+    @cached_property
+    def _epochs(self) -> dict[int, EpochTerms]:
+        return {}
+
     def effective(self, largest: Fraction) -> Effective:
         """Up to an exponent."""
         if largest not in self._cache:
@@ -141,7 +145,9 @@ class RecursionParts:
         known = self.recursion.sampling.powers
         if known is not None:
             self._check_examples(count, known)
-        return EpochTerms(self._second(count), self.increments(count))
+        if count not in self._epochs:
+            self._epochs[count] = EpochTerms(self._second(count), self.increments(count))
+        return self._epochs[count]
 
     def _check_examples(self, count: int, known: int) -> None:
         """Refuse powers of ``rho`` at which a law of examples does not know what pairs of minibatches add."""
@@ -183,6 +189,8 @@ class RecursionParts:
         if recursion.distinct is not None:
             # Of a linear statistic of k different minibatches of N, E[. | one] has (N - k)/(N - 1) of that one's part.
             k, n = len(weights), recursion.distinct
+            if n == len(recursion.draws):  # all minibatches: nothing is random
+                return {}, Fraction(0)
             if k < len(recursion.draws) or set(weights) != {1}:
                 raise InputError(
                     f"recursion '{recursion.name}': its noise is derived for distinct draws that all play the same "

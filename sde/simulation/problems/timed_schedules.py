@@ -12,6 +12,8 @@ from ...rules.rule import Rule
 
 __all__ = ["timed_schedules"]
 
+_ROUNDING = 1e-5  # also of float32, of a factor that ends at 0
+
 
 def timed_schedules(rule: Rule | Recursion) -> Callable[[Tensor], Mapping[str, Tensor]]:
     """A function of a time to every schedule and its derivative, shape ``(1,)``, by the names that an SDE has.
@@ -38,7 +40,7 @@ def timed_schedules(rule: Rule | Recursion) -> Callable[[Tensor], Mapping[str, T
             for key, value in zip((name, f"{name}'"), function(t), strict=True):
                 number = value if isinstance(value, Tensor) else torch.full_like(t, float(value))
                 found[key] = number.to(t.dtype).reshape(1)
-            found[name] = torch.where(found[name] < 0, math.nan, found[name])
+            found[name] = torch.where(found[name] < -_ROUNDING, math.nan, found[name].clamp(min=0))
         return found
 
     return at

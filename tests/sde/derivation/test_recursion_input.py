@@ -363,3 +363,47 @@ def test_epochs_with_one_sum_have_no_noise():
     )
     assert silent.weak_order == 2
     assert not silent.covariance
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("d = g; x = x - eta*mean(grad(rho*d))", "d over minibatches"),
+        ("x = x - eta*g; x = x - eta*mean(g)", "the position, which has moved, over minibatches"),
+        ("m = 1/2*m + g; x = x - eta*m - eta*mean(inner(m, g)*g)", "m over minibatches"),
+    ],
+)
+def test_means_of_what_holds_the_minibatch(text, what):
+    """It would be averaged as well, which is another training than the one that was written."""
+    refused(f"would average {what}, too, which holds the step's own one", recursion, text)
+
+
+def test_means_of_what_holds_none():
+    averaged = derived("d = mean(g); x = x - eta*grad(rho*d); x = x - eta*x/9")
+    assert averaged.drift == derived("x = x - eta*grad(rho*mean(g)) - eta*x/9").drift
+    memory = derived("x = x - eta*mean(inner(m, g)*g); m = 1/2*m + g")  # that of earlier steps
+    assert memory.weak_order == 2
+
+
+def test_one_labelled_minibatch_is_the_step_s_own():
+    for law in (Reshuffled(3, steps=2), SingleShuffle(2), GivenOrder(2)):
+        labelled, plain = (derived(f"m = 1/2*m + {g}; x = x - eta*m", sampling=law) for g in ("grad(draw='a')", "g"))
+        for field in ("increments", "correction", "covariance", "ordered"):
+            assert getattr(labelled, field) == getattr(plain, field)
+
+
+def test_memory_that_is_too_long_for_epochs():
+    long = "m = 9999/10000*m + g; x = x - eta*m"
+    message = "memory with the factors 9999/10000 holds more than 50000 steps, too many for what epochs add"
+    refused(message, derived, long, sampling=SingleShuffle(5))
+    assert derived(long, sampling=Reshuffled(5)).weak_order == 2  # needs those of one epoch alone
+
+
+def test_distinct_draws_of_all_minibatches_make_no_noise():
+    both = derived("x = x - eta*(grad(draw='a') + grad(draw='b'))/2", distinct=2)
+    assert not both.covariance
+    assert both.correction == derived("x = x - eta*mean(g)").correction
+
+
+def test_a_schedule_that_ends_at_0_but_for_rounding():
+    assert Schedule("1 - t/0.3")(3 * 0.1) == 0
