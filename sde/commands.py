@@ -110,7 +110,7 @@ def derive_command(
     from .derivation.derived_sde import derive
     from .derivation.proof_document import proof_document
     from .derivation.summary import latex_summary, summary
-    from .derivation.torch_code import torch_code
+    from .derivation.torch_code import printed_code
 
     outputs = Outputs(json, files={"--proof": proof}, inputs={"--like": like})
     if (rule is None) == (like is None):
@@ -142,7 +142,7 @@ def derive_command(
     shown = {
         Format.TEXT: lambda: text,
         Format.LATEX: lambda: latex_summary(sde),
-        Format.TORCH: lambda: torch_code(sde),
+        Format.TORCH: lambda: printed_code(sde),
         Format.JSON: lambda: dumps(found, indent=2, ensure_ascii=False),
     }
     print(shown[format](), file=outputs.stream)

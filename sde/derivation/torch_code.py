@@ -18,10 +18,11 @@ from ..algebra.sums import Sum
 from ..algebra.terms import CONTRACTION, NESTED, NUMBER, PARAMETER, SUM, Atom, Factors, Term, bound_samples, samples
 from ..algebra.trees import DIRECTION, GAMMA, LOSS, MEAN, STATE, Tree, loss, nodes, rootings
 from ..rules.plain_styles import TEXT
+from ..rules.recursion import Recursion
 from .averaging.recursion_parts import LAGGED, by_block
 from .derived_sde import SDE
 
-__all__ = ["corrector_code", "ordered_code", "torch_code"]
+__all__ = ["corrector_code", "ordered_code", "printed_code", "torch_code"]
 
 
 def torch_code(sde: SDE) -> str:
@@ -53,6 +54,35 @@ def torch_code(sde: SDE) -> str:
     body = "\n    ".join([*writer.lines, "return increments, correction, noise"])
     head = "import torch\n\n\n" if len(sde.blocks) > 1 else ""
     return f"{head}def coefficients(f, x, rho, values):\n    {body}\n"
+
+
+def printed_code(sde: SDE) -> str:
+    """As :func:`torch_code`, with what a recursion's needs besides as comments and as a second function.
+
+    Raises:
+        InputError: the law of the minibatches weighs pairs of them, which is more than one function.
+    """
+    if sde.parts is None or not isinstance(sde.rule, Recursion):
+        return torch_code(sde)
+    if sde.ordered or (sde.covariance and sde.rule.sampling.noise_matrix() is not None):
+        raise InputError(
+            f"recursion '{sde.rule.name}': {sde.rule.sampling.words}; what its pairs of minibatches add is not printed "
+            "as code: use coefficients(landscape, sde, x, rho), which has it"
+        )
+    rate = f"{sde.rate} times the learning rate"
+    lines = [
+        f"# dX = (mean of increments + eps * correction) dt + sqrt(eps) S^(1/2) dW, S = Cov(noise); eps is {rate}."
+    ]
+    if sde.rule.schedules:
+        names = ", ".join(f"{name!r} and {name + chr(39)!r}" for name in sde.rule.schedules)
+        lines.append(f"# values has {names} at the time t: the schedule and its derivative.")
+    code = torch_code(sde)
+    if sde.corrector:
+        lines.append(
+            "# It starts at x + (learning rate) * corrector(f, x, rho, values), where values has memory by name."
+        )
+        code += "\n\n" + corrector_code(sde, 1 + max(k for powers in sde.corrector.values() for k in powers))
+    return "\n".join([*lines, "", code])
 
 
 def ordered_code(sde: SDE) -> str:
@@ -179,11 +209,13 @@ class _Writer:
                 rest.append(c.times_vector(self.vector(tree)))
         listed = ", ".join(here) if sum(map(len, here)) < 80 else "\n        " + ",\n        ".join(here) + ",\n    "
         parts = [f"f.contracted_gradients(x, [{listed}])"] if here else []
-        if averaged and all(tree[:2] == (LOSS, GAMMA) and ("v", tree) not in self._names for _, tree in averaged):
-            inside = self._combination(averaged).replace("contracted_gradients(", "contracted_gradient(", 1)
-            parts.append(f"{inside}[..., None, :]")
-        elif averaged:
-            parts.append(f"({self._combination(averaged)}).mean(-2, keepdim=True)")
+        if averaged:
+            inside = self._combination(averaged)
+            # One call, whose mean is one of losses, unless a vector has got a name on the way and stands beside it.
+            if all(tree[:2] == (LOSS, GAMMA) and ("v", tree) not in self._names for _, tree in averaged):
+                parts.append(f"{inside.replace('contracted_gradients(', 'contracted_gradient(', 1)}[..., None, :]")
+            else:
+                parts.append(f"({inside}).mean(-2, keepdim=True)")
         return " + ".join([*parts, *rest]) or "0.0 * x"
 
     @staticmethod

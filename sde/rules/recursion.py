@@ -24,7 +24,12 @@ _LARGEST, _DEEPEST = 500_000, 100
 _DEEPEST_STEP = 200
 """Ours: of all statements put into each other; an expansion goes down one part at a time."""
 
-_PRINTED = {"epsilon": "the effective rate", "chi": "the corrector", "lagged": "a sum over other minibatches"}
+_PRINTED = {
+    "epsilon": "the effective rate",
+    "chi": "the corrector",
+    "lagged": "a sum over other minibatches",
+    "t": "time",
+}
 """Names that an SDE's equations have taken."""
 
 

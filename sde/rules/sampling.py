@@ -216,6 +216,7 @@ class Epochs(Sampling):
 
     def __post_init__(self) -> None:
         try:
+            object.__setattr__(self, "epochs", tuple(tuple(epoch) for epoch in self.epochs))
             lengths = {len(epoch) for epoch in self.epochs}
         except TypeError:
             raise InputError(

@@ -53,7 +53,7 @@ class RecursionMaps:
         if (n := landscape.dim * len(self.recursion.blocks)) > _MOST_DIMENSIONS:
             raise InputError(
                 f"moments of {n} coordinates, those of {len(self.recursion.blocks)} blocks, are matrices of that size; "
-                f"at most {_MOST_DIMENSIONS} are computed, use --method monte-carlo"
+                f"at most {_MOST_DIMENSIONS} are computed, give a smaller one"
             )
         outcomes = landscape.size ** max(1, len(self.recursion.draws))
         if outcomes > _MOST_OUTCOMES:

@@ -14,7 +14,10 @@ from ..rule import RULES
 
 __all__ = ["METHODS", "REFUSED", "TrainedMethod", "trained_method"]
 
-_FROZEN = "v is the eigenvector estimate of the moment: the SDE holds between two refreshes, which are {} steps apart."
+_FROZEN = (
+    "v is the eigenvector estimate of the moment: the SDE holds between two refreshes, which are {} steps apart, as "
+    "far as v does not depend on the step's own minibatch."
+)
 _FIRST = "The average {} starts with the first gradient: given its value after a step, all later ones are as derived."
 
 

@@ -97,6 +97,8 @@ def sde_start(
 ) -> Any:
     """Where the SDE of a training that starts at ``x_0`` is started: a position, or all slow blocks by name.
 
+    At weak order 1, without a correction, that is where the training starts.
+
     Arguments and errors as of :func:`shifted_start`; memory that is not given is 0, slow or fast.
 
     Example:
@@ -116,7 +118,9 @@ def sde_start(
     blocks = blocks if isinstance(blocks, Mapping) else {POSITION: blocks}
     flat = torch.cat([blocks[name] for name in sde.blocks], -1)
     fast = {name: block for name, block in blocks.items() if name not in sde.blocks}
-    found = shifted_start(sde, landscape, flat, eta, rho, memory=fast, values=values)
+    found = flat
+    if sde.correction_order:
+        found = shifted_start(sde, landscape, flat, eta, rho, memory=fast, values=values)
     return found if len(sde.blocks) == 1 else dict(zip(sde.blocks, found.chunk(len(sde.blocks), -1), strict=True))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from eigensam.sde import derive, truncate
-from eigensam.sde.derivation.torch_code import ordered_code
+from eigensam.sde.derivation.torch_code import ordered_code, printed_code
 from eigensam.sde.rules.recursion import Recursion
 from eigensam.sde.rules.sampling import Epochs, GivenOrder, Reshuffled, SingleShuffle
 from eigensam.sde.rules.schedules import Schedule
@@ -93,3 +93,26 @@ def test_distinct_draws_of_all_minibatches_make_no_noise():
 
 def test_a_schedule_that_ends_at_0_but_for_rounding():
     assert Schedule("1 - t/0.3")(3 * 0.1) == 0
+
+
+def test_code_that_would_lack_pairs_is_not_printed():
+    heavy_ball = "m = 1/2*m + g; x = x - eta*m"
+    for law in (GivenOrder(3), Epochs([[0, 0], [1, 1]])):
+        refused(
+            "what its pairs of minibatches add is not printed as code: use coefficients",
+            printed_code,
+            derived(heavy_ball, sampling=law),
+        )
+    code = printed_code(derived("m = 1/2*m + g; x = x - eta*s*m", schedules={"s": Schedule("1/(1 + t)")}))
+    for part in (
+        "eps is 2 times the learning rate",
+        "values has 's' and \"s'\" at the time t",
+        "def corrector(f, x, rho, values):",
+    ):
+        assert part in code
+
+
+def test_a_schedule_is_not_called_time():
+    refused(
+        "the name 't' is time in what is printed", recursion, "x = x - eta*t*g", schedules={"t": Schedule("1/(1 + t)")}
+    )
