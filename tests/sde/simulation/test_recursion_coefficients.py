@@ -1,4 +1,4 @@
-"""Generated coefficients of recursions' SDEs against their formulas in coordinates, and what ``Epochs`` and orders add."""
+"""Generated coefficients of recursions' SDEs against formulas in coordinates; what orders and lists of epochs add."""
 
 import numpy as np
 import pytest
