@@ -18,11 +18,11 @@ from typing import Any
 from ..algebra.printing import show
 from ..algebra.series import Series
 from ..algebra.sums import Sum
-from ..algebra.trees import EMPTY, PHI, Tree
+from ..algebra.trees import EMPTY, PHI, POSITION, Tree
 from ..rules.plain_styles import UNICODE
 from .equations import expression_texts, power_name
 
-__all__ = ["Match", "Proof", "prove"]
+__all__ = ["Match", "Proof", "covariance_operator", "prove", "words"]
 
 _LAST = 3
 """The largest exponent that is looked at: there third moments of the noise differ, so no order exceeds 2."""
@@ -178,15 +178,24 @@ def _semigroup(
         return function.along(drift[k]) if k in drift else Sum()
 
     def second(function: Sum, k: int) -> Sum:
-        total = function.along(correction[k]) if k in correction else Sum()
-        curvature = function.differentiated(_FIRST_SLOT).differentiated(_SECOND_SLOT)
-        for i, h in covariance.items():
-            if k - i in covariance:
-                other = covariance[k - i]
-                together = curvature.fill(h, _FIRST_SLOT).fill(other, _SECOND_SLOT).mean()
-                apart = curvature.fill(h.mean(), _FIRST_SLOT).fill(other.mean(), _SECOND_SLOT)
-                total = total + (together - apart) * Fraction(1, 2)
-        return total
+        along = function.along(correction[k]) if k in correction else Sum()
+        return along + covariance_operator(function, (covariance, covariance), k, (POSITION, POSITION))
+
+    return words(first, second)
+
+
+def words(
+    first: Callable[[Sum, int], Sum],
+    second: Callable[[Sum, int], Sum],
+    weight: Callable[[int, int], Fraction] = lambda length, a: Fraction(1),
+) -> Callable[[int, int], Sum]:
+    """The coefficients of ``eta^a rho^k`` of ``e^{eta (L_0 + eta L_1)} phi``, from the words in both operators.
+
+    Args:
+        first: ``L_0``: of a function and a power of ``rho`` to that power's part.
+        second: ``L_1``.
+        weight: of a word by its length and its power ``a``, besides ``1/length!``, where units are others.
+    """
 
     @cache
     def applied(word: tuple[int, ...], k: int) -> Sum:
@@ -206,7 +215,23 @@ def _semigroup(
         for length in range(1, a + 1):
             for word in itertools.product((0, 1), repeat=length):
                 if length + sum(word) == a:
-                    total = total + applied(word, k) * Fraction(1, math.factorial(length))
+                    total = total + applied(word, k) * (weight(length, a) / math.factorial(length))
         return total
 
     return coefficient
+
+
+def covariance_operator(
+    function: Sum, powers: tuple[Mapping[int, Sum], Mapping[int, Sum]], k: int, blocks: tuple[str, str]
+) -> Sum:
+    """``1/2 Cov(h, h') : grad^2`` of a function, the part of ``rho^k``, ``h`` and ``h'`` increments of two blocks."""
+    left, right = powers
+    curvature = function.differentiated(_FIRST_SLOT, blocks[0]).differentiated(_SECOND_SLOT, blocks[1])
+    total = Sum()
+    for i, h in left.items():
+        if k - i in right:
+            other = right[k - i]
+            together = curvature.fill(h, _FIRST_SLOT).fill(other, _SECOND_SLOT).mean()
+            apart = curvature.fill(h.mean(), _FIRST_SLOT).fill(other.mean(), _SECOND_SLOT)
+            total = total + (together - apart) * Fraction(1, 2)
+    return total

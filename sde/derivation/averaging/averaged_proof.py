@@ -14,9 +14,9 @@ from functools import cache
 
 from ...algebra.states import time_derivative
 from ...algebra.sums import Sum
-from ...algebra.trees import EMPTY, PHI, Tree
+from ...algebra.trees import PHI
 from ...rules.recursion import Recursion
-from ..proof import Match, Proof
+from ..proof import Match, Proof, covariance_operator, words
 from .effective import Effective
 from .fast_average import average
 from .one_step import Powers
@@ -27,7 +27,6 @@ BlockPowers = Mapping[str, Powers]
 """By block of the state: coefficients by power of ``rho``."""
 
 _LAST = 3
-_SLOTS: tuple[Tree, Tree] = ((EMPTY, 1, ()), (EMPTY, 2, ()))
 
 
 def prove_recursion(
@@ -88,7 +87,6 @@ def _semigroup(
     recursion: Recursion, rate: Fraction, drift: BlockPowers, correction: BlockPowers, noise: BlockPowers
 ) -> Callable[[int, int], Sum]:
     """Words in ``L_0`` and ``L_1`` of ``e^{W eta (L_0 + eps L_1)}``, ``eps = W eta / s``; time belongs to ``L_0``."""
-    steps = recursion.inner_steps
 
     def along(function: Sum, fields: BlockPowers, k: int) -> Sum:
         total = Sum()
@@ -104,34 +102,7 @@ def _semigroup(
     def second(function: Sum, k: int) -> Sum:
         total = along(function, correction, k)
         for (one, left), (two, right) in itertools.product(noise.items(), repeat=2):
-            curvature = function.differentiated(_SLOTS[0], one).differentiated(_SLOTS[1], two)
-            for i, h in left.items():
-                if k - i in right:
-                    other = right[k - i]
-                    together = curvature.fill(h, _SLOTS[0]).fill(other, _SLOTS[1]).mean()
-                    apart = curvature.fill(h.mean(), _SLOTS[0]).fill(other.mean(), _SLOTS[1])
-                    total = total + (together - apart) * Fraction(1, 2)
+            total = total + covariance_operator(function, (left, right), k, (one, two))
         return total
 
-    @cache
-    def applied(word: tuple[int, ...], k: int) -> Sum:
-        if not word:
-            return Sum.full_contraction(PHI) if k == 0 else Sum()
-        operator = (first, second)[word[0]]
-        total = Sum()
-        for i in range(k + 1):
-            function = applied(word[1:], k - i)
-            if function:
-                total = total + operator(function, i)
-        return total
-
-    def coefficient(a: int, k: int) -> Sum:
-        total = Sum()
-        for length in range(1, a + 1):
-            for word in itertools.product((0, 1), repeat=length):
-                if length + sum(word) == a:
-                    weight = rate**a * Fraction(steps) ** (length - a) / math.factorial(length)
-                    total = total + applied(word, k) * weight
-        return total
-
-    return coefficient
+    return words(first, second, lambda length, a: rate**a * Fraction(recursion.inner_steps) ** (length - a))
