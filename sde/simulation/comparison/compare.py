@@ -35,13 +35,15 @@ def compare(
     """Move a rule and its SDEs along the same noise, and say how far apart they are.
 
     Of a toy all paths are moved together by compiled code, ten thousand or a million; of a network few, each step of an
-    SDE with the exact covariance of its minibatches.
+    SDE with the exact covariance of its minibatches. There a recursion takes one minibatch in a step, its memory starts
+    at 0, and its SDEs are of the position alone.
 
     Args:
         rule: the update rule, or what is trained: a recursion with memory, schedules and epochs.
         sdes: of the rule, by the names that they are to have; :class:`.Control` for that of another one.
         landscape: the family of ``M`` minibatch losses.
-        x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``; of a recursion also blocks by name.
+        x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``; of a recursion on a toy also blocks
+            by name.
         settings: learning rate, radius, numbers of steps and paths, and so on.
         values: of the rule's other parameters and directions. On a network one direction without a value is estimated
             as a top eigenvector.
@@ -68,13 +70,10 @@ def compare(
     if isinstance(landscape, NetworkLandscape):
         if isinstance(observables, Mapping):
             raise InputError("found functions as observables of a network; give NetworkObservables(landscape, names)")
-        if isinstance(rule, Recursion):
-            raise InputError(
-                f"recursion '{rule.name}' is compared with its SDEs on toys; a network's minibatches move rules "
-                "without memory: give a torus, a quadratic or a formula, or the rule itself"
-            )
         if isinstance(x0, Mapping):
-            raise InputError(f"the start has blocks {', '.join(x0)}; a network's parameters are one vector")
+            raise InputError(
+                f"the start has blocks {', '.join(x0)}; a network's parameters are one vector, and memory starts at 0"
+            )
         return compared_networks(
             rule, sdes, landscape, x0, settings, values=values, observe=observables, engine=engine or Engine()
         )

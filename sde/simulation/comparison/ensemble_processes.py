@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ....ground.errors import InputError
 from ....landscapes.landscape import Landscape
 from ...derivation.derived_sde import SDE
 from ...rules.bindings import Values
@@ -23,7 +22,7 @@ from ..problems.rule_chain import rule_chain
 from ..problems.shifted_start import sde_start, shifted_start
 from ..problems.untruncated_problem import untruncated_problem
 from .compare_settings import CompareSettings
-from .given_sdes import Control, GivenSDE
+from .given_sdes import Control, GivenSDE, check_sampling
 
 __all__ = ["EnsembleProcess", "ensemble_processes"]
 
@@ -84,12 +83,8 @@ def ensemble_processes(
 ) -> tuple[list[EnsembleProcess], CompareSettings]:
     """The rule first, then its SDEs, controls, and what else is asked for; and settings that know the rule's clock."""
     own: Any = {"rho": settings.rho, "eta": settings.eta, "values": values}
+    check_sampling(rule, settings.sampling)
     if isinstance(rule, Recursion):
-        if settings.sampling != "independent":
-            raise InputError(
-                f"sampling = '{settings.sampling}' is of rules without memory; a recursion has its own: "
-                "Recursion(..., sampling=Reshuffled(4)), or --epochs on the command line"
-            )
         parts = settings.substeps * rule.inner_steps
         chain = recursion_chain(landscape, rule, **own, substeps=parts)
         settings = replace(settings, step_time=chain.dt)

@@ -10,7 +10,7 @@ from ...rules.bindings import Values
 from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 
-__all__ = ["Control", "GivenSDE", "check_sdes"]
+__all__ = ["Control", "GivenSDE", "check_sampling", "check_sdes"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,19 @@ def check_sdes(rule: Rule | Recursion, sdes: Mapping[str, GivenSDE]) -> None:
                 f"the SDE '{name}' is of the rule {sde.rule}; derive it of the rule that is compared, or give it as "
                 "Control(sde)"
             )
+
+
+def check_sampling(rule: Rule | Recursion, sampling: str) -> None:
+    """Refuse a law of minibatches beside the one that a recursion has.
+
+    Raises:
+        InputError: how to give it.
+    """
+    if isinstance(rule, Recursion) and sampling != "independent":
+        raise InputError(
+            f"sampling = '{sampling}' is of rules without memory; a recursion has its own: "
+            "Recursion(..., sampling=Reshuffled(4)), or --epochs on the command line"
+        )
 
 
 def _same(rule: Rule | Recursion, other: Rule | Recursion) -> bool:

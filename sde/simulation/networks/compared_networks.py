@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,23 @@ from ....ground.identities import code_identity
 from ....landscapes.landscape import Landscape
 from ....landscapes.networks.kinks import kinked_operations
 from ....landscapes.networks.network import NetworkLandscape
-from ...derivation.torch_code import torch_code
 from ...rules.bindings import Values, bind
-from ...rules.exact_steps import evaluate
+from ...rules.exact_steps import evaluate, evaluate_blocks
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 from ..comparison.compare_settings import CompareSettings
 from ..comparison.comparison import Comparison
-from ..comparison.given_sdes import Control, GivenSDE, check_sdes
+from ..comparison.given_sdes import GivenSDE, check_sampling, check_sdes
 from ..comparison.path_series import PathSeries
+from ..problems.recursion_chain import effective_rate
 from ..simulate import Engine
 from .directions import Directions
 from .eigenvectors import EigenvectorEstimate
-from .minibatch_fields import ExactField, MinibatchField, SDEField
 from .network_observables import NetworkObservables
+from .network_processes import NetworkProcesses
 from .network_run import Observe, check_finite, move
 from .path_store import PathStore
-from .processes import FieldProcess, Process, RuleChain
+from .processes import FieldProcess, Process
 from .step_noise import StepNoise
 
 __all__ = ["compared_networks"]
@@ -41,7 +43,7 @@ _SPREAD = 0.1  # of the second point, relative to 1 + |x|
 
 
 def compared_networks(
-    rule: Rule,
+    rule: Rule | Recursion,
     sdes: Mapping[str, GivenSDE],
     landscape: Landscape,
     x0: Tensor,
@@ -54,8 +56,8 @@ def compared_networks(
     """Move the rule, its SDEs and what else the settings ask for along the same noise, and look at them.
 
     Args:
-        rule: the update rule.
-        sdes: of the rule, by name.
+        rule: the update rule, or a recursion of one draw in a step, whose memory starts at 0.
+        sdes: of the rule, by name, of the position alone; they start at :func:`.shifted_start`.
         landscape: the family of ``M`` minibatch losses, of a network mostly.
         x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``.
         settings: learning rate, radius, numbers of steps and paths, and so on.
@@ -69,12 +71,15 @@ def compared_networks(
             numbers, a loss that cannot be differentiated as often as needed, a checkpoint of another run.
     """
     check_sdes(rule, sdes)
+    check_sampling(rule, settings.sampling)
+    settings, parts = _timed(rule, settings)
     observe = observe or NetworkObservables(landscape)
     directions, bound = _bound(rule, landscape, settings, values)
     x = _start(x0, landscape, settings.paths)
-    processes = dict(_processes(rule, sdes, landscape, settings, bound, directions))
+    makers = NetworkProcesses(rule, landscape, settings, values, bound, directions)
+    processes = dict(makers.processes(sdes))
     looks, flow_paths = settings.look_steps, x[:1] if x0.ndim == 1 else x
-    noise = StepNoise(settings.seed, settings.paths, settings.substeps, landscape.size)
+    noise = StepNoise(settings.seed, settings.paths, parts, landscape.size)
     for name, process in processes.items():
         _try_out(process, name, x if process.noisy else flow_paths, noise, observe)
     identity = _identity(rule, landscape, x, settings, bound, observe)
@@ -84,7 +89,7 @@ def compared_networks(
         for place, (name, process) in enumerate(processes.items()):
             store = None
             if checkpoint is not None:
-                code = {"process": name, "code of the process": _code_of(name, sdes)}
+                code = {"process": name, "code of the process": makers.code_of(name, sdes)}
                 store = PathStore(checkpoint / f"process-{place}", identity | code, engine.seconds)
             before = place * settings.steps
             moved = move(
@@ -111,7 +116,16 @@ def compared_networks(
         **({"eigenvector_residual": residuals} if residuals else {}),
     }
     first, *others = series.values()
-    return Comparison(first, others, about, rounding=settings.rounding(str(landscape.dtype)))
+    rounding = settings.rounding(str(landscape.dtype))
+    return Comparison(first, others, about, rounding=rounding, shifted=isinstance(rule, Recursion))
+
+
+def _timed(rule: Rule | Recursion, settings: CompareSettings) -> tuple[CompareSettings, int]:
+    """Settings that know the time of the rule's step, and the parts in which SDEs take it."""
+    if not isinstance(rule, Recursion):
+        return settings, settings.substeps
+    time = float(effective_rate(rule)) * rule.inner_steps * settings.eta
+    return replace(settings, step_time=time), settings.substeps * rule.inner_steps
 
 
 def _try_out(process: Process, name: str, x: Tensor, noise: StepNoise, observe: Observe) -> None:
@@ -129,12 +143,12 @@ def _try_out(process: Process, name: str, x: Tensor, noise: StepNoise, observe: 
 
 
 def _bound(
-    rule: Rule, landscape: Landscape, settings: CompareSettings, values: Values | None
+    rule: Rule | Recursion, landscape: Landscape, settings: CompareSettings, values: Values | None
 ) -> tuple[Directions, dict[str, float | Tensor]]:
     """Values of all symbols; a unit vector in place of a direction that is estimated."""
     given = dict(values or {})
     missing = [name for name in rule.directions if name not in given]
-    if not missing:
+    if not missing or isinstance(rule, Recursion):
         return Directions(rule), bind(rule, landscape, settings.rho, given)
     kind: Any = settings.eigenvector
     estimate = EigenvectorEstimate(landscape, kind, settings.power_iterations, seed=settings.seed)
@@ -154,34 +168,8 @@ def _start(x0: Tensor, landscape: Landscape, paths: int) -> Tensor:
     return x
 
 
-def _processes(
-    rule: Rule,
-    sdes: Mapping[str, GivenSDE],
-    landscape: Landscape,
-    settings: CompareSettings,
-    bound: Mapping[str, float | Tensor],
-    directions: Directions,
-) -> Iterator[tuple[str, Process]]:
-    """By name, the rule first."""
-    sampling: Any = settings.sampling
-    yield rule.name, RuleChain(landscape, rule, bound, directions, settings.eta, sampling)
-    fields: dict[str, MinibatchField] = {}
-    for name, sde in sdes.items():
-        fields[name] = SDEField(landscape, sde.sde if isinstance(sde, Control) else sde, settings.eta)
-    if rule.name in fields or "exact drift" in fields:
-        raise InputError(f"an SDE is called {rule.name} or 'exact drift', as another process; give it another name")
-    if settings.exact_drift:
-        fields["exact drift"] = ExactField(landscape, rule, settings.eta)
-    for noise in (True, False) if settings.flows else (True,):
-        for name, field in fields.items():
-            process = FieldProcess(
-                field, bound, directions, scheme=settings.scheme, substeps=settings.substeps, noise=noise
-            )
-            yield (name if noise else f"flow of {name}"), process
-
-
 def _identity(
-    rule: Rule,
+    rule: Rule | Recursion,
     landscape: Landscape,
     x: Tensor,
     settings: CompareSettings,
@@ -200,7 +188,7 @@ def _identity(
         "type of numbers": str(landscape.dtype),
         "threads": torch.get_num_threads(),
         "landscape": fingerprint(landscape.losses(here)),
-        "rule": fingerprint(rule.name, evaluate(rule.step, landscape, here, bound)),
+        "rule": _rule_identity(rule, landscape, here, settings, bound),
         "values of symbols": fingerprint(dict(bound)),
         "start": fingerprint(x),
         "observables": fingerprint(list(observe.names), observe(here[:, 0])),
@@ -208,9 +196,22 @@ def _identity(
     }
 
 
-def _code_of(name: str, sdes: Mapping[str, GivenSDE]) -> str:
-    sde = sdes.get(name.removeprefix("flow of "))
-    return "" if sde is None else fingerprint(torch_code(sde.sde if isinstance(sde, Control) else sde))
+def _rule_identity(
+    rule: Rule | Recursion,
+    landscape: Landscape,
+    here: Tensor,
+    settings: CompareSettings,
+    bound: Mapping[str, float | Tensor],
+) -> str:
+    if not isinstance(rule, Recursion):
+        return fingerprint(rule.name, evaluate(rule.step, landscape, here, bound))
+    if len(rule.draws) > 1:  # which is refused
+        return fingerprint(str(rule))
+    schedules = {name: each(0.0) for name, each in rule.schedules.items()}
+    blocks = dict.fromkeys(rule.blocks, here)
+    after = evaluate_blocks(rule, landscape, blocks, {**bound, "eta": settings.eta, **schedules})
+    formulas = {name: each.formula for name, each in rule.schedules.items()}
+    return fingerprint(str(rule), repr(rule.sampling), rule.inner_steps, formulas, after)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ....ground.errors import InputError
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 from .eigenvectors import EigenvectorEstimate
 
@@ -24,7 +25,7 @@ class Directions:
         InputError: none or several directions to estimate.
     """
 
-    rule: Rule
+    rule: Rule | Recursion
     estimate: EigenvectorEstimate | None = None
 
     def __post_init__(self) -> None:

@@ -21,10 +21,12 @@ from ...derivation.derived_sde import SDE
 from ...derivation.torch_code import torch_code
 from ...rules.exact_steps import evaluate
 from ...rules.nodes import Mean
+from ...rules.recursion import Recursion
 from ...rules.rule import Rule
 from ...rules.traversal import walk
+from ..problems.coefficients import bound_coefficients, schedule_values
 
-__all__ = ["BoundValues", "ExactField", "MinibatchField", "SDEField", "averages_minibatches"]
+__all__ = ["BoundValues", "ExactField", "MinibatchField", "SDEField", "averages_minibatches", "points_at_a_time"]
 
 BoundValues = Mapping[str, float | Tensor]
 """What :func:`bind` gives; a direction may have a vector for each point and minibatch, shape ``(P, 1 or M, d)``."""
@@ -52,7 +54,7 @@ class MinibatchField(ABC):
 
     Args:
         landscape: the family of ``M`` losses.
-        eta: the learning rate, factor of the correction.
+        eta: the learning rate, factor of the correction; of a recursion its effective rate.
     """
 
     def __init__(self, landscape: Landscape, eta: float) -> None:
@@ -67,6 +69,15 @@ class MinibatchField(ABC):
     @abstractmethod
     def has_noise(self) -> bool:
         """False for an ODE."""
+
+    def scheduled(self, time: float) -> BoundValues:
+        """The values of schedules at a time; none where nothing depends on it."""
+        return {}
+
+    @property
+    def timed(self) -> bool:
+        """Whether drift and noise depend on time."""
+        return False
 
     @abstractmethod
     def _parts(self, f: Landscape, x: Tensor, values: BoundValues, *, drift: bool, noise: bool) -> _Parts:
@@ -115,11 +126,11 @@ class MinibatchField(ABC):
     @cached_property
     def _at_a_time(self) -> int:
         """Pairs of a point and a minibatch whose vectors are in memory at a time."""
-        return max(1, _BYTES // (_VECTORS * self.landscape.dim * self.landscape.dtype.itemsize))
+        return _pairs_at_a_time(self.landscape)
 
     def _points(self, count: int) -> Iterator[slice]:
         """Points in parts that fit memory."""
-        size = max(1, self._at_a_time // self.landscape.size)
+        size = points_at_a_time(self.landscape)
         for first in range(0, count, size):
             yield slice(first, min(first + size, count))
 
@@ -140,8 +151,8 @@ class SDEField(MinibatchField):
 
     Args:
         landscape: the family of losses.
-        sde: from :func:`derive` or :func:`truncate`.
-        eta: learning rate.
+        sde: from :func:`derive` or :func:`truncate`, of the position alone.
+        eta: learning rate; of a recursion its effective rate.
 
     Example:
         >>> import torch
@@ -167,15 +178,27 @@ class SDEField(MinibatchField):
     def averages(self) -> bool:
         """Whether the generated code takes a mean over minibatches."""
         code = torch_code(self.sde)
-        return ".mean(" in code or "contracted_gradient(" in code
+        return bool(self.sde.ordered) or ".mean(" in code or "contracted_gradient(" in code
 
     @property
     def has_noise(self) -> bool:
         """Whether the SDE has a covariance."""
         return bool(self.sde.covariance)
 
+    def scheduled(self, time: float) -> BoundValues:
+        """Schedules and their derivatives, by the names that the SDE's terms have for them."""
+        return schedule_values(self.sde, time)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the recursion has schedules."""
+        return isinstance(self.sde.rule, Recursion) and bool(self.sde.rule.schedules)
+
     def _parts(self, f: Landscape, x: Tensor, values: BoundValues, *, drift: bool, noise: bool) -> _Parts:
         noise = noise and self.has_noise
+        if self.sde.ordered and drift:  # what pairs of minibatches add; there is no noise
+            found = bound_coefficients(f, self.sde, x, float(values["rho"]), values)
+            return _Parts(found.increments, found.correction, None)
         increments, correction, kicks = self._code[drift, noise](f, x, float(values["rho"]), values)
         shape, same = (len(x), f.size, f.dim), kicks is increments
         increments = increments.expand(shape)
@@ -219,7 +242,7 @@ class ExactField(MinibatchField):
         return _Parts(found, None, found)
 
 
-def averages_minibatches(rule: Rule) -> bool:
+def averages_minibatches(rule: Rule | Recursion) -> bool:
     """Whether a minibatch's step depends on the others, as DNSAM's does by the norm of the mean gradient.
 
     Example:
@@ -227,7 +250,23 @@ def averages_minibatches(rule: Rule) -> bool:
         >>> averages_minibatches(find_rule("sam")), averages_minibatches(find_rule("dnsam"))
         (False, True)
     """
-    return any(isinstance(node, Mean) for node in walk(rule.step))
+    values = rule.new_values.values() if isinstance(rule, Recursion) else [rule.step]
+    return any(isinstance(node, Mean) for value in values for node in walk(value))
+
+
+def points_at_a_time(landscape: Landscape) -> int:
+    """How many points, with the vectors of all minibatches at each, are in memory at a time: 1 at least.
+
+    Example:
+        >>> from eigensam.landscapes import Quadratic
+        >>> points_at_a_time(Quadratic([[2.0]], centres=[[0.0], [1.0]]))
+        1048576
+    """
+    return max(1, _pairs_at_a_time(landscape) // landscape.size)
+
+
+def _pairs_at_a_time(landscape: Landscape) -> int:
+    return max(1, _BYTES // (_VECTORS * landscape.dim * landscape.dtype.itemsize))
 
 
 def _rows(value: float | Tensor, rows: slice, points: int) -> float | Tensor:

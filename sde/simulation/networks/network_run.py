@@ -91,6 +91,7 @@ def move(
             first = {key: each[:1] for key, each in state.items()}
             errors[place] = float(process.step_error(first, step)[0])
 
+    first_point = process.points(state)[0] if isinstance(process, FieldProcess) else None
     like = _kept(state, seen, errors)
     found, begin = None if store is None else store.read(looks[-1], like), 0
     if found is None:
@@ -110,10 +111,10 @@ def move(
         progress(step)
     final = process.points(state)
     integrator = None
-    if isinstance(process, FieldProcess):
-        way = float(torch.linalg.vector_norm((final - x0)[0].double()))
+    if first_point is not None:
+        way = float(torch.linalg.vector_norm((final[0] - first_point).double()))
         mean = float(errors[sorted(checks)].mean())
-        integrator = mean * looks[-1] * process.substeps / way if way else 0.0
+        integrator = mean * looks[-1] * noise.substeps / way if way else 0.0
     residual = float(state["residual"].mean()) if "residual" in state else None
     return Moved({key: each.T.contiguous().numpy() for key, each in seen.items()}, final, integrator, residual)
 

@@ -1,11 +1,12 @@
 """What moves points of a network landscape: the rule itself, an SDE, and the flow of an SDE's drift.
 
-One step of each takes the time ``eta`` and is given the same normal numbers, so paths of one number are coupled: the
-rule takes the minibatch of the largest number, an SDE the weighted sum of all of them.
+One step of each takes the time ``eta``, or the effective rate where the rule has memory, and is given the same normal
+numbers, so paths of one number are coupled: the rule takes the minibatch of the largest number, an SDE the weighted sum
+of all of them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -16,7 +17,7 @@ from ....landscapes.landscape import Landscape
 from ....landscapes.networks.network import NetworkLandscape
 from ...rules.exact_steps import evaluate
 from ...rules.rule import Rule
-from ..runge_kutta import runge_kutta_step
+from ..runge_kutta import timed_runge_kutta_step
 from .directions import Directions
 from .minibatch_fields import BoundValues, MinibatchField, averages_minibatches
 
@@ -150,8 +151,9 @@ class FieldProcess(Process):
         values: of the rule's symbols.
         directions: what its directions are.
         scheme: how a substep is made.
-        substeps: ``m``.
+        substeps: ``m``, each of the time ``eta / m``; a step has as many as it is given normal numbers for.
         noise: False is the flow.
+        begin: where it starts, from where the rule does; None: there.
     """
 
     def __init__(
@@ -163,50 +165,64 @@ class FieldProcess(Process):
         scheme: str = "splitting",
         substeps: int = 1,
         noise: bool = True,
+        begin: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if scheme not in ("splitting", "euler-maruyama"):
             raise InputError(f"a network is integrated by splitting or euler-maruyama; found the scheme {scheme!r}")
         self.field, self.scheme, self.substeps = field, scheme, substeps
         self._values, self._directions = values, directions
         self.noisy = noise and field.has_noise  # type: ignore[misc]
-        self._step = field.eta / substeps
+        self._step, self._begin = field.eta / substeps, begin
 
     def start(self, x: Tensor) -> State:
         """No half of a substep is owed."""
+        x = x if self._begin is None else self._begin(x)
         owed = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        return {"x": x, "owed": owed, **self._directions.start(x)}
+        done = {"done": torch.zeros(len(x), dtype=torch.int64, device=x.device)} if self.field.timed else {}
+        return {"x": x, "owed": owed, **done, **self._directions.start(x)}
+
+    def _time(self, state: State) -> float:
+        """Of what depends on it: that of the substeps that are done."""
+        return int(state["done"][0]) * self._step if "done" in state else 0.0
 
     def points(self, state: State) -> Tensor:
         """Where the paths are when what is owed is done."""
         if not bool(state["owed"].any()):
             return state["x"]
-        return self._flow(state["x"], self._step / 2, self._values)
+        half = self._step / 2
+        return self._flow(state["x"], half, self._values, self._time(state) - half)
 
     def advance(self, state: State, step: int, z: Tensor) -> State:
         """All substeps of a step of the rule."""
-        x, owed = state["x"], bool(state["owed"].any())
+        x, owed, t, parts = state["x"], bool(state["owed"].any()), self._time(state), z.shape[1]
         known, kept = self._directions.along(x, step, state)
         values = {**self._values, **known}
-        for k in range(self.substeps):
-            x, owed = self._substep(x, owed, z[:, k], values)
+        for k in range(parts):
+            x, owed = self._substep(x, owed, z[:, k], values, t + k * self._step)
         if owed and self._directions.estimated:  # the next ones are those where the path is
-            x, owed = self._flow(x, self._step / 2, values), False
-        return {"x": x, "owed": torch.full_like(state["owed"], owed), **kept}
+            x, owed = self._flow(x, self._step / 2, values, t + (parts - 0.5) * self._step), False
+        done = {"done": state["done"] + parts} if "done" in state else {}
+        return {"x": x, "owed": torch.full_like(state["owed"], owed), **done, **kept}
 
-    def _substep(self, x: Tensor, owed: bool, z: Tensor, values: BoundValues) -> tuple[Tensor, bool]:
+    def _substep(self, x: Tensor, owed: bool, z: Tensor, values: BoundValues, t: float) -> tuple[Tensor, bool]:
         h, eta, z = self._step, self.field.eta, z.to(x.device)
         if self.scheme == "euler-maruyama":
+            values = {**values, **self.field.scheduled(t)}
             if not self.noisy:
                 return x + h * self.field.drift(x, values), False
             drift, kick = self.field.drift_and_kick(x, z, values)
             return x + h * drift + (eta * h) ** 0.5 * kick, False
         if not self.noisy:
-            return self._flow(x, h, values), False
-        x = self._flow(x, h if owed else h / 2, values)
+            return self._flow(x, h, values, t), False
+        x = self._flow(x, h if owed else h / 2, values, t - h / 2 if owed else t)
+        values = {**values, **self.field.scheduled(t + h / 2)}
         return x + (eta * h) ** 0.5 * self.field.kick(x, z, values), True
 
-    def _flow(self, x: Tensor, time: float, values: BoundValues) -> Tensor:
-        result: Tensor = runge_kutta_step(lambda y: self.field.drift(y, values), x, time)
+    def _flow(self, x: Tensor, time: float, values: BoundValues, t: float) -> Tensor:
+        def drift(s: float, y: Tensor) -> Tensor:
+            return self.field.drift(y, {**values, **self.field.scheduled(s)})
+
+        result: Tensor = timed_runge_kutta_step(drift, t, x, time)
         return result
 
     def step_error(self, state: State, step: int) -> Tensor:
@@ -216,11 +232,14 @@ class FieldProcess(Process):
         """
         x, h = self.points(state), self._step
         values = {**self._values, **self._directions.along(x, step, state)[0]}
+        t = max(0.0, self._time(state) - h)  # schedules may end where the run does
         if self.scheme == "euler-maruyama":
+            values = {**values, **self.field.scheduled(t)}
             half = x + h / 2 * self.field.drift(x, values)
-            once, twice = x + h * self.field.drift(x, values), half + h / 2 * self.field.drift(half, values)
+            later = {**values, **self.field.scheduled(t + h / 2)}
+            once, twice = x + h * self.field.drift(x, values), half + h / 2 * self.field.drift(half, later)
         else:
-            once = self._flow(x, h, values)
-            twice = self._flow(self._flow(x, h / 2, values), h / 2, values)
+            once = self._flow(x, h, values, t)
+            twice = self._flow(self._flow(x, h / 2, values, t), h / 2, values, t + h / 2)
         error: Tensor = torch.linalg.vector_norm(once - twice, dim=-1)
         return error
