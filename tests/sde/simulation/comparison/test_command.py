@@ -179,7 +179,16 @@ def test_what_a_training_refuses(cli, options, words):
     assert words in " ".join((outcome.out + outcome.err).split())
 
 
-def test_a_network_refuses_what_has_memory(cli, run):
-    outcome = cli(*MOMENTUM, "--landscape", run, "--drift-orders", 1, "--steps", 1)
+def test_what_is_trained_on_the_network_of_a_run(cli, run, tmp_path):
+    few = ("--minibatches", 2, "--batch-size", 16, "--steps", 1, "--paths", 2, "--observables", "train loss")
+    law = ("--epochs", "reshuffled", "--batches", 2, "--control", "usam", "--json", tmp_path / "a.json")
+    outcome = cli(*MOMENTUM, "--landscape", run, "--drift-orders", 1, "--eta", 0.05, *few, *law)
+    assert outcome.code == 0
+    assert "A step of training takes the time eps = 2 eta = 0.1." in outcome.out
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert record["times"] == pytest.approx([0.0, 0.1])
+    assert list(record["distances"]) == ["drift order 1", "usam, drift order 1"]
+    friction = "m = m + 2*eta*(-1*g - m); x = x + eta*m"
+    outcome = cli("simulate", friction, "--landscape", run, "--drift-orders", 1, *few)
     assert outcome.code == 2
-    assert "is compared with its SDEs on toys" in " ".join((outcome.out + outcome.err).split())
+    assert "on a network an SDE is of the position alone" in " ".join((outcome.out + outcome.err).split())
