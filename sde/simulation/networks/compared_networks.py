@@ -57,7 +57,7 @@ def compared_networks(
 
     Args:
         rule: the update rule, or a recursion of one draw in a step, whose memory starts at 0.
-        sdes: of the rule, by name, of the position alone; they start at :func:`.shifted_start`.
+        sdes: of the rule, by name, of the position alone; those of order 2 start at :func:`.shifted_start`.
         landscape: the family of ``M`` minibatch losses, of a network mostly.
         x0: where all paths start, shape ``(d,)``, or each, shape ``(paths, d)``.
         settings: learning rate, radius, numbers of steps and paths, and so on.

@@ -76,7 +76,16 @@ class NetworkProcesses:
         recursion = str(sde.rule) if isinstance(sde.rule, Recursion) else ""
         schedules = {k: s.formula for k, s in sde.rule.schedules.items()} if isinstance(sde.rule, Recursion) else {}
         kind = type(given).__name__
-        return fingerprint(torch_code(sde), ordered, recursion, schedules, kind, str(sde.rate), str(sde.rho_exponent))
+        return fingerprint(
+            torch_code(sde),
+            ordered,
+            recursion,
+            schedules,
+            kind,
+            str(sde.rate),
+            str(sde.rho_exponent),
+            sde.correction_order,
+        )
 
     def _chain(self, sdes: Mapping[str, GivenSDE]) -> Process:
         settings, rule = self.settings, self.rule
@@ -105,7 +114,8 @@ class NetworkProcesses:
         field = SDEField(self.landscape, sde, float(rate) * self.settings.eta)
         if isinstance(given, Control):
             return {"field": field, **self._symbols(given)}
-        begin = self._slow(sde) if sde.parts is not None and sde.parts.fast else None
+        shifted = sde.parts is not None and sde.parts.fast and sde.correction_order  # as sde_start does
+        begin = self._slow(sde) if shifted else None
         return {"field": field, "values": self.bound, "directions": self.directions, "begin": begin}
 
     def _symbols(self, control: Control) -> dict[str, Any]:
