@@ -1,9 +1,6 @@
 """A recursion's step, corrector and SDE on a landscape where all are affine: as matrices that depend on time."""
 
 import itertools
-import math
-from collections.abc import Mapping
-from fractions import Fraction
 from functools import cached_property
 
 import torch
@@ -11,13 +8,12 @@ from torch import Tensor
 
 from ...ground.errors import InputError
 from ...landscapes.landscape import Landscape
-from ..algebra.states import inserted
-from ..algebra.sums import Sum
 from ..derivation.derived_sde import SDE
-from ..rules.bindings import Values, bind
+from ..rules.bindings import Values
 from ..rules.exact_steps import recursion_step
 from ..rules.recursion import Recursion
-from ..simulation.problems.coefficients import bound_coefficients, coefficients, schedule_values
+from ..simulation.problems.coefficients import coefficients
+from ..simulation.problems.shifted_start import shifted_start
 from .affine_maps import affine_probes, check_polynomial, homogeneous
 from .moment_flow import TimedMatrix
 
@@ -106,42 +102,26 @@ class RecursionMaps:
         return torch.eye(n + 1, dtype=torch.float64, device=self.landscape.device)[[*rows, n]]
 
     def _corrected(self, order: float, time: float) -> Tensor:
-        result = self.position.clone()
-        for block, powers in self._corrector(order).items():
-            begin = self.sde.blocks.index(block) * self.landscape.dim
-            chi = self._evaluated(powers, time)
-            result[begin : begin + self.landscape.dim] += self.eta * chi[:-1]
-        return result
-
-    def _corrector(self, order: float) -> dict[str, dict[int, Sum]]:
-        """``chi`` with fast blocks written as directions, which the code of an SDE takes as values."""
-        beta, parts = self.sde.rho_exponent, self.sde.parts
-        count = max(0, math.ceil((order - 1 - 1e-9) / float(beta)))
-        if not count:
-            return {}
-        assert parts is not None
-        fast = {name: {(0, 0): Sum.direction(name)} for name in self._fast}
-        found = parts.effective(Fraction(1) + (count - 1) * beta).corrector
-        return {
-            block: {k: written for k, chi in powers.items() if k < count and (written := _with(chi, fast))}
-            for block, powers in found.items()
-            if powers
-        }
+        if order <= 1:
+            return self.position
+        recursion, d = self.recursion, self.landscape.dim
+        probes = affine_probes(d * len(recursion.blocks), self.landscape)
+        blocks = dict(zip(recursion.blocks, probes.split(d, -1), strict=True))
+        found = shifted_start(
+            self.sde,
+            self.landscape,
+            torch.cat([blocks[name] for name in self.sde.blocks], -1),
+            self.eta,
+            self._rho,
+            memory={name: blocks[name] for name in self._fast},
+            values=self._values,
+            time=time,
+        )
+        return homogeneous(found[:, None], probes, recursion.name, 1.0, moves=False)[0]
 
     @property
     def _fast(self) -> list[str]:
         return [name for name in self.recursion.blocks if name not in self.sde.blocks]
-
-    def _evaluated(self, powers: Mapping[int, Sum], time: float) -> Tensor:
-        recursion, d = self.recursion, self.landscape.dim
-        probes = affine_probes(d * len(recursion.blocks), self.landscape)
-        blocks = dict(zip(recursion.blocks, probes[:, None].split(d, -1), strict=True))
-        x = torch.cat([blocks[name] for name in self.sde.blocks], -1)
-        bound = bind(recursion, self.landscape, self._rho, self._values)
-        bound |= {**schedule_values(self.sde, time), **{name: blocks[name] for name in self._fast}}
-        field = SDE(recursion, self.sde.rho_exponent, powers, {}, {}, ())
-        found = bound_coefficients(self.landscape, field, x, self._rho, bound).increments.mean(-2, keepdim=True)
-        return homogeneous(found[..., :d], probes, recursion.name, 1e-3)[0]
 
     def flow(self, sde: SDE) -> tuple[TimedMatrix, TimedMatrix]:
         """Drift ``G`` and columns ``N_m`` of the noise of an SDE, as matrices on ``(x, 1)``."""
@@ -181,7 +161,3 @@ class RecursionMaps:
         """The largest factor by which a step multiplies the fast blocks' memory; 0 without any."""
         fast = self._fast_rows
         return float(torch.linalg.eigvals(self.still[fast][:, fast]).abs().max()) if len(fast) else 0.0
-
-
-def _with(value: Sum, maps: Mapping[str, Mapping[tuple[int, int], Sum]]) -> Sum:
-    return inserted(value, maps, [], lambda a, k: True).get((0, 0), Sum())
