@@ -31,7 +31,7 @@ def test_an_sde_of_order_1_starts_where_the_training_does():
 
 
 def test_it_is_what_the_training_lacks():
-    """Twenty steps of heavy ball from rest: the flow from the shifted start is near, that from where it began is not."""
+    """Heavy ball from rest, twenty steps: the flow from the shifted start is near, that from where it began is not."""
     x, m = 1.0, 0.0
     for _ in range(20):
         m = m / 2 + 2 * x
